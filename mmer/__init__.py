@@ -1,0 +1,1 @@
+"""mmer: real-time recognition of emotion from speech, words and face."""

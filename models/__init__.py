@@ -1,0 +1,1 @@
+"""Labels, features, inference wrappers, engines and the store of downloaded models."""

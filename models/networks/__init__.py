@@ -1,0 +1,1 @@
+"""Torch definitions of the encoders; imported by training alone."""

@@ -1,0 +1,1 @@
+"""Everything live: messages, clock, sources, blocks, pipeline, runners, sinks, commands."""

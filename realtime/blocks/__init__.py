@@ -1,0 +1,1 @@
+"""The recognizer's parts as plain objects: messages in, messages out; no thread, clock or device."""

@@ -1,0 +1,242 @@
+"""What flows between the parts: frozen dataclasses that carry their capture time.
+
+Times are seconds on the session's clock. ``t0``/``t1``/``t`` say when the *world* made the thing;
+a derived message inherits them. Arrays inside messages are read-only by agreement.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Final, Literal, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mmer.models.labels import EMOTIONS
+
+SAMPLE_RATE: Final = 16_000
+"""Samples a second of every AudioBlock, mono int16."""
+
+Modality: TypeAlias = Literal["speech", "text", "face"]
+Stream: TypeAlias = Literal["audio", "video"]
+
+
+class SpeechState(Enum):
+    """Where an utterance stands."""
+
+    STARTED = "started"
+    ONGOING = "ongoing"
+    ENDED = "ended"
+
+
+@dataclass(frozen=True, eq=False)
+class AudioBlock:
+    """Sound captured from ``t0`` on: int16 (n,), 16 kHz mono."""
+
+    t0: float
+    samples: NDArray[np.int16]  # shape (n,)
+
+    @property
+    def t1(self) -> float:
+        """When the last sample ended."""
+        return self.t0 + len(self.samples) / SAMPLE_RATE
+
+
+@dataclass(frozen=True, eq=False)
+class VideoFrame:
+    """A picture captured at ``t``: uint8 (H, W, 3), BGR, C-contiguous."""
+
+    t: float
+    image: NDArray[np.uint8]  # shape (H, W, 3)
+
+
+@dataclass(frozen=True)
+class Gap:
+    """What a device lost, or a source does not have (then ``t1`` is infinity)."""
+
+    stream: Stream
+    t0: float
+    t1: float
+    cause: str
+
+
+@dataclass(frozen=True, eq=False)
+class SpeechUpdate:
+    """An utterance so far: everything heard of it since ``t0`` (pre-roll included).
+
+    ``samples`` is cumulative, so a later update replaces an earlier ONGOING one without loss.
+    ``t1`` is the end of ``samples``; for ENDED it is the end of speech, not of the hangover.
+    ``decided`` is the capture time of the newest sound that led to this update.
+    """
+
+    utterance: int
+    t0: float
+    t1: float
+    state: SpeechState
+    samples: NDArray[np.int16]  # shape (n,)
+    decided: float
+
+    @property
+    def partial(self) -> bool:
+        """Whether a later update of the same utterance makes this one needless."""
+        return self.state is SpeechState.ONGOING
+
+
+@dataclass(frozen=True)
+class Word:
+    """One recognized word with its capture times and, where given, confidence 0..1."""
+
+    text: str
+    t0: float
+    t1: float
+    confidence: float | None = None
+
+
+@dataclass(frozen=True)
+class Transcript:
+    """Words of an utterance; ``partial`` ones are replaced by later ones."""
+
+    utterance: int
+    t0: float
+    t1: float
+    text: str
+    partial: bool
+    asr: str
+    words: tuple[Word, ...] = ()
+    confidence: float | None = None  # 0..1, of the whole
+
+
+@dataclass(frozen=True, eq=False)
+class FaceObservation:
+    """The followed face in the frame of time ``t``, or none (``box is None``, ``why`` says it).
+
+    ``box`` is x, y, width, height in pixels of the frame; ``eyes`` are the centres of the eye on
+    the left and on the right *of the picture*, (2, 2) x, y; ``crop`` is aligned by the eyes.
+    """
+
+    t: float
+    track: int | None
+    box: tuple[float, float, float, float] | None
+    eyes: NDArray[np.float32] | None  # shape (2, 2)
+    crop: NDArray[np.uint8] | None  # shape (S, S, 3) BGR, S of CropConfig
+    quality: float  # 0..1
+    why: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class Evidence:
+    """What one modality says of the span ``t0``..``t1``: calibrated natural log-probabilities."""
+
+    modality: Modality
+    t0: float
+    t1: float
+    log_probs: NDArray[np.float32]  # shape (7,), in the order of EMOTIONS
+    quality: float  # 0..1
+    partial: bool
+    utterance: int | None = None
+    embedding: NDArray[np.float32] | None = None  # shape (d,)
+
+
+@dataclass(frozen=True)
+class Missing:
+    """A modality says that it has nothing to say of ``t0``..``t1``, and why."""
+
+    modality: Modality
+    t0: float
+    t1: float
+    why: str
+    partial: bool
+    utterance: int | None = None
+
+
+@dataclass(frozen=True)
+class Tick:
+    """The fusion's hop: "answer now", at time ``t``."""
+
+    t: float
+
+
+@dataclass(frozen=True, eq=False)
+class Contribution:
+    """What one modality put into an estimate."""
+
+    label: str
+    weight: float  # share of the fused answer, the present modalities' sum is 1
+    t: float  # capture time of its newest evidence
+    age_s: float  # time of decision minus ``t``
+    probs: NDArray[np.float32]  # shape (7,)
+
+
+@dataclass(frozen=True, eq=False)
+class EmotionEstimate:
+    """The recognizer's answer at time ``t`` for ``window`` (a final's is its utterance).
+
+    ``label``, ``probs`` and ``confidence`` are None together, when there is nothing to judge by;
+    ``why`` then says the reason under "label". An absent modality is None in ``modalities`` and
+    has its reason in ``why``.
+    """
+
+    t: float
+    window: tuple[float, float]
+    label: str | None
+    probs: NDArray[np.float32] | None  # shape (7,), in the order of EMOTIONS
+    confidence: float | None  # 0..1
+    modalities: Mapping[str, Contribution | None]
+    why: Mapping[str, str]
+    final: bool
+    utterance: int | None = None
+
+    @property
+    def newest(self) -> float | None:
+        """Capture time of the newest evidence used."""
+        return max((c.t for c in self.modalities.values() if c is not None), default=None)
+
+    @property
+    def probabilities(self) -> dict[str, float]:
+        """``probs`` by name; empty when there is no label."""
+        if self.probs is None:
+            return {}
+        return {name: float(p) for name, p in zip(EMOTIONS, self.probs, strict=True)}
+
+
+@dataclass(frozen=True)
+class Notice:
+    """Something the user should know: a lost device, a damaged file, a model not to be had."""
+
+    t: float
+    level: Literal["info", "warning", "error"]
+    about: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Health:
+    """How the session does: what was dropped, how old queues are, what was lost.
+
+    ``queue`` holds, by mailbox, the age in seconds of the oldest waiting message (None in replay);
+    ``latency_ms``, by modality, the newest evidence's delay at the last estimate (None in replay).
+    """
+
+    t: float
+    drops: Mapping[str, int]
+    queue: Mapping[str, float | None]
+    gap_s: float
+    latency_ms: Mapping[str, float | None] = field(default_factory=dict)
+
+
+Message: TypeAlias = (
+    AudioBlock
+    | VideoFrame
+    | Gap
+    | SpeechUpdate
+    | Transcript
+    | FaceObservation
+    | Evidence
+    | Missing
+    | Tick
+    | EmotionEstimate
+    | Notice
+    | Health
+)

@@ -1,0 +1,1 @@
+"""Where results go: JSON lines, terminal, picture window, annotated video, summary."""

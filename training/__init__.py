@@ -1,0 +1,1 @@
+"""Datasets, splits, recipes, training, evaluation and export."""

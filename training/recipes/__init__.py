@@ -1,0 +1,1 @@
+"""Training recipes, one TOML file a model."""
