@@ -58,7 +58,7 @@ class Engine:
         options.log_severity_level = 3
         try:
             self._session = ort.InferenceSession(str(path), options, providers=[PROVIDERS[wanted]])
-        except Exception as error:  # noqa: BLE001  ORT raises a dozen unrelated types; all mean this
+        except Exception as error:  # ONNX Runtime raises a dozen unrelated types; all mean this
             raise MmerError(f"cannot open the model {path}: {error}") from error
         used = self._session.get_providers()[0]
         if used != PROVIDERS[wanted] and provider != "auto":

@@ -1,1 +1,1 @@
-"""The recognizer's parts as plain objects: messages in, messages out; no thread, clock or device."""
+"""The recognizer's parts: messages in, messages out; no thread, no clock, no device."""
