@@ -1,0 +1,66 @@
+"""What is fetched from its makers, not shipped: the name, place and hash of each model."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+from urllib.parse import urlsplit
+
+from mmer.models.errors import MmerError
+
+
+class Unavailable(MmerError):
+    """A model cannot be had here and now; the message, one line, says why and how to get it."""
+
+
+@dataclass(frozen=True)
+class Asset:
+    """One downloadable file, known by its hash; an archive has the ``folder`` that it unpacks to.
+
+    ``needs`` are the files, relative to ``folder``, without which the folder cannot be used.
+    """
+
+    name: str  # for programs: "vosk"
+    title: str  # for people
+    file: str
+    url: str
+    sha256: str
+    size: str  # for people, of the download
+    folder: str | None = None
+    needs: tuple[str, ...] = ()
+
+    @property
+    def host(self) -> str:
+        """The machine that it comes from, with the port where that is unusual."""
+        return urlsplit(self.url).netloc
+
+
+FACE_DETECTOR: Final = Asset(
+    name="face-detector",
+    title="MediaPipe face detector (BlazeFace, short range)",
+    file="face_detection_short_range.tflite",
+    url="https://storage.googleapis.com/mediapipe-assets/tasks/testdata/vision/"
+    "face_detection_short_range.tflite?generation=1782184645070605",
+    sha256="bbff11cebd1eb27a1e004cae0b0e63ec8c551cbf34a4451148b4908b8db3eca8",
+    size="0.2 MB",
+)
+"""Apache-2.0; the address and hash are those that MediaPipe's own build pins."""
+
+VOSK_MODEL: Final = Asset(
+    name="vosk",
+    title="Vosk speech model (small, US English)",
+    file="vosk-model-small-en-us-0.15.zip",
+    url="https://alphacephei.com/vosk/models/vosk-model-small-en-us-0.15.zip",
+    sha256="30f26242c4eb449f948e42cb302dd7a686cb29a3423a8367f99ff41780942498",
+    size="40 MB",
+    folder="vosk-model-small-en-us-0.15",
+    needs=(
+        "am/final.mdl",
+        "conf/mfcc.conf",
+        "conf/model.conf",
+        "graph/Gr.fst",
+        "graph/HCLr.fst",
+        "ivector/final.ie",
+    ),
+)
+"""Apache-2.0; see https://alphacephei.com/vosk/models."""
