@@ -1,0 +1,261 @@
+"""A media file or address as a source: any container, both streams on one timeline."""
+
+from __future__ import annotations
+
+import heapq
+import math
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from mmer.models.errors import MmerError
+from mmer.realtime.clock import Clock
+from mmer.realtime.messages import Gap, Notice, Stream
+from mmer.realtime.sources.address import is_url, shown
+from mmer.realtime.sources.reader import Reader, choose_streams, open_container
+from mmer.realtime.sources.tracks import AudioTrack, Captured, VideoTrack, available, in_order
+
+if TYPE_CHECKING:
+    import av
+
+BOTH: Final[frozenset[Stream]] = frozenset({"audio", "video"})
+_WORDS: Final[dict[Stream, str]] = {"audio": "sound", "video": "picture"}
+_TRUSTED_LENGTH: Final = {"mov", "matroska", "avi", "wav", "w64"}  # others estimate it
+_SHORT_S: Final = 0.5  # an end this much before the declared one is worth a word
+_PRIME_S: Final = 5.0
+
+
+class MediaFile:
+    """A media file, or an address that FFmpeg can play (http, rtsp, ...).
+
+    Second 0 is the earliest first frame of the file's sound and picture, whichever of them is
+    ``wanted``; their offset is kept. Sound comes as 16 kHz mono in blocks of ``block_s`` (the
+    last may be shorter), pictures upright in BGR, at most ``video_fps`` a second (None = all).
+    Messages come as fast as they are decoded, in order of availability: a block when its last
+    sample is over, a picture at its time. A stream that the file lacks is a ``Gap`` to infinity.
+
+    A local file is opened once a stream, so that no interleaving, however coarse, fills memory;
+    an address or a pipe is read once.
+    """
+
+    live = False
+
+    def __init__(
+        self,
+        path: str | Path,
+        video_fps: float | None = 20.0,
+        block_s: float = 0.02,
+        wanted: frozenset[Stream] = BOTH,
+    ) -> None:
+        self._address = str(path)
+        self._url = is_url(self._address)
+        self.name = shown(self._address) if self._url else Path(path).name
+        self._wanted = wanted
+        self._tracks: dict[Stream, Any] = {
+            "audio": AudioTrack(block_s),
+            "video": VideoTrack(video_fps),
+        }
+        self._containers: list[av.container.InputContainer] = []
+        self._readers: list[Reader] = []
+        self._streams: frozenset[Stream] = frozenset()
+        self._zero = 0.0
+        self._duration: float | None = None
+        self._declared: float | None = None
+        self._before: list[Captured] = []  # what is known before the first frame
+        self._stopped = threading.Event()
+
+    @property
+    def streams(self) -> frozenset[Stream]:
+        """What it yields; known after ``open``."""
+        return self._streams
+
+    @property
+    def duration_s(self) -> float | None:
+        """Length, where the container tells it; known after ``open``."""
+        return self._duration
+
+    def open(self, clock: Clock) -> None:
+        """Open and decode the first frames; raise MmerError for what cannot be played."""
+        once = self._url
+        if not self._url:
+            self._check_path()
+            once = not Path(self._address).is_file()  # a pipe cannot be read twice
+        container = self._open_container()
+        found = choose_streams(container)
+        if not found:
+            raise MmerError(
+                f"{self.name} has neither sound nor picture ({_contents(container)}); "
+                "give a file with speech or a face"
+            )
+        wanted = {kind: i for kind, i in found.items() if kind in self._wanted}
+        if not wanted:
+            raise MmerError(
+                f"{self.name} has no {_listed(self._wanted)}, which is all that was asked for; "
+                f"it has {_WORDS[next(iter(found))]}"
+            )
+        self._prime(container, found, once)
+        for kind in sorted(self._wanted - self._streams):
+            if kind not in found:
+                cause = f"no {_WORDS[kind]} in the source"
+            else:
+                cause = f"no {_WORDS[kind]} could be decoded"
+                self._before.append(self._notice(0.0, f"its {_WORDS[kind]} cannot be decoded"))
+            self._before.append(Gap(kind, 0.0, math.inf, cause))
+
+    def _check_path(self) -> None:
+        path = Path(self._address)
+        try:
+            exists, is_file = path.exists(), path.is_file()
+            size = path.stat().st_size if is_file else None
+        except (OSError, ValueError) as error:  # name too long, a NUL in it, no permission
+            raise MmerError(f"{self.name!r} cannot be opened: {error}") from error
+        if not exists:
+            raise MmerError(f"no such file: {self._address}")
+        if path.is_dir():
+            raise MmerError(f"{self._address} is a directory; give a media file in it")
+        if size == 0:
+            raise MmerError(f"{self._address} is empty (0 bytes); expected a media file")
+        # absolute, so that FFmpeg takes no colon in the name for a protocol
+        self._address = str(path.absolute())
+
+    def _open_container(self) -> av.container.InputContainer:
+        import av
+
+        try:
+            container = open_container(self._address, network=self._url)
+        except (av.FFmpegError, OSError, ValueError) as error:
+            raise MmerError(self._why_unreadable(error)) from error
+        self._containers.append(container)
+        return container
+
+    def _why_unreadable(self, error: Exception) -> str:
+        reason = getattr(error, "strerror", None) or str(error)
+        if self._url:
+            return f"cannot open {self.name}: {reason}; check the address and the network"
+        if isinstance(error, PermissionError):
+            return f"{self.name} may not be read: {reason}; check its permissions"
+        advice = "expected audio or video such as mp4, mkv, wav or mp3"
+        try:
+            with open(self._address, "rb") as file:
+                head = file.read(4096)
+        except OSError as cannot:
+            return f"{self.name} cannot be read: {cannot.strerror}"
+        if head[4:8] in (b"ftyp", b"mdat", b"moov", b"free", b"wide"):
+            return (
+                f"{self.name} was cut short: its index (moov) is missing or damaged, without "
+                "which nothing can be decoded; copy or record it again"
+            )
+        if _is_text(head):
+            return f"{self.name} is a text file; {advice}"
+        return f"{self.name} is no media file that can be read ({reason}); {advice}"
+
+    def _prime(
+        self, container: av.container.InputContainer, found: dict[Stream, int], once: bool
+    ) -> None:
+        """Decode each stream's first frame, which sets second 0, and keep the wanted readers."""
+        if once:
+            readers = [Reader(container, found)]
+        else:
+            opened = [container, *(self._open_container() for _ in range(len(found) - 1))]
+            pairs = zip(opened, found.items(), strict=True)
+            readers = [Reader(c, {kind: index}) for c, (kind, index) in pairs]
+        first: dict[Stream, float] = {}
+        for reader in readers:
+            reader.prime(_PRIME_S)
+            first |= reader.first
+        self._streams = frozenset(first) & self._wanted
+        if not self._streams:
+            what = "nothing" if not first else f"no {_listed(self._wanted)}"
+            why = next((r.error for r in readers if r.error), "no frames")
+            raise MmerError(
+                f"{what} in {self.name} can be decoded ({why}): it was cut short or damaged; "
+                "copy or record it again"
+            )
+        self._zero = min(first.values())
+        self._readers = [r for r in readers if self._streams & set(r.first)]
+        for reader in self._readers:
+            reader.keep(self._streams)
+        if container.duration:
+            start = (container.start_time or 0) / 1e6
+            self._duration = max(0.0, start + container.duration / 1e6 - self._zero)
+        self._declared = self._declared_end(container, found)
+
+    def _declared_end(
+        self, container: av.container.InputContainer, found: dict[Stream, int]
+    ) -> float | None:
+        """When the wanted streams end by the container's word; None if it only guesses."""
+        if not _TRUSTED_LENGTH & set(container.format.name.split(",")):
+            return None
+        ends = []
+        for kind in self._streams:
+            stream = container.streams[found[kind]]
+            if not stream.duration or stream.time_base is None:
+                # Matroska has one length for all
+                return self._duration if self._streams == set(found) else None
+            ends.append(float(((stream.start_time or 0) + stream.duration) * stream.time_base))
+        return max(ends) - self._zero
+
+    def messages(self) -> Iterator[Captured]:
+        """Everything in the file, as fast as it can be decoded; once."""
+        yield from self._before
+        damaged = False
+        end = 0.0
+        for message in heapq.merge(*(self._converted(r) for r in self._readers), key=available):
+            if self._stopped.is_set():
+                return
+            damaged = damaged or isinstance(message, Notice)
+            end = max(end, available(message))
+            yield message
+        if not damaged and self._declared is not None and end + _SHORT_S < self._declared:
+            yield self._notice(end, f"it ends at {end:.1f} of {self._declared:.1f} s, cut short")
+
+    def _converted(self, reader: Reader) -> Iterator[Captured]:
+        return in_order(self._convert(reader), set(reader.first) & self._streams)
+
+    def _convert(self, reader: Reader) -> Iterator[tuple[Stream, Captured]]:
+        for kind, raw, item in reader:
+            if self._stopped.is_set():
+                return
+            if kind not in self._streams:
+                continue
+            if isinstance(item, str):
+                what = f"its {_WORDS[kind]} is damaged here ({item})"
+                yield kind, self._notice(self._tracks[kind].end, what)
+                continue
+            for message in self._tracks[kind].push(max(0.0, raw - self._zero), item):
+                yield kind, message
+        for kind in sorted(set(reader.first) & self._streams):
+            track = self._tracks[kind]
+            for message in track.finish():
+                yield kind, message
+            if self._duration is not None and track.end + _SHORT_S < self._duration:
+                yield kind, Gap(kind, track.end, math.inf, f"the {_WORDS[kind]} has ended")
+
+    def _notice(self, t: float, what: str) -> Notice:
+        return Notice(t, "warning", "source", f"{self.name}: {what}; what can be decoded is used")
+
+    def stop(self) -> None:
+        """Make ``messages`` end soon: at the next message, or when a network read times out."""
+        self._stopped.set()
+
+    def close(self) -> None:
+        """Close the file."""
+        self._stopped.set()
+        self._readers = []
+        while self._containers:
+            self._containers.pop().close()
+
+
+def _listed(kinds: frozenset[Stream]) -> str:
+    return " and ".join(_WORDS[kind] for kind in sorted(kinds))
+
+
+def _is_text(head: bytes) -> bool:
+    text = head.decode("utf-8", "replace")
+    return sum(c.isprintable() or c.isspace() for c in text) > 0.95 * len(text)
+
+
+def _contents(container: av.container.InputContainer) -> str:
+    kinds = [f"{s.type}" for s in container.streams]
+    return "it holds: " + ", ".join(kinds) if kinds else "it holds no streams"

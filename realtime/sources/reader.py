@@ -1,0 +1,159 @@
+"""One opening of a media file or address: which streams it has, and their decoded frames."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
+
+from mmer.realtime.messages import Stream
+
+if TYPE_CHECKING:
+    import av
+
+_NETWORK_TIMEOUT_S: Final = (10.0, 5.0)  # to open, to read
+_JUMP_BACK_S: Final = 1.0
+
+Decoded: TypeAlias = "tuple[Stream, float, av.AudioFrame | av.VideoFrame | str]"
+"""Stream, time by the file's own count, and a frame; or, in its place, what was damaged."""
+
+
+def open_container(address: str, network: bool) -> av.container.InputContainer:
+    """``av.open`` for reading; raises ``av.FFmpegError``."""
+    import av
+
+    options = {"rtsp_transport": "tcp"} if address.lower().startswith("rtsp") else {}
+    return av.open(
+        address,
+        options=options,
+        metadata_errors="replace",  # a title in an old encoding is no reason to fail
+        timeout=_NETWORK_TIMEOUT_S if network else None,
+    )
+
+
+def choose_streams(container: av.container.InputContainer) -> dict[Stream, int]:
+    """Index of the sound and of the picture to use: the file's default ones, else the first.
+
+    Cover art is no moving picture, and a stream that this FFmpeg cannot decode is passed over.
+    """
+    from av.stream import Disposition
+
+    no_moving_picture = Disposition.attached_pic | Disposition.timed_thumbnails
+    chosen: dict[Stream, int] = {}
+    if container.format.name == "tty":  # FFmpeg shows any .txt as a terminal's screen
+        return chosen
+    kinds: tuple[tuple[Stream, Iterable[Any]], ...] = (
+        ("audio", container.streams.audio),
+        ("video", container.streams.video),
+    )
+    for kind, streams in kinds:
+        usable = [
+            s
+            for s in streams
+            if s.codec_context is not None and not s.disposition & no_moving_picture
+        ]
+        usable.sort(key=lambda s: not s.disposition & Disposition.default)
+        if usable:
+            chosen[kind] = usable[0].index
+    return chosen
+
+
+class Reader:
+    """Decodes some streams of one container, in the order in which they lie there.
+
+    Damage does not end it: a packet that cannot be decoded is passed over, as FFmpeg does, and
+    the first of each stream is told as a string in the frame's place.
+    """
+
+    def __init__(self, container: av.container.InputContainer, indices: Mapping[Stream, int]):
+        self.container = container
+        self._streams: dict[int, Stream] = {index: kind for kind, index in indices.items()}
+        self._clocks = {index: _FrameTimes(container.streams[index]) for index in self._streams}
+        self._damaged: set[int] = set()
+        self._decoded = self._decode()
+        self._peeked: list[Decoded] = []
+        self.first: dict[Stream, float] = {}
+        self.error = ""
+
+    def prime(self, patience_s: float) -> None:
+        """Decode up to the first frame of every stream; ``first`` holds their times afterwards.
+
+        A stream that has shown nothing when another is ``patience_s`` further is not waited for.
+        """
+        for item in self._decoded:
+            self._peeked.append(item)
+            kind, t, frame = item
+            if isinstance(frame, str):
+                continue
+            self.first.setdefault(kind, t)
+            if len(self.first) == len(self._streams) or t > self.first[kind] + patience_s:
+                return
+
+    def keep(self, kinds: Collection[Stream]) -> None:
+        """Decode only these from now on."""
+        self._streams = {i: kind for i, kind in self._streams.items() if kind in kinds}
+
+    def __iter__(self) -> Iterator[Decoded]:
+        while self._peeked:
+            yield self._peeked.pop(0)
+        yield from self._decoded
+
+    def _decode(self) -> Iterator[Decoded]:
+        import av
+
+        packets = self.container.demux([self.container.streams[i] for i in self._streams])
+        try:
+            for packet in packets:
+                if packet.stream.index in self._streams:
+                    yield from self._frames(packet.stream.index, packet)
+        except av.FFmpegError as error:  # the container itself: nothing more can be read
+            self.error = error.strerror or str(error)
+            for index, kind in self._streams.items():
+                yield from self._frames(index, None)  # what the decoder still holds
+                if index not in self._damaged:
+                    yield kind, self._clocks[index].end, self.error
+
+    def _frames(self, index: int, packet: Any) -> Iterator[Decoded]:
+        import av
+
+        kind, clock = self._streams[index], self._clocks[index]
+        try:
+            stream: Any = self.container.streams[index]
+            frames = stream.decode(packet)
+        except av.FFmpegError as error:
+            if isinstance(error, EOFError):  # flushed already
+                return
+            self.error = error.strerror or str(error)
+            if index not in self._damaged:
+                self._damaged.add(index)
+                yield kind, clock.end, self.error
+            return
+        for frame in frames:
+            yield kind, clock.time_of(frame), frame
+
+
+class _FrameTimes:
+    """Seconds of each frame of a stream, whatever its timestamps are like.
+
+    A frame without one follows the frame before. Where they jump back by more than
+    ``_JUMP_BACK_S`` (recordings put end to end) the count goes on from where it was.
+    """
+
+    def __init__(self, stream: Any) -> None:
+        rate = stream.average_rate if stream.type == "video" else None
+        self._period = float(1 / rate) if rate else 0.04
+        self._shift = 0.0
+        self.end = 0.0
+        self._started = False
+
+    def time_of(self, frame: Any) -> float:
+        if frame.time is None:
+            t = self.end
+        else:
+            t = float(frame.time) + self._shift
+            if self._started and t < self.end - _JUMP_BACK_S:
+                self._shift += self.end - t
+                t = self.end
+        samples = getattr(frame, "samples", None)
+        self.end = t + (samples / frame.sample_rate if samples is not None else self._period)
+        self._started = True
+        return t

@@ -1,0 +1,150 @@
+"""From decoded frames with their timestamps to the messages of one stream."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mmer.realtime.messages import SAMPLE_RATE, AudioBlock, Gap, Notice, Stream, VideoFrame
+from mmer.realtime.sources.resample import Resampler
+
+if TYPE_CHECKING:
+    import av
+
+Captured: TypeAlias = AudioBlock | VideoFrame | Gap | Notice
+
+HOLE_S: Final = 0.040
+"""Audio timestamps that stray less than this from the count of samples are jitter."""
+
+
+class AudioTrack:
+    """Sound frames to 16 kHz blocks of ``block_s``; holes in the timestamps to ``Gap``.
+
+    Within a run the blocks follow from the count of samples, so jitter of the timestamps is
+    absorbed; a hole beyond ``HOLE_S`` ends the run, and a frame that comes earlier than that
+    (its time was heard already) is dropped.
+    """
+
+    def __init__(self, block_s: float) -> None:
+        self._block = max(1, round(block_s * SAMPLE_RATE))
+        self._resampler = Resampler()
+        self._pending: NDArray[np.int16] = np.zeros(0, np.int16)
+        self._t = 0.0  # of the first pending sample
+        self._heard: float | None = None  # end of what went into the resampler
+
+    @property
+    def end(self) -> float:
+        """Time up to which everything was given out."""
+        return self._t
+
+    def push(self, t: float, frame: av.AudioFrame) -> Iterator[AudioBlock | Gap]:
+        """A decoded frame whose first sample sounded at ``t``."""
+        if self._heard is None or t > self._heard + HOLE_S:
+            started = self._heard is not None
+            yield from self.finish()
+            # a start within the jitter is taken as it is: it moves later sound by nothing
+            if t > self._t + HOLE_S:
+                cause = "hole in the sound's timestamps" if started else "the sound starts later"
+                yield Gap("audio", self._t, t, cause)
+            self._t = self._heard = t
+        elif t < self._heard - HOLE_S:
+            return
+        self._heard += frame.samples / frame.sample_rate
+        self._pending = np.concatenate((self._pending, self._resampler.push(frame)))
+        yield from self._blocks(self._block)
+
+    def finish(self) -> Iterator[AudioBlock]:
+        """What is held back: the resampler's tail and the last, shorter block."""
+        self._pending = np.concatenate((self._pending, self._resampler.flush()))
+        yield from self._blocks(self._block)
+        yield from self._blocks(len(self._pending) or 1)
+
+    def _blocks(self, size: int) -> Iterator[AudioBlock]:
+        while len(self._pending) >= size:
+            block = AudioBlock(self._t, self._pending[:size].copy())
+            self._pending = self._pending[size:]
+            self._t = block.t1  # by chaining, so that blocks meet exactly
+            yield block
+
+
+class VideoTrack:
+    """Picture frames, thinned by timestamp to at most ``fps``, turned upright, as BGR.
+
+    A frame is taken when the next one is due, and the schedule then moves on by one period
+    rather than by the frame's own time: 30 frames/s asked down to 20 give 20, not 15.
+    """
+
+    def __init__(self, fps: float | None) -> None:
+        self._period = 1.0 / fps if fps else 0.0
+        self._due = 0.0
+        self._t = -1.0
+
+    @property
+    def end(self) -> float:
+        """Time of the newest frame seen, taken or not."""
+        return max(self._t, 0.0)
+
+    def push(self, t: float, frame: av.VideoFrame) -> Iterator[VideoFrame]:
+        """A decoded frame captured at ``t``; out-of-order ones are dropped."""
+        if t <= self._t:
+            return
+        self._t = t
+        if t < self._due - 0.001:  # containers round timestamps to the millisecond
+            return
+        self._due = max(self._due + self._period, t)  # after a pause: one frame's credit, no more
+        yield VideoFrame(t, picture(frame))
+
+    def finish(self) -> Iterator[VideoFrame]:
+        """Nothing is held back."""
+        return iter(())
+
+
+def picture(frame: av.VideoFrame) -> NDArray[np.uint8]:
+    """The frame as people see it: uint8 (H, W, 3) BGR, C-contiguous, turned and mirrored upright.
+
+    Phones store pictures as the sensor lies and add a display matrix (a b u; c d v; x y w) that
+    takes stored x, y to shown x' = a x + c y, y' = b x + d y (ISO/IEC 14496-12, 8.3.2; FFmpeg's
+    ``libavutil/display.h``). Only its quarter turns and mirrorings are followed.
+    """
+    image = frame.to_ndarray(format="bgr24")  # shape (H, W, 3)
+    side: Any = frame.side_data.get("DISPLAYMATRIX")
+    if side is not None:
+        a, b, _, c, d = (int(v) for v in np.frombuffer(side, np.int32)[:5])
+        if abs(b) + abs(c) > abs(a) + abs(d):
+            image, x, y = image.transpose(1, 0, 2), c, b
+        else:
+            x, y = a, d
+        image = image[:: -1 if y < 0 else 1, :: -1 if x < 0 else 1]
+    return np.ascontiguousarray(image, dtype=np.uint8)
+
+
+def available(message: Captured) -> float:
+    """When a message could have been known: its place in the order of a file."""
+    if isinstance(message, AudioBlock):
+        return message.t1
+    return message.t0 if isinstance(message, Gap) else message.t
+
+
+def in_order(
+    messages: Iterable[tuple[Stream, Captured]], streams: Iterable[Stream], patience_s: float = 1.0
+) -> Iterator[Captured]:
+    """Put the streams of one demuxer, each in order by itself, into one order of availability.
+
+    A message waits until every stream has got as far, but never for more than ``patience_s`` of
+    the timeline: a stream that fell silent must not hold (and store) the other.
+    """
+    reached = dict.fromkeys(streams, 0.0)
+    waiting: list[tuple[float, int, Captured]] = []
+    for number, (stream, message) in enumerate(messages):
+        t = available(message)
+        heapq.heappush(waiting, (t, number, message))
+        reached[stream] = max(reached[stream], t)
+        limit = max(min(reached.values()), max(reached.values()) - patience_s)
+        while waiting and waiting[0][0] <= limit:
+            yield heapq.heappop(waiting)[2]
+    while waiting:
+        yield heapq.heappop(waiting)[2]
