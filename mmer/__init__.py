@@ -1,1 +1,43 @@
-"""mmer: real-time recognition of emotion from speech, words and face."""
+"""mmer: real-time recognition of emotion from speech, words and face.
+
+Light to import: models, devices and codecs are loaded when a recognizer is made.
+"""
+
+from mmer.models.errors import MmerError
+from mmer.models.labels import EMOTIONS, MODALITIES
+from mmer.realtime.messages import (
+    Contribution,
+    EmotionEstimate,
+    Evidence,
+    FaceObservation,
+    Gap,
+    Health,
+    Message,
+    Notice,
+    SpeechUpdate,
+    Transcript,
+    Word,
+)
+from mmer.realtime.recognizer import Recognition, Recognizer, recognize
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "EMOTIONS",
+    "MODALITIES",
+    "Contribution",
+    "EmotionEstimate",
+    "Evidence",
+    "FaceObservation",
+    "Gap",
+    "Health",
+    "Message",
+    "MmerError",
+    "Notice",
+    "Recognition",
+    "Recognizer",
+    "SpeechUpdate",
+    "Transcript",
+    "Word",
+    "recognize",
+]

@@ -22,6 +22,11 @@ class SessionClock:
         self.origin = time.monotonic()  # what time.monotonic() read at second 0
         self.utc = datetime.now(timezone.utc)
 
+    def restart(self) -> None:
+        """Make this moment second 0; only before anything was stamped."""
+        self.origin = time.monotonic()
+        self.utc = datetime.now(timezone.utc)
+
     def now(self) -> float:
         """Seconds since the session's start."""
         return time.monotonic() - self.origin

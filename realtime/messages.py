@@ -7,9 +7,9 @@ a derived message inherits them. Arrays inside messages are read-only by agreeme
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
-from typing import Final, Literal, TypeAlias
+from typing import ClassVar, Final, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -120,9 +120,10 @@ class FaceObservation:
     track: int | None
     box: tuple[float, float, float, float] | None
     eyes: NDArray[np.float32] | None  # shape (2, 2)
-    crop: NDArray[np.uint8] | None  # shape (S, S, 3) BGR, S of CropConfig
+    crop: NDArray[np.uint8] | None  # shape (S, S, 3) BGR, S of CropGeometry
     quality: float  # 0..1
     why: str = ""
+    partial: ClassVar[bool] = True  # a later one makes it needless
 
 
 @dataclass(frozen=True, eq=False)
@@ -189,6 +190,11 @@ class EmotionEstimate:
     utterance: int | None = None
 
     @property
+    def partial(self) -> bool:
+        """Whether a later estimate makes this one needless."""
+        return not self.final
+
+    @property
     def newest(self) -> float | None:
         """Capture time of the newest evidence used."""
         return max((c.t for c in self.modalities.values() if c is not None), default=None)
@@ -199,6 +205,17 @@ class EmotionEstimate:
         if self.probs is None:
             return {}
         return {name: float(p) for name, p in zip(EMOTIONS, self.probs, strict=True)}
+
+    def decided_at(self, t: float) -> EmotionEstimate:
+        """The same answer, decided at ``t`` (not before its own): ages grow by the difference."""
+        later = t - self.t
+        if later <= 0:
+            return self
+        aged = {
+            name: None if c is None else replace(c, age_s=c.age_s + later)
+            for name, c in self.modalities.items()
+        }
+        return replace(self, t=t, modalities=aged)
 
 
 @dataclass(frozen=True)
@@ -224,6 +241,7 @@ class Health:
     queue: Mapping[str, float | None]
     gap_s: float
     latency_ms: Mapping[str, float | None] = field(default_factory=dict)
+    partial: ClassVar[bool] = True  # a later one makes it needless
 
 
 Message: TypeAlias = (

@@ -1,0 +1,162 @@
+"""`mmer-live`: the live recognizer's command line."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+import tyro
+
+from mmer.models.errors import MmerError
+from mmer.realtime.options import Options, parse_modalities
+
+Flag = Annotated[bool, tyro.conf.FlagCreatePairsOff]
+
+
+@dataclass(frozen=True)
+class Arguments:
+    """Recognize emotion from speech, words and face, live, on this machine.
+
+    Without SOURCE the default microphone and camera are used. Results are shown in the terminal
+    and, with --output, written as JSON lines.
+    """
+
+    source: tyro.conf.Positional[str | None] = None
+    """Media file or URL; left out: microphone and camera."""
+    audio: str | None = None
+    """Microphone: index, name or part of its name, or none."""
+    video: str | None = None
+    """Camera: index, path, URL or GStreamer pipeline, or none."""
+    modalities: str = "speech,text,face"
+    """What to judge by, separated by commas."""
+    asr: Literal["auto", "vosk", "pocketsphinx", "none"] = "auto"
+    """Recognizer of words; auto: Vosk, else pocketsphinx, else none."""
+    detector: Literal["auto", "mediapipe", "haar"] = "auto"
+    """Face detector; auto: MediaPipe, else OpenCV's Haar cascade."""
+    provider: Literal["auto", "cpu", "cuda", "tensorrt"] = "auto"
+    """What runs the networks; a named one that cannot run is an error."""
+    weights: Path | None = None
+    """Folder with networks (NAME.onnx and NAME.json) to use in place of the shipped ones."""
+    output: str | None = None
+    """File for JSON lines, - for standard output."""
+    overlay: Path | None = None
+    """Annotated MP4 of a file, with its sound; plays it at --pace max."""
+    window: Flag = False
+    """Show the picture with the results drawn on it."""
+    quiet: Flag = False
+    """Show nothing in the terminal but errors."""
+    pace: Literal["real", "max"] | None = None
+    """Files: as in life (real), or as fast as it goes and repeatable to the byte (max)."""
+    video_fps: float = 20.0
+    """Pictures analysed a second, at most."""
+    window_s: float = 4.0
+    """How far back an estimate looks, in seconds."""
+    hop_s: float = 0.25
+    """Seconds from one estimate to the next."""
+    hangover_s: float = 0.3
+    """Silence after which an utterance has ended, in seconds."""
+    offline: Flag = False
+    """Never use the network (also: MMER_OFFLINE=1)."""
+    demo: Flag = False
+    """Recognize the bundled clip and print one line an utterance."""
+    check: Flag = False
+    """Show what is there, what is missing and how to get it."""
+    list_devices: Flag = False
+    """Show microphones and cameras."""
+    fetch: Flag = False
+    """Download every model, so that this machine can go offline."""
+    version: Flag = False
+    """Show mmer's version."""
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Entry point: 0 for a session that ended well, 2 with one message for a user's mistake."""
+    arguments = tyro.cli(
+        Arguments, prog="mmer-live", args=argv, config=(tyro.conf.HelptextFromCommentsOff,)
+    )
+    try:
+        status = _run(arguments)
+    except MmerError as problem:
+        print(f"mmer-live: {problem}", file=sys.stderr)
+        status = 2
+    except KeyboardInterrupt:  # before the session, or a second Ctrl-C
+        print("mmer-live: interrupted", file=sys.stderr)
+        status = 130
+    sys.exit(status)
+
+
+def _run(arguments: Arguments) -> int:
+    if arguments.version:
+        from mmer import __version__
+
+        print(f"mmer-live {__version__}")
+        return 0
+    if arguments.list_devices:
+        from mmer.realtime.devices import list_devices
+
+        print(list_devices())
+        return 0
+    if arguments.check or arguments.fetch:
+        from mmer.models.store import Store
+
+        store = Store(offline=arguments.offline or None)
+        if arguments.check:
+            from mmer.realtime.check import check, render
+
+            report = check(store)
+            render(report)
+            return report.exit_code
+        return _fetch(store)
+    from mmer.realtime.show import Views, show
+
+    views = Views(
+        output=arguments.output,
+        overlay=arguments.overlay,
+        window=arguments.window,
+        quiet=arguments.quiet,
+        lines_only=arguments.demo,
+    )
+    return show(_options(arguments), views)
+
+
+def _options(arguments: Arguments) -> Options:
+    source = arguments.source
+    if arguments.demo:
+        if source is not None:
+            raise MmerError(f"--demo plays the bundled clip: leave {source} out")
+        from mmer.realtime.demo import clip
+
+        source = str(clip())
+    if arguments.overlay is not None and (source is None or arguments.pace == "real"):
+        raise MmerError("--overlay needs a media file played at --pace max")
+    pace = arguments.pace or ("max" if arguments.overlay is not None else "real")
+    return Options(
+        source=source,
+        audio=arguments.audio,
+        video=arguments.video,
+        modalities=parse_modalities(arguments.modalities),
+        asr=arguments.asr,
+        detector=arguments.detector,
+        provider=arguments.provider,
+        weights=arguments.weights,
+        offline=arguments.offline,
+        pace=pace,
+        video_fps=arguments.video_fps,
+        window_s=arguments.window_s,
+        hop_s=arguments.hop_s,
+        hangover_s=arguments.hangover_s,
+    )
+
+
+def _fetch(store: object) -> int:
+    from mmer.models.store import Store
+
+    assert isinstance(store, Store)
+    failed = False
+    for asset, got in store.fetch_all():
+        failed = failed or isinstance(got, str)
+        print(f"{asset.name}: {got}")
+    return 2 if failed else 0

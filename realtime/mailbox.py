@@ -1,0 +1,130 @@
+"""Bounded mailboxes between threads, each with a named delivery policy and its counters."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from enum import Enum
+from typing import Final, Generic, TypeVar
+
+T = TypeVar("T")
+
+MONOTONIC: Final = time.monotonic
+
+
+class Delivery(Enum):
+    """What happens when messages come faster than they are taken (psi's delivery policies)."""
+
+    LOSSLESS = "lossless"
+    """Nothing is dropped: where the box is full, the sender waits."""
+
+    LATEST = "latest only"
+    """A new message replaces the one that waits."""
+
+    LATEST_PARTIAL = "latest partial, finals lossless"
+    """A message replaces a waiting ``partial`` one of the same kind and utterance; others wait."""
+
+
+class Closed(Exception):
+    """The mailbox is closed and empty: nothing will come any more."""
+
+
+class Mailbox(Generic[T]):
+    """A bounded queue from one or more senders to one receiver.
+
+    ``capacity`` is in messages (LATEST always holds one). ``dropped`` counts messages that a newer
+    one replaced. After ``close`` the receiver still gets what waits, then ``Closed``; ``abandon``
+    empties and closes at once, for a receiver that died.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        delivery: Delivery,
+        capacity: int = 256,
+        seconds: Callable[[], float] = MONOTONIC,
+    ) -> None:
+        if capacity < 1:
+            raise ValueError(f"a mailbox holds at least one message, not {capacity}")
+        self.name = name
+        self.delivery = delivery
+        self.capacity = 1 if delivery is Delivery.LATEST else capacity
+        self.dropped = 0
+        self._seconds = seconds
+        self._closed = False
+        self._waiting: deque[tuple[float, T]] = deque()  # (when it was put, message)
+        self._lock = threading.Lock()
+        self._arrived = threading.Condition(self._lock)
+        self._taken = threading.Condition(self._lock)
+
+    def put(self, message: T) -> None:
+        """Deliver by the policy; may wait for room; does nothing once the box is closed."""
+        with self._lock:
+            if self._closed or self._replace(message):
+                return
+            while len(self._waiting) >= self.capacity and not self._closed:
+                self._taken.wait()
+            if not self._closed:
+                self._waiting.append((self._seconds(), message))
+                self._arrived.notify()
+
+    def _replace(self, message: T) -> bool:
+        """Put ``message`` in the place of one that it makes needless, if there is such a one."""
+        if self.delivery is Delivery.LATEST and self._waiting:
+            self._waiting[0] = (self._seconds(), message)
+            self.dropped += 1
+            return True
+        if self.delivery is Delivery.LATEST_PARTIAL:
+            for i in range(len(self._waiting) - 1, -1, -1):
+                old = self._waiting[i][1]
+                if type(old) is type(message) and _utterance(old) == _utterance(message):
+                    if not getattr(old, "partial", False):
+                        return False
+                    # keep the age of the oldest unheard news and its place in the order
+                    self._waiting[i] = (self._waiting[i][0], message)
+                    self.dropped += 1
+                    return True
+        return False
+
+    def get(self, timeout_s: float | None = None) -> T | None:
+        """The oldest waiting message; None after ``timeout_s`` without one; raises Closed."""
+        with self._lock:
+            deadline = None if timeout_s is None else MONOTONIC() + timeout_s
+            while not self._waiting and not self._closed:
+                left = None if deadline is None else deadline - MONOTONIC()
+                if left is not None and left <= 0:
+                    return None
+                self._arrived.wait(left)
+            if self._waiting:
+                _, message = self._waiting.popleft()
+                self._taken.notify()
+                return message
+            raise Closed(self.name)
+
+    def close(self) -> None:
+        """Nothing more will be sent; what waits can still be taken."""
+        with self._lock:
+            self._closed = True
+            self._arrived.notify_all()
+            self._taken.notify_all()
+
+    def abandon(self) -> None:
+        """The receiver is gone: drop what waits, wake every sender, take nothing more."""
+        with self._lock:
+            self._waiting.clear()
+        self.close()
+
+    def age_s(self) -> float:
+        """How long the oldest message has waited, in seconds; 0 when none waits."""
+        with self._lock:
+            return self._seconds() - self._waiting[0][0] if self._waiting else 0.0
+
+    def __len__(self) -> int:
+        with self._lock:
+            return len(self._waiting)
+
+
+def _utterance(message: object) -> object:
+    return getattr(message, "utterance", None)

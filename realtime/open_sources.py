@@ -1,0 +1,74 @@
+"""From options to opened sources."""
+
+from __future__ import annotations
+
+from mmer.models.errors import MmerError
+from mmer.realtime.clock import Clock
+from mmer.realtime.messages import Notice, Stream
+from mmer.realtime.options import Options
+from mmer.realtime.sources.source import Source
+
+
+def open_sources(options: Options, clock: Clock) -> tuple[list[Source], list[Notice]]:
+    """Open the file, or the devices; raises MmerError where that fails.
+
+    A device that was asked for must open; a default one that is not there becomes a notice, as
+    long as the other is. A stream that no chosen modality needs is not opened.
+    """
+    wanted = wanted_streams(options)
+    if options.source is not None:
+        from mmer.realtime.sources.media import MediaFile
+
+        media = MediaFile(options.source, video_fps=options.video_fps, wanted=wanted)
+        media.open(clock)
+        return [media], []
+    made: list[tuple[str, bool, Source]] = []  # (stream, asked for by name, source)
+    if "audio" in wanted:
+        from mmer.realtime.sources.microphone import Microphone
+
+        made.append(("audio", options.audio is not None, Microphone(device_of(options.audio))))
+    if "video" in wanted:
+        from mmer.realtime.sources.camera import Camera
+
+        camera = device_of(options.video)
+        made.append(("video", options.video is not None, Camera(0 if camera is None else camera)))
+    opened: list[Source] = []
+    notices: list[Notice] = []
+    for stream, asked, source in made:
+        try:
+            source.open(clock)
+        except MmerError as problem:
+            if asked or len(made) == 1:
+                _close(opened)
+                raise
+            about = "microphone" if stream == "audio" else "camera"
+            notices.append(Notice(0.0, "warning", about, str(problem)))
+        else:
+            opened.append(source)
+    if not opened:
+        reasons = "; ".join(notice.text for notice in notices)
+        raise MmerError(f"no microphone and no camera: {reasons}; or name a media file")
+    return opened, notices
+
+
+def wanted_streams(options: Options) -> frozenset[Stream]:
+    """What the chosen modalities need, less what was switched off; MmerError if nothing is left."""
+    wanted: set[Stream] = set()
+    if options.audio != "none" and {"speech", "text"} & set(options.modalities):
+        wanted.add("audio")
+    if options.video != "none" and "face" in options.modalities:
+        wanted.add("video")
+    if not wanted:
+        off = "--audio none" if options.audio == "none" else "--video none"
+        raise MmerError(f"{off} leaves nothing for --modalities {','.join(options.modalities)}")
+    return frozenset(wanted)
+
+
+def device_of(name: str | None) -> int | str | None:
+    """A device's index where ``name`` is a number, else its name."""
+    return int(name) if name is not None and name.isdigit() else name
+
+
+def _close(sources: list[Source]) -> None:
+    for source in sources:
+        source.close()

@@ -1,0 +1,91 @@
+"""What a user may choose, checked at the door."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from mmer.models.errors import MmerError
+from mmer.models.labels import MODALITIES
+
+ASR: Final = ("auto", "vosk", "pocketsphinx", "none")
+DETECTORS: Final = ("auto", "mediapipe", "haar")
+PROVIDER_NAMES: Final = ("auto", "cpu", "cuda", "tensorrt")
+PACES: Final = ("real", "max")
+
+
+@dataclass(frozen=True)
+class Options:
+    """Everything that shapes a recognizer; times in seconds. Raises MmerError for a wrong value.
+
+    ``audio`` and ``video`` name devices (None: the default one if there is one; "none": without);
+    with a ``source`` (media file or URL) they can only be "none".
+    """
+
+    source: str | None = None
+    audio: str | None = None
+    video: str | None = None
+    modalities: tuple[str, ...] = MODALITIES
+    asr: str = "auto"
+    detector: str = "auto"
+    provider: str = "auto"
+    weights: Path | None = None
+    offline: bool = False
+    pace: str = "real"
+    video_fps: float = 20.0  # pictures analysed a second, at most
+    window_s: float = 4.0
+    hop_s: float = 0.25
+    hangover_s: float = 0.3
+
+    def __post_init__(self) -> None:
+        _one_of("--asr", self.asr, ASR)
+        _one_of("--detector", self.detector, DETECTORS)
+        _one_of("--provider", self.provider, PROVIDER_NAMES)
+        _one_of("--pace", self.pace, PACES)
+        if not self.modalities:
+            raise MmerError(f"--modalities is empty: name one or more of {', '.join(MODALITIES)}")
+        for name in self.modalities:
+            _one_of("--modalities", name, MODALITIES)
+        for option, value, low, high in (
+            ("--video-fps", self.video_fps, 1.0, 120.0),
+            ("--window-s", self.window_s, 0.5, 60.0),
+            ("--hop-s", self.hop_s, 0.05, 5.0),
+            ("--hangover-s", self.hangover_s, 0.1, 2.0),
+        ):
+            if not (math.isfinite(value) and low <= value <= high):
+                raise MmerError(f"{option} is {value:g}: it must lie between {low:g} and {high:g}")
+        if self.source is not None:
+            for option, value in (("--audio", self.audio), ("--video", self.video)):
+                if value not in (None, "none"):
+                    raise MmerError(
+                        f"{option} {value} names a device, but the source is {self.source}: "
+                        f"leave one out ({option} none ignores that part of the file)"
+                    )
+        elif self.pace == "max":
+            raise MmerError("--pace max is for files: a device cannot run faster than the world")
+        if self.audio == "none" and self.video == "none":
+            raise MmerError("--audio none with --video none leaves nothing to recognize")
+
+    def for_json(self) -> dict[str, Any]:
+        """The configuration as the session line shows it."""
+        shown = asdict(self)
+        del shown["source"]
+        shown["weights"] = None if self.weights is None else str(self.weights)
+        shown["modalities"] = list(self.modalities)
+        return shown
+
+
+def parse_modalities(text: str) -> tuple[str, ...]:
+    """``"speech,face"`` to a tuple in the canonical order; unknown names raise MmerError."""
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    for name in names:
+        _one_of("--modalities", name, MODALITIES)
+    return tuple(name for name in MODALITIES if name in names)
+
+
+def _one_of(option: str, value: str, allowed: Sequence[str]) -> None:
+    if value not in allowed:
+        raise MmerError(f"{option} {value!r} is unknown: use {', '.join(allowed)}")

@@ -1,0 +1,37 @@
+"""When a captured message exists, and playing a recording at the speed of the world."""
+
+from __future__ import annotations
+
+import math
+import threading
+from collections.abc import Iterator
+from typing import TypeVar
+
+from mmer.realtime.clock import Clock
+from mmer.realtime.messages import AudioBlock, Gap, Notice, VideoFrame
+
+Captured = AudioBlock | VideoFrame | Gap | Notice
+M = TypeVar("M", bound=Captured)
+
+
+def captured_at(message: Captured) -> float:
+    """Seconds at which the whole of ``message`` had been captured (a gap: when it began)."""
+    if isinstance(message, AudioBlock):
+        return message.t1
+    if isinstance(message, Gap):
+        return message.t0
+    return message.t
+
+
+def lost_s(gap: Gap) -> float:
+    """Seconds of sound that ``gap`` lost; 0 for pictures and for a stream that is not there."""
+    return gap.t1 - gap.t0 if gap.stream == "audio" and math.isfinite(gap.t1) else 0.0
+
+
+def paced(messages: Iterator[M], clock: Clock, stopped: threading.Event) -> Iterator[M]:
+    """Hold every message back until ``clock`` reaches its capture time; end when ``stopped``."""
+    for message in messages:
+        wait = captured_at(message) - clock.now()
+        if stopped.wait(max(0.0, wait)):
+            return
+        yield message

@@ -1,0 +1,282 @@
+"""The public recognizer: one object that opens, runs and closes everything.
+
+::
+
+    with mmer.Recognizer() as recognizer:            # the default microphone and camera
+        for estimate in recognizer:
+            print(estimate.label, estimate.confidence)
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import chain
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+from mmer.models.errors import MmerError
+from mmer.models.labels import MODALITIES
+from mmer.realtime.clock import SessionClock
+from mmer.realtime.mailbox import Delivery
+from mmer.realtime.messages import EmotionEstimate, Message, Notice, Stream, Transcript
+from mmer.realtime.options import Options
+from mmer.realtime.sinks.sink import SessionInfo
+from mmer.realtime.sources.source import Source
+
+if TYPE_CHECKING:
+    from mmer.realtime.replay import Replay
+    from mmer.realtime.session import Session
+
+
+class Recognizer:
+    """Recognize emotion from devices or a media file; a context manager and an iterator.
+
+    ``source`` is a media file or URL, or None for devices; ``audio`` and ``video`` name devices
+    (index, name or part of one; for video also a path, URL or GStreamer string), None takes the
+    default one where there is one, "none" goes without. ``modalities`` is any of "speech",
+    "text", "face". Files are played at ``pace`` "real" (threads, real clock: what happens live) or
+    "max" (deterministic, as fast as it goes). The rest is as in ``mmer-live --help``.
+
+    Iterating yields `EmotionEstimate` objects; ``events`` yields every message. When the consumer
+    is slow, estimates that are not final are replaced by newer ones and finals wait. One recognizer
+    runs one session: make another for the next.
+
+    Raises `MmerError` with a short message for what the user can mend: at construction for wrong
+    options, at entry for missing devices, files and models.
+    """
+
+    def __init__(
+        self,
+        source: str | Path | None = None,
+        *,
+        audio: int | str | None = None,
+        video: int | str | None = None,
+        modalities: Sequence[str] = MODALITIES,
+        asr: str = "auto",
+        detector: str = "auto",
+        provider: str = "auto",
+        weights: str | Path | None = None,
+        offline: bool = False,
+        pace: str = "real",
+        video_fps: float = 20.0,
+        window_s: float = 4.0,
+        hop_s: float = 0.25,
+        hangover_s: float = 0.3,
+    ) -> None:
+        if isinstance(modalities, str):
+            raise MmerError(f"modalities is a sequence of names: ({modalities!r},), not a string")
+        self.options = Options(
+            source=None if source is None else str(source),
+            audio=None if audio is None else str(audio),
+            video=None if video is None else str(video),
+            modalities=tuple(modalities),
+            asr=asr,
+            detector=detector,
+            provider=provider,
+            weights=None if weights is None else Path(weights),
+            offline=offline,
+            pace=pace,
+            video_fps=video_fps,
+            window_s=window_s,
+            hop_s=hop_s,
+            hangover_s=hangover_s,
+        )
+        self._clock = SessionClock()
+        self._prepared: Prepared | None = None
+        self._runner: Replay | Session | None = None
+        self._stop_asked = False
+
+    def __enter__(self) -> Recognizer:
+        self.prepare()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def prepare(self, report: Callable[[str], None] | None = None) -> None:
+        """Open the sources and load the models; ``report`` gets lines about downloads."""
+        if self._prepared is None:
+            self._prepared = prepare(self.options, self._clock, report)
+
+    @property
+    def info(self) -> SessionInfo:
+        """Source, models, providers and configuration; ``utc`` is of the last ``events`` call."""
+        return replace(self._ready.info, utc=None if self.clock is None else self.clock.utc)
+
+    @property
+    def clock(self) -> SessionClock | None:
+        """The session's real clock; None in replay, where time is the file's."""
+        return None if self.options.pace == "max" else self._clock
+
+    @property
+    def drops(self) -> dict[str, int]:
+        """By mailbox, what has been dropped so far."""
+        return {} if self._runner is None else dict(self._runner.drops)
+
+    @property
+    def _ready(self) -> Prepared:
+        self.prepare()
+        assert self._prepared is not None
+        return self._prepared
+
+    def events(
+        self, *, delivery: Delivery = Delivery.LATEST_PARTIAL, pictures: bool = False
+    ) -> Iterator[Message]:
+        """Start the clock and yield every message of the session (`mmer.realtime.messages`).
+
+        ``pictures`` adds the analysed frames; ``delivery`` LOSSLESS makes a slow consumer slow
+        the session down instead of replacing partial results.
+        """
+        from mmer.realtime.replay import Replay
+        from mmer.realtime.session import Session
+
+        if self._runner is not None:
+            raise MmerError("this recognizer has run: make a new one for a new session")
+        ready = self._ready
+        if self.options.pace == "max":
+            self._runner = Replay(
+                ready.pipeline, ready.sources[0], self.options.hop_s, pictures=pictures
+            )
+        else:
+            self._clock.restart()
+            self._runner = Session(
+                ready.pipeline,
+                ready.sources,
+                self._clock,
+                hop_s=self.options.hop_s,
+                output=delivery,
+                pictures=pictures,
+            )
+        if self._stop_asked:
+            self._runner.stop()
+        return chain(ready.notices, self._runner.events())
+
+    def __iter__(self) -> Iterator[EmotionEstimate]:
+        for event in self.events():
+            if isinstance(event, EmotionEstimate):
+                yield event
+
+    def run(
+        self,
+        on_estimate: Callable[[EmotionEstimate], None] | None = None,
+        on_event: Callable[[Message], None] | None = None,
+    ) -> None:
+        """Callback style: run to the end (or ``stop``), calling back in this thread."""
+        with self:
+            for event in self.events():
+                if on_event is not None:
+                    on_event(event)
+                if on_estimate is not None and isinstance(event, EmotionEstimate):
+                    on_estimate(event)
+
+    async def __aiter__(self) -> AsyncIterator[EmotionEstimate]:
+        """The same estimates for ``async for``; the session runs in threads of its own."""
+        loop = asyncio.get_running_loop()
+        await loop.run_in_executor(None, self.prepare)
+        iterator = iter(self)
+        try:
+            while (estimate := await loop.run_in_executor(None, next, iterator, None)) is not None:
+                yield estimate
+        finally:
+            self.stop()
+            await loop.run_in_executor(None, iterator.close)  # type: ignore[attr-defined]
+
+    def stop(self) -> None:
+        """End the session soon, finishing what is open; any thread may call it."""
+        self._stop_asked = True
+        if self._runner is not None:
+            self._runner.stop()
+
+    def close(self) -> None:
+        """Stop and release devices and files."""
+        self.stop()
+        if self._prepared is not None:
+            for source in self._prepared.sources:
+                source.close()
+
+
+@dataclass(frozen=True)
+class Recognition:
+    """What was recognized in a file."""
+
+    estimates: tuple[EmotionEstimate, ...]
+    transcripts: tuple[Transcript, ...]  # final ones
+    notices: tuple[Notice, ...]
+
+    @property
+    def utterances(self) -> tuple[EmotionEstimate, ...]:
+        """The final estimate of every utterance."""
+        return tuple(e for e in self.estimates if e.final)
+
+
+def recognize(
+    path: str | Path,
+    *,
+    modalities: Sequence[str] = MODALITIES,
+    asr: str = "auto",
+    weights: str | Path | None = None,
+    offline: bool = False,
+) -> Recognition:
+    """Recognize a whole media file as fast as it goes; the same file gives the same answer."""
+    with Recognizer(
+        path, modalities=modalities, asr=asr, weights=weights, offline=offline, pace="max"
+    ) as recognizer:
+        events = list(recognizer.events())
+    return Recognition(
+        estimates=tuple(e for e in events if isinstance(e, EmotionEstimate)),
+        transcripts=tuple(e for e in events if isinstance(e, Transcript) and not e.partial),
+        notices=tuple(e for e in events if isinstance(e, Notice)),
+    )
+
+
+@dataclass
+class Prepared:
+    """Opened sources and a loaded pipeline, ready to run."""
+
+    sources: list[Source]
+    pipeline: Any
+    notices: list[Notice]
+    info: SessionInfo
+
+
+def prepare(
+    options: Options, clock: SessionClock, report: Callable[[str], None] | None = None
+) -> Prepared:
+    """Open sources first (a wrong path should fail at once), then load the models."""
+    from mmer.models.store import Store
+    from mmer.realtime.assemble import assemble
+    from mmer.realtime.open_sources import open_sources
+
+    sources, notices = open_sources(options, clock)
+    try:
+        streams: frozenset[Stream] = frozenset().union(*(s.streams for s in sources))
+        made = assemble(options, streams, Store(offline=options.offline or None, report=report))
+    except BaseException:
+        for source in sources:
+            source.close()
+        raise
+    durations = [s.duration_s for s in sources if s.duration_s is not None]
+    duration_s = max(durations, default=None)
+    info = SessionInfo(
+        utc=None,
+        source={
+            "kind": "device" if options.source is None else "file",
+            "name": [s.name for s in sources] if options.source is None else options.source,
+            "streams": sorted(streams),
+            "duration_s": None if duration_s is None else round(duration_s, 3),
+        },
+        models=made.models,
+        provider=made.provider,
+        config=options.for_json(),
+        streams=streams,
+        duration_s=duration_s,
+    )
+    return Prepared(sources, made.pipeline, [*notices, *made.notices], info)

@@ -1,0 +1,256 @@
+"""The live runner: threads around the same pipeline, on the real clock.
+
+One reader a source, one worker a stage, one thread for the fusion and its ticks. Every edge is a
+bounded mailbox with a named policy (the pipeline names it). A slow consumer of ``events`` makes
+partial results conflate or, with ``output=LOSSLESS``, holds the fusion back; finals are never lost.
+
+Shut-down is one path for Ctrl-C, end of file and a dead device: the readers end, then the stages
+are closed in the pipeline's order, each drained, flushed and joined before the next.
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+from collections.abc import Iterator, Sequence
+
+from mmer.models.errors import MmerError
+from mmer.models.labels import MODALITIES
+from mmer.realtime.clock import SessionClock
+from mmer.realtime.mailbox import Closed, Delivery, Mailbox
+from mmer.realtime.messages import (
+    EmotionEstimate,
+    FaceObservation,
+    Gap,
+    Health,
+    Message,
+    Notice,
+    Tick,
+    VideoFrame,
+)
+from mmer.realtime.pacing import lost_s, paced
+from mmer.realtime.pipeline import Pipeline, Stage
+from mmer.realtime.sources.source import Source
+
+
+class DeviceLost(MmerError):
+    """Every device has stopped delivering; what was recorded until then has been finished."""
+
+
+class Session:
+    """Run ``pipeline`` on opened ``sources`` until they end or ``stop`` is called.
+
+    ``pictures`` makes ``events`` yield the analysed frames as well (the newest only).
+    """
+
+    def __init__(
+        self,
+        pipeline: Pipeline,
+        sources: Sequence[Source],
+        clock: SessionClock,
+        *,
+        hop_s: float = 0.25,
+        health_s: float = 1.0,
+        output: Delivery = Delivery.LATEST_PARTIAL,
+        pictures: bool = False,
+    ) -> None:
+        self._pipeline = pipeline
+        self._sources = sources
+        self.clock = clock
+        self._hop_s = hop_s
+        self._health_s = health_s
+        self._inboxes: dict[str, Mailbox[Message]] = {
+            stage.name: Mailbox(stage.inbox, stage.delivery, stage.capacity)
+            for stage in pipeline.stages
+        }
+        self._fusion_inbox = self._inboxes[pipeline.fusion.name]
+        self._output: Mailbox[Message] = Mailbox("output", output, capacity=1024)
+        self._picture: Mailbox[Message] | None = (
+            Mailbox("pictures", Delivery.LATEST) if pictures else None
+        )
+        self._stopped = threading.Event()
+        self._error: BaseException | None = None
+        self._error_lock = threading.Lock()
+        self._skipped_ticks = 0
+        self._gap_s = 0.0
+        self._lost: list[str] = []  # names of live sources that ended by themselves
+        self._newest: dict[str, float | None] = dict.fromkeys(MODALITIES)
+
+    # --- the caller's side ---------------------------------------------------------------------
+
+    def events(self) -> Iterator[Message]:
+        """Start, yield every event, and end with everything joined; raises a worker's exception."""
+        threads = [
+            threading.Thread(
+                target=self._guard, args=(self._fuse, self._fusion_inbox), name="fusion"
+            ),
+            threading.Thread(target=self._wind_down, name="wind-down"),
+        ]
+        for thread in threads:
+            thread.start()
+        try:
+            yield from self._delivered()
+        finally:
+            self.stop()
+            self._output.abandon()
+            for thread in threads:
+                thread.join()
+        if self._error is not None:
+            raise self._error
+        if self._lost and len(self._lost) == len(self._sources):
+            raise DeviceLost(
+                f"{' and '.join(self._lost)} stopped delivering; everything until then was finished"
+            )
+
+    def stop(self) -> None:
+        """End soon but cleanly: what is open is finished. Any thread may call it, repeatedly."""
+        self._stopped.set()
+        for source in self._sources:
+            source.stop()
+
+    @property
+    def drops(self) -> dict[str, int]:
+        """By mailbox, how many messages a newer one has replaced; and the ticks skipped."""
+        counted = {box.name: box.dropped for box in self._inboxes.values()}
+        counted["output"] = self._output.dropped
+        counted["ticks"] = self._skipped_ticks
+        return counted
+
+    def _delivered(self) -> Iterator[Message]:
+        while True:
+            try:
+                event = self._output.get(timeout_s=0.5)  # wake now and then, so that signals act
+            except Closed:
+                return
+            if event is None:
+                continue
+            if (
+                self._picture is not None
+                and isinstance(event, FaceObservation)
+                and len(self._picture)
+            ):
+                frame = self._picture.get()
+                if frame is not None:
+                    yield frame
+            yield event
+
+    # --- threads -------------------------------------------------------------------------------
+
+    def _guard(self, work: object, inbox: Mailbox[Message] | None, *args: object) -> None:
+        """Run a thread's work; the first exception stops the session and is raised by events."""
+        try:
+            work(*args)  # type: ignore[operator]
+        except BaseException as error:  # noqa: BLE001  re-raised in the caller's thread by events
+            with self._error_lock:
+                self._error = self._error or error
+            if inbox is not None:
+                inbox.abandon()
+            self.stop()
+
+    def _wind_down(self) -> None:
+        """Start readers and workers; when the readers end, close the stages one by one."""
+        workers = [
+            (
+                stage,
+                threading.Thread(
+                    target=self._guard,
+                    args=(self._work, self._inboxes[stage.name], stage),
+                    name=stage.name,
+                ),
+            )
+            for stage in self._pipeline.stages[:-1]
+        ]
+        readers = [
+            threading.Thread(target=self._guard, args=(self._read, None, source), name=source.name)
+            for source in self._sources
+        ]
+        for _, thread in workers:
+            thread.start()
+        for thread in readers:
+            thread.start()
+        for thread in readers:
+            thread.join()
+        for stage, thread in workers:
+            self._inboxes[stage.name].close()
+            thread.join()
+        self._fusion_inbox.close()
+
+    def _read(self, source: Source) -> None:
+        messages = source.messages()
+        for message in messages if source.live else paced(messages, self.clock, self._stopped):
+            if isinstance(message, Gap):
+                self._gap_s += lost_s(message)
+            if isinstance(message, Notice):
+                self._fusion_inbox.put(message)
+            else:
+                self._route(message)
+        if source.live and not self._stopped.is_set():
+            self._lost.append(source.name)
+
+    def _work(self, stage: Stage) -> None:
+        inbox = self._inboxes[stage.name]
+        while True:
+            try:
+                message = inbox.get()
+            except Closed:
+                break
+            if message is None:
+                continue
+            if self._picture is not None and isinstance(message, VideoFrame):
+                self._picture.put(message)
+            for made in stage.block.push(message):
+                self._route(made, after=stage)
+        for made in stage.block.flush():
+            self._route(made, after=stage)
+
+    def _route(self, message: Message, after: Stage | None = None) -> None:
+        for stage in self._pipeline.takers(message, after):
+            self._inboxes[stage.name].put(message)
+
+    def _fuse(self) -> None:
+        fusion = self._pipeline.fusion
+        hop, beat = 1, 1
+        try:
+            while True:
+                due = hop * self._hop_s
+                try:
+                    message = self._fusion_inbox.get(timeout_s=max(0.0, due - self.clock.now()))
+                except Closed:
+                    break
+                if message is not None:
+                    self._fused(message, fusion)
+                now = self.clock.now()
+                # what has arrived by the tick goes before it, unless that would never end
+                if now < due or (len(self._fusion_inbox) and now < due + self._hop_s / 2):
+                    continue
+                self._fused(Tick(now), fusion)
+                on_time = hop + 1
+                hop = max(on_time, math.floor(now / self._hop_s) + 1)
+                self._skipped_ticks += hop - on_time
+                if now >= beat * self._health_s:
+                    self._output.put(self._health(self.clock.now()))
+                    beat = math.floor(now / self._health_s) + 1
+            for made in fusion.block.flush():
+                self._emit(made)
+            self._output.put(self._health(self.clock.now()))
+        finally:
+            self._output.close()
+
+    def _fused(self, message: Message, fusion: Stage) -> None:
+        if not isinstance(message, Tick):
+            self._output.put(message)
+        if isinstance(message, fusion.takes):
+            for made in fusion.block.push(message):
+                self._emit(made)
+
+    def _emit(self, made: Message) -> None:
+        if isinstance(made, EmotionEstimate):
+            made = made.decided_at(self.clock.now())
+            self._newest = {name: None if c is None else c.t for name, c in made.modalities.items()}
+        self._output.put(made)
+
+    def _health(self, now: float) -> Health:
+        queue: dict[str, float | None] = {b.name: b.age_s() for b in self._inboxes.values()}
+        queue["output"] = self._output.age_s()
+        latency = {n: None if t is None else (now - t) * 1000 for n, t in self._newest.items()}
+        return Health(now, self.drops, queue, self._gap_s, latency)

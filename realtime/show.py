@@ -1,0 +1,143 @@
+"""Run a recognizer and show what it says: the loop behind `mmer-live`."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from types import FrameType
+
+from mmer.models.errors import MmerError
+from mmer.realtime.mailbox import Delivery
+from mmer.realtime.messages import EmotionEstimate, Transcript
+from mmer.realtime.options import Options
+from mmer.realtime.recognizer import Recognizer
+from mmer.realtime.session import DeviceLost
+from mmer.realtime.sinks.output import ReaderGone
+from mmer.realtime.sinks.sink import SessionEnd, Sink
+from mmer.realtime.sinks.window import PictureWindow
+
+
+@dataclass(frozen=True)
+class Views:
+    """Where results are to be seen."""
+
+    output: str | None = None  # JSON lines: a file, or "-"
+    overlay: Path | None = None  # annotated MP4
+    window: bool = False
+    quiet: bool = False
+    lines_only: bool = False  # one line an utterance, no panel
+
+
+def show(options: Options, views: Views) -> int:
+    """Recognize until the source ends or Ctrl-C; the exit status. Raises MmerError."""
+    sinks = make_sinks(options, views)  # first: a wrong path or no display fails at once
+    recognizer = Recognizer(**asdict(options))
+    clock = recognizer.clock
+    end: SessionEnd | None = None
+    lost: DeviceLost | None = None
+    opened: list[Sink] = []
+    emotions = utterances = 0
+    t = 0.0
+    try:
+        recognizer.prepare()
+        windows = [sink for sink in sinks if isinstance(sink, PictureWindow)]
+        pictures = bool(windows) or views.overlay is not None
+        events = recognizer.events(delivery=Delivery.LOSSLESS, pictures=pictures)
+        for sink in sinks:
+            sink.open(recognizer.info)
+            opened.append(sink)
+        with stopped_by_signals(recognizer):
+            try:
+                for event in events:
+                    now = None if clock is None else clock.now()
+                    for sink in sinks:
+                        sink.write(event, now)
+                    if isinstance(event, EmotionEstimate):
+                        emotions += 1
+                        t = event.t
+                    elif isinstance(event, Transcript) and not event.partial:
+                        utterances += 1
+                    if any(window.wants_stop for window in windows):
+                        recognizer.stop()
+            except DeviceLost as problem:  # all until then was finished: close the books first
+                lost = problem
+        end = SessionEnd(clock.now() if clock else t, utterances, emotions, recognizer.drops)
+    except ReaderGone:
+        return 0
+    finally:
+        recognizer.close()
+        for sink in opened:
+            sink.close(end)
+    if lost is not None:
+        raise lost
+    return 0
+
+
+def make_sinks(options: Options, views: Views) -> list[Sink]:
+    """The sinks that ``views`` ask for; raises MmerError where one cannot be."""
+    sinks: list[Sink] = []
+    if views.output is not None:
+        from mmer.realtime.sinks.jsonl import JsonLines
+
+        sinks.append(JsonLines(views.output))
+    if views.overlay is not None:
+        from mmer.realtime.sinks.overlay_video import OverlayVideo
+
+        sinks.append(OverlayVideo(views.overlay, Path(options.source or "")))
+    if views.window:
+        from mmer.realtime.display import display_problem
+
+        if problem := display_problem():
+            raise MmerError(f"--window: {problem}")
+        sinks.append(PictureWindow())
+    if not views.quiet:
+        sinks += _terminal_sinks(options, views)
+    return sinks
+
+
+def _terminal_sinks(options: Options, views: Views) -> list[Sink]:
+    from mmer.realtime.sinks.panel import LivePanel
+    from mmer.realtime.sinks.plain import PlainLines
+    from mmer.realtime.sinks.progress import Progress
+    from mmer.realtime.sinks.summary import Summary
+
+    stream = sys.stderr if views.output == "-" else sys.stdout  # standard output is the lines'
+    sinks: list[Sink] = []
+    if options.pace == "max":
+        sinks.append(Progress())
+    if views.lines_only:
+        sinks.append(PlainLines(stream, changes=False))
+    elif options.pace == "real" and stream.isatty():
+        sinks.append(LivePanel(stream))
+    else:
+        sinks.append(PlainLines(stream))
+    sinks.append(Summary(stream))
+    return sinks
+
+
+@contextmanager
+def stopped_by_signals(recognizer: Recognizer) -> Iterator[None]:
+    """Ctrl-C or SIGTERM stops the recognizer cleanly; a second one interrupts it."""
+    asked = False
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        nonlocal asked
+        if asked:
+            raise KeyboardInterrupt
+        asked = True
+        recognizer.stop()
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {n: signal.signal(n, handle) for n in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

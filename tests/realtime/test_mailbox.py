@@ -1,0 +1,131 @@
+import threading
+import time
+
+import numpy as np
+import pytest
+
+from mmer.realtime.mailbox import Closed, Delivery, Mailbox
+from mmer.realtime.messages import SpeechState, SpeechUpdate, Transcript
+
+
+def partial(utterance: int, text: str) -> Transcript:
+    return Transcript(utterance, 0.0, 1.0, text, partial=True, asr="test")
+
+
+def final(utterance: int, text: str) -> Transcript:
+    return Transcript(utterance, 0.0, 1.0, text, partial=False, asr="test")
+
+
+def drain(box: Mailbox) -> list:
+    out = []
+    while True:
+        try:
+            out.append(box.get(timeout_s=1.0))
+        except Closed:
+            return out
+
+
+def test_lossless_keeps_everything_in_order() -> None:
+    box: Mailbox[int] = Mailbox("audio", Delivery.LOSSLESS, capacity=10)
+    for i in range(10):
+        box.put(i)
+    box.close()
+    assert drain(box) == list(range(10))
+    assert box.dropped == 0
+
+
+def test_lossless_makes_the_sender_wait_for_room() -> None:
+    box: Mailbox[int] = Mailbox("audio", Delivery.LOSSLESS, capacity=2)
+
+    def send() -> None:
+        for i in range(50):
+            box.put(i)
+        box.close()
+
+    sender = threading.Thread(target=send)
+    sender.start()
+    time.sleep(0.05)
+    assert len(box) == 2
+    assert drain(box) == list(range(50))
+    sender.join(1.0)
+    assert not sender.is_alive()
+
+
+def test_latest_replaces_and_counts() -> None:
+    box: Mailbox[str] = Mailbox("video", Delivery.LATEST)
+    for name in "abc":
+        box.put(name)
+    assert len(box) == 1
+    assert box.get() == "c"
+    assert box.dropped == 2
+
+
+def test_partials_are_replaced_and_finals_are_not() -> None:
+    box: Mailbox[Transcript] = Mailbox("text", Delivery.LATEST_PARTIAL)
+    for message in (
+        partial(1, "a"),
+        partial(1, "a b"),
+        final(1, "a b c"),
+        partial(2, "d"),
+        partial(2, "d e"),
+    ):
+        box.put(message)
+    box.close()
+    assert [(m.utterance, m.text, m.partial) for m in drain(box)] == [
+        (1, "a b c", False),
+        (2, "d e", True),
+    ]
+    assert box.dropped == 3
+
+
+def test_an_update_never_replaces_the_start_of_its_utterance() -> None:
+    def update(state: SpeechState, n: int) -> SpeechUpdate:
+        return SpeechUpdate(1, 0.0, n / 16000, state, np.zeros(n, np.int16), n / 16000)
+
+    box: Mailbox[SpeechUpdate] = Mailbox("words", Delivery.LATEST_PARTIAL)
+    box.put(update(SpeechState.STARTED, 100))
+    box.put(update(SpeechState.ONGOING, 200))
+    box.put(update(SpeechState.ONGOING, 300))
+    box.put(update(SpeechState.ENDED, 400))
+    box.close()
+    assert [(m.state.value, len(m.samples)) for m in drain(box)] == [
+        ("started", 100),
+        ("ended", 400),
+    ]
+
+
+def test_get_times_out_with_none_and_ends_with_closed() -> None:
+    box: Mailbox[int] = Mailbox("x", Delivery.LOSSLESS)
+    assert box.get(timeout_s=0.01) is None
+    box.close()
+    with pytest.raises(Closed):
+        box.get(timeout_s=0.01)
+
+
+def test_abandon_frees_a_waiting_sender() -> None:
+    box: Mailbox[int] = Mailbox("x", Delivery.LOSSLESS, capacity=1)
+    box.put(1)
+    sender = threading.Thread(target=box.put, args=(2,))
+    sender.start()
+    box.abandon()
+    sender.join(1.0)
+    assert not sender.is_alive()
+    with pytest.raises(Closed):
+        box.get()
+
+
+def test_age_is_that_of_the_oldest_waiting_message() -> None:
+    now = [0.0]
+    box: Mailbox[int] = Mailbox("x", Delivery.LOSSLESS, seconds=lambda: now[0])
+    assert box.age_s() == 0.0
+    box.put(1)
+    now[0] = 2.0
+    box.put(2)
+    assert box.age_s() == 2.0
+    box.get()
+    assert box.age_s() == 0.0
+
+
+def test_a_mailbox_without_room_is_refused() -> None:
+    with pytest.raises(ValueError, match="at least one"):
+        Mailbox("x", Delivery.LOSSLESS, capacity=0)

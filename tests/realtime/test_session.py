@@ -1,0 +1,200 @@
+import threading
+import time
+
+import numpy as np
+import pytest
+from doubles import (
+    ListSource,
+    PerBlock,
+    answer,
+    in_order,
+    judge_speech,
+    judge_text,
+    look,
+    nothing,
+    pictures,
+    sound,
+    speak,
+    spell,
+)
+
+from mmer.realtime.clock import SessionClock
+from mmer.realtime.mailbox import Delivery
+from mmer.realtime.messages import (
+    AudioBlock,
+    EmotionEstimate,
+    FaceObservation,
+    Health,
+    Notice,
+    SpeechState,
+    SpeechUpdate,
+    Transcript,
+    VideoFrame,
+)
+from mmer.realtime.pipeline import Pipeline
+from mmer.realtime.session import DeviceLost, Session
+
+LAST = SpeechUpdate(1, 0.0, 1.0, SpeechState.ENDED, np.zeros(16000, np.int16), 1.0)
+
+
+def pipeline(**blocks: PerBlock) -> Pipeline:
+    made = {
+        "voice": PerBlock(speak, tail=(LAST,)),
+        "words": PerBlock(spell),
+        "speech": PerBlock(judge_speech),
+        "text": PerBlock(judge_text),
+        "tracker": PerBlock(look),
+        "face": PerBlock(nothing),
+        "fusion": PerBlock(answer),
+    }
+    made.update(blocks)
+    return Pipeline(made.pop("fusion"), **made)
+
+
+def threads() -> set[str]:
+    return {t.name for t in threading.enumerate()}
+
+
+def test_a_paced_recording_runs_in_real_time_to_its_end_and_is_finished() -> None:
+    before = threads()
+    source = ListSource(in_order(sound(1.0), pictures(1.0)))
+    began = time.monotonic()
+    events = list(Session(pipeline(), [source], SessionClock()).events())
+    assert 0.9 < time.monotonic() - began < 5.0
+    assert [e.text for e in events if isinstance(e, Transcript)] == ["so"]
+    finals = [e for e in events if isinstance(e, EmotionEstimate) and e.final]
+    assert [e.label for e in finals] == ["joy"]
+    times = [e.t for e in events if isinstance(e, EmotionEstimate | Health)]
+    assert times == sorted(times)
+    assert threads() == before
+
+
+def test_sound_is_never_dropped_and_pictures_are_the_latest() -> None:
+    voice = PerBlock(speak)
+    tracker = PerBlock(look, slow_s=0.2)
+    session = Session(
+        pipeline(voice=voice, tracker=tracker),
+        [ListSource(in_order(sound(1.0), pictures(1.0)))],
+        SessionClock(),
+        output=Delivery.LOSSLESS,
+    )
+    events = list(session.events())
+    assert [m.samples[0] for m in voice.seen if isinstance(m, AudioBlock)] == list(range(50))
+    assert session.drops["audio"] == 0
+    assert session.drops["video"] == 20 - len(tracker.seen)
+    assert session.drops["video"] >= 10
+    assert [e for e in events if isinstance(e, Health)][-1].drops["video"] >= 10
+
+
+def test_a_slow_worker_does_not_hold_up_the_ticks() -> None:
+    slow = PerBlock(judge_speech, slow_s=0.4)
+    session = Session(pipeline(speech=slow), [ListSource(sound(1.5))], SessionClock())
+    ticks = [
+        e.t
+        for e in session.events()
+        if isinstance(e, EmotionEstimate) and not e.final and e.t < 1.5
+    ]
+    assert len(ticks) >= 4
+    assert max(np.diff(ticks)) < 0.45
+
+
+def test_stop_from_another_thread_finishes_what_is_open() -> None:
+    session = Session(pipeline(), [ListSource(sound(60.0))], SessionClock())
+    threading.Timer(0.4, session.stop).start()
+    began = time.monotonic()
+    events = list(session.events())
+    assert time.monotonic() - began < 5.0
+    assert any(isinstance(e, EmotionEstimate) and e.final for e in events)
+
+
+def test_a_consumer_that_leaves_ends_everything() -> None:
+    before = threads()
+    events = Session(pipeline(), [ListSource(sound(60.0))], SessionClock()).events()
+    next(events)
+    events.close()
+    assert threads() == before
+
+
+@pytest.mark.parametrize("stage", ["voice", "words", "speech", "tracker", "fusion"])
+def test_a_workers_exception_ends_the_session_and_reaches_the_caller(stage: str) -> None:
+    def fail(message: object) -> list:
+        raise ZeroDivisionError(f"in {stage}")
+
+    before = threads()
+    source = ListSource(in_order(sound(60.0), pictures(60.0)))
+    session = Session(pipeline(**{stage: PerBlock(fail)}), [source], SessionClock())
+    began = time.monotonic()
+    with pytest.raises(ZeroDivisionError, match=f"in {stage}"):
+        list(session.events())
+    assert time.monotonic() - began < 5.0
+    assert threads() == before
+
+
+def test_a_failing_source_reaches_the_caller() -> None:
+    def messages():
+        yield from sound(0.1)
+        raise OSError("unplugged")
+
+    session = Session(pipeline(), [ListSource(messages())], SessionClock())
+    with pytest.raises(OSError, match="unplugged"):
+        list(session.events())
+
+
+def test_one_dead_device_leaves_the_other_and_two_end_the_session() -> None:
+    clock = SessionClock()
+
+    def camera():
+        yield VideoFrame(clock.now(), np.zeros((8, 8, 3), np.uint8))
+        yield Notice(clock.now(), "error", "camera", "camera stopped")
+
+    def microphone():
+        for i in range(30):
+            time.sleep(0.02)
+            yield AudioBlock(i * 0.02, np.zeros(320, np.int16))
+
+    sources = [
+        ListSource(camera(), live=True, name="camera 0"),
+        ListSource(microphone(), live=True, name="microphone x"),
+    ]
+    events = []
+    with pytest.raises(DeviceLost, match=r"camera 0 and microphone x stopped"):
+        events.extend(_collect(Session(pipeline(), sources, clock), events))
+    assert any(isinstance(e, Notice) and e.about == "camera" for e in events)
+    ticks = [e for e in events if isinstance(e, EmotionEstimate) and not e.final]
+    assert len(ticks) >= 2  # went on without the camera
+    assert any(isinstance(e, EmotionEstimate) and e.final for e in events)
+
+
+def _collect(session: Session, into: list) -> list:
+    for event in session.events():
+        into.append(event)
+    return []
+
+
+def test_a_slow_consumer_gets_the_newest_estimates_and_every_final() -> None:
+    def endings(message: object) -> list:
+        if isinstance(message, AudioBlock) and round(message.t0 * 50) % 10 == 9:
+            n = round(message.t1 * 5)
+            return [SpeechUpdate(n, 0.0, message.t1, SpeechState.ENDED, message.samples, 0.0)]
+        return []
+
+    session = Session(
+        pipeline(voice=PerBlock(endings)), [ListSource(sound(2.0))], SessionClock(), hop_s=0.05
+    )
+    finals, late = 0, []
+    for event in session.events():
+        if isinstance(event, EmotionEstimate):
+            finals += event.final
+            if not event.final:
+                late.append(session.clock.now() - event.t)
+            time.sleep(0.2)
+    assert finals == 10
+    assert session.drops["output"] > 0
+
+
+def test_pictures_come_with_their_observations() -> None:
+    session = Session(pipeline(), [ListSource(pictures(0.5))], SessionClock(), pictures=True)
+    kinds = [type(e) for e in session.events()]
+    first = kinds.index(VideoFrame)
+    assert kinds[first + 1] is FaceObservation
+    assert kinds.count(VideoFrame) >= 5
