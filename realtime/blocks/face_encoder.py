@@ -1,0 +1,73 @@
+"""From an aligned face crop to what the expression says of the emotion."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mmer.models.errors import MmerError
+from mmer.realtime.messages import Evidence, FaceObservation, Message, Missing
+
+if TYPE_CHECKING:
+    from mmer.models.prediction import Prediction
+
+
+class FaceModel(Protocol):
+    """What the block needs of a face network."""
+
+    def predict(self, crop: NDArray[np.uint8]) -> Prediction:
+        """Judge one crop, uint8 (S, S, 3) BGR, aligned by the eyes."""
+        ...
+
+
+@dataclass(frozen=True)
+class FaceEncoderConfig:
+    """When a picture of a face is good enough to be judged."""
+
+    min_quality: float = 0.1  # 0..1; below it the picture is called poor
+
+    def __post_init__(self) -> None:
+        if not 0.0 <= self.min_quality <= 1.0:
+            raise MmerError(f"min_quality must be 0..1, got {self.min_quality}")
+
+
+class FaceEncoder:
+    """FaceObservation -> Evidence("face") or Missing("face"), one for one; without state."""
+
+    def __init__(self, model: FaceModel, config: FaceEncoderConfig | None = None) -> None:
+        self._model = model
+        self._config = config or FaceEncoderConfig()
+
+    def push(self, message: Message) -> Sequence[Message]:
+        """Take a FaceObservation; other messages pass unseen."""
+        if not isinstance(message, FaceObservation):
+            return ()
+        t = message.t
+        if message.crop is None:
+            return (Missing("face", t, t, message.why or "no face", partial=False),)
+        if message.quality <= 0.0 or message.quality < self._config.min_quality:
+            why = f"poor picture: {message.why or 'low quality'}"
+            return (Missing("face", t, t, why, partial=False),)
+        prediction = self._model.predict(message.crop)
+        return (
+            Evidence(
+                "face",
+                t0=t,
+                t1=t,
+                log_probs=prediction.log_probs,
+                quality=message.quality,
+                partial=False,
+                embedding=prediction.embedding,
+            ),
+        )
+
+    def flush(self) -> Sequence[Message]:
+        """Nothing is held back."""
+        return ()
+
+    def reset(self) -> None:
+        """Nothing to forget."""

@@ -1,0 +1,68 @@
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+
+from mmer.models.errors import MmerError
+from mmer.realtime.blocks.block import run
+from mmer.realtime.blocks.face_encoder import FaceEncoder, FaceEncoderConfig
+from mmer.realtime.messages import Evidence, FaceObservation, Missing, Tick
+
+LOGS = np.log(np.full(7, 1 / 7, dtype=np.float32))
+
+
+@dataclass
+class Answer:
+    log_probs: np.ndarray
+    embedding: np.ndarray | None = None
+
+
+class FakeModel:
+    def predict(self, crop: np.ndarray) -> Answer:
+        assert crop.shape == (64, 64, 3)
+        return Answer(LOGS)
+
+
+def seen(t: float, quality: float, why: str = "") -> FaceObservation:
+    crop = np.zeros((64, 64, 3), np.uint8)
+    return FaceObservation(t, 1, (0.0, 0.0, 9.0, 9.0), None, crop, quality, why)
+
+
+def unseen(t: float, why: str = "") -> FaceObservation:
+    return FaceObservation(t, None, None, None, None, 0.0, why)
+
+
+def test_a_good_picture_becomes_evidence_of_its_moment():
+    (out,) = run(FaceEncoder(FakeModel()), [seen(3.5, 0.8)])
+    assert isinstance(out, Evidence)
+    assert (out.modality, out.t0, out.t1, out.quality) == ("face", 3.5, 3.5, 0.8)
+    assert (out.partial, out.utterance) == (False, None)
+    np.testing.assert_array_equal(out.log_probs, LOGS)
+
+
+@pytest.mark.parametrize(
+    ("observation", "why"),
+    [
+        (unseen(1.0, "no face"), "no face"),
+        (unseen(1.0), "no face"),
+        (seen(1.0, 0.05, "blurred"), "poor picture: blurred"),
+        (seen(1.0, 0.05), "poor picture: low quality"),
+    ],
+)
+def test_otherwise_it_is_missing_with_the_reason(observation, why):
+    (out,) = run(FaceEncoder(FakeModel()), [observation])
+    assert isinstance(out, Missing)
+    assert (out.modality, out.t0, out.t1, out.why) == ("face", 1.0, 1.0, why)
+
+
+def test_the_least_quality_is_a_setting_and_0_is_always_poor():
+    (out,) = run(FaceEncoder(FakeModel(), FaceEncoderConfig(min_quality=0.9)), [seen(1.0, 0.8)])
+    assert isinstance(out, Missing)
+    (out,) = run(FaceEncoder(FakeModel(), FaceEncoderConfig(min_quality=0.0)), [seen(1.0, 0.0)])
+    assert isinstance(out, Missing)
+    with pytest.raises(MmerError, match="min_quality"):
+        FaceEncoderConfig(min_quality=2)
+
+
+def test_other_messages_pass():
+    assert run(FaceEncoder(FakeModel()), [Tick(1.0)]) == []

@@ -1,0 +1,111 @@
+from dataclasses import dataclass, field
+
+import numpy as np
+import pytest
+
+from mmer.models.errors import MmerError
+from mmer.realtime.blocks.block import run
+from mmer.realtime.blocks.text_encoder import TextEncoder, TextEncoderConfig, text_quality
+from mmer.realtime.messages import Evidence, Missing, Tick, Transcript
+
+
+@dataclass
+class Answer:
+    log_probs: np.ndarray
+    embedding: np.ndarray | None = None
+
+
+@dataclass
+class FakeModel:
+    read: list[str] = field(default_factory=list)
+
+    def predict(self, text: str) -> Answer:
+        self.read.append(text)
+        return Answer(np.log(np.full(7, 1 / 7, dtype=np.float32)))
+
+
+def said(text: str, partial=True, number=1, t1=2.0, asr="vosk", confidence=None) -> Transcript:
+    return Transcript(number, 1.0, t1, text, partial, asr, confidence=confidence)
+
+
+def test_each_new_partial_is_judged_and_the_same_words_are_not():
+    model = FakeModel()
+    out = run(
+        TextEncoder(model),
+        [
+            said(""),
+            said("i am"),
+            said(" I  am ", t1=2.5),
+            said("I am so  happy", t1=3.0),
+            said("i am so happy", partial=False, t1=3.2),
+        ],
+    )
+    assert [(e.t0, e.t1, e.partial) for e in out] == [
+        (1.0, 2.0, True),
+        (1.0, 3.0, True),
+        (1.0, 3.2, False),
+    ]
+    assert all(e.modality == "text" and e.utterance == 1 for e in out)
+    assert model.read == ["i am", "I am so happy"]  # the final takes over the last judgement
+
+
+def test_an_empty_final_is_missing_even_after_words():
+    out = run(TextEncoder(FakeModel()), [said("hm"), said("", partial=False)])
+    assert [type(m) for m in out] == [Evidence, Missing]
+    assert (out[1].why, out[1].partial, out[1].utterance) == ("no words", False, 1)
+
+
+def test_words_that_are_withdrawn_are_missing_for_now():
+    out = run(TextEncoder(FakeModel()), [said("hm"), said(""), said("")])
+    assert [(type(m), m.partial) for m in out] == [(Evidence, True), (Missing, True)]
+
+
+def test_one_final_for_each_utterance():
+    model = FakeModel()
+    transcripts = [
+        said("well", partial=False, number=1),
+        said("well", partial=False, number=1),
+        said("late partial", number=1),
+        said("well", partial=False, number=2),
+        said("", partial=False, number=3),
+    ]
+    out = run(TextEncoder(model), transcripts)
+    assert [(m.utterance, type(m)) for m in out] == [(1, Evidence), (2, Evidence), (3, Missing)]
+    assert model.read == ["well", "well"]
+
+
+def test_no_confidence_at_all_is_missing():
+    (out,) = run(TextEncoder(FakeModel()), [said("a b c d", partial=False, confidence=0.0)])
+    assert (type(out), out.why) == (Missing, "unsure words")
+
+
+@pytest.mark.parametrize(
+    ("transcript", "quality"),
+    [
+        (said("one two three four"), 1.0),
+        (said("one two three four five six"), 1.0),
+        (said("one"), 0.4),
+        (said("one two three four", confidence=0.6), 0.6),
+        (said("one two three four", confidence=1.7), 1.0),
+        (said("one two three four", asr="pocketsphinx"), 0.45),
+        (said("one two three four", asr="other"), 0.7),
+        (said("   "), 0.0),
+    ],
+)
+def test_quality_is_trust_times_confidence_times_length(transcript, quality):
+    assert text_quality(transcript, TextEncoderConfig()) == pytest.approx(quality)
+
+
+def test_reset_forgets_and_other_messages_pass():
+    block = TextEncoder(FakeModel())
+    assert block.push(Tick(0.0)) == ()
+    block.push(said("x", partial=False))
+    block.reset()
+    assert len(block.push(said("x", partial=False))) == 1
+
+
+def test_wrong_settings_are_refused():
+    with pytest.raises(MmerError, match="vosk"):
+        TextEncoderConfig(trust={"vosk": 1.2})
+    with pytest.raises(MmerError, match="full_words"):
+        TextEncoderConfig(full_words=0)
