@@ -1,0 +1,239 @@
+"""Results as JSON lines, version 1: one object a line, for programs to read."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from mmer.models.labels import EMOTIONS, MODALITIES
+from mmer.realtime.messages import (
+    Contribution,
+    EmotionEstimate,
+    Gap,
+    Health,
+    Message,
+    Notice,
+    Transcript,
+)
+from mmer.realtime.sinks.output import LineFile, check_output_path, refuse_source
+from mmer.realtime.sinks.sink import SessionEnd, SessionInfo
+
+VERSION: Final = 1
+"""``v`` of every line; it changes when a key changes its meaning or goes."""
+
+
+def line_for(event: Message, now: float | None) -> dict[str, Any] | None:
+    """The JSON object for one event, or None for an event that has no line.
+
+    ``now`` is the session's clock at writing, None in replay. Times are in seconds with 3
+    decimals, probabilities, weights and confidences have 4 decimals, latencies are in milliseconds
+    with 1 decimal. Types, beside ``session`` (first) and ``end`` (last unless an error ended it):
+
+    ``partial``    id, t, text: the words of utterance ``id`` so far.
+    ``utterance``  id, t0, t1, text, asr, confidence (null where the recognizer gives none): final.
+    ``emotion``    t, window [t0, t1], label, confidence, probs (by label), final, utterance (id or
+                   null), modalities (speech, text, face: label, weight, age_s), why, latency_ms.
+                   All keys are always there. An absent modality is null, its reason in ``why``;
+                   with no label, ``label``, ``confidence`` and ``probs`` are null and ``why`` has
+                   a reason under "label". ``latency_ms`` is the time of writing minus the capture
+                   time of the newest evidence; null in replay.
+    ``notice``     t, level (info, warning, error), about, text. What a device lost (a Gap) is one.
+    ``health``     t, drops and queue (by mailbox; ages in seconds, null in replay), gap_s (sound
+                   lost so far), latency_ms (by modality, null in replay).
+
+    ``t`` is the time of decision. Raises ValueError if a number is not finite: that is a fault of
+    the program, and NaN is not JSON.
+    """
+    if isinstance(event, EmotionEstimate):
+        return _emotion(event, now)
+    if isinstance(event, Transcript):
+        if event.partial:
+            t = event.t1 if now is None else now
+            return _line("partial", id=event.utterance, t=_seconds(t), text=event.text)
+        return _line(
+            "utterance",
+            id=event.utterance,
+            t0=_seconds(event.t0),
+            t1=_seconds(event.t1),
+            text=event.text,
+            asr=event.asr,
+            confidence=None if event.confidence is None else _share(event.confidence),
+        )
+    if isinstance(event, Notice):
+        return _notice(event.t, event.level, event.about, event.text)
+    if isinstance(event, Gap):
+        if math.isinf(event.t1):
+            return _notice(event.t0, "info", event.stream, event.cause)
+        lost = f"lost {event.t1 - event.t0:.3f} s from {event.t0:.3f} s: {event.cause}"
+        return _notice(event.t1 if now is None else now, "warning", event.stream, lost)
+    if isinstance(event, Health):
+        queue = {k: None if now is None else _finite(age, 3) for k, age in event.queue.items()}
+        late = {m: None if now is None else event.latency_ms.get(m) for m in MODALITIES}
+        return _line(
+            "health",
+            t=_seconds(event.t),
+            drops=dict(event.drops),
+            queue=queue,
+            gap_s=_seconds(event.gap_s),
+            latency_ms={m: _finite(ms, 1) for m, ms in late.items()},
+        )
+    return None
+
+
+def session_line(info: SessionInfo) -> dict[str, Any]:
+    """The first line: what was read, with which models, and how. ``utc`` is null in replay."""
+    return _line(
+        "session",
+        utc=None if info.utc is None else info.utc.isoformat(timespec="milliseconds"),
+        source=_plain(info.source),
+        models=_plain(info.models),
+        provider=_plain(info.provider),
+        config=_plain(info.config),
+    )
+
+
+def end_line(end: SessionEnd) -> dict[str, Any]:
+    """The last line: its presence says that the session ended in order."""
+    return _line(
+        "end",
+        t=_seconds(end.t),
+        utterances=end.utterances,
+        emotions=end.emotions,
+        drops=dict(end.drops),
+    )
+
+
+def encoded(line: Mapping[str, Any]) -> bytes:
+    """One line of ASCII with its newline: no character of the text can split or spoil it."""
+    return json.dumps(line, allow_nan=False, separators=(",", ":")).encode("ascii") + b"\n"
+
+
+class JsonLines:
+    """Write JSON lines to a file, or to standard output for "-".
+
+    Each line is one write to the file's descriptor: a reader sees whole lines, also after the
+    program was killed. An existing file is replaced when the session opens, not before. ``t``
+    never decreases in the file: an event decided earlier but written later takes the last ``t``.
+
+    Raises MmerError (constructor and ``open``) for a path that cannot be written, and from
+    ``write`` and ``close`` when the disk is full; ReaderGone when the pipe's reader has left.
+    """
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._file: LineFile | None = None
+        self._t = -math.inf
+        if path != "-":
+            check_output_path(Path(path))
+
+    def open(self, info: SessionInfo) -> None:
+        """Open the file and write the session's line."""
+        if self._path != "-":
+            check_output_path(Path(self._path))
+            for key in ("path", "name"):
+                refuse_source(Path(self._path), info.source.get(key))
+        self._file = LineFile(self._path)
+        self._t = -math.inf
+        self._file.write(encoded(session_line(info)))
+
+    def write(self, event: Message, now: float | None) -> None:
+        """Write the event's line, if it has one."""
+        line = line_for(event, now)
+        if line is None or self._file is None:
+            return
+        self._file.write(encoded(self._in_order(line)))
+
+    def close(self, end: SessionEnd | None) -> None:
+        """Write the end's line, unless an error ended the session; close the file."""
+        file, self._file = self._file, None
+        if file is None:
+            return
+        try:
+            if end is not None and not file.broken:
+                file.write(encoded(self._in_order(end_line(end))))
+        finally:
+            file.close()
+
+    def _in_order(self, line: dict[str, Any]) -> dict[str, Any]:
+        if "t" in line:
+            self._t = line["t"] = max(self._t, line["t"])
+        return line
+
+
+def _line(kind: str, **keys: Any) -> dict[str, Any]:
+    return {"v": VERSION, "type": kind, **keys}
+
+
+def _notice(t: float, level: str, about: str, text: str) -> dict[str, Any]:
+    return _line("notice", t=_seconds(t), level=level, about=about, text=text)
+
+
+def _emotion(estimate: EmotionEstimate, now: float | None) -> dict[str, Any]:
+    order = dict.fromkeys(("label", *MODALITIES, *sorted(estimate.why)))
+    why = {key: estimate.why[key] for key in order if key in estimate.why}
+    modalities: dict[str, Any] = {}
+    for modality in MODALITIES:
+        contribution = estimate.modalities.get(modality)
+        modalities[modality] = None if contribution is None else _contribution(contribution)
+        if contribution is None:
+            why.setdefault(modality, "no evidence")
+    probs = None
+    if estimate.label is None or estimate.probs is None:
+        why.setdefault("label", "no evidence")
+    else:
+        probs = {name: _share(p) for name, p in zip(EMOTIONS, estimate.probs, strict=True)}
+    newest = estimate.newest
+    late = None if now is None or newest is None else round((now - newest) * 1000, 1)
+    return _line(
+        "emotion",
+        t=_seconds(estimate.t),
+        window=[_seconds(t) for t in estimate.window],
+        label=None if probs is None else estimate.label,
+        confidence=None
+        if probs is None or estimate.confidence is None
+        else _share(estimate.confidence),
+        probs=probs,
+        final=estimate.final,
+        utterance=estimate.utterance,
+        modalities=modalities,
+        why=why,
+        latency_ms=late,
+    )
+
+
+def _contribution(contribution: Contribution) -> dict[str, Any]:
+    return {
+        "label": contribution.label,
+        "weight": _share(contribution.weight),
+        "age_s": _seconds(contribution.age_s),
+    }
+
+
+def _seconds(t: float) -> float:
+    return round(float(t), 3) + 0.0  # plus 0.0: -0.0 becomes 0.0
+
+
+def _share(p: float) -> float:
+    return round(float(p), 4) + 0.0
+
+
+def _finite(value: float | None, decimals: int) -> float | None:
+    return None if value is None or not math.isfinite(value) else round(float(value), decimals)
+
+
+def _plain(value: Any) -> Any:
+    """Settings as JSON: paths and enums as text, tuples as lists, "no limit" (infinity) as null."""
+    if value is None or isinstance(value, (bool, int, str)):
+        return value
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {str(k): _plain(v) for k, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(v) for v in value]
+    if isinstance(value, (set, frozenset)):
+        return sorted(_plain(v) for v in value)
+    return str(value)

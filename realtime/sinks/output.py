@@ -1,0 +1,130 @@
+"""Where results go: is the path usable, and is anybody still reading."""
+
+from __future__ import annotations
+
+import os
+import stat
+import sys
+from pathlib import Path
+from typing import IO
+
+from mmer.models.errors import MmerError
+
+
+class ReaderGone(Exception):
+    """Whoever read our output has left (``mmer-live ... | head -1``): the session ends quietly.
+
+    Not an error of the user's: commands end with status 0 and print nothing.
+    """
+
+
+def check_output_path(path: Path, suffix: str | None = None) -> None:
+    """Raise MmerError if ``path`` cannot be written; creates and changes nothing.
+
+    Parents are never created: a mistyped folder must not become one. ``suffix`` (".mp4") is the
+    ending that the name must have, upper or lower case.
+    """
+    if suffix is not None and path.suffix.lower() != suffix:
+        raise MmerError(f"cannot write {path}: the name must end in {suffix}")
+    try:
+        if path.is_dir():
+            raise MmerError(f"cannot write {path}: it is a folder; name a file in it")
+        if not path.parent.exists():
+            raise MmerError(f"cannot write {path}: there is no folder {path.parent}; create it")
+        if not path.parent.is_dir():
+            raise MmerError(f"cannot write {path}: {path.parent} is not a folder")
+        exists = path.exists()
+    except OSError as error:  # a name too long, a folder that may not be entered
+        raise MmerError(f"cannot write {path}: {error.strerror or error}") from error
+    if not os.access(path if exists else path.parent, os.W_OK):
+        what = "it" if exists else f"its folder {path.parent}"
+        raise MmerError(f"cannot write {path}: {what} is not writable")
+
+
+def refuse_source(path: Path, source: str | os.PathLike[str] | None) -> None:
+    """Raise MmerError if writing ``path`` would destroy the file that is being read."""
+    try:
+        same = source is not None and path.exists() and os.path.samefile(path, source)
+    except (OSError, ValueError):  # the source is a URL or a device's name, not a file
+        return
+    if same:
+        raise MmerError(f"cannot write {path}: it is the input itself; choose another name")
+
+
+def print_line(stream: IO[str], line: str) -> None:
+    """Write one line and flush it; what the stream's encoding lacks becomes "?".
+
+    Raises ReaderGone when nobody reads, MmerError when the disk is full.
+    """
+    encoding = getattr(stream, "encoding", None) or "utf-8"
+    try:
+        stream.write(line.encode(encoding, "replace").decode(encoding) + "\n")
+        stream.flush()
+    except BrokenPipeError as error:
+        mute_stdout(stream)
+        raise ReaderGone from error
+    except OSError as error:
+        raise MmerError(f"cannot write the results: {error.strerror or error}") from error
+
+
+class LineFile:
+    """A file, or standard output for "-", that takes whole lines, each at once.
+
+    ``write`` raises ReaderGone when nobody reads, MmerError when the disk is full; ``broken`` then
+    says that no more can be written.
+    """
+
+    def __init__(self, path: str) -> None:
+        self._name = "standard output" if path == "-" else path
+        self._stdout = path == "-"
+        self.broken = False
+        if self._stdout:
+            return
+        try:
+            self._fd = os.open(
+                path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_BINARY", 0), 0o666
+            )
+        except OSError as error:
+            raise MmerError(f"cannot write {path}: {error.strerror or error}") from error
+        self._regular = stat.S_ISREG(os.fstat(self._fd).st_mode)
+        self._good = 0  # bytes of whole lines
+
+    def write(self, line: bytes) -> None:
+        """All of ``line`` (newline included) or, where the disk is full, nothing of it."""
+        try:
+            if self._stdout:
+                sys.stdout.buffer.write(line)
+                sys.stdout.buffer.flush()
+                return
+            rest = line
+            while rest:
+                rest = rest[os.write(self._fd, rest) :]
+            self._good += len(line)
+        except BrokenPipeError as error:
+            self.broken = True
+            if self._stdout:
+                mute_stdout()
+            raise ReaderGone from error
+        except OSError as error:
+            self.broken = True
+            if not self._stdout and self._regular:
+                os.ftruncate(self._fd, self._good)
+            raise MmerError(f"cannot write {self._name}: {error.strerror or error}") from error
+
+    def close(self) -> None:
+        """Close the file; standard output stays open."""
+        if not self._stdout:
+            os.close(self._fd)
+
+
+def mute_stdout(stream: object = None) -> None:
+    """Point the broken standard output at nothing, so that Python's last flush stays silent."""
+    if stream is not None and stream is not sys.stdout:
+        return
+    try:
+        descriptor = sys.stdout.fileno()
+    except (OSError, ValueError, AttributeError):  # replaced by something without a descriptor
+        return
+    null = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, descriptor)
+    os.close(null)

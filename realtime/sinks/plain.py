@@ -1,0 +1,83 @@
+"""Plain lines for people where there is no terminal: a log of what was said and how."""
+
+from __future__ import annotations
+
+import math
+import sys
+from typing import Final, TextIO
+
+from mmer.realtime.messages import EmotionEstimate, Gap, Message, Notice, Transcript
+from mmer.realtime.sinks.output import print_line
+from mmer.realtime.sinks.sink import SessionEnd, SessionInfo
+from mmer.realtime.sinks.state import modality_labels
+from mmer.realtime.sinks.text import one_line
+
+KEPT_TEXTS: Final = 16
+"""Utterances whose words are kept for a final label that comes later."""
+
+
+class PlainLines:
+    """One line for each utterance, and one when the label changes in between::
+
+          4.12-6.40  joy 0.71  (speech joy 0.40, words joy 0.40, face -)  "what a wonderful day"
+               7.25  neutral 0.55  (speech -, words -, face neutral 1.00)
+               9.00  warning: microphone: lost 0.120 s
+
+    ``changes=False`` leaves out the changes in between; those come at most every
+    ``change_every_s`` seconds of the session's time. Raises ReaderGone when nobody reads.
+    """
+
+    def __init__(
+        self, stream: TextIO | None = None, changes: bool = True, change_every_s: float = 1.0
+    ) -> None:
+        self._stream = sys.stdout if stream is None else stream
+        self._changes = changes
+        self._change_every_s = change_every_s
+        self._texts: dict[int, str] = {}
+        self._label: str | None = None
+        self._changed = -math.inf
+
+    def open(self, info: SessionInfo) -> None:
+        """Nothing is printed yet."""
+
+    def write(self, event: Message, now: float | None) -> None:
+        """Print the event's line, if it has one."""
+        if isinstance(event, Transcript):
+            self._texts[event.utterance] = one_line(event.text)
+            while len(self._texts) > KEPT_TEXTS:
+                del self._texts[next(iter(self._texts))]
+        elif isinstance(event, Notice):
+            self._print(f"{event.t:.2f}", f"{event.level}: {event.about}: {one_line(event.text)}")
+        elif isinstance(event, Gap) and math.isfinite(event.t1):
+            lost = f"warning: {event.stream}: lost {event.t1 - event.t0:.3f} s, {event.cause}"
+            self._print(f"{event.t0:.2f}", one_line(lost))
+        elif isinstance(event, EmotionEstimate):
+            if event.final:
+                self._final(event)
+            elif self._changes:
+                self._change(event)
+
+    def close(self, end: SessionEnd | None) -> None:
+        """Nothing is held back, so there is nothing to finish."""
+
+    def _final(self, estimate: EmotionEstimate) -> None:
+        text = "" if estimate.utterance is None else self._texts.pop(estimate.utterance, "")
+        t0, t1 = estimate.window
+        self._print(f"{t0:.2f}-{t1:.2f}", _answer(estimate) + (f'  "{text}"' if text else ""))
+        self._label, self._changed = estimate.label, estimate.t
+
+    def _change(self, estimate: EmotionEstimate) -> None:
+        waiting = estimate.t - self._changed < self._change_every_s
+        if estimate.label == self._label or waiting:
+            return
+        self._print(f"{estimate.t:.2f}", _answer(estimate))
+        self._label, self._changed = estimate.label, estimate.t
+
+    def _print(self, when: str, what: str) -> None:
+        print_line(self._stream, f"{when:>11}  {what}".rstrip())
+
+
+def _answer(estimate: EmotionEstimate) -> str:
+    if estimate.label is None or estimate.confidence is None:
+        return f"-  ({estimate.why.get('label', 'no evidence')})"
+    return f"{estimate.label} {estimate.confidence:.2f}  ({modality_labels(estimate)})"

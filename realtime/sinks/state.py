@@ -1,0 +1,166 @@
+"""What there is to show at a moment: collected from the events, for panel, window and video."""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from mmer.models.labels import MODALITIES
+from mmer.realtime.messages import (
+    AudioBlock,
+    EmotionEstimate,
+    Evidence,
+    FaceObservation,
+    Gap,
+    Health,
+    Message,
+    Missing,
+    Notice,
+    SpeechState,
+    SpeechUpdate,
+    Transcript,
+)
+from mmer.realtime.sinks.sink import SessionInfo
+
+FACE_STALE_S: Final = 1.0
+"""A face seen longer ago than this is not drawn: the picture has moved on without it."""
+
+TITLES: Final = {"speech": "voice", "text": "words", "face": "face"}
+"""What people call the modalities."""
+
+
+def event_time(event: Message) -> float:
+    """When an event was decided, as far as it tells, in seconds; a span counts by its end."""
+    if isinstance(event, SpeechUpdate):
+        return event.decided
+    if isinstance(event, AudioBlock):
+        return event.t1
+    if isinstance(event, (Transcript, Evidence, Missing, Gap)):
+        return event.t1 if math.isfinite(event.t1) else event.t0
+    return event.t
+
+
+@dataclass
+class OverlayState:
+    """The latest of everything. ``update`` with each event in order; read the rest.
+
+    ``t`` is the newest time seen, in seconds; ``latency_ms`` the last estimate's, None in replay.
+    """
+
+    t: float = 0.0
+    source: str = ""
+    duration_s: float | None = None
+    estimate: EmotionEstimate | None = None
+    face: FaceObservation | None = None
+    speaking: bool = False
+    speech_t0: float = 0.0
+    speech_t1: float = 0.0
+    partial: Transcript | None = None
+    finals: deque[Transcript] = field(default_factory=lambda: deque(maxlen=3))
+    labels: dict[int, str] = field(default_factory=dict)  # of the finals, by utterance
+    notices: deque[Notice] = field(default_factory=lambda: deque(maxlen=3))
+    drops: Mapping[str, int] = field(default_factory=dict)
+    queue_s: float | None = None  # the oldest waiting message's age
+    gap_s: float = 0.0
+    latency_ms: float | None = None
+
+    def open(self, info: SessionInfo) -> None:
+        """Take the session's name and length."""
+        self.source = source_name(info.source)
+        self.duration_s = info.duration_s
+
+    def update(self, event: Message, now: float | None) -> None:
+        """Take one event; ``now`` is the session's clock, None in replay."""
+        self.t = max(self.t, event_time(event) if now is None else now)
+        if isinstance(event, EmotionEstimate):
+            self._estimated(event, now)
+        elif isinstance(event, FaceObservation):
+            self.face = event
+        elif isinstance(event, SpeechUpdate):
+            self.speaking = event.state is not SpeechState.ENDED
+            self.speech_t0, self.speech_t1 = event.t0, event.t1
+        elif isinstance(event, Transcript):
+            self._heard(event)
+        elif isinstance(event, Notice):
+            self.notices.append(event)
+        elif isinstance(event, Health):
+            ages = [age for age in event.queue.values() if age is not None]
+            self.drops, self.gap_s = event.drops, event.gap_s
+            self.queue_s = max(ages, default=None)
+
+    def _estimated(self, estimate: EmotionEstimate, now: float | None) -> None:
+        # a final says how an utterance was, the others how it is now: those are what is shown
+        if not estimate.final or self.estimate is None or self.estimate.final:
+            self.estimate = estimate
+        newest = estimate.newest
+        self.latency_ms = None if now is None or newest is None else (now - newest) * 1000
+        if estimate.final and estimate.utterance is not None and estimate.label is not None:
+            self.labels[estimate.utterance] = estimate.label
+            for old in [u for u in self.labels if u < estimate.utterance - 8]:
+                del self.labels[old]
+
+    def _heard(self, transcript: Transcript) -> None:
+        if transcript.partial:
+            self.partial = transcript
+            return
+        if self.partial is not None and self.partial.utterance <= transcript.utterance:
+            self.partial = None
+        if transcript.text:
+            self.finals.append(transcript)
+
+    @property
+    def words(self) -> Transcript | None:
+        """The newest transcript that has words: the partial one while there is one."""
+        if self.partial is not None and self.partial.text:
+            return self.partial
+        return self.finals[-1] if self.finals else None
+
+    @property
+    def visible_face(self) -> FaceObservation | None:
+        """The face, if one was found lately."""
+        seen = self.face
+        if seen is None or seen.box is None or self.t - seen.t > FACE_STALE_S:
+            return None
+        return seen
+
+    def modality_state(self, modality: str) -> str:
+        """In two or three words, what a modality is at: "found, quality 0.93", "speaking 1.2 s"."""
+        estimate = self.estimate
+        why = "" if estimate is None else estimate.why.get(modality, "")
+        if modality == "face":
+            seen = self.visible_face
+            if seen is not None:
+                return f"found, quality {seen.quality:.2f}"
+            return (self.face.why if self.face is not None else "") or why or "no picture yet"
+        if modality == "speech":
+            if self.speaking:
+                return f"speaking {max(self.speech_t1 - self.speech_t0, 0.0):.1f} s"
+            return why if why and not self.speech_t1 else "quiet"
+        if self.partial is not None and self.partial.text:
+            return f"hearing ({self.partial.asr})"
+        return f"heard ({self.finals[-1].asr})" if self.finals else why or "no words yet"
+
+    def contribution(self, modality: str) -> str:
+        """What a modality put into the estimate: "joy 0.40, 0.1 s old", or "-"."""
+        given = None if self.estimate is None else self.estimate.modalities.get(modality)
+        return (
+            "-" if given is None else f"{given.label} {given.weight:.2f}, {given.age_s:.1f} s old"
+        )
+
+
+def source_name(source: Mapping[str, Any]) -> str:
+    """What a session reads, for people."""
+    return str(source.get("name") or source.get("path") or source.get("kind") or "")
+
+
+def modality_labels(estimate: EmotionEstimate) -> str:
+    """The modalities' own labels and weights: "speech joy 0.40, words joy 0.40, face -"."""
+    parts = []
+    for modality in MODALITIES:
+        name = "words" if modality == "text" else modality
+        given = estimate.modalities.get(modality)
+        parts.append(f"{name} -" if given is None else f"{name} {given.label} {given.weight:.2f}")
+    return ", ".join(parts)
