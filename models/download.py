@@ -18,7 +18,8 @@ from mmer.models.catalogue import Asset, Unavailable
 from mmer.models.engine import sha256_of
 
 Step: TypeAlias = Callable[[int, int | None], None]
-"""Called with the bytes so far and, where the server says it, the bytes in all."""
+"""Called ten times a second, in the thread that waits, with the bytes so far and, where the server
+says it, the bytes in all. What it raises ends the download."""
 
 _PART: Final = ".part"  # ends the name of whatever is not whole yet
 _STALE_S: Final = 24 * 3600.0
@@ -158,18 +159,18 @@ def download(
     start = time.monotonic()
     transfer = _Transfer(asset.url, part, stall_s + 5.0)  # the loop below is the one to time it
     try:
-        seen, seen_at = -1, start  # progress, and when it was last made
+        seen, seen_at = 0, start  # progress, and when it was last made
         while not transfer.finished.wait(_POLL_S):
+            step(transfer.done, transfer.total)
             now = time.monotonic()
             if not transfer.answered:
                 if now - start > grant_s:
                     why = f"{host} does not answer"
                     patience.failed(host, why, now - start)
                     raise Unavailable(why)
-                continue
-            if transfer.done != seen:
+                seen_at = now
+            elif transfer.done != seen:
                 seen, seen_at = transfer.done, now
-                step(transfer.done, transfer.total)
             elif now - seen_at > stall_s:
                 raise Unavailable(f"the download from {host} stalled: nothing for {stall_s:g} s")
         if transfer.answered:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -54,13 +55,15 @@ def is_offline() -> bool:
 class Store:
     """Answers with the path of a model that is whole, and fetches it where it must and may.
 
+    Threads may share one: they fetch one after the other.
+
     Args:
         home: the cache; default ``default_home()``.
         folders: searched before it; default ``model_folders()``.
         offline: never connect; default as ``MMER_OFFLINE`` says.
         report: gets each notice, one line; default: standard error.
-        progress: gets (asset, bytes so far, bytes in all or None); default: a bar on standard
-            error where that is a terminal.
+        progress: gets (asset, bytes so far, bytes in all or None) ten times a second, and may
+            raise to end the download; default: a bar on standard error where that is a terminal.
         face: the face detector's entry of the catalogue.
         vosk: the Vosk model's.
         patience: how long a silent network is borne; default: the process's own.
@@ -89,6 +92,9 @@ class Store:
         self._patience = patience
         self._stall_s = stall_s
         self._said: set[str] = set()
+        self._lock = (
+            threading.Lock()
+        )  # one download, one bar and one wait for the network at a time
         for folder in self.folders:
             if not folder.is_dir():
                 self._say(f"MMER_MODELS names {folder}, which is not a folder; it is skipped")
@@ -108,20 +114,8 @@ class Store:
 
     def get(self, asset: Asset) -> Path:
         """The file or folder of ``asset``, fetched if it is nowhere; raises Unavailable."""
-        found = self.find(asset)
-        if found is not None:
-            return found
-        if self.offline:
-            raise self._unavailable(asset, "offline mode is on")
-        self._say(f"downloading the {asset.title}, {asset.size}, from {asset.host} to {self.home}")
-        try:
-            if asset.folder is None:
-                return self._download(asset, self.home / asset.file)
-            with new_scratch(self.home / asset.folder) as scratch:
-                archive = self._download(asset, Path(scratch) / asset.file)
-                return self._unpack(asset, archive, asset.folder)
-        except Unavailable as error:
-            raise self._unavailable(asset, str(error)) from error
+        with self._lock:
+            return self.find(asset) or self._fetch(asset)
 
     def find(self, asset: Asset) -> Path | None:
         """The file or folder of ``asset`` if it is on this machine and whole; never connects.
@@ -141,6 +135,19 @@ class Store:
             except Unavailable as error:
                 results.append((asset, str(error)))
         return results
+
+    def _fetch(self, asset: Asset) -> Path:
+        if self.offline:
+            raise self._unavailable(asset, "offline mode is on")
+        self._say(f"downloading the {asset.title}, {asset.size}, from {asset.host} to {self.home}")
+        try:
+            if asset.folder is None:
+                return self._download(asset, self.home / asset.file)
+            with new_scratch(self.home / asset.folder) as scratch:
+                archive = self._download(asset, Path(scratch) / asset.file)
+                return self._unpack(asset, archive, asset.folder)
+        except Unavailable as error:
+            raise self._unavailable(asset, str(error)) from error
 
     def _find_file(self, asset: Asset, places: Iterable[Path]) -> Path | None:
         for place in places:

@@ -11,6 +11,7 @@ import threading
 import time
 import zipfile
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -231,6 +232,28 @@ def test_interrupt_leaves_nothing(server: Server, tmp_path: Path) -> None:
         store.face_detector()
     timer.join()
     assert names(tmp_path) == []
+
+
+def test_what_progress_raises_ends_the_download(server: Server, tmp_path: Path) -> None:
+    server.mode = "stalled"
+    face, vosk = assets(server.url)
+
+    def cancel(asset: Asset, done: int, total: int | None) -> None:
+        if done:
+            raise InterruptedError("enough")
+
+    store = Store(tmp_path, [], offline=False, report=print, progress=cancel, face=face, vosk=vosk)
+    with pytest.raises(InterruptedError):
+        store.face_detector()
+    assert names(tmp_path) == []
+
+
+def test_threads_share_a_store(server: Server, tmp_path: Path) -> None:
+    store = make_store(tmp_path, server.url)
+    with ThreadPoolExecutor(4) as pool:
+        paths = set(pool.map(lambda _: store.vosk_model(), range(4)))
+    assert paths == {tmp_path / "tiny-model"}
+    assert len(server.requests) == 1
 
 
 def test_a_refused_connection_is_noticed_at_once(tmp_path: Path) -> None:
