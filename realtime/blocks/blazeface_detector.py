@@ -1,0 +1,144 @@
+"""Faces by BlazeFace, MediaPipe's detector, run by OpenCV.
+
+The network is MediaPipe's own file (``face_detection_short_range.tflite``; Bazarevsky et al. 2019,
+"BlazeFace: Sub-millisecond Neural Face Detection on Mobile GPUs"). The steps around it are those of
+MediaPipe's face detection graph: letterbox to 128x128, boxes relative to a fixed grid of anchors,
+and overlapping boxes blended by score.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mmer.models.errors import MmerError
+from mmer.realtime.blocks.face_detector import DetectedFace, load_cv2
+
+_SIDE = 128  # of the network's input, pixels
+_GRIDS = ((16, 2), (8, 6))  # cells a side, anchors a cell
+_ANCHORS = sum(cells * cells * each for cells, each in _GRIDS)
+_SAME_FACE = 0.3  # intersection over union from which two boxes are one face
+
+
+class BlazeFaceDetector:
+    """BlazeFace short range: faces up to about 2 m from a webcam, about 2 ms a picture.
+
+    ``model`` is the file above. Faces scored below ``min_score`` are not reported. Raises MmerError
+    when the file cannot be read or is another model, or when OpenCV cannot be loaded. For one
+    thread at a time.
+    """
+
+    name = "blazeface"
+
+    def __init__(self, model: Path, min_score: float = 0.5) -> None:
+        cv2 = load_cv2()
+        try:
+            content = model.read_bytes()
+        except OSError as error:
+            raise MmerError(f"cannot read the face detector {model}: {error.strerror}") from error
+        try:
+            self._net = cv2.dnn.readNetFromTFLite(np.frombuffer(content, np.uint8))
+            scores, boxes = self._run(np.zeros((_SIDE, _SIDE, 3), np.uint8))
+        except cv2.error as error:
+            raise MmerError(
+                f"{model} cannot be opened as a face detector: delete it and fetch it again "
+                f"(OpenCV: {error.err})"
+            ) from error
+        if scores.shape != (_ANCHORS,) or boxes.shape != (_ANCHORS, 16):
+            raise MmerError(
+                f"{model} is another model: expected BlazeFace short range with {_ANCHORS} anchors"
+            )
+        self._min_score = min_score
+        self._centres = _anchor_centres()
+
+    def detect(self, image: NDArray[np.uint8], t: float) -> list[DetectedFace]:
+        """The faces in ``image``, uint8 (H, W, 3) BGR; ``t`` is not used."""
+        square, scale, margin = _letterbox(image)
+        scores, raw = self._run(square)
+        sure = np.flatnonzero(scores >= self._min_score)
+        # shape (n, 8, 2): centre and size of the box, then six points, in pixels of the square
+        found = raw[sure].reshape(-1, 8, 2)
+        found[:, [0, 2, 3, 4, 5, 6, 7]] += self._centres[sure, None]
+        corners = np.stack([found[:, 0] - found[:, 1] / 2, found[:, 0] + found[:, 1] / 2], axis=1)
+        found[:, :2] = corners
+        blended = _blend(found, scores[sure])
+        return [_face((points - margin) / scale, score) for points, score in blended]
+
+    def reset(self) -> None:
+        """Nothing to forget: every picture is judged by itself."""
+
+    def _run(self, square: NDArray[np.uint8]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Scores (896,) in 0..1 and boxes (896, 16) relative to their anchors, of a BGR square."""
+        import cv2
+
+        self._net.setInput(
+            cv2.dnn.blobFromImage(square, 1 / 127.5, mean=(127.5, 127.5, 127.5), swapRB=True)
+        )
+        logits, boxes = self._net.forward(["classificators", "regressors"])
+        scores = 1 / (1 + np.exp(-logits.ravel().astype(np.float64).clip(-100, 100)))
+        return scores, boxes[0].astype(np.float64)
+
+
+def _anchor_centres() -> NDArray[np.float64]:
+    """Where each anchor sits in the square, (896, 2) x, y; the middle of its cell, row by row."""
+    grids = []
+    for cells, each in _GRIDS:
+        y, x = np.divmod(np.arange(cells * cells), cells)
+        middles = (np.stack([x, y], axis=1) + 0.5) * _SIDE / cells
+        grids.append(np.repeat(middles, each, axis=0))
+    return np.concatenate(grids)
+
+
+def _letterbox(
+    image: NDArray[np.uint8],
+) -> tuple[NDArray[np.uint8], float, NDArray[np.float64]]:
+    """The picture centred in a black 128x128 square, its scale there and its margin (x, y)."""
+    import cv2
+
+    height, width = image.shape[:2]
+    scale = _SIDE / max(height, width)
+    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    smooth = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
+    left, top = (_SIDE - size[0]) // 2, (_SIDE - size[1]) // 2
+    square = np.zeros((_SIDE, _SIDE, 3), np.uint8)
+    square[top : top + size[1], left : left + size[0]] = cv2.resize(
+        np.ascontiguousarray(image), size, interpolation=smooth
+    )
+    return square, scale, np.array([left, top], float)
+
+
+def _blend(
+    found: NDArray[np.float64], scores: NDArray[np.float64]
+) -> list[tuple[NDArray[np.float64], float]]:
+    """One face for each heap of overlapping ones: their mean weighted by score, and the best score.
+
+    ``found`` is (n, 8, 2) with the corners of the box first.
+    """
+    left = np.argsort(-scores, kind="stable")
+    faces = []
+    while len(left):
+        best = left[0]
+        low = np.maximum(found[best, 0], found[left, 0])
+        high = np.minimum(found[best, 1], found[left, 1])
+        both = np.prod((high - low).clip(0), axis=1)
+        area = np.prod(found[left, 1] - found[left, 0], axis=1)
+        same = both / (area + area[0] - both) >= _SAME_FACE
+        same[0] = True  # even if the network gave it no area
+        heap = left[same]
+        faces.append((np.average(found[heap], axis=0, weights=scores[heap]), float(scores[best])))
+        left = left[~same]
+    return faces
+
+
+def _face(points: NDArray[np.float64], score: float) -> DetectedFace:
+    """``points`` (8, 2) in the picture, its edge at 0: corners, eyes, nose, mouth, ears."""
+    (x0, y0), (x1, y1) = points[:2]
+    eyes = points[2:4] - 0.5
+    return DetectedFace(
+        box=(float(x0), float(y0), float(x1 - x0), float(y1 - y0)),
+        eyes=eyes[np.argsort(eyes[:, 0], kind="stable")].astype(np.float32),
+        nose=(float(points[4, 0] - 0.5), float(points[4, 1] - 0.5)),
+        score=score,
+    )

@@ -1,0 +1,51 @@
+"""What every face detector looks like, and what it finds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mmer.models.errors import MmerError
+
+
+@dataclass(frozen=True, eq=False)
+class DetectedFace:
+    """One face in one picture; all positions in pixels, x before y, pixel centres whole numbers.
+
+    ``eyes`` holds the eye on the left and then the one on the right of the picture. ``nose`` is
+    the tip of the nose where the detector gives it. ``score`` is the detector's own confidence.
+    """
+
+    box: tuple[float, float, float, float]  # x, y, width, height
+    eyes: NDArray[np.float32]  # shape (2, 2)
+    nose: tuple[float, float] | None
+    score: float  # 0..1
+
+
+class FaceDetector(Protocol):
+    """Finds the faces of successive pictures of one stream; may remember the last ones."""
+
+    name: str  # for people: "mediapipe", "haar"
+
+    def detect(self, image: NDArray[np.uint8], t: float) -> list[DetectedFace]:
+        """The faces in ``image``, uint8 (H, W, 3) BGR, captured at second ``t``; any order."""
+        ...
+
+    def reset(self) -> None:
+        """Forget the pictures seen; keep the loaded model."""
+        ...
+
+
+def load_cv2() -> Any:
+    """OpenCV, or MmerError: its wheels need two of the system's libraries."""
+    try:
+        import cv2
+    except ImportError as error:
+        raise MmerError(
+            f"OpenCV cannot be imported ({error}), so there are no faces; on Debian or Ubuntu: "
+            "apt-get install libgl1 libglib2.0-0, else: pip install 'opencv-contrib-python<5'"
+        ) from error
+    return cv2

@@ -1,0 +1,180 @@
+"""From video frames to the one face that is followed, aligned and judged."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mmer.models.errors import MmerError
+from mmer.models.face_crop import CropGeometry, align
+from mmer.realtime.blocks.face_detector import DetectedFace, FaceDetector
+from mmer.realtime.blocks.face_quality import assess, share_inside
+from mmer.realtime.messages import FaceObservation, Message, VideoFrame
+
+
+@dataclass(frozen=True)
+class FaceConfig:
+    """How a face is chosen, followed and given up."""
+
+    lost_s: float = 0.5  # this long without the face and its track is given up
+    min_score: float = 0.4  # of the detector, for a new track (a followed face needs no score)
+    smoothing_hz: float = 3.0  # cut-off for a face at rest
+    smoothing_gain: float = 8.0  # Hz more for every eye distance per second that it moves
+
+    def __post_init__(self) -> None:
+        if self.lost_s < 0 or self.smoothing_hz <= 0 or self.smoothing_gain < 0:
+            raise MmerError(f"face tracking needs times and rates above zero, got {self}")
+
+
+class FaceTracker:
+    """VideoFrame in, exactly one FaceObservation out; everything else is passed over.
+
+    A face is kept while it lasts, even if a larger one comes; when its track is given up, the
+    largest and most central one is next, under a new number (they count from 1). While a face is
+    missing for less than ``lost_s``, no other takes its place.
+    """
+
+    def __init__(
+        self,
+        detector: FaceDetector,
+        geometry: CropGeometry | None = None,
+        config: FaceConfig | None = None,
+    ) -> None:
+        self.detector = detector
+        self.geometry = geometry or CropGeometry()
+        self.config = config or FaceConfig()
+        self._tracks = 0
+        self._track: _Track | None = None
+
+    def push(self, message: Message) -> Sequence[Message]:
+        """One observation for a frame, nothing for other messages."""
+        if not isinstance(message, VideoFrame):
+            return []
+        return [self._observe(message)]
+
+    def flush(self) -> Sequence[Message]:
+        """Nothing is held back."""
+        return []
+
+    def reset(self) -> None:
+        """Forget the track and what the detector remembers; numbers start at 1 again."""
+        self.detector.reset()
+        self._tracks = 0
+        self._track = None
+
+    def _observe(self, frame: VideoFrame) -> FaceObservation:
+        faces = self.detector.detect(frame.image, frame.t)
+        height, width = frame.image.shape[:2]
+        face = self._follow(faces, frame.t, width, height)
+        if face is None or self._track is None:
+            return FaceObservation(frame.t, None, None, None, None, 0.0, "no face")
+        crop = align(frame.image, face.eyes, self.geometry)
+        inside = share_inside(face.eyes, self.geometry, height, width)
+        quality = assess(crop, face.eyes, face.nose, face.score, inside)
+        return FaceObservation(
+            frame.t, self._track.number, face.box, face.eyes, crop, quality.value, quality.why
+        )
+
+    def _follow(
+        self, faces: list[DetectedFace], t: float, width: int, height: int
+    ) -> DetectedFace | None:
+        """The followed face among ``faces``, smoothed; None when it is not there."""
+        if self._track is not None:
+            same = self._track.match(faces)
+            if same is not None:
+                return self._track.update(same, t)
+            if not self._track.lost(t, self.config.lost_s):
+                return None
+            self._track = None
+        new = [f for f in faces if f.score >= self.config.min_score]
+        if not new:
+            return None
+        self._tracks += 1
+        self._track = _Track(self._tracks, self.config)
+        return self._track.update(max(new, key=lambda f: _prominence(f, width, height)), t)
+
+
+class _Track:
+    """The followed face: where it was, and a one-euro filter on its place.
+
+    The filter (Casiez, Roussel and Vogel 2012) smooths a face at rest and lets a moving one
+    through; one cut-off serves all points, so that the face keeps its shape.
+    """
+
+    def __init__(self, number: int, config: FaceConfig) -> None:
+        self.number = number
+        self._config = config
+        self._raw: DetectedFace | None = None
+        self._place: NDArray[np.float64] | None = None  # shape (4, 2): box corners, eyes
+        self._speed = 0.0  # eye distances a second
+        self._t = 0.0
+        self._missing_since: float | None = None
+
+    def match(self, faces: list[DetectedFace]) -> DetectedFace | None:
+        """The face that lies most where this one was, if any lies there at all."""
+        if self._raw is None or not faces:
+            return None
+        best = max(faces, key=lambda f: _sameness(self._raw, f) if self._raw else 0.0)
+        return best if _sameness(self._raw, best) > 0 else None
+
+    def lost(self, t: float, lost_s: float) -> bool:
+        """Note that the face is missing at ``t``; whether for too long."""
+        if self._missing_since is None:
+            self._missing_since = self._t
+        return t - self._missing_since > lost_s or t < self._t
+
+    def update(self, face: DetectedFace, t: float) -> DetectedFace:
+        """Take the face's new place; return it smoothed."""
+        x, y, w, h = face.box
+        place = np.concatenate([[(x, y), (x + w, y + h)], face.eyes]).astype(np.float64)
+        step = t - self._t
+        if self._place is None or self._missing_since is not None or step <= 0:
+            self._place, self._speed = place, 0.0
+        else:
+            unit = max(float(np.linalg.norm(face.eyes[1] - face.eyes[0])), 1e-6)
+            speed = float(np.linalg.norm(place - self._place, axis=1).mean()) / unit / step
+            self._speed += _weight(1.0, step) * (speed - self._speed)
+            cutoff = self._config.smoothing_hz + self._config.smoothing_gain * self._speed
+            self._place = self._place + _weight(cutoff, step) * (place - self._place)
+        self._raw, self._t, self._missing_since = face, t, None
+        (x0, y0), (x1, y1) = self._place[:2].tolist()
+        return DetectedFace(
+            box=(x0, y0, x1 - x0, y1 - y0),
+            eyes=self._place[2:].astype(np.float32),
+            nose=face.nose,
+            score=face.score,
+        )
+
+
+def _weight(cutoff_hz: float, step_s: float) -> float:
+    """How much of a new value a low-pass filter takes."""
+    return 1.0 / (1.0 + 1.0 / (2 * np.pi * cutoff_hz * step_s))
+
+
+def _sameness(a: DetectedFace, b: DetectedFace) -> float:
+    """Above 0 when ``b`` may be ``a`` one picture later; the higher, the likelier.
+
+    Intersection over union; for boxes that do not meet (few pictures a second), a little for a
+    centre less than one face away and of like size.
+    """
+    (ax, ay, aw, ah), (bx, by, bw, bh) = a.box, b.box
+    across = max(0.0, min(ax + aw, bx + bw) - max(ax, bx))
+    down = max(0.0, min(ay + ah, by + bh) - max(ay, by))
+    union = aw * ah + bw * bh - across * down
+    if union <= 0:
+        return 0.0
+    if across * down / union > 0.2:
+        return across * down / union
+    apart = float(np.hypot(ax + aw / 2 - bx - bw / 2, ay + ah / 2 - by - bh / 2))
+    like = min(aw, bw) / max(aw, bw, 1e-6)
+    return 0.2 * max(0.0, 1 - apart / max(aw, bw, 1e-6)) if like > 0.6 else 0.0
+
+
+def _prominence(face: DetectedFace, width: int, height: int) -> float:
+    """Large and central faces first: the area, halved towards the picture's corners."""
+    x, y, w, h = face.box
+    off = np.hypot((x + w / 2) / width - 0.5, (y + h / 2) / height - 0.5) / np.hypot(0.5, 0.5)
+    return w * h * (1 - 0.5 * min(1.0, float(off)))

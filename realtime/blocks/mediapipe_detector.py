@@ -1,0 +1,153 @@
+"""Faces by MediaPipe's BlazeFace (Bazarevsky et al. 2019, "BlazeFace: sub-millisecond...").
+
+MediaPipe reports figures about its use to Google whenever a task is *closed* (see "Privacy
+Notice" in its package description; pictures are never sent), and offers no switch against it. A
+recognizer that promises to stay offline must not do that, so a task here is never closed: when
+its detector goes, it waits for the next detector of the same model.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import weakref
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mmer.models.errors import MmerError
+from mmer.realtime.blocks.face_detector import DetectedFace
+
+_APT = "apt-get install libegl1 libgles2 libgl1"
+
+
+class MediaPipeDetector:
+    """BlazeFace through MediaPipe's Tasks API, in VIDEO mode; about 1 ms a picture.
+
+    ``model`` is ``face_detection_short_range.tflite``: faces up to about 2 m from a webcam.
+    Faces scored below ``min_score`` are not reported. Raises MmerError when MediaPipe cannot be
+    loaded or the model cannot be read. Calls may come from any thread, one at a time: MediaPipe
+    runs the network in a thread of its own.
+    """
+
+    name = "mediapipe"
+
+    def __init__(self, model: Path, min_score: float = 0.5) -> None:
+        self._task, waiting = _take(model, min_score)
+        weakref.finalize(self, waiting.append, self._task)
+
+    def detect(self, image: NDArray[np.uint8], t: float) -> list[DetectedFace]:
+        """The faces in ``image``, uint8 (H, W, 3) BGR, captured at second ``t``."""
+        import cv2
+
+        # The conversion copies, and so hands over contiguous memory: in any other MediaPipe
+        # finds nothing, without a word.
+        rgb = np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), np.uint8)
+        result = self._task.run(rgb, t)
+        height, width = image.shape[:2]
+        faces = []
+        for found in result.detections:
+            box = found.bounding_box
+            points = np.array(
+                [(p.x * width - 0.5, p.y * height - 0.5) for p in found.keypoints[:3]]
+            )
+            eyes = points[:2][np.argsort(points[:2, 0], kind="stable")]
+            if np.array_equal(eyes[0], eyes[1]):
+                continue
+            faces.append(
+                DetectedFace(
+                    box=(
+                        float(box.origin_x),
+                        float(box.origin_y),
+                        float(box.width),
+                        float(box.height),
+                    ),
+                    eyes=eyes.astype(np.float32),
+                    nose=(float(points[2, 0]), float(points[2, 1])),
+                    score=float(np.clip(found.categories[0].score, 0, 1)),
+                )
+            )
+        return faces
+
+    def reset(self) -> None:
+        """Nothing to forget: every picture is judged by itself."""
+
+
+class _Task:
+    """A MediaPipe task and the last timestamp that it was given: it refuses to go back."""
+
+    def __init__(self, task: Any, image_type: Any, image_format: Any) -> None:
+        self._task, self._image_type, self._format = task, image_type, image_format
+        self._last_ms = -1
+
+    def run(self, rgb: NDArray[np.uint8], t: float) -> Any:
+        """MediaPipe's own result for a contiguous RGB picture."""
+        self._last_ms = max(self._last_ms + 1, round(t * 1000))
+        picture = self._image_type(image_format=self._format, data=rgb)
+        return self._task.detect_for_video(picture, self._last_ms)
+
+
+_idle: dict[tuple[bytes, float], list[_Task]] = {}  # by model file's content and least score
+
+
+def _take(model: Path, min_score: float) -> tuple[_Task, list[_Task]]:
+    """An idle task of this model, or a new one; and the list that it goes back to."""
+    try:
+        content = model.read_bytes()
+    except OSError as error:
+        raise MmerError(f"cannot read the face detector {model}: {error.strerror}") from error
+    waiting = _idle.setdefault((content, min_score), [])
+    return (waiting.pop() if waiting else _create(model, content, min_score)), waiting
+
+
+def _create(model: Path, content: bytes, min_score: float) -> _Task:
+    try:
+        from mediapipe.tasks.python.core.base_options import BaseOptions
+        from mediapipe.tasks.python.vision import face_detector
+        from mediapipe.tasks.python.vision.core import image, vision_task_running_mode
+    except ImportError as error:
+        raise MmerError(
+            f"MediaPipe cannot be imported ({error}); pip install 'mediapipe>=1.0', "
+            "or use the Haar detector, which works without"
+        ) from error
+    options = face_detector.FaceDetectorOptions(
+        base_options=BaseOptions(model_asset_buffer=content),
+        running_mode=vision_task_running_mode.VisionTaskRunningMode.VIDEO,
+        min_detection_confidence=min_score,
+    )
+    with _quiet_stderr():
+        try:
+            raw = face_detector.FaceDetector.create_from_options(options)
+        except OSError as error:
+            raise MmerError(
+                f"MediaPipe cannot load its library ({error}); on Debian or Ubuntu: {_APT}; "
+                "the Haar detector works without"
+            ) from error
+        except (ValueError, RuntimeError) as error:
+            raise MmerError(
+                f"{model} is not a face detector that MediaPipe can open ({error}); "
+                "delete it and fetch it again"
+            ) from error
+        task = _Task(raw, image.Image, image.ImageFormat.SRGB)
+        task.run(np.zeros((128, 128, 3), np.uint8), 0.0)  # the first run is slow, and talks
+    return task
+
+
+@contextlib.contextmanager
+def _quiet_stderr() -> Iterator[None]:
+    """Drop what native code writes to the process's stderr; its loggers obey no setting."""
+    try:
+        saved = os.dup(2)
+    except OSError:  # the process has no stderr
+        yield
+        return
+    try:
+        with open(os.devnull, "wb") as nothing:
+            os.dup2(nothing.fileno(), 2)
+        yield
+    finally:
+        os.dup2(saved, 2)
+        os.close(saved)
