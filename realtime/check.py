@@ -1,0 +1,216 @@
+"""What is there, what is missing and how to get it: ``mmer-live --check``."""
+
+from __future__ import annotations
+
+import platform
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, TypeAlias
+
+from mmer.models.card import check_file, load_card, weights_dir
+from mmer.models.engine import PROVIDERS
+from mmer.models.errors import MmerError
+from mmer.models.labels import MODALITIES
+from mmer.models.store import Store
+from mmer.realtime import devices
+from mmer.realtime.display import display_problem
+from mmer.realtime.needs import (
+    LIBRARIES,
+    PACKAGES,
+    absent_libraries,
+    apt_get,
+    import_problem,
+    version,
+)
+
+State: TypeAlias = Literal["ok", "absent", "missing"]
+"""There; not there, and mmer goes on without it; not there, and mmer cannot run on a file."""
+
+
+@dataclass(frozen=True)
+class Item:
+    """One thing looked at. ``detail`` says what was found or what works without it."""
+
+    group: str
+    name: str
+    state: State
+    detail: str
+    remedy: str = ""  # the command that gets it
+
+
+@dataclass(frozen=True)
+class Report:
+    """Everything looked at."""
+
+    items: tuple[Item, ...]
+
+    @property
+    def exit_code(self) -> int:
+        """0 when mmer can run on a media file, else 1."""
+        return int(any(item.state == "missing" for item in self.items))
+
+
+def check(store: Store, weights: Path | None = None) -> Report:
+    """Look at everything; never connects.
+
+    Args:
+        store: where the models are looked for; an archive that it finds is unpacked.
+        weights: the folder of our networks; default: the shipped one.
+    """
+    items = [
+        *_python(),
+        *_libraries(),
+        *_models(store, weights_dir() if weights is None else weights),
+        *_words(store),
+        *_devices(),
+        *_abilities(),
+    ]
+    return Report(tuple(items))
+
+
+def render(report: Report) -> None:
+    """Print the report: a line an item, its remedy below, and what it comes to."""
+    from rich.console import Console
+    from rich.text import Text
+
+    console = Console(soft_wrap=True, highlight=False)
+    styles = {"ok": "green", "absent": "yellow", "missing": "bold red"}
+    width = max(len(item.name) for item in report.items)
+    group = ""
+    for item in report.items:
+        if item.group != group:
+            group = item.group
+            console.print(Text(group, style="bold"))
+        line = Text("  ").append(f"{item.state:8}", style=styles[item.state])
+        console.print(line.append(f"{item.name:{width}}  {item.detail}"))
+        if item.remedy:
+            console.print(Text(f"{'':10}{'':{width}}  get it: {item.remedy}"))
+    console.print()
+    missing = [item.name for item in report.items if item.state == "missing"]
+    if missing:
+        console.print(Text(f"mmer cannot run: {', '.join(missing)} missing.", style="bold red"))
+    else:
+        console.print(Text("mmer can run on a media file: try mmer-live --demo", style="green"))
+
+
+def _python() -> Iterator[Item]:
+    group = "Python"
+    python = f"{platform.python_version()} on {platform.platform()} ({platform.machine()})"
+    yield Item(group, "python", "ok", f"{python}, {sys.executable}")
+    yield Item(group, "mmer-live", "ok", version("mmer-live") or "not installed")
+    absent = absent_libraries()
+    for name, package in PACKAGES.items():
+        state: State = "absent" if package.without else "missing"
+        without = package.without or "mmer needs it"
+        installed = version(name)
+        problem = import_problem(package.module)
+        if problem is None:
+            yield Item(group, name, "ok", installed or "of unknown version")
+        elif installed is None:
+            yield Item(group, name, state, f"not installed; {without}", f"pip install '{name}'")
+        else:
+            detail = f"{installed} cannot be loaded ({problem}); {without}"
+            remedy = f"pip install --force-reinstall '{name}'"
+            if "PortAudio" in problem or any(LIBRARIES[lib][0] in problem for lib in absent):
+                remedy = apt_get(
+                    absent or ["libportaudio2"]
+                )  # the package is sound, what it loads is not there
+            yield Item(group, name, state, detail, remedy)
+
+
+def _libraries() -> Iterator[Item]:
+    if not sys.platform.startswith("linux"):
+        return
+    absent = absent_libraries()
+    opencv = import_problem("cv2") is None
+    for package, (file, without) in LIBRARIES.items():
+        group = "System libraries"
+        if package not in absent:
+            yield Item(group, package, "ok", file)
+        elif without or opencv:
+            detail = f"{file} is not there; {without or 'this OpenCV goes without it'}"
+            yield Item(group, package, "absent", detail, apt_get(absent) if without else "")
+        else:
+            detail = f"{file} is not there; OpenCV cannot be loaded without it"
+            yield Item(group, package, "missing", detail, apt_get(absent))
+
+
+def _models(store: Store, weights: Path) -> Iterator[Item]:
+    group = "Models"
+    for name in MODALITIES:
+        try:
+            card = load_card(weights / f"{name}.json")
+            path = weights / card.file
+            check_file(path, card.sha256)
+        except MmerError as problem:
+            remedy = "pip install --force-reinstall mmer-live"
+            yield Item(group, name, "missing", str(problem), remedy)
+        else:
+            detail = f"{card.file}, {path.stat().st_size / 1e6:.1f} MB, as its card says"
+            yield Item(group, name, "ok", detail)
+    without = {
+        store.face.name: "faces are found by OpenCV's Haar cascade",
+        store.vosk.name: "words are recognized by pocketsphinx, which errs more",
+    }
+    for asset in store.assets:
+        found = store.find(asset)
+        if found is not None:
+            yield Item(group, asset.name, "ok", str(found))
+        else:
+            detail = f"not here yet, fetched when first needed; without it {without[asset.name]}"
+            yield Item(group, asset.name, "absent", detail, "mmer-live --fetch")
+
+
+def _words(store: Store) -> Iterator[Item]:
+    """Which recognizer `--asr auto` takes."""
+    vosk, sphinx = (import_problem(name) is None for name in ("vosk", "pocketsphinx"))
+    if vosk and store.find(store.vosk) is not None:
+        yield Item("Recognizer", "words", "ok", "vosk")
+    elif sphinx:
+        yield Item("Recognizer", "words", "ok", "pocketsphinx, with the model that it brings")
+    else:
+        detail = "no recognizer; speech and face work"
+        remedy = "mmer-live --fetch" if vosk else "pip install vosk pocketsphinx"
+        yield Item("Recognizer", "words", "absent", detail, remedy)
+
+
+def _devices() -> Iterator[Item]:
+    kinds: tuple[tuple[str, Callable[[], devices.Found]], ...] = (
+        ("microphone", devices.microphones),
+        ("camera", devices.cameras),
+    )
+    for kind, find in kinds:
+        found = find()
+        for line in found.lines:
+            yield Item("Devices", kind, "ok", line)
+        if not found.lines:
+            detail = found.problem or "none found; plug one in, or name a media file"
+            yield Item("Devices", kind, "absent", detail, found.remedy)
+
+
+def _abilities() -> Iterator[Item]:
+    group = "Abilities"
+    if import_problem("onnxruntime") is None:
+        import onnxruntime as ort
+
+        there = ort.get_available_providers()
+        names = [name for name, ort_name in PROVIDERS.items() if ort_name in there]
+        other = [name for name in PROVIDERS if name not in names]
+        lacks = f" (not in this onnxruntime: {', '.join(other)})" if other else ""
+        yield Item(group, "providers", "ok", ", ".join(names) + lacks)
+    if import_problem("cv2") is None:
+        import cv2
+
+        lines = cv2.getBuildInformation().splitlines()
+        if any("GStreamer" in line and "YES" in line for line in lines):
+            yield Item(group, "gstreamer", "ok", "--video takes GStreamer pipelines")
+        else:
+            detail = "not in this OpenCV; --video takes indexes, paths and URLs"
+            yield Item(group, "gstreamer", "absent", detail)
+        problem = display_problem()
+        if problem is None:
+            yield Item(group, "display", "ok", "--window works")
+        else:
+            yield Item(group, "display", "absent", f"--window does not work: {problem}")

@@ -1,0 +1,186 @@
+from __future__ import annotations
+
+import importlib.metadata
+import re
+import sys
+from pathlib import Path
+
+import pytest
+
+from mmer.models.labels import MODALITIES
+from mmer.models.store import Store
+from mmer.realtime import check as module
+from mmer.realtime import devices, needs
+from mmer.realtime.check import Item, Report, check, render
+
+
+@pytest.fixture(autouse=True)
+def _quick(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A bare machine: nothing is imported, no device, no display, no model."""
+    monkeypatch.setattr(module, "import_problem", lambda name: None)
+    monkeypatch.setattr(module, "absent_libraries", list)
+    monkeypatch.setattr(module, "display_problem", lambda: "there is no display")
+    monkeypatch.setattr(devices, "microphones", lambda: devices.Found(lines=("0: USB Audio",)))
+    monkeypatch.setattr(devices, "cameras", devices.Found)
+    monkeypatch.setattr(module, "check_file", lambda path, sha256: None)
+    monkeypatch.setattr("mmer.models.store.vosk_folders", list)
+
+
+class FakeCard:
+    file = "speech.onnx"
+    sha256 = "0" * 64
+
+
+@pytest.fixture
+def weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    folder = tmp_path / "weights"
+    folder.mkdir()
+    (folder / FakeCard.file).write_bytes(b"network")
+    monkeypatch.setattr(module, "load_card", lambda path: FakeCard)
+    return folder
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return Store(tmp_path / "home", [], offline=False, report=lambda line: None)
+
+
+def items_of(report: Report) -> dict[str, Item]:
+    return {item.name: item for item in report.items}
+
+
+def test_a_machine_that_has_what_a_file_needs_is_good(store: Store, weights: Path) -> None:
+    report = check(store, weights)
+    items = items_of(report)
+    assert report.exit_code == 0
+    assert {items[name].state for name in MODALITIES} == {"ok"}
+    assert items["microphone"].detail == "0: USB Audio"
+    assert items["camera"].state == "absent"
+    assert items["vosk"].state == "absent"  # the model; the package of that name comes before
+    assert items["vosk"].remedy == "mmer-live --fetch"
+    assert "Haar" in items["face-detector"].detail
+    assert "pocketsphinx" in items["words"].detail
+    assert "cpu" in items["providers"].detail
+
+
+def test_checking_never_connects(
+    store: Store, weights: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mmer.models.store.download", lambda *a, **k: pytest.fail("connects"))
+    check(store, weights)
+    assert not store.home.exists()
+
+
+def test_networks_that_are_not_there_make_it_fail(store: Store, tmp_path: Path) -> None:
+    report = check(store, tmp_path / "none")
+    items = items_of(report)
+    assert report.exit_code == 1
+    assert all(items[name].state == "missing" and items[name].remedy for name in MODALITIES)
+
+
+@pytest.mark.parametrize(
+    ("broken", "state", "remedy"),
+    [
+        ("cv2", "missing", "pip install --force-reinstall 'opencv-contrib-python'"),
+        ("mediapipe", "absent", "pip install --force-reinstall 'mediapipe'"),
+    ],
+)
+def test_a_package_that_cannot_be_loaded(
+    store: Store,
+    weights: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    broken: str,
+    state: str,
+    remedy: str,
+) -> None:
+    problem = {broken: "it is broken"}
+    monkeypatch.setattr(module, "import_problem", problem.get)
+    report = check(store, weights)
+    (item,) = [item for item in report.items if "it is broken" in item.detail]
+    assert (item.state, item.remedy) == (state, remedy)
+    assert report.exit_code == (state == "missing")
+
+
+def test_a_package_that_is_not_installed(
+    store: Store, weights: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "version", lambda name: None if name == "av" else "1.0")
+    monkeypatch.setattr(module, "import_problem", {"av": "No module named 'av'"}.get)
+    item = items_of(check(store, weights))["av"]
+    assert (item.state, item.remedy) == ("missing", "pip install 'av'")
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="Linux packages")
+def test_system_libraries_that_are_not_there_name_their_apt_line(
+    store: Store, weights: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    apt = "sudo apt-get install -y libgl1 libportaudio2"
+    problems = {
+        "cv2": "libGL.so.1: cannot open shared object file: No such file or directory",
+        "sounddevice": "PortAudio library not found",
+    }
+    monkeypatch.setattr(module, "absent_libraries", lambda: ["libgl1", "libportaudio2"])
+    monkeypatch.setattr(module, "import_problem", problems.get)
+    report = check(store, weights)
+    items = items_of(report)
+    assert {items[n].remedy for n in ("libgl1", "libportaudio2", "sounddevice")} == {apt}
+    assert items["opencv-contrib-python"].remedy == apt
+    assert items["libgl1"].state == "missing"
+    assert items["libportaudio2"].state == "absent"
+    assert "files and cameras work" in items["libportaudio2"].detail
+    assert report.exit_code == 1
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="Linux packages")
+def test_a_library_that_this_opencv_does_not_need_is_no_fault(
+    store: Store, weights: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "absent_libraries", lambda: ["libgl1"])
+    report = check(store, weights)
+    assert items_of(report)["libgl1"].state == "absent"
+    assert report.exit_code == 0
+
+
+def test_without_any_recognizer_the_words_are_absent(
+    store: Store, weights: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "import_problem", {"pocketsphinx": "gone", "vosk": "gone"}.get)
+    item = items_of(check(store, weights))["words"]
+    assert (item.state, item.remedy) == ("absent", "pip install vosk pocketsphinx")
+
+
+def test_the_report_names_everything_and_every_remedy(
+    store: Store, weights: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    report = check(store, weights)
+    render(report)
+    printed = capsys.readouterr().out
+    for item in report.items:
+        assert f"{item.name} " in printed
+        assert item.detail in printed
+        assert item.remedy in printed
+    assert "mmer can run on a media file" in printed
+    render(Report((Item("Models", "speech", "missing", "[gone]", "get [it]"),)))
+    printed = capsys.readouterr().out
+    assert "mmer cannot run: speech missing" in printed
+    assert "get it: get [it]" in printed  # brackets are text, not markup
+
+
+def test_the_packages_are_those_of_the_distribution() -> None:
+    requires = importlib.metadata.requires("mmer-live") or []
+    names = {re.split(r"[^\w.-]", line)[0] for line in requires if "extra ==" not in line}
+    assert set(needs.PACKAGES) == names
+
+
+def test_why_a_module_cannot_be_imported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "mmer_broken_module.py").write_text("raise OSError('no such library\\nand more')")
+    monkeypatch.syspath_prepend(tmp_path)
+    assert needs.import_problem("json") is None
+    assert needs.import_problem("mmer_broken_module") == "no such library"
+    assert "mmer_no_such" in str(needs.import_problem("mmer_no_such"))
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="Linux packages")
+def test_a_library_that_is_not_there_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(needs.LIBRARIES, "libnowhere1", ("libnowhere.so.1", "all"))
+    assert "libnowhere1" in needs.absent_libraries()
