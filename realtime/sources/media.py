@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 BOTH: Final[frozenset[Stream]] = frozenset({"audio", "video"})
 _WORDS: Final[dict[Stream, str]] = {"audio": "sound", "video": "picture"}
-_TRUSTED_LENGTH: Final = {"mov", "matroska", "avi", "wav", "w64"}  # others estimate it
+_TRUSTED_LENGTH: Final = {"mov", "matroska", "avi"}  # others estimate it
 _SHORT_S: Final = 0.5  # an end this much before the declared one is worth a word
 _PRIME_S: Final = 5.0
 
@@ -257,5 +257,8 @@ def _is_text(head: bytes) -> bool:
 
 
 def _contents(container: av.container.InputContainer) -> str:
-    kinds = [f"{s.type}" for s in container.streams]
+    kinds = [
+        s.type if s.type not in _WORDS or s.codec_context else f"{s.type} of an unknown kind"
+        for s in container.streams
+    ]
     return "it holds: " + ", ".join(kinds) if kinds else "it holds no streams"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
 
 _NETWORK_TIMEOUT_S: Final = (10.0, 5.0)  # to open, to read
 _JUMP_BACK_S: Final = 1.0
+_OVERTIME_S: Final = 10.0
 
 Decoded: TypeAlias = "tuple[Stream, float, av.AudioFrame | av.VideoFrame | str]"
 """Stream, time by the file's own count, and a frame; or, in its place, what was damaged."""
@@ -67,7 +69,7 @@ class Reader:
     def __init__(self, container: av.container.InputContainer, indices: Mapping[Stream, int]):
         self.container = container
         self._streams: dict[int, Stream] = {index: kind for kind, index in indices.items()}
-        self._clocks = {index: _FrameTimes(container.streams[index]) for index in self._streams}
+        self._clocks = {index: _FrameTimes(container, index) for index in self._streams}
         self._damaged: set[int] = set()
         self._decoded = self._decode()
         self._peeked: list[Decoded] = []
@@ -105,12 +107,16 @@ class Reader:
             for packet in packets:
                 if packet.stream.index in self._streams:
                     yield from self._frames(packet.stream.index, packet)
+            return
+        except IndexError:
+            # PyAV 18 trips at the end over streams that turned up on the way (a damaged .ts)
+            self.error = ""
         except av.FFmpegError as error:  # the container itself: nothing more can be read
             self.error = error.strerror or str(error)
-            for index, kind in self._streams.items():
-                yield from self._frames(index, None)  # what the decoder still holds
-                if index not in self._damaged:
-                    yield kind, self._clocks[index].end, self.error
+        for index, kind in self._streams.items():
+            yield from self._frames(index, None)  # what the decoder still holds
+            if self.error and index not in self._damaged:
+                yield kind, self._clocks[index].end, self.error
 
     def _frames(self, index: int, packet: Any) -> Iterator[Decoded]:
         import av
@@ -134,19 +140,25 @@ class Reader:
 class _FrameTimes:
     """Seconds of each frame of a stream, whatever its timestamps are like.
 
-    A frame without one follows the frame before. Where they jump back by more than
-    ``_JUMP_BACK_S`` (recordings put end to end) the count goes on from where it was.
+    A frame without one, or with one beyond the file's declared end (a damaged one), follows the
+    frame before. Where they jump back by more than ``_JUMP_BACK_S`` (recordings put end to end)
+    the count goes on from where it was.
     """
 
-    def __init__(self, stream: Any) -> None:
+    def __init__(self, container: av.container.InputContainer, index: int) -> None:
+        stream: Any = container.streams[index]
         rate = stream.average_rate if stream.type == "video" else None
         self._period = float(1 / rate) if rate else 0.04
         self._shift = 0.0
-        self.end = 0.0
+        self._limit = math.inf
+        if container.duration:
+            declared = ((container.start_time or 0) + container.duration) / 1e6
+            self._limit = declared + _OVERTIME_S
         self._started = False
+        self.end = 0.0
 
     def time_of(self, frame: Any) -> float:
-        if frame.time is None:
+        if frame.time is None or frame.time > self._limit:
             t = self.end
         else:
             t = float(frame.time) + self._shift
