@@ -27,8 +27,8 @@ def microphones() -> Found:
         from mmer.realtime.sources.microphone import input_devices
 
         return [
-            f"{d.index}: {d.name} ({d.channels} ch, {d.rate:g} Hz)"
-            + (", the default" if d.default else "")
+            f"{d.index}: {d.name} ({d.host}, {d.channels} ch, {d.rate_hz:g} Hz)"
+            + (", the default" if d.is_default else "")
             for d in input_devices()
         ]
 
@@ -59,9 +59,8 @@ def list_devices() -> str:
 def _found(lines: Callable[[], Sequence[str]], remedy: str) -> Found:
     try:
         return Found(lines=tuple(lines()))
-    except MmerError as error:
-        text = str(error)
-        return Found(problem=text, remedy="" if remedy in text else remedy)
+    except MmerError as error:  # says itself what to do
+        return Found(problem=str(error))
     except (OSError, ImportError) as error:  # a library is not there
         return Found(problem=str(error), remedy=remedy)
 

@@ -15,9 +15,10 @@ from mmer.realtime.devices import cameras, list_devices, microphones
 class Microphone:
     index: int
     name: str
+    host: str
     channels: int
-    rate: float
-    default: bool
+    rate_hz: float
+    is_default: bool
 
 
 @dataclass
@@ -47,13 +48,16 @@ def sources(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
 
 def test_devices_are_listed_as_the_options_name_them(sources: Callable[..., None]) -> None:
     sources(
-        [Microphone(0, "USB Audio", 2, 48000.0, False), Microphone(3, "pulse", 1, 44100.0, True)],
+        [
+            Microphone(0, "USB Audio", "ALSA", 2, 48000.0, False),
+            Microphone(3, "pulse", "ALSA", 1, 44100.0, True),
+        ],
         [Camera("0", "Integrated Camera")],
     )
     assert list_devices().splitlines() == [
         "Microphones (--audio INDEX or part of the NAME)",
-        "  0: USB Audio (2 ch, 48000 Hz)",
-        "  3: pulse (1 ch, 44100 Hz), the default",
+        "  0: USB Audio (ALSA, 2 ch, 48000 Hz)",
+        "  3: pulse (ALSA, 1 ch, 44100 Hz), the default",
         "Cameras (--video INDEX or PATH)",
         "  0: Integrated Camera",
     ]
