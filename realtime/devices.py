@@ -27,8 +27,8 @@ def microphones() -> Found:
         from mmer.realtime.sources.microphone import input_devices
 
         return [
-            f"{d.index}: {d.name} ({d.host}, {d.channels} ch, {d.rate_hz:g} Hz)"
-            + (", the default" if d.is_default else "")
+            f"{d.index}: {d.name} ({d.host}, {d.channels} ch, {d.rate:g} Hz)"
+            + (", the default" if d.default else "")
             for d in input_devices()
         ]
 

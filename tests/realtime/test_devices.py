@@ -17,8 +17,8 @@ class Microphone:
     name: str
     host: str
     channels: int
-    rate_hz: float
-    is_default: bool
+    rate: float
+    default: bool
 
 
 @dataclass
