@@ -1,0 +1,225 @@
+"""The camera as a source, by OpenCV."""
+
+from __future__ import annotations
+
+import math
+import os
+import platform
+import re
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from mmer.models.errors import MmerError
+from mmer.realtime.clock import Clock
+from mmer.realtime.messages import Gap, Notice, Stream, VideoFrame
+from mmer.realtime.sources.address import is_url, shown
+
+_STREAMS: Final[frozenset[Stream]] = frozenset({"video"})
+_OPEN_TIMEOUT_S: Final = 5.0
+_READ_TIMEOUT_S: Final = 3.0
+_LIST: Final = "see mmer-live --list-devices"
+
+
+@dataclass(frozen=True)
+class CameraDevice:
+    """A local camera: what ``--video`` takes, and its name for people."""
+
+    device: str
+    name: str
+
+
+def cameras() -> list[CameraDevice]:
+    """The local cameras that there seem to be; none of them is opened on Linux."""
+    if platform.system() == "Linux":
+        found = []
+        nodes = Path("/sys/class/video4linux").glob("video*")
+        for node in sorted(nodes, key=lambda n: int(re.sub(r"\D", "", n.name) or 0)):
+            # a webcam has more nodes than one: the first gives pictures, others only metadata
+            if _text(node / "index") in ("0", ""):
+                found.append(CameraDevice(f"/dev/{node.name}", _text(node / "name") or node.name))
+        return found
+    cv2 = _quiet_cv2()
+    found = []
+    for index in range(4):
+        capture = cv2.VideoCapture(index)
+        if capture.isOpened():
+            found.append(CameraDevice(str(index), f"camera {index}"))
+        capture.release()
+    return found
+
+
+class Camera:
+    """A live camera: an index, a ``/dev`` path, a URL (MJPEG, RTSP) or a GStreamer pipeline.
+
+    Frames are stamped with the clock right after ``grab``, before they are decoded and converted
+    to BGR. A local camera is asked for ``size`` and ``fps`` and for a buffer of one frame, and may
+    give something else. A video file is accepted too and played at its own rate, as a stand-in.
+    The session keeps only the newest frame; a camera never waits for anybody.
+
+    ``stop`` works from any thread: at the next frame, or within 3 s if the camera is stuck.
+    """
+
+    live = True
+
+    def __init__(
+        self,
+        device: int | str = 0,
+        size: tuple[int, int] | None = (640, 480),
+        fps: float | None = 30.0,
+    ) -> None:
+        if isinstance(device, str) and device.strip().isdigit():
+            device = int(device)
+        self.name = f"camera {device}" if isinstance(device, int) else f"camera {shown(device)!r}"
+        self._device = device
+        self._size = size
+        self._fps = fps
+        self._clock: Clock | None = None
+        self._capture: Any = None
+        self._busy = threading.Lock()  # OpenCV must not release what it is reading from
+        self._stopped = threading.Event()
+        self._period_s = 0.0  # between frames of a file, which would not wait by itself
+
+    @property
+    def streams(self) -> frozenset[Stream]:
+        """Pictures alone."""
+        return _STREAMS
+
+    @property
+    def duration_s(self) -> float | None:
+        """A camera has no end."""
+        return None
+
+    def open(self, clock: Clock) -> None:
+        """Open the camera and see a first frame, or raise MmerError."""
+        cv2 = _quiet_cv2()
+        self._clock = clock
+        self._capture = self._open(cv2)
+        if not self._capture.isOpened() or not self._capture.grab():
+            opened = self._capture.isOpened()
+            self.close()
+            if isinstance(self._device, str) and self._device.startswith("/"):
+                if not Path(self._device).exists():
+                    raise MmerError(f"no such camera: {self._device}; {_LIST}")
+                if not os.access(self._device, os.R_OK):
+                    raise MmerError(
+                        f"{self._device} may not be read; on Linux add yourself to its group "
+                        "(`sudo usermod -aG video $USER`) and log in again"
+                    )
+            what = "opens but gives no picture" if opened else "cannot be opened"
+            remedy = "is it connected, and not in use by another program?"
+            if isinstance(self._device, str) and is_url(self._device):
+                remedy = "check the address and the network;"
+            raise MmerError(f"{self.name} {what}; {remedy} {_LIST}; files work without a camera")
+
+    def _open(self, cv2: Any) -> Any:
+        device = self._device
+        if isinstance(device, int):
+            return self._set_up(cv2, cv2.VideoCapture(device))
+        if " ! " in device:
+            if not re.search(r"GStreamer:\s+YES", cv2.getBuildInformation()):
+                raise MmerError(
+                    "this OpenCV was built without GStreamer, so it cannot run the pipeline "
+                    f"{device!r}; use the cv2 of your system or of JetPack, which has it, or "
+                    "name the camera by index, /dev path or URL"
+                )
+            return cv2.VideoCapture(device, cv2.CAP_GSTREAMER)
+        if device.startswith("/dev/"):
+            return self._set_up(cv2, cv2.VideoCapture(device, cv2.CAP_V4L2))
+        limits = [
+            *(cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, int(_OPEN_TIMEOUT_S * 1000)),
+            *(cv2.CAP_PROP_READ_TIMEOUT_MSEC, int(_READ_TIMEOUT_S * 1000)),
+        ]
+        if not is_url(device):
+            if not Path(device).is_file():
+                raise MmerError(f"no such camera, file or address: {device}; {_LIST}")
+            device = str(Path(device).absolute())
+        capture = cv2.VideoCapture(device, cv2.CAP_FFMPEG, limits)
+        if not is_url(device) and capture.isOpened():
+            self._period_s = 1.0 / (capture.get(cv2.CAP_PROP_FPS) or 25.0)
+        return capture
+
+    def _set_up(self, cv2: Any, capture: Any) -> Any:
+        """Ask a local camera for what suits us; OpenCV ignores what it cannot do."""
+        if capture.isOpened():
+            if self._size is not None:
+                capture.set(cv2.CAP_PROP_FRAME_WIDTH, self._size[0])
+                capture.set(cv2.CAP_PROP_FRAME_HEIGHT, self._size[1])
+            if self._fps is not None:
+                capture.set(cv2.CAP_PROP_FPS, self._fps)
+            capture.set(cv2.CAP_PROP_BUFFERSIZE, 1)
+        return capture
+
+    def messages(self) -> Iterator[VideoFrame | Gap | Notice]:
+        """Frames as they come; a camera that stops is told by a Notice and a Gap to infinity."""
+        assert self._clock is not None, "open() comes first"
+        last = self._clock.now()
+        due = last
+        while not self._stopped.is_set():
+            with self._busy:
+                if self._capture is None:
+                    return
+                grabbed = self._capture.grab()
+                t = self._clock.now()
+                image = self._capture.retrieve()[1] if grabbed else None
+            if self._stopped.is_set():
+                return
+            if image is None:
+                text = f"{self.name} stopped giving pictures; check it, then start again"
+                yield Notice(t, "error", "camera", text)
+                yield Gap("video", last, math.inf, "camera stopped")
+                return
+            last = t
+            yield VideoFrame(t, _bgr(image))
+            if self._period_s:
+                due = max(due + self._period_s, t)
+                self._stopped.wait(due - self._clock.now())
+
+    def stop(self) -> None:
+        """Make ``messages`` end at the next frame."""
+        self._stopped.set()
+
+    def close(self) -> None:
+        """Release the camera; waits for a read that is under way (3 s at most)."""
+        self._stopped.set()
+        with self._busy:
+            capture, self._capture = self._capture, None
+            if capture is not None:
+                capture.release()
+
+
+def _bgr(image: Any) -> np.ndarray[Any, np.dtype[np.uint8]]:
+    """What the driver gave as uint8 (H, W, 3); some infrared cameras are grey."""
+    if image.ndim == 2 or image.shape[2] == 1:
+        image = np.repeat(image.reshape(*image.shape[:2], 1), 3, axis=2)
+    return np.ascontiguousarray(image[:, :, :3], dtype=np.uint8)
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8", errors="replace").strip()
+    except OSError:
+        return ""
+
+
+def _quiet_cv2() -> Any:
+    """OpenCV, told to keep its and FFmpeg's messages to itself and not to wait 10 s for V4L2.
+
+    These are read when a capture is first made, so what the user set before stays as it is.
+    """
+    os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")  # AV_LOG_QUIET
+    os.environ.setdefault("OPENCV_VIDEOIO_V4L_SELECT_TIMEOUT", str(round(_READ_TIMEOUT_S)))
+    try:
+        import cv2
+    except ImportError as error:
+        raise MmerError(
+            f"OpenCV cannot be loaded ({error}), so there is no camera: `pip install "
+            "'opencv-contrib-python>=4.10,<5'`, on Debian also `sudo apt-get install libgl1`"
+        ) from error
+    if "OPENCV_LOG_LEVEL" not in os.environ:
+        cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+    return cv2
