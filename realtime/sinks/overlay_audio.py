@@ -52,7 +52,7 @@ class OverlaySound:
                 self._over = True
             else:
                 self._place(*piece)
-        while self._waiting.shape[1] >= _FRAME:
+        while self._waiting.shape[1] >= _FRAME and self._encoded + _FRAME <= until_s * RATE:
             self._encode(_FRAME)
 
     def finish(self, until_s: float) -> None:

@@ -9,8 +9,8 @@ _PLAIN: Final = str.maketrans(
     {
         "‘": "'", "’": "'", "‚": ",", "“": '"', "”": '"', "„": '"', "«": '"', "»": '"',
         "–": "-", "—": "-", "‐": "-", "‑": "-", "−": "-", "…": "...", "•": "*", "·": "-",
-        "×": "x", "ß": "ss", "æ": "ae", "Æ": "AE", "œ": "oe", "Œ": "OE", "ø": "o", "Ø": "O",
-        "ł": "l", "Ł": "L", "đ": "d", "Đ": "D", "€": "EUR", "™": "(TM)",
+        "×": "x", "⁄": "/", "ß": "ss", "æ": "ae", "Æ": "AE", "œ": "oe", "Œ": "OE", "ø": "o",
+        "Ø": "O", "ł": "l", "Ł": "L", "đ": "d", "Đ": "D", "€": "EUR", "™": "(TM)",
     }
 )  # fmt: skip
 
@@ -24,9 +24,8 @@ def one_line(text: str) -> str:
 def ascii_text(text: str) -> str:
     """One line that the stroke fonts of OpenCV can draw: accents off, typography made plain."""
     decomposed = unicodedata.normalize("NFKD", one_line(text).translate(_PLAIN))
-    return "".join(
-        c if c.isascii() else "?" for c in decomposed if not unicodedata.combining(c)
-    ).translate(_PLAIN)
+    bare = "".join(c for c in decomposed if not unicodedata.combining(c)).translate(_PLAIN)
+    return "".join(c if c.isascii() else "?" for c in bare)
 
 
 def clock_text(t: float) -> str:
