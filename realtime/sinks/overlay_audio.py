@@ -4,48 +4,124 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from fractions import Fraction
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mmer.models.errors import MmerError
+from mmer.realtime.sources.address import is_url, shown
+from mmer.realtime.sources.reader import Reader, choose_streams, open_container
+
 if TYPE_CHECKING:
+    from av.audio.frame import AudioFrame
     from av.container import InputContainer, OutputContainer
 
 RATE: Final = 48_000
 """Samples a second of the sound in the video: every AAC decoder knows it."""
 _FRAME: Final = 1024  # samples in an AAC frame
 _TOLERATED_S: Final = 0.02  # a time stamp off by less is jitter, not a hole
+_PATIENCE_S: Final = 5.0
+
+Piece = tuple[float | None, NDArray[np.float32]]
+"""Seconds of the first sample (None: follows on) and samples, shape (channels, n)."""
+
+
+class SourceSound:
+    """The sound that MediaFile hears in ``address``, on the same second 0, at 48 kHz.
+
+    ``channels`` is 1 or 2, or 0 where there is no sound. Damage is passed over, as MediaFile does,
+    which tells it. Raises MmerError if the source cannot be opened.
+    """
+
+    def __init__(self, address: str) -> None:
+        self._address = address if is_url(address) else str(Path(address).absolute())
+        self._container = self._open()
+        self.channels = 0
+        found = choose_streams(self._container)
+        if "audio" not in found:
+            return
+        self._reader = Reader(self._container, {"audio": found["audio"]})
+        self._reader.prime(_PATIENCE_S)
+        starts = list(self._reader.first.values())
+        if not starts:  # none of it can be decoded
+            return
+        if "video" in found:
+            with self._open() as other:  # the first frame alone, for second 0
+                pictures = Reader(other, {"video": found["video"]})
+                pictures.prime(_PATIENCE_S)
+                starts += pictures.first.values()
+        self._zero = min(starts)
+        stream: Any = self._container.streams[found["audio"]]
+        self.channels = min(max(int(stream.codec_context.channels), 1), 2)
+
+    @property
+    def layout(self) -> str:
+        """FFmpeg's name of the channel layout."""
+        return "mono" if self.channels == 1 else "stereo"
+
+    def pieces(self) -> Iterator[Piece]:
+        """The sound, decoded as it is asked for."""
+        resampler: Any = None
+        form = None
+        for _, t, frame in self._reader:
+            if isinstance(frame, str):
+                continue
+            sound: Any = frame
+            if form != (sound.format.name, sound.layout.name, sound.sample_rate):
+                form = (sound.format.name, sound.layout.name, sound.sample_rate)
+                yield from self._converted(resampler, None, None)
+                resampler = self._resampler()
+            yield from self._converted(resampler, sound, t - self._zero)
+        yield from self._converted(resampler, None, None)
+
+    def close(self) -> None:
+        """Close the source."""
+        self._container.close()
+
+    def _open(self) -> InputContainer:
+        import av
+
+        try:
+            return open_container(self._address, network=is_url(self._address))
+        except (av.error.FFmpegError, OSError, ValueError) as error:
+            reason = getattr(error, "strerror", None) or str(error)
+            raise MmerError(f"cannot open {shown(self._address)}: {reason}") from error
+
+    def _resampler(self) -> Any:
+        from av.audio.resampler import AudioResampler
+
+        return AudioResampler(format="fltp", layout=self.layout, rate=RATE)
+
+    @staticmethod
+    def _converted(resampler: Any, frame: AudioFrame | None, t: float | None) -> Iterator[Piece]:
+        for piece in () if resampler is None else resampler.resample(frame):
+            if piece is not None:  # what PyAV gives back when there was nothing to flush
+                yield t, np.asarray(piece.to_ndarray(), np.float32)
+                t = None
 
 
 class OverlaySound:
-    """Carry the first sound stream of ``source`` into ``output``, on the same second 0.
+    """Encode ``source`` as AAC into ``output``, bit by bit, as far as the picture has come.
 
-    The sound is laid out by its time stamps, holes filled with silence, so that it stays with the
-    picture. It is decoded as it is needed (``pump``), never held whole. Where the source is
-    damaged the sound ends.
+    The sound is laid out by its time stamps, holes filled with silence and overlaps cut off, so
+    that it stays with the picture.
     """
 
-    def __init__(self, source: InputContainer, output: OutputContainer) -> None:
-        from av.audio.resampler import AudioResampler
-
-        stream = source.streams.audio[0]
-        channels = min(max(stream.codec_context.channels, 1), 2)
-        layout = "mono" if channels == 1 else "stereo"
+    def __init__(self, source: SourceSound, output: OutputContainer) -> None:
         self._output = output
-        self._stream: Any = output.add_stream("aac", rate=RATE, layout=layout)
-        self._stream.bit_rate = 64_000 * channels
-        self._layout = layout
-        self._origin = second_0(source)
-        self._resampler = AudioResampler(format="fltp", layout=layout, rate=RATE)
-        self._pieces = self._decoded(source, stream)
-        self._waiting = np.zeros((channels, 0), np.float32)  # shape (channels, n), not yet encoded
+        self._layout = source.layout
+        self._stream: Any = output.add_stream("aac", rate=RATE, layout=source.layout)
+        self._stream.bit_rate = 64_000 * source.channels
+        self._pieces = source.pieces()
+        self._waiting = np.zeros((source.channels, 0), np.float32)  # (channels, n), not encoded
         self._placed = 0  # samples laid out since second 0
         self._encoded = 0  # samples encoded since second 0
         self._over = False
 
     def pump(self, until_s: float) -> None:
-        """Write the sound up to ``until_s`` seconds."""
+        """Write whole AAC frames up to ``until_s`` seconds."""
         while not self._over and self._placed < until_s * RATE:
             piece = next(self._pieces, None)
             if piece is None:
@@ -56,32 +132,15 @@ class OverlaySound:
             self._encode(_FRAME)
 
     def finish(self, until_s: float) -> None:
-        """Write the sound up to ``until_s`` seconds and finish the stream."""
+        """Write the rest up to ``until_s`` seconds and finish the stream."""
         self.pump(until_s)
         left = min(self._waiting.shape[1], max(round(until_s * RATE) - self._encoded, 0))
         if left:
             self._encode(left)
         self._output.mux(self._stream.encode(None))
 
-    def _decoded(
-        self, source: InputContainer, stream: Any
-    ) -> Iterator[tuple[float | None, NDArray[np.float32]]]:
-        """Time and samples (channels, n) of one decoded frame after the other."""
-        import av
-
-        try:
-            for frame in source.decode(stream):
-                t = None if frame.time is None else float(frame.time) - self._origin
-                for resampled in self._resampler.resample(frame):
-                    yield t, np.asarray(resampled.to_ndarray(), np.float32)
-                    t = None  # the rest follows on
-            for resampled in self._resampler.resample(None):
-                yield None, np.asarray(resampled.to_ndarray(), np.float32)
-        except av.error.FFmpegError:
-            return  # the source has said so itself, in a notice
-
     def _place(self, t: float | None, samples: NDArray[np.float32]) -> None:
-        """Append ``samples`` where they belong: silence before, or what overlaps cut off."""
+        """Append ``samples`` where they belong: after silence, or without what overlaps."""
         off = 0 if t is None else round(t * RATE) - self._placed
         if abs(off) > _TOLERATED_S * RATE:
             if off > 0:
@@ -103,14 +162,3 @@ class OverlaySound:
         frame.pts = self._encoded
         self._encoded += n
         self._output.mux(self._stream.encode(frame))
-
-
-def second_0(source: InputContainer) -> float:
-    """The start of the earliest of the sound and picture streams used, in the file's own time."""
-    streams = [*source.streams.audio[:1], *source.streams.video[:1]]
-    starts = [
-        float(s.start_time * s.time_base)
-        for s in streams
-        if s.start_time is not None and s.time_base is not None
-    ]
-    return min(starts, default=0.0)

@@ -15,13 +15,13 @@ from numpy.typing import NDArray
 from mmer.models.errors import MmerError
 from mmer.realtime.messages import Message, VideoFrame
 from mmer.realtime.sinks.output import check_output_path, refuse_source
-from mmer.realtime.sinks.overlay_audio import OverlaySound
+from mmer.realtime.sinks.overlay_audio import OverlaySound, SourceSound
 from mmer.realtime.sinks.picture import annotate, blank
 from mmer.realtime.sinks.sink import SessionEnd, SessionInfo
 from mmer.realtime.sinks.state import OverlayState, event_time
 
 if TYPE_CHECKING:
-    from av.container import InputContainer, OutputContainer
+    from av.container import OutputContainer
 
 TIME_BASE: Final = Fraction(1, 90_000)
 BLANK_EVERY_S: Final = 0.1
@@ -46,8 +46,10 @@ class OverlayVideo:
         self._source_path = str(source_path)
         check_output_path(self._path, suffix=".mp4")
         refuse_source(self._path, self._source_path)
+        if (given := Path(self._source_path)).exists() and not given.is_file():
+            raise MmerError(f"cannot annotate {given}: its sound is read once more; give a file")
         self._part = self._path.with_name(f".{self._path.name}.{os.getpid()}.part")
-        self._source: InputContainer | None = None
+        self._source: SourceSound | None = None
         self._output: OutputContainer | None = None
         self._stream: Any = None
         self._sound: OverlaySound | None = None
@@ -66,10 +68,7 @@ class OverlayVideo:
         self._state = OverlayState()
         self._state.open(info)
         self._has_video = "video" in info.streams or not info.streams
-        try:
-            self._source = av.open(self._source_path)
-        except (av.error.FFmpegError, OSError) as error:
-            raise MmerError(f"cannot open {self._source_path}: {_reason(error)}") from error
+        self._source = SourceSound(self._source_path)
         try:
             self._output = av.open(
                 str(self._part), "w", format="mp4", options={"movflags": "+faststart"}
@@ -138,7 +137,7 @@ class OverlayVideo:
         self._stream.pix_fmt = "yuv420p"
         self._stream.codec_context.time_base = TIME_BASE
         self._stream.time_base = TIME_BASE
-        if self._source.streams.audio:
+        if self._source.channels:
             self._sound = OverlaySound(self._source, self._output)
 
     def _encode(self, image: NDArray[np.uint8], t: float) -> None:

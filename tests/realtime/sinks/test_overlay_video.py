@@ -20,7 +20,12 @@ RATE = 16_000
 
 
 def make_source(
-    path: Path, seconds: float, picture: bool, sound: bool, sound_from: float = 0.0
+    path: Path,
+    seconds: float,
+    picture: bool,
+    sound: bool,
+    sound_from: float = 0.0,
+    hole: tuple[float, float] = (0.0, 0.0),
 ) -> None:
     """A clip whose sound is a 440 Hz tone; in Matroska, which keeps the offset of streams."""
     with av.open(str(path), "w", format="matroska") as out:
@@ -37,6 +42,8 @@ def make_source(
             n = round((seconds - sound_from) * RATE)
             tone = (8000 * np.sin(np.arange(n) * 2 * np.pi * 440 / RATE)).astype(np.int16)
             for start in range(0, n, 1600):
+                if hole[0] <= start / RATE < hole[1]:
+                    continue
                 block = av.AudioFrame.from_ndarray(tone[None, start : start + 1600], "s16", "mono")
                 block.sample_rate, block.time_base = RATE, Fraction(1, RATE)
                 block.pts = round(sound_from * RATE) + start
@@ -98,6 +105,18 @@ def test_sound_that_starts_later_stays_later(make: SimpleNamespace, tmp_path: Pa
     samples, _ = sound_of(out)
     loud = np.nonzero(np.abs(samples) > 0.05)[0]
     assert loud[0] / 48_000 == pytest.approx(0.5, abs=0.03)
+
+
+def test_a_hole_in_the_sound_is_silence(make: SimpleNamespace, tmp_path: Path) -> None:
+    source, out = tmp_path / "in.mkv", tmp_path / "out.mp4"
+    make_source(source, 2.0, picture=True, sound=True, hole=(0.5, 1.0))
+    record(make, out, source, [make.frame(n / 10) for n in range(20)], 2.0)
+    samples, seconds = sound_of(out)
+    loudness = [np.abs(samples[int(t * 48_000) :][:4800]).max() for t in (0.3, 0.7, 1.2)]
+    assert seconds == pytest.approx(2.0, abs=0.05)
+    assert loudness[0] > 0.1
+    assert loudness[1] < 0.02
+    assert loudness[2] > 0.1
 
 
 def test_a_source_without_sound(make: SimpleNamespace, tmp_path: Path) -> None:
@@ -229,6 +248,13 @@ def test_paths_that_cannot_be_written(tmp_path: Path, name: str, says: str) -> N
     with pytest.raises(MmerError, match=says):
         OverlayVideo(tmp_path / name, tmp_path / "in.mp4")
     assert not (tmp_path / "none").exists()
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+def test_a_pipe_cannot_be_read_a_second_time(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(MmerError, match="give a file"):
+        OverlayVideo(tmp_path / "out.mp4", tmp_path / "pipe")
 
 
 def test_a_source_that_cannot_be_opened(make: SimpleNamespace, tmp_path: Path) -> None:
