@@ -112,9 +112,7 @@ def speak(message: Message) -> list[Message]:
     if not isinstance(message, AudioBlock):
         return []
     return [
-        SpeechUpdate(
-            1, message.t0, message.t1, SpeechState.ONGOING, message.samples, message.t1
-        )
+        SpeechUpdate(1, message.t0, message.t1, SpeechState.ONGOING, message.samples, message.t1)
     ]
 
 
@@ -128,17 +126,13 @@ def spell(message: Message) -> list[Message]:
 def judge_speech(message: Message) -> list[Message]:
     assert isinstance(message, SpeechUpdate)
     partial = message.state is not SpeechState.ENDED
-    return [
-        Evidence("speech", message.t0, message.t1, UNIFORM, 1.0, partial, message.utterance)
-    ]
+    return [Evidence("speech", message.t0, message.t1, UNIFORM, 1.0, partial, message.utterance)]
 
 
 def judge_text(message: Message) -> list[Message]:
     assert isinstance(message, Transcript)
     return [
-        Evidence(
-            "text", message.t0, message.t1, UNIFORM, 1.0, message.partial, message.utterance
-        )
+        Evidence("text", message.t0, message.t1, UNIFORM, 1.0, message.partial, message.utterance)
     ]
 
 

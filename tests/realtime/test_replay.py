@@ -73,9 +73,7 @@ def test_the_utterance_open_at_the_end_is_finished() -> None:
 def test_pictures_are_yielded_only_where_asked_for() -> None:
     source = pictures(1.0)
     without = list(Replay(pipeline(PerBlock(answer)), ListSource(source)).events())
-    with_them = list(
-        Replay(pipeline(PerBlock(answer)), ListSource(source), pictures=True).events()
-    )
+    with_them = list(Replay(pipeline(PerBlock(answer)), ListSource(source), pictures=True).events())
     assert not any(isinstance(e, VideoFrame) for e in without)
     assert sum(isinstance(e, VideoFrame) for e in with_them) == 20
 

@@ -1,0 +1,296 @@
+"""`mmer-live` from the user's side: errors that explain themselves, results that can be trusted."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+
+from mmer.models.card import weights_dir
+from mmer.models.labels import EMOTIONS, MODALITIES
+from mmer.realtime import cli
+from mmer.realtime.demo import clip
+
+COMMAND = [str(Path(sys.executable).with_name("mmer-live"))]
+EMOTION_KEYS = {
+    "v", "type", "t", "window", "label", "confidence", "probs", "final", "utterance",
+    "modalities", "why", "latency_ms",
+}  # fmt: skip
+
+
+def mmer_live(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, str, str]:
+    """Run the command in this process: exit status, standard output, standard error."""
+    with pytest.raises(SystemExit) as stopped:
+        cli.main([str(a) for a in arguments])
+    out, err = capsys.readouterr()
+    return int(stopped.value.code or 0), out, err
+
+
+def lines_of(path: Path) -> list[dict]:
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def refused(capsys: pytest.CaptureFixture[str], *arguments: object) -> str:
+    """The message of a command that must end with 2 and no traceback."""
+    status, out, err = mmer_live(capsys, *arguments, "--offline")
+    assert status == 2
+    assert "Traceback" not in out + err
+    return " ".join(err.replace("│", " ").split())
+
+
+@pytest.fixture
+def tone(tmp_path: Path) -> Path:
+    """One second of a tone, sound only."""
+    return write_sound(tmp_path / "tone.wav")
+
+
+def write_sound(
+    path: Path, seconds: float = 1.0, rate: int = 16000, codec: str = "pcm_s16le"
+) -> Path:
+    t = np.arange(round(seconds * rate)) / rate
+    wave = (8000 * np.sin(2 * np.pi * 220 * t)).astype(np.int16)
+    with av.open(str(path), "w") as out:
+        stream = out.add_stream(codec, rate=rate, layout="mono")
+        frame = av.AudioFrame.from_ndarray(wave[None], format="s16", layout="mono")
+        frame.sample_rate = rate
+        for packet in [*stream.encode(frame), *stream.encode(None)]:
+            out.mux(packet)
+    return path
+
+
+# --- what cannot be ------------------------------------------------------------------------------
+
+
+def test_no_such_file(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    assert "nowhere.mp4" in refused(capsys, tmp_path / "nowhere.mp4")
+
+
+def test_a_directory(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    assert str(tmp_path.name) in refused(capsys, tmp_path)
+
+
+@pytest.mark.parametrize("content", [b"", b"this is a text\n" * 50])
+def test_an_empty_or_text_file_called_mp4(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, content: bytes
+) -> None:
+    path = tmp_path / "clip.mp4"
+    path.write_bytes(content)
+    assert "clip.mp4" in refused(capsys, path)
+
+
+def test_a_truncated_file_without_index(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    path = tmp_path / "cut.mp4"
+    path.write_bytes(clip().read_bytes()[:300])
+    assert "cut.mp4" in refused(capsys, path)
+
+
+def test_modalities_misspelt(capsys: pytest.CaptureFixture[str], tone: Path) -> None:
+    message = refused(capsys, tone, "--modalities", "speech,fase")
+    assert "fase" in message
+    assert "face" in message
+
+
+def test_an_unknown_option(capsys: pytest.CaptureFixture[str]) -> None:
+    assert "frobnicate" in refused(capsys, "--frobnicate")
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [("--asr", "whisper"), ("--pace", "slow"), ("--hop-s", "0"), ("--hop-s", "nan"),
+     ("--window-s", "-4"), ("--video-fps", "x")],
+)  # fmt: skip
+def test_a_wrong_value(
+    capsys: pytest.CaptureFixture[str], tone: Path, option: str, value: str
+) -> None:
+    assert option.strip("-").replace("-", "") in refused(capsys, tone, option, value).replace(
+        "-", ""
+    )
+
+
+def test_a_provider_that_cannot_run(capsys: pytest.CaptureFixture[str], tone: Path) -> None:
+    assert "tensorrt" in refused(capsys, tone, "--provider", "tensorrt")
+
+
+def test_vosk_that_is_not_there(
+    capsys: pytest.CaptureFixture[str],
+    tone: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("MMER_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("MMER_MODELS", "")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert "--fetch" in refused(capsys, tone, "--asr", "vosk")
+
+
+@pytest.mark.parametrize("where", ["missing/out.jsonl", "."])
+def test_an_output_that_cannot_be_written(
+    capsys: pytest.CaptureFixture[str], tone: Path, tmp_path: Path, where: str
+) -> None:
+    assert "cannot write" in refused(capsys, tone, "--output", tmp_path / where)
+    assert not (tmp_path / "missing").exists()
+
+
+def test_the_output_must_not_be_the_input(capsys: pytest.CaptureFixture[str], tone: Path) -> None:
+    before = tone.read_bytes()
+    refused(capsys, tone, "--output", tone)
+    assert tone.read_bytes() == before
+
+
+def test_a_model_cut_short(capsys: pytest.CaptureFixture[str], tone: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "weights"
+    shutil.copytree(weights_dir(), folder, ignore=shutil.ignore_patterns("__*"))
+    model = folder / "speech.onnx"
+    model.write_bytes(model.read_bytes()[:1000])
+    assert "speech.onnx" in refused(capsys, tone, "--weights", folder)
+
+
+def test_weights_that_are_none(
+    capsys: pytest.CaptureFixture[str], tone: Path, tmp_path: Path
+) -> None:
+    assert "card" in refused(capsys, tone, "--weights", tmp_path)
+    assert "nowhere" in refused(capsys, tone, "--weights", tmp_path / "nowhere")
+
+
+def test_a_window_without_a_display(
+    capsys: pytest.CaptureFixture[str], tone: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if sys.platform != "linux":
+        pytest.skip("other systems have no DISPLAY")
+    monkeypatch.delenv("DISPLAY", raising=False)
+    monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
+    assert "display" in refused(capsys, tone, "--window").lower()
+
+
+def test_overlay_needs_a_file(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    assert "--overlay" in refused(capsys, "--overlay", tmp_path / "x.mp4")
+
+
+def test_devices_do_not_go_with_a_file(capsys: pytest.CaptureFixture[str], tone: Path) -> None:
+    assert "--audio" in refused(capsys, tone, "--audio", "USB")
+
+
+def test_no_such_camera(capsys: pytest.CaptureFixture[str]) -> None:
+    message = refused(capsys, "--audio", "none", "--video", "/dev/video99")
+    assert "/dev/video99" in message
+
+
+def test_no_portaudio(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    class Finder:
+        def find_spec(self, name: str, path: object = None, target: object = None) -> None:
+            if name == "sounddevice":
+                raise OSError("PortAudio library not found")
+
+    monkeypatch.delitem(sys.modules, "sounddevice", raising=False)
+    monkeypatch.setattr(sys, "meta_path", [Finder(), *sys.meta_path])
+    assert "libportaudio2" in refused(capsys, "--video", "none")
+
+
+# --- what works ----------------------------------------------------------------------------------
+
+
+def test_sound_alone_gives_lines_with_every_key(
+    capsys: pytest.CaptureFixture[str], tone: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out.jsonl"
+    status, _, err = mmer_live(
+        capsys, tone, "--pace", "max", "--asr", "none", "--offline", "--output", out
+    )
+    assert (status, "Traceback" in err) == (0, False)
+    lines = lines_of(out)
+    assert [lines[0]["type"], lines[-1]["type"]] == ["session", "end"]
+    emotions = [line for line in lines if line["type"] == "emotion"]
+    assert emotions
+    for line in emotions:
+        assert set(line) == EMOTION_KEYS
+        assert set(line["modalities"]) == set(MODALITIES)
+        assert line["why"]["face"] == "no picture in the source"
+        if line["label"] is None:
+            assert line["probs"] is None
+            assert line["why"]["label"]
+        else:
+            assert list(line["probs"]) == list(EMOTIONS)
+            assert abs(sum(line["probs"].values()) - 1) < 1e-3
+
+
+@pytest.fixture(scope="module")
+def demo_lines(tmp_path_factory: pytest.TempPathFactory) -> tuple[bytes, bytes]:
+    """The demo clip replayed twice, the second time beside a process that eats a core."""
+    folder = tmp_path_factory.mktemp("demo")
+    first, second = folder / "1.jsonl", folder / "2.jsonl"
+    command = [*COMMAND, str(clip()), "--pace", "max", "--offline", "--quiet", "--output"]
+    subprocess.run([*command, str(first)], check=True, timeout=200)
+    load = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(2)]
+    try:
+        subprocess.run([*command, str(second)], check=True, timeout=280)
+    finally:
+        for process in load:
+            process.kill()
+            process.wait()
+    return first.read_bytes(), second.read_bytes()
+
+
+def test_a_replay_is_the_same_to_the_byte_on_a_loaded_machine(
+    demo_lines: tuple[bytes, bytes],
+) -> None:
+    assert demo_lines[0] == demo_lines[1]
+
+
+def test_the_demo_shows_face_voice_and_words(demo_lines: tuple[bytes, bytes]) -> None:
+    lines = [json.loads(line) for line in demo_lines[0].splitlines()]
+    finals = [line for line in lines if line["type"] == "emotion" and line["final"]]
+    assert len(finals) >= 4
+    for modality in MODALITIES:
+        assert any(line["modalities"][modality] for line in finals), modality
+    said = " ".join(line["text"] for line in lines if line["type"] == "utterance")
+    card = json.loads(clip().with_suffix(".json").read_text())
+    truth = {word for s in card["sentences"] for word in s["text"].lower().strip(".!?").split()}
+    assert len(truth & set(said.split())) >= len(truth) / 2
+    times = [line["t"] for line in lines if "t" in line]
+    assert times == sorted(times)
+    assert all(line["latency_ms"] is None for line in lines if line["type"] == "emotion")
+
+
+def test_ctrl_c_finishes_what_is_open_and_leaves_whole_lines(tmp_path: Path) -> None:
+    out = tmp_path / "out.jsonl"
+    process = subprocess.Popen(
+        [*COMMAND, str(clip()), "--offline", "--output", str(out)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    deadline = time.monotonic() + 60
+    while not (out.exists() and '"final":true' in out.read_text()):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=30)
+    assert process.returncode == 0, err
+    assert "Traceback" not in err
+    lines = lines_of(out)
+    assert lines[-1]["type"] == "end"
+    heard = {line["id"] for line in lines if line["type"] in ("utterance", "partial")}
+    assert heard == {line["id"] for line in lines if line["type"] == "utterance"}
+
+
+def test_a_reader_that_leaves_is_no_error() -> None:
+    process = subprocess.Popen(
+        [*COMMAND, str(clip()), "--pace", "max", "--offline", "--quiet", "--output", "-"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    assert process.stdout is not None
+    assert json.loads(process.stdout.readline())["type"] == "session"
+    process.stdout.close()
+    assert process.stderr is not None
+    err = process.stderr.read()
+    assert process.wait(timeout=60) == 0
+    assert b"Traceback" not in err

@@ -1,0 +1,99 @@
+"""The Python API on the bundled clip."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import threading
+
+import numpy as np
+import pytest
+
+import mmer
+from mmer.realtime.demo import clip
+
+
+@pytest.fixture(scope="module")
+def recognized() -> mmer.Recognition:
+    return mmer.recognize(clip(), offline=True)
+
+
+def test_recognize_gives_estimates_transcripts_and_finals(recognized: mmer.Recognition) -> None:
+    assert len(recognized.utterances) >= 4
+    assert len(recognized.transcripts) == len(recognized.utterances)
+    for estimate in recognized.utterances:
+        assert estimate.label in mmer.EMOTIONS
+        assert estimate.probs is not None
+        assert np.isclose(estimate.probs.sum(), 1, atol=1e-3)
+        assert estimate.label == max(estimate.probabilities, key=estimate.probabilities.__getitem__)
+    assert [e.t for e in recognized.estimates] == sorted(e.t for e in recognized.estimates)
+
+
+def test_results_are_frozen(recognized: mmer.Recognition) -> None:
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        recognized.utterances[0].label = "joy"  # type: ignore[misc]
+
+
+def test_iterating_yields_estimates_and_a_break_ends_the_session() -> None:
+    before = threading.active_count()
+    with mmer.Recognizer(clip(), offline=True, modalities=("face",)) as recognizer:
+        for estimate in recognizer:
+            assert isinstance(estimate, mmer.EmotionEstimate)
+            if estimate.label is not None:
+                break
+    assert threading.active_count() == before
+
+
+def test_callbacks_and_stop() -> None:
+    recognizer = mmer.Recognizer(clip(), offline=True, modalities=("face",))
+    estimates: list[mmer.EmotionEstimate] = []
+    events: list[mmer.Message] = []
+
+    def on_estimate(estimate: mmer.EmotionEstimate) -> None:
+        estimates.append(estimate)
+        if len(estimates) == 4:
+            recognizer.stop()
+
+    recognizer.run(on_estimate=on_estimate, on_event=events.append)
+    assert 4 <= len(estimates) <= 8
+    assert any(isinstance(e, mmer.FaceObservation) for e in events)
+
+
+def test_async_iteration() -> None:
+    async def first(n: int) -> list[mmer.EmotionEstimate]:
+        got = []
+        async for estimate in mmer.Recognizer(clip(), offline=True, modalities=("face",)):
+            got.append(estimate)
+            if len(got) == n:
+                break
+        return got
+
+    assert len(asyncio.run(first(3))) == 3
+
+
+def test_a_recognizer_runs_once() -> None:
+    recognizer = mmer.Recognizer(clip(), offline=True, modalities=("face",), pace="max")
+    with recognizer:
+        list(recognizer)
+        with pytest.raises(mmer.MmerError, match="new one"):
+            list(recognizer)
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"modalities": "speech"}, "not a string"),
+        ({"modalities": ("speech", "fase")}, "fase"),
+        ({"modalities": ()}, "empty"),
+        ({"pace": "max"}, "files"),
+        ({"audio": "none", "video": "none"}, "nothing"),
+    ],
+)
+def test_wrong_options_are_told_at_construction(options: dict, says: str) -> None:
+    with pytest.raises(mmer.MmerError, match=says):
+        mmer.Recognizer(**options)
+
+
+def test_a_missing_file_is_told_at_entry() -> None:
+    with pytest.raises(mmer.MmerError, match=r"nowhere\.mp4"), mmer.Recognizer("nowhere.mp4"):
+        pass
