@@ -10,9 +10,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import chain
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -129,7 +128,7 @@ class Recognizer:
 
     def events(
         self, *, delivery: Delivery = Delivery.LATEST_PARTIAL, pictures: bool = False
-    ) -> Iterator[Message]:
+    ) -> Generator[Message, None, None]:
         """Start the clock and yield every message of the session (`mmer.realtime.messages`).
 
         ``pictures`` adds the analysed frames; ``delivery`` LOSSLESS makes a slow consumer slow
@@ -157,9 +156,9 @@ class Recognizer:
             )
         if self._stop_asked:
             self._runner.stop()
-        return chain(ready.notices, self._runner.events())
+        return _after(ready.notices, self._runner.events())
 
-    def __iter__(self) -> Iterator[EmotionEstimate]:
+    def __iter__(self) -> Generator[EmotionEstimate, None, None]:
         for event in self.events():
             if isinstance(event, EmotionEstimate):
                 yield event
@@ -187,7 +186,8 @@ class Recognizer:
                 yield estimate
         finally:
             self.stop()
-            await loop.run_in_executor(None, iterator.close)  # type: ignore[attr-defined]
+            await loop.run_in_executor(None, iterator.close)
+            self.close()
 
     def stop(self) -> None:
         """End the session soon, finishing what is open; any thread may call it."""
@@ -280,3 +280,8 @@ def prepare(
         duration_s=duration_s,
     )
     return Prepared(sources, made.pipeline, [*notices, *made.notices], info)
+
+
+def _after(notices: list[Notice], events: Iterator[Message]) -> Generator[Message, None, None]:
+    yield from notices
+    yield from events

@@ -6,7 +6,7 @@ import signal
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import FrameType
@@ -40,17 +40,22 @@ def show(options: Options, views: Views) -> int:
     clock = recognizer.clock
     end: SessionEnd | None = None
     lost: DeviceLost | None = None
-    opened: list[Sink] = []
     emotions = utterances = 0
     t = 0.0
-    try:
+    windows = [sink for sink in sinks if isinstance(sink, PictureWindow)]
+    pictures = bool(windows) or views.overlay is not None
+
+    def close(sink: Sink) -> None:
+        sink.close(end)  # as it stands by then: None after an error
+
+    with suppress(ReaderGone), ExitStack() as leaving:
+        leaving.callback(recognizer.close)
         recognizer.prepare()
-        windows = [sink for sink in sinks if isinstance(sink, PictureWindow)]
-        pictures = bool(windows) or views.overlay is not None
         events = recognizer.events(delivery=Delivery.LOSSLESS, pictures=pictures)
+        leaving.callback(events.close)
         for sink in sinks:
             sink.open(recognizer.info)
-            opened.append(sink)
+            leaving.callback(close, sink)
         with stopped_by_signals(recognizer):
             try:
                 for event in events:
@@ -67,12 +72,6 @@ def show(options: Options, views: Views) -> int:
             except DeviceLost as problem:  # all until then was finished: close the books first
                 lost = problem
         end = SessionEnd(clock.now() if clock else t, utterances, emotions, recognizer.drops)
-    except ReaderGone:
-        return 0
-    finally:
-        recognizer.close()
-        for sink in opened:
-            sink.close(end)
     if lost is not None:
         raise lost
     return 0
@@ -88,7 +87,7 @@ def make_sinks(options: Options, views: Views) -> list[Sink]:
     if views.overlay is not None:
         from mmer.realtime.sinks.overlay_video import OverlayVideo
 
-        sinks.append(OverlayVideo(views.overlay, Path(options.source or "")))
+        sinks.append(OverlayVideo(views.overlay, options.source or ""))
     if views.window:
         from mmer.realtime.display import display_problem
 
@@ -106,17 +105,16 @@ def _terminal_sinks(options: Options, views: Views) -> list[Sink]:
     from mmer.realtime.sinks.progress import Progress
     from mmer.realtime.sinks.summary import Summary
 
-    stream = sys.stderr if views.output == "-" else sys.stdout  # standard output is the lines'
+    # standard output belongs to the JSON lines when they go there, else to people
+    stream = sys.stderr if views.output == "-" else sys.stdout
     sinks: list[Sink] = []
     if options.pace == "max":
         sinks.append(Progress())
-    if views.lines_only:
-        sinks.append(PlainLines(stream, changes=False))
-    elif options.pace == "real" and stream.isatty():
-        sinks.append(LivePanel(stream))
+    if options.pace == "real" and not views.lines_only and stream.isatty() and sys.stderr.isatty():
+        sinks.append(LivePanel())
     else:
-        sinks.append(PlainLines(stream))
-    sinks.append(Summary(stream))
+        sinks.append(PlainLines(stream, changes=not views.lines_only))
+    sinks.append(Summary())
     return sinks
 
 

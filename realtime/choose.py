@@ -1,0 +1,94 @@
+"""Which recognizer of words and which face detector: what was asked for, or the best there is.
+
+Finding (which may download, and which Ctrl-C must be able to end) is apart from loading (which
+runs in threads, side by side with the networks).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Generic, TypeVar
+
+from mmer.models.errors import MmerError
+from mmer.models.store import Store, Unavailable
+from mmer.realtime.blocks.face_detector import FaceDetector
+from mmer.realtime.blocks.recognizer import SpeechRecognizer
+from mmer.realtime.messages import Notice
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Choice(Generic[T]):
+    """What was loaded (None: nothing could be), its name, and why not something better."""
+
+    made: T | None
+    name: str | None
+    notices: tuple[Notice, ...] = ()
+
+
+def find(get: Callable[[], Path], needed: bool) -> Path | Unavailable:
+    """The path of a stored model, or why there is none; raises that where it is ``needed``."""
+    try:
+        return get()
+    except Unavailable as problem:
+        if needed:
+            raise
+        return problem
+
+
+def find_vosk(asr: str, store: Store) -> Path | Unavailable | None:
+    """The Vosk model for ``--asr``; None where it is not wanted."""
+    return find(store.vosk_model, asr == "vosk") if asr in ("auto", "vosk") else None
+
+
+def find_blazeface(detector: str, store: Store) -> Path | Unavailable | None:
+    """The MediaPipe model for ``--detector``; None where it is not wanted."""
+    return find(store.face_detector, detector == "mediapipe") if detector != "haar" else None
+
+
+def load_recognizer(asr: str, vosk: Path | Unavailable | None) -> Choice[SpeechRecognizer]:
+    """The recognizer for ``--asr``: auto takes Vosk, else pocketsphinx, else none."""
+    from mmer.realtime.blocks.pocketsphinx_recognizer import PocketsphinxRecognizer
+    from mmer.realtime.blocks.vosk_recognizer import VoskRecognizer
+
+    if asr == "none":
+        return Choice(None, None)
+    notices: list[Notice] = []
+    if vosk is not None:
+        try:
+            if isinstance(vosk, Unavailable):
+                raise vosk
+            return Choice(VoskRecognizer(vosk), f"vosk ({vosk.name})")
+        except MmerError as problem:
+            if asr == "vosk":
+                raise
+            text = f"{problem}; using pocketsphinx, which errs more"
+            notices.append(Notice(0.0, "info", "words", text))
+    try:
+        return Choice(PocketsphinxRecognizer(), "pocketsphinx (en-us)", tuple(notices))
+    except MmerError as problem:
+        if asr == "pocketsphinx":
+            raise
+        notices.append(Notice(0.0, "warning", "words", f"no words: {problem}"))
+        return Choice(None, None, tuple(notices))
+
+
+def load_detector(detector: str, blazeface: Path | Unavailable | None) -> Choice[FaceDetector]:
+    """The face detector for ``--detector``: auto takes MediaPipe, else Haar."""
+    from mmer.realtime.blocks.haar_detector import HaarDetector
+    from mmer.realtime.blocks.mediapipe_detector import MediaPipeDetector
+
+    if blazeface is None:
+        return Choice(HaarDetector(), "haar (opencv)")
+    try:
+        if isinstance(blazeface, Unavailable):
+            raise blazeface
+        return Choice(MediaPipeDetector(blazeface), f"mediapipe ({blazeface.name})")
+    except MmerError as problem:
+        if detector == "mediapipe":
+            raise
+        notice = Notice(0.0, "info", "face", f"{problem}; using OpenCV's Haar cascade")
+        return Choice(HaarDetector(), "haar (opencv)", (notice,))
