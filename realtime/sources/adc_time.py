@@ -19,8 +19,7 @@ than one sample at 16 kHz and twenty times the drift of a poor crystal (100 ppm)
 _DEADBAND_S: Final = 0.002
 _WINDOW_S: Final = 2.0
 _LOST_S: Final = 0.1
-_MAX_AGE_S: Final = 1.0
-_MAX_SPREAD_S: Final = 0.05
+_SLACK_S: Final = 0.02
 
 
 @dataclass(frozen=True)
@@ -31,61 +30,44 @@ class Arrival:
     duration_s: float
     age_s: float | None = None  # of its first sample by the device's ADC time; None = not told
 
-    @property
-    def by_count(self) -> float:
-        """When its first sample was made, if the last one was made just now."""
-        return self.at - self.duration_s
-
-    @property
-    def by_adc(self) -> float | None:
-        """When its first sample was made by the device's word; None where that cannot be.
-
-        PortAudio leaves the ADC time 0 with some hosts (WMME, WDM-KS) and has given times in the
-        future with others (WASAPI before 19.8), so the age must lie between the buffer's own
-        length, give or take 5 ms, and 1 s more.
-        """
-        if self.age_s is None:
-            return None
-        extra = self.age_s - self.duration_s
-        return self.at - self.age_s if -0.005 <= extra <= _MAX_AGE_S else None
-
 
 class CaptureTimeline:
     """Maps the position in an unbroken run of sound to capture time on the session's clock.
 
-    The count of samples carries the time; the reports only correct it. A run is anchored on its
-    first ``SETTLE_S`` by the ADC times where they are sane and agree with each other (median),
-    else by the arrivals (their minimum: a callback can be late but not early). From then on the
-    same estimate over a window of 2 s corrects drift by slewing, at most ``SLEW`` and only beyond
-    2 ms, so blocks meet exactly nearly always and to within a sample otherwise.
+    The count of samples carries the time; arrivals only correct it. A buffer can come late but
+    not early, so the run starts where the least late one of the last 2 s says (of the first
+    ``SETTLE_S``, to begin with). Drift against that is slewed away, at most ``SLEW`` and only
+    beyond 2 ms: blocks meet exactly nearly always, and to within a sample otherwise.
+
+    The device's ADC time tells one thing more: how long before its arrival the sound was made.
+    It is asked once a run and believed only if it is sane, for PortAudio leaves it 0 with some
+    hosts (WMME, WDM-KS), has put it into the future with others (WASAPI before 19.8), and through
+    PulseAudio it can be off by the better part of a second or wander while the buffers come like
+    clockwork. Sane is a delay from 0 to ``latency_s`` (what PortAudio says of the stream), give
+    or take 20 ms, on which all buffers of ``SETTLE_S`` agree to 20 ms.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, latency_s: float = 0.1) -> None:
+        self._latency_s = latency_s
         self._offset = 0.0  # capture time of position 0
         self._position = 0.0  # seconds of sound reported so far
-        self._by_adc = False
         self._starts: deque[tuple[float, float]] = deque()  # position, time of position 0 by it
-
-    @property
-    def uses_adc(self) -> bool:
-        """Whether this run is timed by the device's ADC time (else by count and arrival)."""
-        return self._by_adc
+        self.delay_s: float | None = 0.0
+        """From capture to arrival in this run by the ADC time; None where that was not sane."""
 
     def begin(self, arrivals: Sequence[Arrival], not_before: float) -> float:
-        """Anchor a new run on its first buffers; return the time of its first sample.
+        """Anchor a new run on its first buffers (one at least); return when it starts.
 
         ``not_before`` is the end of what was given out already: time does not go back.
         """
-        told, position = [], 0.0
-        for arrival in arrivals:
-            if arrival.by_adc is not None:
-                told.append(arrival.by_adc - position)
-            position += arrival.duration_s
-        self._by_adc = len(told) == len(arrivals) and max(told) - min(told) <= _MAX_SPREAD_S
-        self._offset, self._position = 0.0, 0.0
+        self._position = 0.0
         self._starts.clear()
+        told = []
         for arrival in arrivals:
+            if arrival.age_s is not None:
+                told.append(arrival.at - arrival.age_s - self._position)
             self._take(arrival)
+        self.delay_s = self._sane_delay(told) if len(told) == len(arrivals) else None
         self._offset = max(self._estimate(), not_before)
         return self._offset
 
@@ -110,14 +92,19 @@ class CaptureTimeline:
         """Capture time of the sound ``position_s`` seconds into the run."""
         return self._offset + position_s
 
+    def _sane_delay(self, told: Sequence[float]) -> float | None:
+        delay = min(start for _, start in self._starts) - median(told)
+        agreed = max(told) - min(told) <= _SLACK_S
+        if not agreed or not -_SLACK_S <= delay <= self._latency_s + _SLACK_S:
+            return None
+        return max(0.0, delay)
+
     def _take(self, arrival: Arrival) -> None:
-        start = arrival.by_adc if self._by_adc else arrival.by_count
-        if start is not None:
-            self._starts.append((self._position, start - self._position))
-            while self._starts[0][0] < self._position - _WINDOW_S:
-                self._starts.popleft()
+        start = arrival.at - arrival.duration_s - self._position
+        self._starts.append((self._position, start))
+        while self._starts[0][0] < self._position - _WINDOW_S:
+            self._starts.popleft()
         self._position += arrival.duration_s
 
     def _estimate(self) -> float:
-        starts = [start for _, start in self._starts]
-        return median(starts) if self._by_adc else min(starts)
+        return min(start for _, start in self._starts) - (self.delay_s or 0.0)

@@ -28,11 +28,12 @@ class CaptureRuns:
     Args:
         rate: samples a second of the buffers; other than 16 kHz they are resampled.
         channels: of the buffers; several are averaged.
+        latency_s: of the stream, as PortAudio tells it.
     """
 
-    def __init__(self, rate: int, channels: int) -> None:
+    def __init__(self, rate: int, channels: int, latency_s: float) -> None:
         self._rate, self._channels = rate, channels
-        self._timeline = CaptureTimeline()
+        self._timeline = CaptureTimeline(latency_s)
         self._resampler = Resampler() if rate != SAMPLE_RATE else None
         self._held: list[Buffer] | None = []  # gathered before the run is anchored
         self._cause = ""  # of the gap before this run

@@ -220,7 +220,7 @@ class MediaFile:
             if kind not in self._streams:
                 continue
             if isinstance(item, str):
-                what = f"its {_WORDS[kind]} is damaged here ({item})"
+                what = f"its {_WORDS[kind]} {item}"
                 yield kind, self._notice(self._tracks[kind].end, what)
                 continue
             for message in self._tracks[kind].push(max(0.0, raw - self._zero), item):

@@ -16,6 +16,7 @@ from mmer.realtime.sources.adc_time import Arrival
 from mmer.realtime.sources.capture import Buffer, CaptureRuns
 
 _STREAMS: Final[frozenset[Stream]] = frozenset({"audio"})
+_LATENCY_S: Final = 0.1  # how long the callback may be kept waiting before sound is lost
 _POLL_S: Final = 0.1
 _DEAD_S: Final = 2.0  # without a buffer: the device is gone
 _START_S: Final = 5.0  # for the first buffer: a suspended device takes its time to wake
@@ -141,6 +142,7 @@ class Microphone:
                     dtype="int16",
                     device=device.index,
                     blocksize=round(self._block_s * rate),
+                    latency=_LATENCY_S,
                     callback=self._callback,
                 )
                 self._stream.start()
@@ -175,7 +177,7 @@ class Microphone:
     def messages(self) -> Iterator[AudioBlock | Gap | Notice]:
         """Sound as it comes, until ``stop`` (what was captured before it is still given)."""
         assert self._clock is not None, "open() comes first"
-        runs = CaptureRuns(self._rate, self._channels)
+        runs = CaptureRuns(self._rate, self._channels, latency_s=float(self._stream.latency))
         waited, patience = 0.0, _START_S
         while True:
             try:

@@ -16,7 +16,7 @@ _JUMP_BACK_S: Final = 1.0
 _OVERTIME_S: Final = 10.0
 
 Decoded: TypeAlias = "tuple[Stream, float, av.AudioFrame | av.VideoFrame | str]"
-"""Stream, time by the file's own count, and a frame; or, in its place, what was damaged."""
+"""Stream, time by the file's own count, and a frame; or, in its place, what befell it."""
 
 
 def open_container(address: str, network: bool) -> av.container.InputContainer:
@@ -112,11 +112,12 @@ class Reader:
             # PyAV 18 trips at the end over streams that turned up on the way (a damaged .ts)
             self.error = ""
         except av.FFmpegError as error:  # the container itself: nothing more can be read
-            self.error = error.strerror or str(error)
+            silent = isinstance(error, av.error.ExitError)  # how a timeout looks
+            self.error = "nothing more came" if silent else error.strerror or str(error)
         for index, kind in self._streams.items():
             yield from self._frames(index, None)  # what the decoder still holds
             if self.error and index not in self._damaged:
-                yield kind, self._clocks[index].end, self.error
+                yield kind, self._clocks[index].end, f"ends here ({self.error})"
 
     def _frames(self, index: int, packet: Any) -> Iterator[Decoded]:
         import av
@@ -131,7 +132,7 @@ class Reader:
             self.error = error.strerror or str(error)
             if index not in self._damaged:
                 self._damaged.add(index)
-                yield kind, clock.end, self.error
+                yield kind, clock.end, f"is damaged here ({self.error})"
             return
         for frame in frames:
             yield kind, clock.time_of(frame), frame
