@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-_MAX_OVERSAMPLING = 8
+_MAX_OVERSAMPLING = 16
 
 
 @dataclass(frozen=True)

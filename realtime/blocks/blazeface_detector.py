@@ -19,11 +19,12 @@ from mmer.realtime.blocks.face_detector import DetectedFace, load_cv2
 _SIDE = 128  # of the network's input, pixels
 _GRIDS = ((16, 2), (8, 6))  # cells a side, anchors a cell
 _ANCHORS = sum(cells * cells * each for cells, each in _GRIDS)
+_CLOSER = 2.5  # side of the second look's square, in sides of the box
 _SAME_FACE = 0.3  # intersection over union from which two boxes are one face
 
 
 class BlazeFaceDetector:
-    """BlazeFace short range: faces up to about 2 m from a webcam, about 2 ms a picture.
+    """BlazeFace short range: faces up to about 2 m from a webcam, some 3 ms a picture.
 
     ``model`` is the file above. Faces scored below ``min_score`` are not reported. Raises MmerError
     when the file cannot be read or is another model, or when OpenCV cannot be loaded. For one
@@ -55,6 +56,11 @@ class BlazeFaceDetector:
 
     def detect(self, image: NDArray[np.uint8], t: float) -> list[DetectedFace]:
         """The faces in ``image``, uint8 (H, W, 3) BGR; ``t`` is not used."""
+        faces = self._look(image)
+        return [self._look_closer(image, face) for face in faces]
+
+    def _look(self, image: NDArray[np.uint8]) -> list[DetectedFace]:
+        """What the network sees of the whole picture: what MediaPipe's detector reports."""
         square, scale, margin = _letterbox(image)
         scores, raw = self._run(square)
         sure = np.flatnonzero(scores >= self._min_score)
@@ -65,6 +71,35 @@ class BlazeFaceDetector:
         found[:, :2] = corners
         blended = _blend(found, scores[sure])
         return [_face((points - margin) / scale, score) for points, score in blended]
+
+    def _look_closer(self, image: NDArray[np.uint8], face: DetectedFace) -> DetectedFace:
+        """The same face, its eyes placed better by a second look at its surroundings alone.
+
+        In a whole picture of 640 pixels the network sees one pixel in five.
+        """
+        x, y, w, h = face.box
+        half = _CLOSER * max(w, h) / 2
+        low = np.round([max(0.0, x + w / 2 - half), max(0.0, y + h / 2 - half)]).astype(int)
+        high = np.round([x + w / 2 + half, y + h / 2 + half]).astype(int)
+        part = image[low[1] : high[1], low[0] : high[0]]
+        if part.size == 0 or max(part.shape) > 0.8 * max(image.shape):
+            return face
+        middle = np.array([x + w / 2, y + h / 2]) - low
+        seen = [
+            f
+            for f in self._look(part)
+            if f.box[0] < middle[0] < f.box[0] + f.box[2]
+            and f.box[1] < middle[1] < f.box[1] + f.box[3]
+        ]
+        if not seen:
+            return face
+        best = max(seen, key=lambda f: f.score)
+        return DetectedFace(
+            box=(best.box[0] + low[0], best.box[1] + low[1], best.box[2], best.box[3]),
+            eyes=best.eyes + low.astype(np.float32),
+            nose=None if best.nose is None else (best.nose[0] + low[0], best.nose[1] + low[1]),
+            score=max(face.score, best.score),
+        )
 
     def reset(self) -> None:
         """Nothing to forget: every picture is judged by itself."""

@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 
 from mmer.realtime.blocks.face_detector import DetectedFace, load_cv2
 
-# Where the eyes lie in the box of haarcascade_frontalface_alt2, as fractions of it: medians over
+# Where the eyes lie in the box of haarcascade_frontalface_alt, as fractions of it: medians over
 # webcam-like clips, against BlazeFace.
-_EYES_IN_BOX = np.array([(0.31, 0.41), (0.69, 0.41)])
+_EYES_IN_BOX = np.array([(0.31, 0.40), (0.69, 0.40)])
 
 
 @dataclass(frozen=True)
@@ -25,8 +25,9 @@ class HaarConfig:
 
     search_every_s: float = 0.2  # between two searches with the cascade
     hold_s: float = 1.0  # how long a face may go on by flow alone
-    search_side: int = 320  # pixels: the picture's longer side while searching
-    smallest_face: float = 0.08  # of that side
+    search_all_every_s: float = 1.0  # in between, only around the faces known
+    search_pixels: int = 320 * 240  # the picture is shrunk to this
+    smallest_face: float = 0.11  # of the picture's shorter side
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,6 +39,7 @@ class _Held:
     points: NDArray[np.float32]  # shape (n, 1, 2): what the flow follows
     score: float
     seen: float  # when the cascade last found it
+    eyes_seen: float  # when the other cascade last found its eyes
 
 
 class HaarDetector:
@@ -51,7 +53,7 @@ class HaarDetector:
     def __init__(self, config: HaarConfig | None = None) -> None:
         self.config = config or HaarConfig()
         cv2 = load_cv2()
-        self._face = _cascade(cv2, "haarcascade_frontalface_alt2.xml")
+        self._face = _cascade(cv2, "haarcascade_frontalface_alt.xml")
         self._eye = _cascade(cv2, "haarcascade_eye.xml")
         self.reset()
 
@@ -59,13 +61,13 @@ class HaarDetector:
         """Forget the pictures seen."""
         self._held: list[_Held] = []
         self._last: NDArray[np.uint8] | None = None
-        self._searched = -np.inf
+        self._searched = self._searched_all = -np.inf
 
     def detect(self, image: NDArray[np.uint8], t: float) -> list[DetectedFace]:
         """The faces in ``image``, uint8 (H, W, 3) BGR, captured at second ``t``."""
         import cv2
 
-        scale = min(1.0, self.config.search_side / max(image.shape[:2]))
+        scale = min(1.0, (self.config.search_pixels / (image.shape[0] * image.shape[1])) ** 0.5)
         grey = np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2GRAY), np.uint8)
         size = (max(1, round(grey.shape[1] * scale)), max(1, round(grey.shape[0] * scale)))
         small = np.asarray(cv2.resize(grey, size, interpolation=cv2.INTER_AREA), np.uint8)
@@ -87,22 +89,35 @@ class HaarDetector:
     def _search(
         self, cv2: Any, grey: NDArray[np.uint8], small: NDArray[np.uint8], scale: float, t: float
     ) -> list[_Held]:
-        least = max(20, round(self.config.smallest_face * max(small.shape)))
+        least, part = self.config.smallest_face * min(small.shape), small
+        corner = np.zeros(2, int)
+        if self._held and t - self._searched_all < self.config.search_all_every_s:
+            size = [np.diff(h.box, axis=0)[0] for h in self._held]
+            low = np.min([h.box[0] - w / 2 for h, w in zip(self._held, size, strict=True)], axis=0)
+            high = np.max([h.box[1] + w / 2 for h, w in zip(self._held, size, strict=True)], axis=0)
+            corner, end = low.astype(int).clip(0), high.astype(int).clip(0)
+            part = small[corner[1] : end[1], corner[0] : end[0]]
+            least = 0.7 * float(np.min(size))
+        else:
+            self._searched_all = t
         boxes, counts = self._face.detectMultiScale2(
-            small, scaleFactor=1.2, minNeighbors=3, minSize=(least, least)
+            part, scaleFactor=1.15, minNeighbors=2, minSize=(max(20, round(least)),) * 2
         )
         found: list[_Held] = []
         for (x, y, w, h), count in zip(boxes, counts, strict=True):
-            corners = np.array([(x, y), (x + w, y + h)], float)
-            points = _corners_in(cv2, small, corners)
+            corners = np.array([(x, y), (x + w, y + h)], float) + corner
+            before = next((h for h in self._held if _overlap(h.box, corners)), None)
+            score, eyes_seen = float(count) / (float(count) + 4.0), t
             eyes = self._eyes(grey, corners / scale)
-            score = float(count) / (float(count) + 4.0)
-            if eyes is None:
-                eyes = corners[0] + _EYES_IN_BOX * (w, h)
-                score *= 0.7
-            else:
+            if eyes is not None:
                 eyes = eyes * scale
-            found.append(_Held(corners, eyes, points, score, t))
+            elif before is not None and t - before.eyes_seen < self.config.hold_s:
+                eyes, eyes_seen = before.eyes, before.eyes_seen  # carried here by the flow
+            else:
+                eyes, eyes_seen = corners[0] + _EYES_IN_BOX * (w, h), -np.inf
+                score *= 0.7
+            points = _corners_in(cv2, small, corners)
+            found.append(_Held(corners, eyes, points, score, t, eyes_seen))
         # A face that the cascade has missed (turned or tilted) goes on by flow for a while.
         kept = [
             h

@@ -1,9 +1,8 @@
 """Faces by MediaPipe's BlazeFace (Bazarevsky et al. 2019, "BlazeFace: sub-millisecond...").
 
-MediaPipe reports figures about its use to Google whenever a task is *closed* (see "Privacy
-Notice" in its package description; pictures are never sent), and offers no switch against it. A
-recognizer that promises to stay offline must not do that, so a task here is never closed: when
-its detector goes, it waits for the next detector of the same model.
+MediaPipe reports figures about its use to Google (play.googleapis.com), a minute after a task's
+start and when it is closed; pictures are never sent. See "Privacy Notice" in the description of the
+package. There is no switch against it; ``BlazeFaceDetector`` runs the same network without.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmer.models.errors import MmerError
-from mmer.realtime.blocks.face_detector import DetectedFace
+from mmer.realtime.blocks.face_detector import DetectedFace, load_cv2
 
 _APT = "apt-get install libegl1 libgles2 libgl1"
 
@@ -36,8 +35,13 @@ class MediaPipeDetector:
     name = "mediapipe"
 
     def __init__(self, model: Path, min_score: float = 0.5) -> None:
-        self._task, waiting = _take(model, min_score)
-        weakref.finalize(self, waiting.append, self._task)
+        load_cv2()
+        self._task, self._image_type, self._rgb = _open(model, min_score)
+        # At the program's end MediaPipe tidies up by itself, and silently.
+        weakref.finalize(self, _close, self._task).atexit = False
+        self._last_ms = -1
+        with _quiet_stderr():  # the first run is slow, and talks
+            self.detect(np.zeros((480, 640, 3), np.uint8), 0.0)
 
     def detect(self, image: NDArray[np.uint8], t: float) -> list[DetectedFace]:
         """The faces in ``image``, uint8 (H, W, 3) BGR, captured at second ``t``."""
@@ -46,7 +50,9 @@ class MediaPipeDetector:
         # The conversion copies, and so hands over contiguous memory: in any other MediaPipe
         # finds nothing, without a word.
         rgb = np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), np.uint8)
-        result = self._task.run(rgb, t)
+        self._last_ms = max(self._last_ms + 1, round(t * 1000))  # it refuses to go back
+        picture = self._image_type(image_format=self._rgb, data=rgb)
+        result = self._task.detect_for_video(picture, self._last_ms)
         height, width = image.shape[:2]
         faces = []
         for found in result.detections:
@@ -76,34 +82,12 @@ class MediaPipeDetector:
         """Nothing to forget: every picture is judged by itself."""
 
 
-class _Task:
-    """A MediaPipe task and the last timestamp that it was given: it refuses to go back."""
-
-    def __init__(self, task: Any, image_type: Any, image_format: Any) -> None:
-        self._task, self._image_type, self._format = task, image_type, image_format
-        self._last_ms = -1
-
-    def run(self, rgb: NDArray[np.uint8], t: float) -> Any:
-        """MediaPipe's own result for a contiguous RGB picture."""
-        self._last_ms = max(self._last_ms + 1, round(t * 1000))
-        picture = self._image_type(image_format=self._format, data=rgb)
-        return self._task.detect_for_video(picture, self._last_ms)
-
-
-_idle: dict[tuple[bytes, float], list[_Task]] = {}  # by model file's content and least score
-
-
-def _take(model: Path, min_score: float) -> tuple[_Task, list[_Task]]:
-    """An idle task of this model, or a new one; and the list that it goes back to."""
+def _open(model: Path, min_score: float) -> tuple[Any, Any, Any]:
+    """MediaPipe's detector, its class of pictures and its name for RGB."""
     try:
         content = model.read_bytes()
     except OSError as error:
         raise MmerError(f"cannot read the face detector {model}: {error.strerror}") from error
-    waiting = _idle.setdefault((content, min_score), [])
-    return (waiting.pop() if waiting else _create(model, content, min_score)), waiting
-
-
-def _create(model: Path, content: bytes, min_score: float) -> _Task:
     try:
         from mediapipe.tasks.python.core.base_options import BaseOptions
         from mediapipe.tasks.python.vision import face_detector
@@ -118,22 +102,25 @@ def _create(model: Path, content: bytes, min_score: float) -> _Task:
         running_mode=vision_task_running_mode.VisionTaskRunningMode.VIDEO,
         min_detection_confidence=min_score,
     )
+    try:
+        with _quiet_stderr():
+            task = face_detector.FaceDetector.create_from_options(options)
+    except OSError as error:
+        raise MmerError(
+            f"MediaPipe cannot load its library ({error}); on Debian or Ubuntu: {_APT}; "
+            "the Haar detector works without"
+        ) from error
+    except (ValueError, RuntimeError) as error:
+        raise MmerError(
+            f"{model} is not a face detector that MediaPipe can open ({error}); "
+            "delete it and fetch it again"
+        ) from error
+    return task, image.Image, image.ImageFormat.SRGB
+
+
+def _close(task: Any) -> None:
     with _quiet_stderr():
-        try:
-            raw = face_detector.FaceDetector.create_from_options(options)
-        except OSError as error:
-            raise MmerError(
-                f"MediaPipe cannot load its library ({error}); on Debian or Ubuntu: {_APT}; "
-                "the Haar detector works without"
-            ) from error
-        except (ValueError, RuntimeError) as error:
-            raise MmerError(
-                f"{model} is not a face detector that MediaPipe can open ({error}); "
-                "delete it and fetch it again"
-            ) from error
-        task = _Task(raw, image.Image, image.ImageFormat.SRGB)
-        task.run(np.zeros((128, 128, 3), np.uint8), 0.0)  # the first run is slow, and talks
-    return task
+        task.close()
 
 
 @contextlib.contextmanager
