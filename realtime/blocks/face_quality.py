@@ -18,14 +18,14 @@ _POOR = 0.5  # a factor below this is named as the reason
 
 @dataclass(frozen=True)
 class FaceQuality:
-    """The factors, each 0..1.
+    """The factors, each 0..1; of two at fault alike, the first is named.
 
     - ``size``: from the distance of the eyes, 0 at 6 pixels, 1 from 20 (a 48 pixel crop's own).
-    - ``sharpness``: variance of the Laplacian over the variance of the crop, the share of detail
-      (Pech-Pacheco et al. 2000, freed of contrast), at 48 pixels; 0 at 0.02, 1 from 0.15.
     - ``brightness``: mean luma, 0 at 12, 1 from 40.
     - ``contrast``: deviation of luma (0 at 4, 1 from 14) times the share of pixels that are not
       blown out (0 at 0.4, 1 from 0.85).
+    - ``sharpness``: variance of the Laplacian over the variance of the crop, the share of detail
+      (Pech-Pacheco et al. 2000, freed of contrast), at 48 pixels; 0 at 0.02, 1 from 0.15.
     - ``frontal``: offset of the nose from the middle of the eyes, along their line and over their
       distance (1 up to 0.2, 0 at 0.6), and tilt of that line (1 up to 25 degrees, 0 at 75),
       multiplied. Without a nose the tilt alone.
@@ -34,9 +34,9 @@ class FaceQuality:
     """
 
     size: float
-    sharpness: float
     brightness: float
     contrast: float
+    sharpness: float
     frontal: float
     inside: float
     detection: float
@@ -57,9 +57,9 @@ class FaceQuality:
 
 _FAULTS = {
     "size": "too small",
-    "sharpness": "blurred",
     "brightness": "too dark",
     "contrast": "washed out",
+    "sharpness": "blurred",
     "frontal": "turned away",
     "inside": "cut off",
     "detection": "unsure face",
@@ -95,9 +95,9 @@ def assess(
         frontal *= _ramp(abs(offset), 0.6, 0.2)
     return FaceQuality(
         size=_ramp(distance, 6, 20),
-        sharpness=_ramp(detail, 0.02, 0.15),
         brightness=_ramp(float(face.mean()), 12, 40),
         contrast=_ramp(float(face.std()), 4, 14) * _ramp(float((face < 250).mean()), 0.4, 0.85),
+        sharpness=_ramp(detail, 0.02, 0.15),
         frontal=frontal,
         inside=_ramp(inside, 0.4, 0.8),
         detection=_ramp(score, 0.2, 0.7),

@@ -21,8 +21,8 @@ class FaceConfig:
 
     lost_s: float = 0.5  # this long without the face and its track is given up
     min_score: float = 0.4  # of the detector, for a new track (a followed face needs no score)
-    smoothing_hz: float = 3.0  # cut-off for a face at rest
-    smoothing_gain: float = 8.0  # Hz more for every eye distance per second that it moves
+    smoothing_hz: float = 2.0  # cut-off for a face at rest
+    smoothing_gain: float = 6.0  # Hz more for every eye distance per second that it moves
 
     def __post_init__(self) -> None:
         if self.lost_s < 0 or self.smoothing_hz <= 0 or self.smoothing_gain < 0:
@@ -109,16 +109,17 @@ class _Track:
         self._config = config
         self._raw: DetectedFace | None = None
         self._place: NDArray[np.float64] | None = None  # shape (4, 2): box corners, eyes
-        self._speed = 0.0  # eye distances a second
+        self._velocity = np.zeros((4, 2))  # of those, eye distances a second
         self._t = 0.0
         self._missing_since: float | None = None
 
     def match(self, faces: list[DetectedFace]) -> DetectedFace | None:
         """The face that lies most where this one was, if any lies there at all."""
-        if self._raw is None or not faces:
+        raw = self._raw
+        if raw is None or not faces:
             return None
-        best = max(faces, key=lambda f: _sameness(self._raw, f) if self._raw else 0.0)
-        return best if _sameness(self._raw, best) > 0 else None
+        best = max(faces, key=lambda f: _sameness(raw, f))
+        return best if _sameness(raw, best) > 0 else None
 
     def lost(self, t: float, lost_s: float) -> bool:
         """Note that the face is missing at ``t``; whether for too long."""
@@ -132,12 +133,13 @@ class _Track:
         place = np.concatenate([[(x, y), (x + w, y + h)], face.eyes]).astype(np.float64)
         step = t - self._t
         if self._place is None or self._missing_since is not None or step <= 0:
-            self._place, self._speed = place, 0.0
+            self._place, self._velocity = place, np.zeros((4, 2))
         else:
             unit = max(float(np.linalg.norm(face.eyes[1] - face.eyes[0])), 1e-6)
-            speed = float(np.linalg.norm(place - self._place, axis=1).mean()) / unit / step
-            self._speed += _weight(1.0, step) * (speed - self._speed)
-            cutoff = self._config.smoothing_hz + self._config.smoothing_gain * self._speed
+            velocity = (place - self._place) / unit / step
+            self._velocity = self._velocity + _weight(1.0, step) * (velocity - self._velocity)
+            speed = float(np.linalg.norm(self._velocity, axis=1).mean())
+            cutoff = self._config.smoothing_hz + self._config.smoothing_gain * speed
             self._place = self._place + _weight(cutoff, step) * (place - self._place)
         self._raw, self._t, self._missing_since = face, t, None
         (x0, y0), (x1, y1) = self._place[:2].tolist()

@@ -238,6 +238,12 @@ def test_mediapipe_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
         MediaPipeDetector(model_file())
 
 
+def test_opencv_without_its_system_libraries(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "cv2", None)
+    with pytest.raises(MmerError, match=r"no faces.*apt-get install libgl1"):
+        HaarDetector()
+
+
 def test_haar_carries_a_moving_face_between_its_searches(portrait: np.ndarray) -> None:
     detector = HaarDetector()
     for i in range(30):
