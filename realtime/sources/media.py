@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 BOTH: Final[frozenset[Stream]] = frozenset({"audio", "video"})
 _WORDS: Final[dict[Stream, str]] = {"audio": "sound", "video": "picture"}
-_TRUSTED_LENGTH: Final = {"mov", "matroska", "avi"}  # others estimate it
+_TRUSTED_LENGTH: Final = {"mov", "matroska", "avi", "flac"}  # others estimate it
 _SHORT_S: Final = 0.5  # an end this much before the declared one is worth a word
 _PRIME_S: Final = 5.0
 
@@ -207,8 +207,12 @@ class MediaFile:
             damaged = damaged or isinstance(message, Notice)
             end = max(end, available(message))
             yield message
-        if not damaged and self._declared is not None and end + _SHORT_S < self._declared:
+        if damaged:
+            return
+        if self._declared is not None and end + _SHORT_S < self._declared:
             yield self._notice(end, f"it ends at {end:.1f} of {self._declared:.1f} s, cut short")
+        elif not self._url and _riff_cut_short(self._address):
+            yield self._notice(end, f"it ends at {end:.1f} s, cut short by its own header")
 
     def _converted(self, reader: Reader) -> Iterator[Captured]:
         return in_order(self._convert(reader), set(reader.first) & self._streams)
@@ -249,6 +253,18 @@ class MediaFile:
 
 def _listed(kinds: frozenset[Stream]) -> str:
     return " and ".join(_WORDS[kind] for kind in sorted(kinds))
+
+
+def _riff_cut_short(path: str) -> bool:
+    """Whether a .wav or .avi has fewer bytes than it announces (FFmpeg corrects that silently)."""
+    if not Path(path).is_file():
+        return False
+    with open(path, "rb") as file:
+        head = file.read(8)
+    announced = int.from_bytes(head[4:8], "little")
+    # a recorder that was never told the length leaves 0 or all ones
+    known = head[:4] == b"RIFF" and 0 < announced < 0xFFFFFF00
+    return known and announced + 8 > Path(path).stat().st_size
 
 
 def _is_text(head: bytes) -> bool:
