@@ -22,6 +22,7 @@ from mmer.realtime.sources.address import is_url, shown
 _STREAMS: Final[frozenset[Stream]] = frozenset({"video"})
 _OPEN_TIMEOUT_S: Final = 5.0
 _READ_TIMEOUT_S: Final = 3.0
+_V4L: Final = Path("/sys/class/video4linux")
 _LIST: Final = "see mmer-live --list-devices"
 
 
@@ -37,7 +38,7 @@ def cameras() -> list[CameraDevice]:
     """The local cameras that there seem to be; none of them is opened on Linux."""
     if platform.system() == "Linux":
         found = []
-        nodes = Path("/sys/class/video4linux").glob("video*")
+        nodes = _V4L.glob("video*")
         for node in sorted(nodes, key=lambda n: int(re.sub(r"\D", "", n.name) or 0)):
             # a webcam has more nodes than one: the first gives pictures, others only metadata
             if _text(node / "index") in ("0", ""):

@@ -53,7 +53,7 @@ class CaptureRuns:
                 return
         assert self._held is not None  # _break began to gather
         self._held.append(buffer)
-        if sum(b.arrival.duration_s for b in self._held) >= SETTLE_S:
+        if sum(b.arrival.duration_s for b in self._held) > SETTLE_S - 1e-6:
             yield from self._anchor()
 
     def finish(self) -> Iterator[AudioBlock | Gap]:

@@ -1,0 +1,241 @@
+import builtins
+import math
+import sys
+import threading
+import time
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from mmer.models.errors import MmerError
+from mmer.realtime.clock import SessionClock
+from mmer.realtime.messages import AudioBlock, Gap, Notice
+from mmer.realtime.sources import microphone as module
+from mmer.realtime.sources.microphone import InputDevice, Microphone, choose_device, input_devices
+
+DEVICES = [
+    {"name": "Speakers", "hostapi": 0, "max_input_channels": 0, "default_samplerate": 48000.0},
+    {"name": "USB Audio", "hostapi": 0, "max_input_channels": 2, "default_samplerate": 48000.0},
+    {"name": "Webcam USB", "hostapi": 0, "max_input_channels": 1, "default_samplerate": 44100.0},
+]
+
+
+class FakeStream:
+    """Stands in for RawInputStream: the test calls ``feed`` as PortAudio's thread would."""
+
+    latency = 0.04
+    time = 0.0
+
+    def __init__(self, module, **options):
+        accepted = module.accepted
+        if accepted is not None and (options["samplerate"], options["channels"]) not in accepted:
+            raise module.PortAudioError("Invalid sample rate")
+        self.options = options
+        self.active = False
+        self.closed = False
+        module.stream = self
+
+    def start(self):
+        self.active = True
+
+    def close(self, ignore_errors=True):
+        self.active, self.closed = False, True
+
+    def feed(self, value=0, overflow=False):
+        frames = self.options["blocksize"]
+        data = np.full((frames, self.options["channels"]), value, np.int16)
+        buffer = bytearray(data.tobytes())
+        times = SimpleNamespace(inputBufferAdcTime=0.0, currentTime=0.0)
+        status = SimpleNamespace(input_overflow=overflow)
+        self.options["callback"](memoryview(buffer), frames, times, status)
+        buffer[:] = bytes(len(buffer))  # PortAudio uses its buffer again
+
+
+@pytest.fixture
+def sounddevice(monkeypatch):
+    class PortAudioError(Exception):
+        pass
+
+    fake = SimpleNamespace(
+        PortAudioError=PortAudioError,
+        query_devices=lambda: DEVICES,
+        query_hostapis=lambda: [{"name": "ALSA"}],
+        default=SimpleNamespace(device=[1, 0]),
+        accepted=None,
+        stream=None,
+    )
+    fake.RawInputStream = lambda **options: FakeStream(fake, **options)
+    monkeypatch.setitem(sys.modules, "sounddevice", fake)
+    return fake
+
+
+def opened(**options):
+    source = Microphone(**options)
+    source.open(SessionClock())
+    return source
+
+
+def test_devices_are_the_inputs_with_the_default_marked(sounddevice):
+    assert input_devices() == [
+        InputDevice(1, "USB Audio", "ALSA", 2, 48000.0, True),
+        InputDevice(2, "Webcam USB", "ALSA", 1, 44100.0, False),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "index"),
+    [(None, 1), (2, 2), ("2", 2), ("webcam", 2), ("USB Audio", 1), ("usb audio", 1)],
+)
+def test_a_device_is_chosen_by_default_index_or_name(sounddevice, wanted, index):
+    assert choose_device(wanted, input_devices()).index == index
+
+
+@pytest.mark.parametrize(
+    ("wanted", "message"),
+    [
+        ("usb", "several sound inputs are called 'usb'"),
+        ("guitar", "no sound input is called 'guitar'"),
+        (0, "no sound input has the index 0"),
+        (7, "no sound input has the index 7"),
+    ],
+)
+def test_a_wrong_device_is_refused_with_the_list(sounddevice, wanted, message):
+    with pytest.raises(MmerError, match=message) as caught:
+        opened(device=wanted)
+    assert "1: USB Audio (ALSA); 2: Webcam USB (ALSA)" in str(caught.value)
+
+
+def test_one_device_under_several_hosts_is_taken_from_the_defaults_host():
+    shown = [
+        InputDevice(1, "Mic", "MME", 1, 44100.0, False),
+        InputDevice(2, "Mic", "WASAPI", 1, 48000.0, False),
+        InputDevice(3, "Line", "WASAPI", 1, 48000.0, True),
+    ]
+    assert choose_device("mic", shown).index == 2
+
+
+def test_without_any_microphone_files_are_named_as_what_works(sounddevice, monkeypatch):
+    monkeypatch.setattr(sounddevice, "query_devices", lambda: DEVICES[:1])
+    with pytest.raises(MmerError, match=r"there is no microphone.*media files work"):
+        opened()
+
+
+def test_without_portaudio_the_package_to_install_is_named(monkeypatch):
+    real_import = builtins.__import__
+
+    def failing(name, *args, **kwargs):
+        if name == "sounddevice":
+            raise OSError("PortAudio library not found")
+        return real_import(name, *args, **kwargs)
+
+    monkeypatch.delitem(sys.modules, "sounddevice", raising=False)
+    monkeypatch.setattr(builtins, "__import__", failing)
+    with pytest.raises(MmerError, match=r"apt-get install libportaudio2.*media files work"):
+        opened()
+
+
+def test_16_khz_mono_is_asked_for_first(sounddevice):
+    source = opened()
+    options = sounddevice.stream.options
+    assert (options["samplerate"], options["channels"], options["dtype"]) == (16_000, 1, "int16")
+    assert options["blocksize"] == 320
+    assert options["device"] == 1
+    assert source.streams == {"audio"}
+    assert source.name == "microphone 'USB Audio'"
+    source.close()
+    assert sounddevice.stream.closed
+
+
+@pytest.mark.parametrize(
+    ("accepted", "rate", "channels"), [((48_000, 1), 48_000, 1), ((48_000, 2), 48_000, 2)]
+)
+def test_a_device_that_refuses_is_opened_as_it_likes_and_resampled(
+    sounddevice, accepted, rate, channels
+):
+    sounddevice.accepted = {accepted}
+    source = opened()
+    options = sounddevice.stream.options
+    assert (options["samplerate"], options["channels"]) == (rate, channels)
+    for _ in range(50):
+        sounddevice.stream.feed(1000)
+    source.stop()
+    samples = np.concatenate([m.samples for m in source.messages()])
+    assert len(samples) == pytest.approx(16_000, abs=2)
+    assert np.median(samples) == pytest.approx(1000, abs=2)
+
+
+def test_a_device_that_refuses_everything_is_told(sounddevice):
+    sounddevice.accepted = set()
+    with pytest.raises(MmerError, match="cannot be opened: Invalid sample rate"):
+        opened()
+
+
+def test_sound_is_copied_stamped_and_drained_after_stop(sounddevice):
+    source = opened()
+    got = []
+    reader = threading.Thread(target=lambda: got.extend(source.messages()))
+    reader.start()
+    for value in range(1, 31):
+        sounddevice.stream.feed(value)
+        time.sleep(0.005)
+    source.stop()
+    source.stop()
+    sounddevice.stream.feed(99)  # after the stop: not ours any more
+    reader.join(3)
+    assert not reader.is_alive()
+    assert all(isinstance(m, AudioBlock) for m in got)
+    assert [int(m.samples[0]) for m in got] == list(range(1, 31))
+    assert all(b.t0 >= 0.0 for b in got)
+
+
+def test_input_overflow_is_a_stamped_gap(sounddevice):
+    source = opened()
+    for i in range(40):
+        sounddevice.stream.feed(1, overflow=i == 20)
+    source.stop()
+    gaps = [m for m in source.messages() if isinstance(m, Gap)]
+    assert [(g.stream, g.cause) for g in gaps] == [("audio", "input overflow")]
+    assert gaps[0].t1 >= gaps[0].t0
+
+
+def test_a_full_ring_drops_never_waits_and_says_so(sounddevice):
+    source = opened(ring_s=0.4)  # 20 buffers
+    for _ in range(30):
+        sounddevice.stream.feed(1)
+    messages = source.messages()
+    first = [next(messages) for _ in range(10)]
+    assert all(isinstance(m, AudioBlock) for m in first)
+    for _ in range(10):
+        sounddevice.stream.feed(2)
+    source.stop()
+    rest = list(messages)
+    (gap,) = [m for m in rest if isinstance(m, Gap)]
+    assert "ring was full" in gap.cause
+    after = rest[rest.index(gap) + 1 :]
+    assert after
+    assert all(m.samples[0] == 2 for m in after)
+
+
+@pytest.mark.parametrize("dies", ["silent", "aborted", "never starts"])
+def test_a_device_that_dies_is_told_and_ends_it(sounddevice, monkeypatch, dies):
+    monkeypatch.setattr(module, "_DEAD_S", 0.3)
+    monkeypatch.setattr(module, "_START_S", 0.4)
+    source = opened()
+    if dies != "never starts":
+        for _ in range(15):
+            sounddevice.stream.feed(1)
+    if dies == "aborted":
+        sounddevice.stream.active = False
+    *blocks, notice, gap = source.messages()
+    assert len(blocks) == (0 if dies == "never starts" else 15)
+    assert isinstance(notice, Notice)
+    assert (notice.level, notice.about) == ("error", "microphone")
+    assert ("never started" in notice.text) == (dies == "never starts")
+    assert gap == Gap("audio", blocks[-1].t1 if blocks else 0.0, math.inf, "the microphone stopped")
+
+
+def test_close_without_open_is_harmless():
+    source = Microphone()
+    source.stop()
+    source.close()
