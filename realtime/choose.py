@@ -45,8 +45,8 @@ def find_vosk(asr: str, store: Store) -> Path | Unavailable | None:
 
 
 def find_blazeface(detector: str, store: Store) -> Path | Unavailable | None:
-    """The MediaPipe model for ``--detector``; None where it is not wanted."""
-    return find(store.face_detector, detector == "mediapipe") if detector != "haar" else None
+    """BlazeFace's file for ``--detector``; None where it is not wanted."""
+    return find(store.face_detector, detector != "auto") if detector != "haar" else None
 
 
 def load_recognizer(asr: str, vosk: Path | Unavailable | None) -> Choice[SpeechRecognizer]:
@@ -77,7 +77,12 @@ def load_recognizer(asr: str, vosk: Path | Unavailable | None) -> Choice[SpeechR
 
 
 def load_detector(detector: str, blazeface: Path | Unavailable | None) -> Choice[FaceDetector]:
-    """The face detector for ``--detector``: auto takes MediaPipe, else Haar."""
+    """The face detector for ``--detector``: auto takes BlazeFace, else Haar.
+
+    OpenCV runs BlazeFace by default. MediaPipe, which BlazeFace comes from, is there by name alone:
+    its library reports usage figures to its makers' servers, and cannot be told not to.
+    """
+    from mmer.realtime.blocks.blazeface_detector import BlazeFaceDetector
     from mmer.realtime.blocks.haar_detector import HaarDetector
     from mmer.realtime.blocks.mediapipe_detector import MediaPipeDetector
 
@@ -86,9 +91,13 @@ def load_detector(detector: str, blazeface: Path | Unavailable | None) -> Choice
     try:
         if isinstance(blazeface, Unavailable):
             raise blazeface
-        return Choice(MediaPipeDetector(blazeface), f"mediapipe ({blazeface.name})")
-    except MmerError as problem:
         if detector == "mediapipe":
+            text = "MediaPipe's library sends usage figures (no pictures) to its makers when it can"
+            notice = Notice(0.0, "info", "face", text)
+            return Choice(MediaPipeDetector(blazeface), f"mediapipe ({blazeface.name})", (notice,))
+        return Choice(BlazeFaceDetector(blazeface), f"blazeface ({blazeface.name})")
+    except MmerError as problem:
+        if detector != "auto":
             raise
         notice = Notice(0.0, "info", "face", f"{problem}; using OpenCV's Haar cascade")
         return Choice(HaarDetector(), "haar (opencv)", (notice,))

@@ -34,8 +34,8 @@ class Arguments:
     """What to judge by, separated by commas."""
     asr: Literal["auto", "vosk", "pocketsphinx", "none"] = "auto"
     """Recognizer of words; auto: Vosk, else pocketsphinx, else none."""
-    detector: Literal["auto", "mediapipe", "haar"] = "auto"
-    """Face detector; auto: MediaPipe, else OpenCV's Haar cascade."""
+    detector: Literal["auto", "blazeface", "mediapipe", "haar"] = "auto"
+    """Face detector; auto: BlazeFace run by OpenCV, else OpenCV's Haar cascade."""
     provider: Literal["auto", "cpu", "cuda", "tensorrt"] = "auto"
     """What runs the networks; a named one that cannot run is an error."""
     weights: Path | None = None

@@ -12,7 +12,7 @@ from mmer.models.errors import MmerError
 from mmer.models.labels import MODALITIES
 
 ASR: Final = ("auto", "vosk", "pocketsphinx", "none")
-DETECTORS: Final = ("auto", "mediapipe", "haar")
+DETECTORS: Final = ("auto", "blazeface", "mediapipe", "haar")
 PROVIDER_NAMES: Final = ("auto", "cpu", "cuda", "tensorrt")
 PACES: Final = ("real", "max")
 

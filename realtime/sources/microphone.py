@@ -195,7 +195,8 @@ class Microphone:
                     return
             else:
                 waited, patience = 0.0, _DEAD_S
-                yield from runs.push(buffer)
+                if buffer.arrival.at <= self._clock.now():  # else the clock began anew since then
+                    yield from runs.push(buffer)
         yield from runs.finish()
 
     def stop(self) -> None:
