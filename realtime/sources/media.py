@@ -190,10 +190,10 @@ class MediaFile:
         ends = []
         for kind in self._streams:
             stream = container.streams[found[kind]]
-            if not stream.duration or stream.time_base is None:
+            if not stream.duration or not stream.time_base:
                 # Matroska has one length for all
                 return self._duration if self._streams == set(found) else None
-            ends.append(float(((stream.start_time or 0) + stream.duration) * stream.time_base))
+            ends.append(((stream.start_time or 0) + stream.duration) * float(stream.time_base))
         return max(ends) - self._zero
 
     def messages(self) -> Iterator[Captured]:

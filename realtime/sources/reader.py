@@ -23,13 +23,13 @@ def open_container(address: str, network: bool) -> av.container.InputContainer:
     """``av.open`` for reading; raises ``av.FFmpegError``."""
     import av
 
-    options = {"rtsp_transport": "tcp"} if address.lower().startswith("rtsp") else {}
-    return av.open(
-        address,
-        options=options,
-        metadata_errors="replace",  # a title in an old encoding is no reason to fail
-        timeout=_NETWORK_TIMEOUT_S if network else None,
-    )
+    options: dict[str, Any] = {"timeout": _NETWORK_TIMEOUT_S if network else None}
+    if address.lower().startswith("rtsp"):
+        options["options"] = {"rtsp_transport": "tcp"}
+    if int(av.__version__.split(".")[0]) < 19:  # later ones never fail over a title's encoding
+        options["metadata_errors"] = "replace"
+    container: av.container.InputContainer = av.open(address, **options)
+    return container
 
 
 def choose_streams(container: av.container.InputContainer) -> dict[Stream, int]:
@@ -149,7 +149,7 @@ class _FrameTimes:
     def __init__(self, container: av.container.InputContainer, index: int) -> None:
         stream: Any = container.streams[index]
         rate = stream.average_rate if stream.type == "video" else None
-        self._period = float(1 / rate) if rate else 0.04
+        self._period = 1.0 / float(rate) if rate else 0.04
         self._shift = 0.0
         self._limit = math.inf
         if container.duration:

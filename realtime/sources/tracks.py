@@ -110,8 +110,11 @@ def picture(frame: av.VideoFrame) -> NDArray[np.uint8]:
     takes stored x, y to shown x' = a x + c y, y' = b x + d y (ISO/IEC 14496-12, 8.3.2; FFmpeg's
     ``libavutil/display.h``). Only its quarter turns and mirrorings are followed.
     """
+    from av.sidedata.sidedata import Type
+
     image = frame.to_ndarray(format="bgr24")  # shape (H, W, 3)
-    side: Any = frame.side_data.get("DISPLAYMATRIX")
+    side_data: Any = frame.side_data
+    side = side_data.get(Type.DISPLAYMATRIX)
     if side is not None:
         a, b, _, c, d = (int(v) for v in np.frombuffer(side, np.int32)[:5])
         if abs(b) + abs(c) > abs(a) + abs(d):
