@@ -1,0 +1,199 @@
+"""The card beside each network: what it is, what it was trained on, how good it is."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from importlib import resources
+from pathlib import Path
+from typing import Any, TypeVar
+
+from mmer.models.engine import Engine, sha256_of
+from mmer.models.errors import MmerError
+from mmer.models.labels import EMOTIONS, MODALITIES
+
+T = TypeVar("T")
+_MEND = "install mmer-live again, or name another folder with --weights"
+_KINDS: Mapping[str, type | tuple[type, ...]] = {
+    "file": str,
+    "sha256": str,
+    "labels": list,
+    "preprocessing": dict,
+    "temperature": (int, float),
+    "training": list,
+    "notes": (list, tuple),
+}
+"""What JSON must make of each value that the code relies on."""
+_WORDS = {
+    str: "text",
+    list: "a list",
+    (list, tuple): "a list",
+    dict: "a table",
+    (int, float): "a number",
+}
+
+
+@dataclass(frozen=True)
+class TrainingData:
+    """One corpus that the weights were fitted to."""
+
+    corpus: str
+    split: str
+    items: int
+    licence: str
+    source: str
+
+
+@dataclass(frozen=True)
+class Development:
+    """Figures on data that the weights were not fitted to (0..1), with what they were measured on.
+
+    ``floor_accuracy`` is what always answering the commonest class reaches.
+    """
+
+    data: str
+    n: int
+    floor_accuracy: float
+    accuracy: float
+    weighted_f1: float
+    macro_f1: float
+    unweighted_recall: float
+    ece: float
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Card:
+    """Everything a user of NAME.onnx must know, read from NAME.json.
+
+    ``preprocessing`` is the wrapper's configuration; ``temperature`` divides the logits;
+    ``notes`` lists known failures and how to read the figures.
+    """
+
+    name: str
+    modality: str
+    file: str
+    sha256: str
+    labels: tuple[str, ...]
+    preprocessing: Mapping[str, Any]
+    temperature: float
+    training: tuple[TrainingData, ...]
+    recipe: Mapping[str, Any]
+    development: Development
+    licence: str
+    notes: tuple[str, ...] = ()
+
+    def save(self, path: Path) -> None:
+        """Write the card as JSON."""
+        text = json.dumps(asdict(self), indent=2, ensure_ascii=False)
+        path.write_text(text + "\n", encoding="utf-8")
+
+    def setting(self, key: str) -> Any:
+        """One value of ``preprocessing``.
+
+        Raises:
+            MmerError: the card does not have it.
+        """
+        if key not in self.preprocessing:
+            raise MmerError(f"card {self.name}: preprocessing lacks {key!r}; {_MEND}")
+        return self.preprocessing[key]
+
+    def number(self, key: str) -> float:
+        """One value of ``preprocessing`` that must be a number above 0.
+
+        Raises:
+            MmerError: the card does not have it, or it is something else.
+        """
+        value = self.setting(key)
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or not value > 0:
+            raise MmerError(f"card {self.name}: {key} is {value!r}, expected a number above 0")
+        return float(value)
+
+
+def _build(kind: type[T], table: object, path: Path) -> T:
+    if not isinstance(table, dict):
+        raise MmerError(f"{path}: {kind.__name__} must be a table; {_MEND}")
+    known = {f.name for f in fields(kind)}  # type: ignore[arg-type]
+    try:
+        return kind(**{k: v for k, v in table.items() if k in known})
+    except TypeError as error:
+        raise MmerError(f"{path} is not a sound card: {error}; {_MEND}") from error
+
+
+def load_card(path: Path) -> Card:
+    """Read NAME.json; keys that this version does not know are ignored.
+
+    Raises:
+        MmerError: the file is missing or not a sound card.
+    """
+    try:
+        table = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise MmerError(f"cannot read the model card {path}: {error.strerror}; {_MEND}") from error
+    except ValueError as error:
+        raise MmerError(f"{path} is not a sound card: {error}; {_MEND}") from error
+    card = _build(Card, table, path)
+    for name, kind in _KINDS.items():
+        value = getattr(card, name)
+        if not isinstance(value, kind) or isinstance(value, bool):
+            raise MmerError(f"{path}: {name} must be {_WORDS[kind]}, got {value!r}; {_MEND}")
+    if tuple(card.labels) != EMOTIONS:
+        raise MmerError(f"{path}: labels are {list(card.labels)}, expected {list(EMOTIONS)}")
+    if card.modality not in MODALITIES:
+        raise MmerError(f"{path}: modality is {card.modality!r}, expected one of {MODALITIES}")
+    if not 0 < card.temperature < float("inf"):
+        raise MmerError(f"{path}: temperature is {card.temperature!r}, expected above 0")
+    if Path(card.file).name != card.file:
+        raise MmerError(f"{path}: file is {card.file!r}, expected a name in the card's folder")
+    values = {f.name: getattr(card, f.name) for f in fields(Card)}
+    values["labels"] = EMOTIONS
+    values["training"] = tuple(_build(TrainingData, entry, path) for entry in card.training)
+    values["development"] = _build(Development, card.development, path)
+    values["notes"] = tuple(card.notes)
+    return Card(**values)
+
+
+def check_file(path: Path, sha256: str) -> None:
+    """See that a model's file is there and whole.
+
+    Raises:
+        MmerError: it is missing, or its bytes are not those that the card names.
+    """
+    if not path.is_file():
+        raise MmerError(f"the model file {path} is missing; {_MEND}")
+    found = sha256_of(path)
+    if found != sha256:
+        raise MmerError(
+            f"the model file {path} is damaged or another version: its sha256 starts {found[:12]}, "
+            f"its card says {str(sha256)[:12]}; {_MEND}"
+        )
+
+
+def open_model(
+    folder: Path | None, modality: str, provider: str, inputs: tuple[str, ...]
+) -> tuple[Card, Engine]:
+    """Read MODALITY.json in ``folder`` (by default the shipped one), check its network, open it.
+
+    Raises:
+        MmerError: a file is missing, damaged or not the one that the card describes; the network
+            is of another modality or does not take ``inputs``; the provider cannot run.
+    """
+    path = (weights_dir() if folder is None else folder) / f"{modality}.json"
+    card = load_card(path)
+    if card.modality != modality:
+        raise MmerError(f"{path} is the card of a {card.modality} model, expected {modality}")
+    network = path.with_name(card.file)
+    check_file(network, card.sha256)
+    engine = Engine(network, provider)
+    if engine.inputs != inputs or not {"logits", "embedding"} <= set(engine.outputs):
+        raise MmerError(
+            f"{network} takes {engine.inputs} and gives {engine.outputs}, "
+            f"expected {inputs} and ('logits', 'embedding')"
+        )
+    return card, engine
+
+
+def weights_dir() -> Path:
+    """The folder of the networks that come with mmer."""
+    return Path(str(resources.files("mmer.models.weights")))

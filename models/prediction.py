@@ -1,0 +1,47 @@
+"""What an encoder says of one input."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mmer.models.labels import EMOTIONS
+
+
+@dataclass(frozen=True, eq=False)
+class Prediction:
+    """Calibrated natural-log probabilities, float32 (7,) in the order of ``EMOTIONS``.
+
+    ``embedding`` is what the network's last layer saw, float32 (d,): the input of a learned
+    fusion. It is None where no network was asked.
+    """
+
+    log_probs: NDArray[np.float32]
+    embedding: NDArray[np.float32] | None
+
+    @classmethod
+    def from_logits(
+        cls, logits: NDArray[np.float32], temperature: float, embedding: NDArray[np.float32] | None
+    ) -> Prediction:
+        """From logits (7,), divided by the card's temperature (Guo et al. 2017)."""
+        scaled = logits.astype(np.float64) / temperature
+        scaled -= scaled.max()
+        log_probs = scaled - np.log(np.exp(scaled).sum())
+        return cls(log_probs.astype(np.float32), embedding)
+
+    @classmethod
+    def unknown(cls) -> Prediction:
+        """Of an input in which there is nothing to judge: every emotion is as likely."""
+        return cls(np.full(len(EMOTIONS), -np.log(len(EMOTIONS)), np.float32), None)
+
+    @property
+    def label(self) -> str:
+        """The likeliest emotion."""
+        return EMOTIONS[int(self.log_probs.argmax())]
+
+    @property
+    def probs(self) -> NDArray[np.float32]:
+        """Probabilities, float32 (7,)."""
+        return np.exp(self.log_probs)
