@@ -1,0 +1,119 @@
+"""What a benchmark found: as a table in the terminal, as JSON, as Markdown."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from mmer.models.errors import MmerError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+VERSION: Final = 1
+"""``v`` of the JSON; it changes when a key changes its meaning or goes."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One finding: what was measured, what came out, and what it should be.
+
+    ``passed`` is None where there is no target, or where this run cannot tell (the note says why).
+    """
+
+    key: str  # its name in the JSON
+    what: str
+    measured: str
+    target: str = ""
+    passed: bool | None = None
+    note: str = ""
+    values: Mapping[str, float | None] = field(default_factory=dict)
+
+    @property
+    def verdict(self) -> str:
+        """ "pass", "miss", "not judged", or nothing without a target."""
+        if not self.target:
+            return ""
+        return {True: "pass", False: "miss", None: "not judged"}[self.passed]
+
+
+@dataclass(frozen=True)
+class Report:
+    """All findings, with what they were measured on and with."""
+
+    title: str
+    command: str
+    machine: Mapping[str, Any]
+    settings: Mapping[str, Any]
+    clip: Mapping[str, Any]
+    models: Mapping[str, Any]
+    provider: Mapping[str, str]
+    rows: Sequence[Row]
+
+    def to_json(self) -> str:
+        """JSON, version 1; null stands for a figure that could not be had, or never came."""
+        whole = {"v": VERSION, "type": "benchmark", **asdict(self)}
+        return json.dumps(_finite(whole), indent=1, allow_nan=False) + "\n"
+
+    def to_markdown(self) -> str:
+        """A table and the machine, for a README."""
+        lines = ["| what | measured | target | |", "|---|---|---|---|"]
+        for row in self.rows:
+            cells = (f"{row.what}", f"**{row.measured}**", row.target, row.verdict)
+            lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
+        notes = [f"- {row.what}: {row.note}." for row in self.rows if row.note]
+        return "\n".join([*lines, "", *notes, "", f"`{self.command}` on {self.where}.", ""])
+
+    @property
+    def where(self) -> str:
+        """Machine, system and versions in one line."""
+        m = self.machine
+        used = {k: v for k, v in m["versions"].items() if v is not None}
+        models = ", ".join(f"{part} {name}" for part, name in self.models.items() if name)
+        providers = ", ".join(sorted(set(self.provider.values()))) or "none"
+        return (
+            f"{m['cpu']} ({m['cores_allowed'] or m['cores']} cores, {m['memory_gb']:g} GB; "
+            f"load before {m['load_before']:g}), {m['system']}, Python {m['python']}, "
+            + ", ".join(f"{name} {number}" for name, number in used.items())
+            + f"; models: {models}; provider {providers}; commit {m['commit'] or 'unknown'}; "
+            f"{m['date']}"
+        )
+
+    def show(self, console: Console) -> None:
+        """Print the table."""
+        from rich.table import Table
+
+        table = Table(title=self.title, title_justify="left", show_lines=True)
+        for heading in ("what", "measured", "target", "verdict", "how"):
+            table.add_column(heading, overflow="fold")
+        styles = {"pass": "green", "miss": "bold red"}
+        for row in self.rows:
+            style = styles.get(row.verdict, "dim")
+            verdict = f"[{style}]{row.verdict}[/]" if row.verdict else ""
+            table.add_row(row.what, row.measured, row.target, verdict, row.note)
+        console.print(table)
+        console.print(self.where, style="dim", highlight=False)
+
+
+def check_writable(path: Path | None) -> None:
+    """Refuse, before hours are spent, a path that the result could not be written to."""
+    if path is None:
+        return
+    if path.is_dir():
+        raise MmerError(f"{path} is a folder: name a file to write the result to")
+    if not path.absolute().parent.is_dir():
+        raise MmerError(f"{path.parent} is no folder: make it first, or name another file")
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float):
+        return round(value, 4) if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {str(k): _finite(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(v) for v in value]
+    return value

@@ -1,0 +1,114 @@
+"""Spoken sentences for benchmark clips, cut to where the speech really begins and ends."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mmer.models.errors import MmerError
+from mmer.realtime.clock import ManualClock
+from mmer.realtime.messages import SAMPLE_RATE, AudioBlock
+
+LEVEL_S: Final = 0.010  # the window over which loudness is measured
+RANGE_DB: Final = 35.0  # what lies so far below the loudest moment is no speech any more
+FLOOR_DB: Final = 10.0  # speech stands so far above the recording's own noise
+LEAST_DB: Final = 20.0  # ... but that never takes away what is within this of the loudest moment
+FADE: Final = 32  # samples (2 ms): at the cuts, so that they do not click
+AROUND_S: Final = 0.15  # sound taken on either side of the demo's sentences before trimming
+EVERY_RAVDESS: Final = 29  # the corpus is walked in steps of this: speakers and feelings mix
+
+
+@dataclass(frozen=True, eq=False)
+class Utterance:
+    """One sentence: its first and last sample are speech, nothing is around it."""
+
+    name: str
+    samples: NDArray[np.int16]  # shape (n,), 16 kHz mono
+
+    @property
+    def seconds(self) -> float:
+        """How long it is."""
+        return len(self.samples) / SAMPLE_RATE
+
+
+def speech_span(samples: NDArray[np.int16]) -> tuple[int, int]:
+    """First sample of the speech in ``samples`` (n,) and one past its last.
+
+    Loudness is the power in a window of 10 ms around each sample. Speech is all between the first
+    and the last sample whose loudness is within 35 dB of the loudest and 10 dB above the
+    recording's noise (its 5th percentile). Raises MmerError for silence.
+    """
+    power = np.square(samples.astype(np.float64))
+    window = round(LEVEL_S * SAMPLE_RATE)
+    if len(power) < window or not power.any():
+        raise MmerError("there is no speech in a recording for the benchmark's clip: it is silent")
+    level = 10 * np.log10(np.convolve(power, np.full(window, 1 / window), "same") + 1e-3)
+    loudest = float(level.max())
+    noise = float(np.percentile(level, 5))
+    threshold = max(loudest - RANGE_DB, min(noise + FLOOR_DB, loudest - LEAST_DB))
+    speech = np.flatnonzero(level >= threshold)
+    return int(speech[0]), int(speech[-1]) + 1
+
+
+def trimmed(name: str, samples: NDArray[np.int16]) -> Utterance:
+    """The speech in ``samples`` alone, faded over 2 ms at both cuts."""
+    begin, end = speech_span(samples)
+    cut = samples[begin:end].astype(np.float64)
+    fade = min(FADE, len(cut) // 2)
+    ramp = (np.arange(fade) + 1) / (fade + 1)
+    cut[:fade] *= ramp
+    cut[len(cut) - fade :] *= ramp[::-1]
+    return Utterance(name, np.rint(cut).astype(np.int16))
+
+
+def demo_utterances() -> list[Utterance]:
+    """The sentences of the bundled demo clip, in their order."""
+    from mmer.realtime.demo import clip
+
+    path = clip()
+    sound = read_sound(path)
+    sentences = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))["sentences"]
+    out = []
+    for sentence in sentences:
+        begin = max(0, round((sentence["t0"] - AROUND_S) * SAMPLE_RATE))
+        end = round((sentence["t1"] + AROUND_S) * SAMPLE_RATE)
+        out.append(trimmed(str(sentence["text"]), sound[begin:end]))
+    return out
+
+
+def ravdess_utterances(data: Path, count: int) -> list[Utterance]:
+    """``count`` clips of RAVDESS below ``data``/audio/ravdess, always the same ones.
+
+    Raises MmerError if there are none.
+    """
+    folder = data / "audio" / "ravdess"
+    paths = sorted(p for p in folder.rglob("03-01-*") if p.is_file())
+    if not paths:
+        raise MmerError(f"no RAVDESS clips (Actor_NN/03-01-*) in {folder}: check --data")
+    chosen = [paths[i * EVERY_RAVDESS % len(paths)] for i in range(min(count, len(paths)))]
+    return [trimmed(path.stem, read_sound(path)) for path in chosen]
+
+
+def read_sound(path: Path) -> NDArray[np.int16]:
+    """The sound of a media file as the recognizer hears it: shape (n,), 16 kHz mono."""
+    from mmer.realtime.sources.media import MediaFile
+
+    source = MediaFile(str(path), wanted=frozenset({"audio"}))
+    source.open(ManualClock())
+    try:
+        blocks = [m for m in source.messages() if isinstance(m, AudioBlock)]
+    finally:
+        source.close()
+    if not blocks:
+        raise MmerError(f"{path} has no sound")
+    out = np.zeros(round(blocks[-1].t1 * SAMPLE_RATE), np.int16)
+    for block in blocks:
+        at = round(block.t0 * SAMPLE_RATE)
+        room = out[at : at + len(block.samples)]
+        room[:] = block.samples[: len(room)]
+    return out

@@ -1,0 +1,70 @@
+"""`mmer-bench` from the user's side."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from mmer.benchmarks import cli
+from mmer.benchmarks.live import LiveSettings
+from mmer.models.card import weights_dir
+from mmer.models.errors import MmerError
+from mmer.models.labels import MODALITIES
+
+
+def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+    with pytest.raises(SystemExit) as stopped:
+        cli.main(arguments)
+    assert stopped.value.code == 2
+    return capsys.readouterr().err
+
+
+def test_mistakes_are_told(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    assert "parrot" in refused(capsys, "live", "--asr", "parrot")
+    assert "no folder" in refused(capsys, "live", "--json", str(tmp_path / "no" / "x.json"))
+    assert "15 to 3600" in refused(capsys, "live", "--seconds", "3")
+    assert "--minutes" in refused(capsys, "live", "--minutes", "-1")
+    assert "RAVDESS" in refused(capsys, "live", "--data", str(tmp_path))
+
+
+@pytest.mark.parametrize(("minutes", "rounds"), [(None, 1), (0.5, 1), (1.5, 2), (10, 10)])
+def test_minutes_are_whole_rounds_of_the_clip(minutes: float | None, rounds: int) -> None:
+    assert LiveSettings(minutes=minutes).rounds == rounds
+
+
+def test_noise_louder_than_speech_is_refused() -> None:
+    with pytest.raises(MmerError, match="--noise-db"):
+        LiveSettings(noise_db=0)
+
+
+@pytest.mark.skipif(
+    not all((weights_dir() / f"{name}.onnx").exists() for name in MODALITIES),
+    reason="a network is missing in models/weights",
+)
+def test_quick_run_measures_everything(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    found, shown = tmp_path / "found.json", tmp_path / "found.md"
+    cli.main(["live", "--quick", "--json", str(found), "--markdown", str(shown)])
+    out = capsys.readouterr().out
+    report = json.loads(found.read_text())
+    rows = {row["key"]: row for row in report["rows"]}
+    assert list(rows) == [
+        "replay", "replay_no_words", "face_delay_ms", "frames_per_s", "final_label_ms",
+        "final_words_ms", "first_label_s", "queue_growth", "face_delay_growth", "memory_peak_mb",
+        "memory_growth", "cpu_s_per_s",
+    ]  # fmt: skip
+    # nothing is timed here: figures are there and possible, whatever this machine's load
+    assert rows["replay"]["values"]["times_real_time"] > 0
+    assert rows["replay"]["passed"] is None
+    assert 0 < rows["frames_per_s"]["values"]["searched"] <= 21
+    assert rows["face_delay_ms"]["values"]["n"] > 40
+    assert rows["final_label_ms"]["values"]["n"] == len(report["clip"]["utterances"])
+    assert rows["memory_peak_mb"]["values"]["paced"] > 100
+    assert report["command"].startswith("mmer-bench live --quick")
+    assert all(row["what"] in shown.read_text() for row in rows.values())
+    assert "real time" in out

@@ -1,0 +1,54 @@
+"""Watching a process: its time, its memory, its failure."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from mmer.benchmarks.process import time_to_labels, watch
+from mmer.models.errors import MmerError
+
+
+def python(code: str) -> tuple[str, ...]:
+    return (sys.executable, "-c", code)
+
+
+def test_time_and_memory_of_a_process(tmp_path: Path) -> None:
+    ready = tmp_path / "ready"
+    code = (
+        "import pathlib, time; x = bytearray(60 << 20); "
+        f"pathlib.Path({str(ready)!r}).touch(); del x; time.sleep(0.6)"
+    )
+    found = watch(python(code), ready=ready.exists)
+    assert found.wall_s >= 0.6
+    assert found.ready_s is not None
+    assert found.ready_s < found.wall_s - 0.4
+    assert found.peak_mb > 60
+    assert found.memory
+
+
+def test_a_failure_shows_what_was_said() -> None:
+    with pytest.raises(MmerError, match="out of luck"):
+        watch(python("import sys; sys.exit('out of luck')"))
+
+
+LINES = (
+    'import time; p = lambda s: print(s, flush=True); p(\'{"type":"session"}\'); '
+    'p(\'{"type":"emotion","label":null}\'); time.sleep(0.5); '
+    'p(\'{"type":"emotion","label":"joy"}\'); time.sleep(60)'
+)
+
+
+def test_first_line_and_first_label() -> None:
+    line, label = time_to_labels(python(LINES))
+    assert 0 < line < label - 0.4
+    assert label < 30  # it did not wait for the process to end by itself
+
+
+def test_no_label_is_an_error() -> None:
+    with pytest.raises(MmerError, match="no label came"):
+        time_to_labels(python('print(\'{"type":"end"}\')'))
+    with pytest.raises(MmerError, match="no label came"):
+        time_to_labels(python("import time; time.sleep(60)"), within_s=0.5)
