@@ -1,0 +1,186 @@
+"""The training loop: one epoch after another, resumable, its losses in a CSV file."""
+
+from __future__ import annotations
+
+import csv
+import math
+import time
+from collections.abc import Callable, Iterator
+from copy import deepcopy
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+
+from mmer.models.errors import MmerError
+from mmer.training.metrics import Figures, figures, log_softmax
+from mmer.training.recipe import Recipe
+from mmer.training.tasks.task import Arrays, Task
+
+WARM_UP = 0.05
+"""Share of all steps in which the learning rate climbs; it then falls along a cosine."""
+
+
+@dataclass(frozen=True)
+class EpochReport:
+    """What one epoch came to; ``figures`` are of the averaged weights on development data."""
+
+    epoch: int
+    train_loss: float
+    development_loss: float
+    figures: Figures
+    seconds: float
+
+
+def class_weights(shares: np.ndarray, balance: float) -> np.ndarray:
+    """Weight of each class's target mass, shape (7,), with a mean of 1 over that mass."""
+    weights = np.where(shares > 0, np.maximum(shares, 1e-6) ** -balance, 0.0)
+    return np.asarray(weights / (weights * shares).sum(), dtype=np.float32)
+
+
+def soft_loss(
+    logits: torch.Tensor, targets: torch.Tensor, weights: torch.Tensor, smoothing: float
+) -> torch.Tensor:
+    """Cross-entropy with target distributions (B, 7) and class weights (7,)."""
+    smooth = targets * (1 - smoothing) + smoothing / targets.shape[1]
+    return -(weights * smooth * logits.log_softmax(dim=1)).sum(dim=1).mean()
+
+
+def tensors(inputs: Arrays) -> list[torch.Tensor]:
+    """Arrays in the order of the network's arguments."""
+    return [torch.from_numpy(np.ascontiguousarray(a)) for a in inputs.values()]
+
+
+@torch.no_grad()
+def development_logits(network: nn.Module, task: Task) -> tuple[np.ndarray, np.ndarray]:
+    """Logits (N, 7) and class indices (N,) of the development fold."""
+    network.eval()
+    logits, labels = [], []
+    for inputs, label in task.development():
+        logits.append(network(*tensors(inputs))[0].numpy())
+        labels.append(label)
+    return np.concatenate(logits), np.concatenate(labels)
+
+
+class Trainer:
+    """Trains one task by one recipe; the state is saved after every epoch.
+
+    The weights that are judged and exported are a running average over steps, after the last
+    epoch: no epoch is chosen by its development figures.
+    """
+
+    def __init__(self, recipe: Recipe, task: Task, folder: Path) -> None:
+        torch.manual_seed(recipe.seed)
+        self.recipe, self.task, self.folder = recipe, task, folder
+        self.network = task.network()
+        self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.average = deepcopy(self.network).requires_grad_(False)
+        self.optimizer = torch.optim.AdamW(
+            self.network.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay
+        )
+        self.epoch = 0
+        self._weights = torch.from_numpy(class_weights(task.class_shares, recipe.class_balance))
+        self._steps = recipe.epochs * task.batches_per_epoch
+
+    @property
+    def _checkpoint(self) -> Path:
+        return self.folder / "checkpoint.pt"
+
+    def resume(self) -> None:
+        """Take up where the checkpoint in the folder stopped.
+
+        Raises:
+            MmerError: there is none, or another recipe wrote it.
+        """
+        if not self._checkpoint.is_file():
+            raise MmerError(f"nothing to resume: {self._checkpoint} does not exist")
+        state = torch.load(self._checkpoint, weights_only=True)
+        if state["recipe"] != repr(self.recipe):
+            raise MmerError(
+                f"{self._checkpoint} was written by another recipe: choose another --output"
+            )
+        self.network.load_state_dict(state["network"])
+        self.average.load_state_dict(state["average"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.epoch = state["epoch"]
+
+    def run(self, on_step: Callable[[float], None] = lambda loss: None) -> Iterator[EpochReport]:
+        """Train to the recipe's last epoch; ``on_step`` hears each step's loss."""
+        while self.epoch < self.recipe.epochs:
+            begun = time.perf_counter()
+            train_loss = self._train_epoch(on_step)
+            logits, labels = development_logits(self.average, self.task)
+            log_probs = log_softmax(logits)
+            self.epoch += 1
+            report = EpochReport(
+                self.epoch,
+                train_loss,
+                float(-log_probs[np.arange(len(labels)), labels].mean()),
+                figures(log_probs, labels),
+                time.perf_counter() - begun,
+            )
+            self._save(report)
+            yield report
+
+    def _train_epoch(self, on_step: Callable[[float], None]) -> float:
+        recipe = self.recipe
+        torch.manual_seed(recipe.seed * 100_003 + self.epoch)
+        rng = np.random.default_rng([recipe.seed, self.epoch])
+        self.network.train()
+        losses = []
+        step = self.epoch * self.task.batches_per_epoch
+        for inputs, targets in self.task.batches(rng):
+            for group in self.optimizer.param_groups:
+                group["lr"] = recipe.learning_rate * self._schedule(step)
+            with torch.autocast("cpu", torch.bfloat16, enabled=recipe.bfloat16):
+                logits, _ = self.network(*tensors(inputs))
+            loss = soft_loss(
+                logits.float(), torch.from_numpy(targets), self._weights, recipe.label_smoothing
+            )
+            self.optimizer.zero_grad()
+            loss.backward()  # type: ignore[no-untyped-call]
+            nn.utils.clip_grad_norm_(self.network.parameters(), 5.0)
+            self.optimizer.step()
+            step += 1
+            self._update_average(step)
+            losses.append(float(loss.detach()))
+            on_step(losses[-1])
+        return float(np.mean(losses))
+
+    def _schedule(self, step: int) -> float:
+        warm = max(1.0, WARM_UP * self._steps)
+        if step < warm:
+            return (step + 1) / warm
+        return 0.5 * (1 + math.cos(math.pi * min(1.0, (step - warm) / (self._steps - warm + 1))))
+
+    @torch.no_grad()
+    def _update_average(self, step: int) -> None:
+        decay = min(self.recipe.average_decay, step / (step + 10))
+        ours = self.network.state_dict()
+        for name, value in self.average.state_dict().items():
+            if value.is_floating_point():
+                value.lerp_(ours[name], 1 - decay)
+            else:
+                value.copy_(ours[name])
+
+    def _save(self, report: EpochReport) -> None:
+        state = {
+            "recipe": repr(self.recipe),
+            "epoch": self.epoch,
+            "network": self.network.state_dict(),
+            "average": self.average.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+        }
+        partial = self._checkpoint.with_suffix(".partial")
+        torch.save(state, partial)
+        partial.replace(self._checkpoint)
+        row = {k: v for k, v in asdict(report).items() if k != "figures"} | asdict(report.figures)
+        path = self.folder / "losses.csv"
+        fresh = report.epoch == 1
+        with path.open("w" if fresh else "a", newline="", encoding="utf-8") as file:
+            writer = csv.DictWriter(file, fieldnames=list(row))
+            if fresh:
+                writer.writeheader()
+            writer.writerow({k: f"{v:.5g}" if isinstance(v, float) else v for k, v in row.items()})

@@ -1,0 +1,92 @@
+"""A recipe: everything that decides what a training run does, in one TOML file."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from importlib import resources
+from pathlib import Path
+from typing import Any, TypeVar
+
+from mmer.models.errors import MmerError
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a network is trained; ``options`` belong to the task that the recipe names."""
+
+    name: str
+    task: str
+    epochs: int
+    batch: int
+    learning_rate: float
+    weight_decay: float = 0.02
+    label_smoothing: float = 0.0
+    average_decay: float = 0.998
+    """Decay a step of the running average of the weights; the average is what is exported."""
+    class_balance: float = 0.5
+    """Each class weighs (its share of the targets) ** -class_balance: 0 leaves it, 1 equalises."""
+    seed: int = 1
+    threads: int = 1
+    bfloat16: bool = False
+    """Train in bfloat16 with float32 weights; development figures and export are float32."""
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for name in ("epochs", "batch", "threads", "learning_rate"):
+            if getattr(self, name) <= 0:
+                raise MmerError(f"recipe {self.name}: {name} must be above 0")
+        if not 0 <= self.average_decay < 1:
+            raise MmerError(f"recipe {self.name}: average_decay must be at least 0 and below 1")
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values, as the card and the checkpoint keep them."""
+        return asdict(self)
+
+
+def from_table(kind: type[T], table: Mapping[str, Any], where: str) -> T:
+    """Build a dataclass from a table; a misspelt or missing key is an MmerError."""
+    known = {f.name for f in fields(kind)}  # type: ignore[arg-type]
+    if unknown := sorted(set(table) - known):
+        raise MmerError(
+            f"{where}: unknown {', '.join(unknown)}; known are {', '.join(sorted(known))}"
+        )
+    try:
+        return kind(**table)
+    except TypeError as error:
+        raise MmerError(f"{where}: {error}") from error
+
+
+def recipe_names() -> list[str]:
+    """The recipes that come with mmer."""
+    folder = resources.files("mmer.training.recipes")
+    names = [entry.name for entry in folder.iterdir()]
+    return sorted(n.removesuffix(".toml") for n in names if n.endswith(".toml"))
+
+
+def load_recipe(name_or_path: str) -> Recipe:
+    """Read a recipe by the name of a bundled one, or by path.
+
+    Raises:
+        MmerError: there is no such recipe, or it is not a sound one.
+    """
+    path = Path(name_or_path)
+    if path.suffix != ".toml":
+        path = Path(str(resources.files("mmer.training.recipes"))) / f"{name_or_path}.toml"
+    if not path.is_file():
+        raise MmerError(
+            f"no recipe {name_or_path!r}: give a .toml file or one of {', '.join(recipe_names())}"
+        )
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise MmerError(f"{path} is not sound TOML: {error}") from error
+    return from_table(Recipe, table, str(path))

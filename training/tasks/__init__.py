@@ -1,0 +1,37 @@
+"""One module a modality: which data, which network, which augmentation, which card."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from mmer.models.errors import MmerError
+from mmer.training.recipe import Recipe
+from mmer.training.tasks.task import Task
+
+TASKS = ("speech", "text", "face")
+
+
+def open_task(recipe: Recipe, data: Path, cache: Path | None) -> Task:
+    """Read the data that a recipe's task needs.
+
+    Args:
+        recipe: names the task and holds its options.
+        data: folder of the corpora.
+        cache: folder for decoded data; none keeps nothing.
+
+    Raises:
+        MmerError: unknown task or option, or a corpus is missing.
+    """
+    if recipe.task == "face":
+        from mmer.training.tasks.face import FaceTask
+
+        return FaceTask(recipe, data)
+    if recipe.task == "speech":
+        from mmer.training.tasks.speech import SpeechTask
+
+        return SpeechTask(recipe, data, cache)
+    if recipe.task == "text":
+        from mmer.training.tasks.text import TextTask
+
+        return TextTask(recipe, data)
+    raise MmerError(f"recipe {recipe.name}: unknown task {recipe.task!r}; use {', '.join(TASKS)}")

@@ -1,0 +1,100 @@
+"""``mmer-train RECIPE``: train a network, export it, write its card."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from mmer.models.card import Card
+from mmer.models.errors import MmerError
+from mmer.training.datasets.corpora import data_dir
+from mmer.training.recipe import Recipe, load_recipe
+
+
+@dataclass(frozen=True)
+class Arguments:
+    """Train one of mmer's networks by a recipe."""
+
+    recipe: Annotated[str, tyro.conf.Positional]
+    """A bundled recipe (speech, text, face) or the path of a .toml file."""
+    data: Path | None = None
+    """Folder of the corpora; by default what MMER_DATA names."""
+    output: Path | None = None
+    """Folder for the checkpoint, losses, network and card; by default ./runs/NAME."""
+    cache: Path | None = None
+    """Folder for decoded features, kept between runs; by default nothing is kept."""
+    resume: bool = False
+    """Take up the run in the output folder after its last finished epoch."""
+
+
+def train(recipe: Recipe, data: Path, output: Path, cache: Path | None, resume: bool) -> Card:
+    """Train, export, and return the card of what was written to ``output``."""
+    try:
+        import torch
+    except ImportError as error:
+        raise MmerError("training needs torch: pip install 'mmer-live[train]'") from error
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+    from mmer.training.export import export
+    from mmer.training.loop import Trainer
+    from mmer.training.tasks import open_task
+
+    torch.set_num_threads(recipe.threads)
+    try:
+        output.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise MmerError(f"cannot make the folder {output}: {error.strerror}") from error
+    console = Console(stderr=True)
+    console.print(f"[bold]{recipe.name}[/]: reading the data")
+    task = open_task(recipe, data, cache)
+    for corpus in task.training_data():
+        console.print(f"  {corpus.corpus}: {corpus.items} items of {corpus.split}")
+    trainer = Trainer(recipe, task, output)
+    if resume:
+        trainer.resume()
+    columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console) as progress:
+        steps = recipe.epochs * task.batches_per_epoch
+        bar = progress.add_task(
+            "training", total=steps, completed=trainer.epoch * task.batches_per_epoch
+        )
+        for report in trainer.run(lambda loss: progress.advance(bar)):
+            f = report.figures
+            progress.console.print(
+                f"epoch {report.epoch:3d}  loss {report.train_loss:.3f}  development: "
+                f"loss {report.development_loss:.3f}  accuracy {f.accuracy:.3f} "
+                f"(floor {f.floor_accuracy:.3f})  macro F1 {f.macro_f1:.3f}  "
+                f"recall {f.unweighted_recall:.3f}  {report.seconds:.0f} s"
+            )
+    card = export(trainer.average, recipe, task, output)
+    console.print(f"wrote {output / card.file} and its card")
+    return card
+
+
+def main() -> None:
+    """The command; a user's mistake is told in one line, with exit status 2."""
+    arguments = tyro.cli(Arguments, prog="mmer-train")
+    try:
+        recipe = load_recipe(arguments.recipe)
+        train(
+            recipe,
+            data_dir(arguments.data),
+            arguments.output or Path("runs") / recipe.name,
+            arguments.cache,
+            arguments.resume,
+        )
+    except MmerError as error:
+        print(f"mmer-train: {error}", file=sys.stderr)
+        raise SystemExit(2) from error
+    except KeyboardInterrupt:
+        print("mmer-train: stopped; --resume takes it up again", file=sys.stderr)
+        raise SystemExit(130) from None
+
+
+if __name__ == "__main__":
+    main()
