@@ -32,9 +32,10 @@ class Periodicity:
         self._taper_fall = taper[self._lags] / taper[0]
 
     def __call__(self, sound: NDArray[np.int16]) -> float:
-        """``sound`` of shape (samples,) -> about 0..1."""
+        """``sound`` of shape (samples,) -> 0..1."""
         power = np.abs(np.fft.rfft(sound * self._taper, self._size)) ** 2 * self._band
         correlation = np.fft.irfft(power)
         if correlation[0] <= 0:
             return 0.0
-        return float((correlation[self._lags] / self._taper_fall).max() / correlation[0])
+        best = (correlation[self._lags] / self._taper_fall).max() / correlation[0]
+        return float(np.clip(best, 0.0, 1.0))

@@ -1,0 +1,184 @@
+from collections.abc import Iterable
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from sounds import blocks, data_folder, decoded, joined, silence, voice
+
+from mmer.realtime.blocks.block import run
+from mmer.realtime.blocks.pocketsphinx_recognizer import PocketsphinxRecognizer
+from mmer.realtime.blocks.recognizer import HeardWord, Hypothesis
+from mmer.realtime.blocks.voice_activity import VoiceActivity
+from mmer.realtime.blocks.words import Words
+from mmer.realtime.messages import (
+    SAMPLE_RATE,
+    Message,
+    SpeechState,
+    SpeechUpdate,
+    Tick,
+    Transcript,
+    Word,
+)
+
+STARTED, ONGOING, ENDED = SpeechState.STARTED, SpeechState.ONGOING, SpeechState.ENDED
+
+
+class Counting:
+    """Hears the word "n<first sample>" in every 1000 samples; remembers what it was fed."""
+
+    name = "counting"
+    trust = 1.0
+
+    def __init__(self) -> None:
+        self.utterances: list[NDArray[np.int16]] = []
+        self.resets = 0
+        self._sound = np.empty(0, np.int16)
+
+    def accept(self, samples: NDArray[np.int16]) -> Hypothesis:
+        self._sound = np.concatenate([self._sound, samples])
+        return Hypothesis(self._heard().text)
+
+    def finish(self) -> Hypothesis:
+        self.utterances.append(self._sound)
+        hypothesis = self._heard()
+        self._sound = np.empty(0, np.int16)
+        return hypothesis
+
+    def reset(self) -> None:
+        self.resets += 1
+        self._sound = np.empty(0, np.int16)
+
+    def _heard(self) -> Hypothesis:
+        starts = range(0, len(self._sound) - 999, 1000)
+        return Hypothesis.from_words(
+            tuple(HeardWord(f"n{self._sound[i]}", i, i + 1000, 0.5) for i in starts)
+        )
+
+
+def update(utterance: int, state: SpeechState, n: int, t0: float = 2.0) -> SpeechUpdate:
+    samples = np.arange(n, dtype=np.int16)
+    t1 = t0 + n / SAMPLE_RATE
+    return SpeechUpdate(utterance, t0, t1, state, samples, t1)
+
+
+def transcripts(recognizer: Counting, updates: Iterable[Message]) -> list[Transcript]:
+    return [m for m in run(Words(recognizer), updates) if isinstance(m, Transcript)]
+
+
+def test_partials_when_the_text_changes_and_one_final() -> None:
+    recognizer = Counting()
+    out = transcripts(
+        recognizer,
+        [
+            update(1, STARTED, 500),
+            update(1, ONGOING, 1000),
+            update(1, ONGOING, 1900),
+            update(1, ONGOING, 2000),
+            update(1, ENDED, 2500),
+        ],
+    )
+    assert [(t.text, t.partial) for t in out] == [
+        ("n0", True),
+        ("n0 n1000", True),
+        ("n0 n1000", False),
+    ]
+    assert [(t.t0, t.t1) for t in out] == [(2.0, 2.0 + n / 16000) for n in (1000, 2000, 2500)]
+    assert out[-1].asr == "counting"
+    assert out[-1].confidence == 0.5
+    (fed,) = recognizer.utterances
+    np.testing.assert_array_equal(fed, np.arange(2500))  # each sample once
+
+
+def test_words_carry_capture_times_within_the_utterance() -> None:
+    (final,) = transcripts(Counting(), [update(1, ENDED, 2000)])
+    assert final.words == (
+        Word("n0", 2.0, 2.0625, 0.5),
+        Word("n1000", 2.0625, 2.125, 0.5),
+    )
+
+
+def test_missed_updates_do_no_harm() -> None:
+    recognizer = Counting()
+    out = transcripts(recognizer, [update(1, STARTED, 320), update(1, ENDED, 5000)])
+    assert [t.partial for t in out] == [False]
+    np.testing.assert_array_equal(recognizer.utterances[0], np.arange(5000))
+
+
+def test_an_utterance_without_words_has_its_final_too() -> None:
+    (final,) = transcripts(Counting(), [update(1, STARTED, 300), update(1, ENDED, 400)])
+    assert (final.text, final.partial, final.words, final.confidence) == ("", False, (), None)
+
+
+def test_an_utterance_whose_end_is_missed_is_finished_by_the_next() -> None:
+    recognizer = Counting()
+    out = transcripts(
+        recognizer,
+        [update(1, STARTED, 1000), update(2, STARTED, 400, t0=9.0), update(2, ENDED, 1000, t0=9.0)],
+    )
+    assert [(t.utterance, t.partial) for t in out] == [(1, True), (1, False), (2, False)]
+    assert [t.t0 for t in out] == [2.0, 2.0, 9.0]
+    assert [len(u) for u in recognizer.utterances] == [1000, 1000]
+
+
+def test_the_end_of_the_stream_finishes_what_is_open() -> None:
+    out = transcripts(Counting(), [update(1, STARTED, 1000)])
+    assert [t.partial for t in out] == [True, False]
+
+
+def test_what_comes_after_the_end_and_other_messages_are_ignored() -> None:
+    out = transcripts(
+        Counting(), [Tick(0.0), update(1, ENDED, 1000), update(1, ONGOING, 900), Tick(9.0)]
+    )
+    assert len(out) == 1
+
+
+def test_reset_forgets_the_utterance() -> None:
+    recognizer = Counting()
+    words = Words(recognizer)
+    words.push(update(4, STARTED, 1000))
+    words.reset()
+    assert recognizer.resets == 1
+    assert words.flush() == []
+    (partial,) = words.push(update(1, STARTED, 1000))
+    assert (partial.utterance, partial.text) == (1, "n0")
+
+
+def test_behind_voice_activity_every_utterance_has_one_final() -> None:
+    recognizer = Counting()
+    sound = joined(silence(0.5), voice(1), silence(0.5), voice(1.003))
+    updates = run(VoiceActivity(), blocks(sound))
+    out = transcripts(recognizer, updates)
+    assert [t.utterance for t in out if not t.partial] == [1, 2]
+    ended = [u for u in updates if isinstance(u, SpeechUpdate) and u.state is ENDED]
+    for end, fed in zip(ended, recognizer.utterances, strict=True):
+        np.testing.assert_array_equal(fed, end.samples)
+
+
+DIGITS = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"]
+GRID: dict[str, dict[str, str]] = {
+    "command": {"b": "bin", "l": "lay", "p": "place", "s": "set"},
+    "colour": {"b": "blue", "g": "green", "r": "red", "w": "white"},
+    "preposition": {"a": "at", "b": "by", "i": "in", "w": "with"},
+    "digit": dict(zip("z123456789", DIGITS, strict=True)),
+    "adverb": {"a": "again", "n": "now", "p": "please", "s": "soon"},
+}
+
+
+def grid_sentence(name: str) -> set[str]:
+    """The words that a GRID clip's name spells, its letter left out: "bbaf2n"."""
+    letters = name[:3] + name[4:]
+    return {words[x] for words, x in zip(GRID.values(), letters, strict=True)}
+
+
+@pytest.mark.data
+def test_some_words_of_real_speech_are_right() -> None:
+    right = said = 0
+    recognizer = PocketsphinxRecognizer()
+    for clip in sorted((data_folder() / "video" / "grid").glob("*.mp4")):
+        out = run(Words(recognizer), run(VoiceActivity(), blocks(decoded(clip), 512)))
+        finals = [m for m in out if isinstance(m, Transcript) and not m.partial]
+        truth = grid_sentence(clip.stem.split("_")[-1])
+        right += len(truth & {w.text for t in finals for w in t.words})
+        said += len(truth)
+    assert said == 40
+    assert right >= 6  # terse commands are hard for it
