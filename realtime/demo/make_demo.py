@@ -51,15 +51,19 @@ class Line:
 
 
 LINES: Final = (
-    Line("I will go to the office on Monday", "neutral", 1.0, 0.7, 0.9),
+    Line("the train leaves at nine in the morning", "neutral", 1.0, 0.7, 0.9),
     Line("I am so happy to see you", "joy", 0.95, 0.9, 0.9),
-    Line("oh my god what are you doing here", "surprise", 0.95, 1.0, 2.2),
+    Line("oh my god what are you doing here", "surprise", 0.95, 1.0, 1.2),
     Line("please help me I am so scared", "fear", 0.95, 0.8, 0.9),
-    Line("I am very angry with you", "anger", 0.95, 1.0, 0.9),
+    Line("I am very angry with you", "anger", 0.95, 1.0, 1.2),
     Line("this makes me sick", "disgust", 1.0, 0.8, 0.9),
     Line("I lost my best friend and I feel so sad", "sadness", 1.15, 0.6, TAIL_S),
 )
-AWAY_AFTER: Final = 2  # during the pause after this line the face leaves the picture
+AWAY_DURING: Final = (3, 4)  # the face is out of the picture from this line to that one
+AWAY_AROUND_S: Final = 0.35  # and so long before and after them
+PAN_S: Final = 0.4  # time in which the picture moves off the face, and back
+FACE: Final = (230.0, 140.0, 330.0)  # centre x, y and width of the view, in pixels of the portrait
+AWAY: Final = (405.0, 170.0, 200.0)  # the same without the face: the model of the shuttle
 
 
 @dataclass(frozen=True)
@@ -71,14 +75,9 @@ class Script:
 
     @property
     def away_s(self) -> tuple[float, float]:
-        """When the picture has left the face entirely, seconds."""
-        pause = self.spans[AWAY_AFTER][1] / RATE, self.spans[AWAY_AFTER + 1][0] / RATE
-        return round(pause[0] + PAN_S, 2), round(pause[1] - PAN_S, 2)
-
-
-PAN_S: Final = 0.4  # time in which the picture moves off the face, and back
-FACE: Final = (230.0, 140.0, 330.0)  # centre x, y and width of the view, in pixels of the portrait
-AWAY: Final = (405.0, 170.0, 200.0)  # the same without the face: the model of the shuttle
+        """When the face is out of the picture entirely: from, to, in seconds."""
+        first, last = self.spans[AWAY_DURING[0]][0], self.spans[AWAY_DURING[1]][1]
+        return round(first / RATE - AWAY_AROUND_S, 2), round(last / RATE + AWAY_AROUND_S, 2)
 
 
 def make_demo(output: Path) -> None:
