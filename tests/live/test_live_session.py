@@ -1,0 +1,257 @@
+"""The real program on a virtual microphone and camera: the whole way from device to JSON lines."""
+
+from __future__ import annotations
+
+import json
+import signal
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from rig import LiveProgram, MjpegCamera, VirtualMicrophone, sound_of, write_wav
+
+from mmer.models.labels import EMOTIONS, MODALITIES
+from mmer.realtime.demo import clip
+
+pytestmark = [pytest.mark.live, pytest.mark.timeout(240)]
+
+RATE: Final = 16_000
+KEYS: Final = {
+    "session": {"utc", "source", "models", "provider", "config"},
+    "partial": {"id", "t", "text"},
+    "utterance": {"id", "t0", "t1", "text", "asr", "confidence"},
+    "emotion": {
+        *("t", "window", "label", "confidence", "probs", "final", "utterance"),
+        *("modalities", "why", "latency_ms"),
+    },
+    "notice": {"t", "level", "about", "text"},
+    "health": {"t", "drops", "queue", "gap_s", "latency_ms"},
+    "end": {"t", "utterances", "emotions", "drops"},
+}
+
+Lines = list[dict[str, Any]]
+
+
+@pytest.fixture(scope="module")
+def sentences() -> list[tuple[str, NDArray[np.int16]]]:
+    """The demo's sentences: text and sound, with a breath before and after."""
+    sound, around = sound_of(clip()), round(0.1 * RATE)
+    known = json.loads(clip().with_suffix(".json").read_text())["sentences"]
+    spans = [(round(s["t0"] * RATE) - around, round(s["t1"] * RATE) + around) for s in known]
+    return [(s["text"], sound[a:b]) for s, (a, b) in zip(known, spans, strict=True)]
+
+
+def wav(path: Path, parts: Sequence[NDArray[np.int16]], pause_s: float, tail_s: float) -> Path:
+    """``parts`` with pauses between, and silence at the end."""
+    pause, tail = (
+        np.zeros(round(pause_s * RATE), np.int16),
+        np.zeros(round(tail_s * RATE), np.int16),
+    )
+    joined = [piece for part in parts for piece in (pause, part)]
+    write_wav(path, np.concatenate([*joined, tail]))
+    return path
+
+
+def of(lines: Lines, kind: str) -> Lines:
+    return [line for line in lines if line["type"] == kind]
+
+
+def finals(lines: Lines) -> Lines:
+    return [line for line in of(lines, "emotion") if line["final"]]
+
+
+def uses(lines: Lines, modality: str) -> bool:
+    return any(line["modalities"][modality] for line in of(lines, "emotion"))
+
+
+def by_face_alone(line: dict[str, Any]) -> bool:
+    """Whether this is an estimate that has the face and no voice."""
+    return (
+        line["type"] == "emotion"
+        and line["modalities"]["face"] is not None
+        and line["modalities"]["speech"] is None
+    )
+
+
+def check_contract(lines: Lines) -> None:
+    """What every complete output must be, whatever was seen and heard."""
+    assert lines[0]["type"] == "session"
+    assert lines[0]["utc"]
+    assert lines[-1]["type"] == "end"
+    for line in lines:
+        assert line["v"] == 1
+        assert set(line) == KEYS[line["type"]] | {"v", "type"}
+    assert [line["type"] for line in lines].count("end") == 1
+    times = [line["t"] for line in lines if "t" in line]
+    assert times == sorted(times)
+
+    for line in of(lines, "emotion"):
+        assert list(line["modalities"]) == list(MODALITIES)
+        present = {n: c for n, c in line["modalities"].items() if c is not None}
+        assert all(line["why"][n] for n in MODALITIES if n not in present)
+        if line["label"] is None:
+            assert line["probs"] is None
+            assert line["confidence"] is None
+            assert line["why"]["label"]
+        else:
+            assert list(line["probs"]) == list(EMOTIONS)
+            assert sum(line["probs"].values()) == pytest.approx(1, abs=0.002)
+            assert line["probs"][line["label"]] == max(line["probs"].values())
+            assert 0 <= line["confidence"] <= 1
+            assert sum(c["weight"] for c in present.values()) == pytest.approx(1, abs=0.002)
+            assert line["latency_ms"] >= 0
+        assert line["window"][0] <= line["window"][1]
+
+    # every utterance is told of once, and judged
+    heard = [line["id"] for line in of(lines, "utterance")]
+    assert heard == sorted(set(heard))
+    assert {line["id"] for line in of(lines, "partial")} <= set(heard)
+    assert [line["utterance"] for line in finals(lines)] == heard
+    windows = {line["utterance"]: line["window"] for line in finals(lines)}
+    for line in of(lines, "utterance"):
+        assert windows[line["id"]] == pytest.approx([line["t0"], line["t1"]], abs=0.002)
+    assert lines[-1]["utterances"] == len(heard)
+    assert lines[-1]["emotions"] == len(of(lines, "emotion"))
+
+    assert of(lines, "health")
+    for line in [*of(lines, "health"), lines[-1]]:
+        assert line["drops"].get("audio", 0) == 0
+
+
+def share_heard(lines: Lines, said: Sequence[str]) -> float:
+    """Which part of the words said is in the transcript."""
+    words = {word for text in said for word in text.lower().split()}
+    heard = {word for line in of(lines, "utterance") for word in line["text"].split()}
+    return len(words & heard) / len(words)
+
+
+def test_microphone_and_camera_until_ctrl_c_in_the_middle_of_a_sentence(
+    microphone: VirtualMicrophone,
+    camera: MjpegCamera,
+    sentences: list[tuple[str, NDArray[np.int16]]],
+    tmp_path: Path,
+) -> None:
+    # 0.8 s apart: utterances of their own; 0.05 s apart: one that goes on and on
+    apart = wav(tmp_path / "apart.wav", [s for _, s in sentences[:3]], 0.8, 0.8)
+    endless = wav(tmp_path / "endless.wav", [s for _, s in sentences], 0.0, 0.8)
+    arguments = ["--video", camera.url, "--offline"]
+    with LiveProgram(arguments, tmp_path / "out.jsonl", microphone.env) as live:
+        live.wait_for("session", lambda lines: of(lines, "session"))
+        live.wait_for("label by the face", lambda lines: uses(lines, "face"))
+        microphone.play(apart)
+        lines = live.wait_for("three finals", lambda lines: len(finals(lines)) >= 3)
+        done = len(finals(lines))
+        microphone.play(endless)
+        live.wait_for(
+            "partial of the open utterance",
+            lambda lines: any(p["id"] > done and p["text"] for p in of(lines, "partial")),
+        )
+        assert len(finals(live.lines())) == done  # still being spoken
+        lines = live.end(signal.SIGINT)
+
+    check_contract(lines)
+    assert len(finals(lines)) == done + 1  # the open one was finished
+    assert of(lines, "utterance")[-1]["text"]
+    assert share_heard(lines, [text for text, _ in sentences[:3]]) >= 0.5
+    for modality in MODALITIES:
+        assert any(line["modalities"][modality] for line in finals(lines)), modality
+    assert lines[0]["models"]
+    assert max(line["gap_s"] for line in of(lines, "health")) < 1
+
+
+def test_a_camera_that_dies_is_told_and_the_voice_goes_on(
+    microphone: VirtualMicrophone,
+    camera: MjpegCamera,
+    sentences: list[tuple[str, NDArray[np.int16]]],
+    tmp_path: Path,
+) -> None:
+    speech = wav(tmp_path / "speech.wav", [sentences[1][1], sentences[4][1]], 0.8, 0.8)
+    with LiveProgram(
+        ["--video", camera.url, "--offline"], tmp_path / "out.jsonl", microphone.env
+    ) as live:
+        live.wait_for("label by the face", lambda lines: uses(lines, "face"))
+        camera.stop_frames()
+        live.wait_for(
+            "notice of the camera",
+            lambda lines: [
+                n for n in of(lines, "notice") if n["about"] == "camera" and n["level"] != "info"
+            ],
+        )
+        microphone.play(speech)
+        live.wait_for("two finals", lambda lines: len(finals(lines)) >= 2)
+        lines = live.end(signal.SIGINT)
+    check_contract(lines)
+    assert finals(lines)[-1]["modalities"]["face"] is None
+    assert "camera" in finals(lines)[-1]["why"]["face"]
+    assert finals(lines)[-1]["modalities"]["speech"] is not None
+
+
+def test_a_microphone_that_dies_is_told_and_the_face_goes_on(
+    microphone: VirtualMicrophone,
+    camera: MjpegCamera,
+    sentences: list[tuple[str, NDArray[np.int16]]],
+    tmp_path: Path,
+) -> None:
+    endless = wav(tmp_path / "endless.wav", [s for _, s in sentences], 0.0, 0.8)
+    with LiveProgram(
+        ["--video", camera.url, "--offline"], tmp_path / "out.jsonl", microphone.env
+    ) as live:
+        live.wait_for("label by the face", lambda lines: uses(lines, "face"))
+        microphone.play(endless)
+        live.wait_for("words", lambda lines: any(p["text"] for p in of(lines, "partial")))
+        microphone.unplug()
+        live.wait_for(
+            "notice of the microphone",
+            lambda lines: [
+                n
+                for n in of(lines, "notice")
+                if n["about"] == "microphone" and n["level"] != "info"
+            ],
+        )
+        live.wait_for("final of the cut utterance", finals)
+        live.wait_for("label by the face alone", lambda lines: any(map(by_face_alone, lines[-4:])))
+        lines = live.end(signal.SIGINT)
+    check_contract(lines)
+    assert len(finals(lines)) == 1
+    alone = [line for line in of(lines, "emotion") if by_face_alone(line)][-1]
+    assert "microphone" in alone["why"]["speech"]
+
+
+def test_the_microphone_alone_until_sigterm(
+    microphone: VirtualMicrophone,
+    sentences: list[tuple[str, NDArray[np.int16]]],
+    tmp_path: Path,
+) -> None:
+    speech = wav(tmp_path / "speech.wav", [sentences[0][1], sentences[6][1]], 0.8, 0.8)
+    with LiveProgram(
+        ["--video", "none", "--offline"], tmp_path / "out.jsonl", microphone.env
+    ) as live:
+        live.wait_for("label's absence", lambda lines: of(lines, "emotion"))
+        microphone.play(speech)
+        live.wait_for("two finals", lambda lines: len(finals(lines)) >= 2)
+        lines = live.end(signal.SIGTERM)
+    check_contract(lines)
+    assert not uses(lines, "face")
+    assert uses(lines, "speech")
+    assert share_heard(lines, [sentences[0][0], sentences[6][0]]) >= 0.5
+    silent = of(lines, "emotion")[0]  # before anything was said
+    assert silent["label"] is None
+
+
+def test_when_the_only_device_hangs_up_all_is_finished_and_the_status_is_2(
+    camera: MjpegCamera, microphone: VirtualMicrophone, tmp_path: Path
+) -> None:
+    with LiveProgram(
+        ["--audio", "none", "--video", camera.url, "--offline"],
+        tmp_path / "out.jsonl",
+        microphone.env,
+    ) as live:
+        live.wait_for("label by the face", lambda lines: uses(lines, "face"))
+        camera.close_connections()
+        assert live.process.wait(60) == 2
+        check_contract(live.lines())
+        assert "stopped" in live.errors()
+        assert "Traceback" not in live.errors()
