@@ -205,7 +205,7 @@ def memory_rows(paced: Watched, replay: Watched | None, words: str | None) -> li
         Row(
             key="memory_growth",
             what="memory after the first minute",
-            measured="" if found is None else _shown_slope(found, "MB"),
+            measured="not measured" if found is None else _shown_slope(found, "MB"),
             target="steady",
             passed=None if found is None else not found.grows(TINY_MB),
             note="needs --minutes 2 or more"
@@ -229,7 +229,9 @@ def cpu_row(paced: Watched, seconds: float) -> Row:
 
 def _growth_row(key: str, what: str, found: Slope | None, seconds: float, note: str) -> Row:
     if found is None:
-        return Row(key, what, "", "no growth in 10 minutes", None, "too short for a slope")
+        return Row(
+            key, what, "not measured", "no growth in 10 minutes", None, "too short for a slope"
+        )
     long = seconds >= LONG_S
     return Row(
         key=key,

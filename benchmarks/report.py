@@ -87,15 +87,18 @@ class Report:
         """Print the table."""
         from rich.table import Table
 
-        table = Table(title=self.title, title_justify="left", show_lines=True)
-        for heading in ("what", "measured", "target", "verdict", "how"):
+        table = Table(title=self.title, title_justify="left")
+        for heading in ("what", "measured", "target", "verdict"):
             table.add_column(heading, overflow="fold")
         styles = {"pass": "green", "miss": "bold red"}
         for row in self.rows:
             style = styles.get(row.verdict, "dim")
             verdict = f"[{style}]{row.verdict}[/]" if row.verdict else ""
-            table.add_row(row.what, row.measured, row.target, verdict, row.note)
+            table.add_row(row.what, row.measured, row.target, verdict)
         console.print(table)
+        for row in self.rows:
+            if row.note:
+                console.print(f"[bold]{row.what}[/]: {row.note}", highlight=False)
         console.print(self.where, style="dim", highlight=False)
 
 

@@ -67,4 +67,4 @@ def test_quick_run_measures_everything(
     assert rows["memory_peak_mb"]["values"]["paced"] > 100
     assert report["command"].startswith("mmer-bench live --quick")
     assert all(row["what"] in shown.read_text() for row in rows.values())
-    assert "real time" in out
+    assert "mmer-bench live: 20 s clip" in out
