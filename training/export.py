@@ -21,6 +21,7 @@ from mmer.training.recipe import Recipe
 from mmer.training.tasks.task import Task
 
 OPSET = 18
+OUTPUTS = ("logits", "embedding")
 LICENCE = (
     "Non-commercial research use only: the weights follow the strictest of the corpora they were "
     "trained on. See LICENSE.md beside this card."
@@ -45,25 +46,31 @@ def write_onnx(network: nn.Module, task: Task, path: Path, tolerance: float = 1e
     example = tuple(t[:1].repeat(2, *[1] * (t.dim() - 1)) for t in tensors(samples[0]))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        torch.onnx.export(
+        program = torch.onnx.export(
             network,
             example,
-            str(path),
             input_names=list(samples[0]),
-            output_names=["logits", "embedding"],
             dynamic_shapes=shapes,
             opset_version=OPSET,
             dynamo=True,
-            external_data=False,
             optimize=True,
             verbose=False,
         )
+    if program is None:  # only where the exporter is asked for a file
+        raise MmerError(f"torch did not export {path}")
+    graph = program.model.graph
+    for value in (value for node in graph for value in node.outputs):
+        if value.name in OUTPUTS:  # a layer of that name; the exporter does not see the clash
+            value.name += "_inside"
+    for value, name in zip(graph.outputs, OUTPUTS, strict=True):
+        value.name = name
+    program.save(str(path), external_data=False)
     engine = Engine(path, "cpu")
     for inputs in samples:
         with torch.no_grad():
             ours = network(*tensors(inputs))
         theirs = engine.run(inputs)
-        for tensor, name in zip(ours, ("logits", "embedding"), strict=True):
+        for tensor, name in zip(ours, OUTPUTS, strict=True):
             gap = float(np.abs(tensor.numpy() - theirs[name]).max())
             if not gap <= tolerance:
                 raise MmerError(f"{path}: {name} differs from torch's by {gap:.2g}")

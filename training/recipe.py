@@ -41,11 +41,22 @@ class Recipe:
     options: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        for name in ("weight_decay", "label_smoothing", "average_decay", "class_balance"):
+            self._check_number(name, "a number", lowest=0.0)
         for name in ("epochs", "batch", "threads", "learning_rate"):
-            if getattr(self, name) <= 0:
-                raise MmerError(f"recipe {self.name}: {name} must be above 0")
+            self._check_number(name, "a number above 0", lowest=1e-12)
+        for name in ("epochs", "batch", "threads", "seed"):
+            if not isinstance(getattr(self, name), int):
+                raise MmerError(f"recipe {self.name}: {name} must be a whole number")
+        if not isinstance(self.options, Mapping):
+            raise MmerError(f"recipe {self.name}: options must be a table")
         if not 0 <= self.average_decay < 1:
             raise MmerError(f"recipe {self.name}: average_decay must be at least 0 and below 1")
+
+    def _check_number(self, name: str, what: str, lowest: float) -> None:
+        value = getattr(self, name)
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or not value >= lowest:
+            raise MmerError(f"recipe {self.name}: {name} must be {what}, not {value!r}")
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values, as the card and the checkpoint keep them."""

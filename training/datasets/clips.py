@@ -49,7 +49,10 @@ def read_clips(root: Path, corpora: Sequence[str]) -> list[Clip]:
             try:
                 if row["corpus"] not in corpora:
                     continue
-                label = EMOTIONS.index(row["emotion"]) if row["emotion"] else -1
+                emotion = row["emotion"]
+                if emotion and emotion not in EMOTIONS:
+                    raise ValueError(f"{emotion!r} is none of {', '.join(EMOTIONS)}")
+                label = EMOTIONS.index(emotion) if emotion else -1
                 clip = Clip(
                     audio / row["path"], row["corpus"], row["speaker"], label, float(row["seconds"])
                 )

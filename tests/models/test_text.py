@@ -1,0 +1,115 @@
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mmer.models.card import weights_dir
+from mmer.models.errors import MmerError
+from mmer.models.text import TextModel
+
+EXPECTED = [0.0] * 7
+SENTENCE = "Oh my God, I can't believe we really won!"
+
+
+@pytest.fixture(scope="module")
+def model() -> TextModel:
+    return TextModel.load(provider="cpu")
+
+
+@pytest.fixture
+def copy(tmp_path: Path) -> Path:
+    """A folder with the shipped text model, to be damaged."""
+    for name in ("text.onnx", "text.json", "text-tokenizer.json"):
+        shutil.copy(weights_dir() / name, tmp_path / name)
+    return tmp_path
+
+
+def test_a_stored_prediction_is_reproduced(model: TextModel) -> None:
+    prediction = model.predict(SENTENCE)
+    assert prediction.probs == pytest.approx(EXPECTED, abs=1e-3)
+    assert prediction.embedding is not None
+    assert prediction.embedding.dtype == np.float32
+
+
+def test_it_says_on_what_it_runs(model: TextModel) -> None:
+    assert model.provider == "cpu"
+    assert model.card.modality == "text"
+
+
+@pytest.mark.parametrize(
+    ("text", "label"),
+    [
+        ("thank you so much this is wonderful", "joy"),
+        ("I'm so sorry for your loss.", "sadness"),
+        ("what are you doing here", "surprise"),
+        ("I hate you, shut up!", "anger"),
+    ],
+)
+def test_plain_words_rank_high(model: TextModel, text: str, label: str) -> None:
+    from mmer.models.labels import EMOTIONS
+
+    probs = model.predict(text).probs.copy()
+    probs[EMOTIONS.index("neutral")] = 0
+    assert EMOTIONS[int(probs.argmax())] == label
+
+
+def test_case_spaces_and_curly_apostrophes_do_not_matter(model: TextModel) -> None:
+    plain = model.predict("don't you dare").log_probs
+    for other in ("DON'T YOU DARE", "don’t you dare", "  don't   you\tdare\n"):
+        assert (model.predict(other).log_probs == plain).all()
+
+
+@pytest.mark.parametrize("text", ["", "   ", "\n\t"])
+def test_no_words_prefer_nothing(model: TextModel, text: str) -> None:
+    assert model.predict(text).probs == pytest.approx(np.full(7, 1 / 7))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "!",
+        "...",
+        "\x00",
+        "\ud800",
+        "日本語のテキスト",
+        "😀😡",
+        "a\u0301\u200d\ufeff",
+        "مرحبا",
+        "x" * 5000,
+        "yes " * 5000,
+        "[PAD] [UNK]",
+    ],
+)
+def test_odd_strings_give_probabilities(model: TextModel, text: str) -> None:
+    prediction = model.predict(text)
+    assert np.isfinite(prediction.log_probs).all()
+    assert prediction.probs.sum() == pytest.approx(1, abs=1e-5)
+
+
+def test_of_a_long_text_the_end_counts(model: TextModel) -> None:
+    tail = "no " * int(model.card.number("max_tokens"))
+    assert (model.predict("joy " * 50 + tail).log_probs == model.predict(tail).log_probs).all()
+
+
+def test_a_damaged_or_missing_tokenizer_is_refused(copy: Path) -> None:
+    tokenizer = copy / "text-tokenizer.json"
+    tokenizer.write_bytes(tokenizer.read_bytes()[:-100])
+    with pytest.raises(MmerError, match=r"text-tokenizer\.json is damaged or another version"):
+        TextModel.load(copy)
+    tokenizer.unlink()
+    with pytest.raises(MmerError, match=r"text-tokenizer\.json is missing"):
+        TextModel.load(copy)
+
+
+def test_a_tokenizer_that_is_none_is_refused_even_with_the_right_hash(copy: Path) -> None:
+    from mmer.models.engine import sha256_of
+
+    tokenizer = copy / "text-tokenizer.json"
+    tokenizer.write_text("{}")
+    card = json.loads((copy / "text.json").read_text(encoding="utf-8"))
+    card["preprocessing"]["tokenizer_sha256"] = sha256_of(tokenizer)
+    (copy / "text.json").write_text(json.dumps(card))
+    with pytest.raises(MmerError, match="cannot open the tokenizer"):
+        TextModel.load(copy)
