@@ -55,7 +55,7 @@ def _connect(
 ) -> Assembly:
     from mmer.realtime.blocks.face_encoder import FaceEncoder
     from mmer.realtime.blocks.face_tracker import FaceTracker
-    from mmer.realtime.blocks.fusion import Fusion, FusionConfig
+    from mmer.realtime.blocks.fusion import Fusion, live_config
     from mmer.realtime.blocks.speech_encoder import SpeechEncoder
     from mmer.realtime.blocks.text_encoder import TextEncoder
     from mmer.realtime.blocks.voice_activity import VoiceActivity, VoiceConfig
@@ -74,7 +74,7 @@ def _connect(
     if "words" in loaded and loaded["words"].made is not None:
         words, text = Words(loaded["words"].made), TextEncoder(loaded["text"])
     elif "text" in chosen and hears:
-        absent["text"] = "no recognizer"
+        absent["text"] = "off" if options.asr == "none" else "no recognizer"
         loaded.pop("text", None)
     if "face" in loaded:
         face = FaceEncoder(loaded["face"])
@@ -82,7 +82,7 @@ def _connect(
     if speech is not None or words is not None:
         voice = VoiceActivity(VoiceConfig(hangover_s=options.hangover_s))
     expects = [name for name, block in (("speech", speech), ("text", text)) if block is not None]
-    fusion = Fusion(FusionConfig(window_s=options.window_s), chosen, expects, absent)
+    fusion = Fusion(live_config(options.window_s), chosen, expects, absent)
     for name in MODALITIES:
         if name in loaded:
             models[name] = loaded[name].card.file

@@ -11,6 +11,10 @@ likely than its weighted geometric mean, and adding a weak modality cannot infla
 A flat opinion in such a pool would still flatten the answer. So an opinion also weighs by how much
 it says: one minus its normalised entropy, after the inverse-entropy weighting of Misra, Bourlard
 and Tyagi (2003, "New entropy based combination rules in HMM/ANN multi-stream ASR", ICASSP).
+
+That favours an opinion that is sure and wrong, as a network can be away from the data that it was
+calibrated on. So each opinion is first discounted by how far its source is to be believed (Shafer
+1976, "A Mathematical Theory of Evidence", discounting): r p + (1 - r) uniform.
 """
 
 from __future__ import annotations
@@ -56,6 +60,13 @@ def information(log_probs: NDArray[np.float64]) -> float:
     return max(0.0, 1.0 - entropy / float(np.log(len(log_probs))))
 
 
+def discounted(log_probs: NDArray[np.float64], reliability: float) -> NDArray[np.float64]:
+    """(7,) log-probabilities of which the share ``reliability`` is believed, the rest is uniform."""
+    believed = reliability * np.exp(log_probs) + (1.0 - reliability) / len(log_probs)
+    logs: NDArray[np.float64] = np.log(believed)
+    return logs
+
+
 def log_pool(log_probs: NDArray[np.float64], weights: NDArray[np.float64]) -> NDArray[np.float64]:
     """Pool (k, 7) normalised log-probabilities with weights (k,) >= 0 whose sum is above 0."""
     shares = weights / weights.sum()
@@ -87,17 +98,20 @@ def summarise(
 
 
 def fuse(
-    opinions: Sequence[Opinion], bases: Sequence[float]
+    opinions: Sequence[Opinion], bases: Sequence[float], reliabilities: Sequence[float]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Pool the modalities: fused log-probabilities (7,) and each one's share (k,), sum 1.
 
-    A modality weighs base x trust x information.
+    Each is discounted by its reliability (0..1) and weighs base x trust x information.
     """
+    logs = [
+        discounted(opinion.log_probs, reliability)
+        for opinion, reliability in zip(opinions, reliabilities, strict=True)
+    ]
     weights = np.array(
         [
-            base * opinion.trust * max(MIN_INFORMATION, information(opinion.log_probs))
-            for opinion, base in zip(opinions, bases, strict=True)
+            base * opinion.trust * max(MIN_INFORMATION, information(log_probs))
+            for opinion, base, log_probs in zip(opinions, bases, logs, strict=True)
         ]
     )
-    fused = log_pool(np.stack([opinion.log_probs for opinion in opinions]), weights)
-    return fused, weights / weights.sum()
+    return log_pool(np.stack(logs), weights), weights / weights.sum()

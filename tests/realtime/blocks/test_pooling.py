@@ -4,6 +4,7 @@ import pytest
 from mmer.realtime.blocks.pooling import (
     MIN_PROBABILITY,
     Opinion,
+    discounted,
     fuse,
     information,
     log_pool,
@@ -94,20 +95,39 @@ def test_ancient_evidence_still_counts_alone():
 
 def test_fuse_shares_sum_to_1_and_follow_base_trust_and_information():
     same = [Opinion(peaked(0), 0.8, 0.0), Opinion(peaked(3), 0.4, 0.0)]
-    _, shares = fuse(same, [1.0, 1.0])
+    _, shares = fuse(same, [1.0, 1.0], [1.0, 1.0])
     np.testing.assert_allclose(shares, [2 / 3, 1 / 3])
-    _, shares = fuse(same, [1.0, 2.0])
+    _, shares = fuse(same, [1.0, 2.0], [1.0, 1.0])
     np.testing.assert_allclose(shares, [0.5, 0.5])
 
 
 def test_a_flat_opinion_keeps_the_label_and_most_of_the_confidence():
-    fused, shares = fuse([Opinion(peaked(3), 0.6, 0.0), Opinion(FLAT, 1.0, 0.0)], [1.0, 1.0])
+    fused, shares = fuse(
+        [Opinion(peaked(3), 0.6, 0.0), Opinion(FLAT, 1.0, 0.0)], [1.0, 1.0], [1.0, 1.0]
+    )
     assert fused.argmax() == 3
     assert np.exp(fused[3]) > 0.95 * 0.7
     assert shares[1] < 0.05
 
 
 def test_flat_opinions_alone_are_heard():
-    fused, shares = fuse([Opinion(FLAT, 0.5, 0.0)], [1.0])
+    fused, shares = fuse([Opinion(FLAT, 0.5, 0.0)], [1.0], [0.5])
     np.testing.assert_allclose(fused, FLAT)
     assert shares[0] == 1.0
+
+
+def test_discounting_mixes_with_the_uniform_distribution():
+    np.testing.assert_allclose(discounted(peaked(2), 1.0), peaked(2))
+    half = np.exp(discounted(peaked(2), 0.5))
+    np.testing.assert_allclose(half, 0.5 * np.exp(peaked(2)) + 0.5 / 7)
+
+
+def test_a_sure_opinion_of_an_unreliable_source_yields_to_a_fair_one_of_a_reliable_source():
+    sure_of_0, fairly_3 = (
+        Opinion(normalise(peaked(0, 0.99)), 1.0, 0.0),
+        Opinion(peaked(3), 1.0, 0.0),
+    )
+    believed, _ = fuse([sure_of_0, fairly_3], [1.0, 1.0], [1.0, 1.0])
+    doubted, _ = fuse([sure_of_0, fairly_3], [1.0, 1.0], [0.3, 1.0])
+    assert believed.argmax() == 0
+    assert doubted.argmax() == 3
