@@ -12,8 +12,10 @@ import tyro
 
 from mmer.models.errors import MmerError
 from mmer.realtime.options import Options, parse_modalities
+from mmer.realtime.sinks.output import mute_stdout
 
 Flag = Annotated[bool, tyro.conf.FlagCreatePairsOff]
+Named = tyro.conf.arg(metavar="DEVICE|none")
 
 
 @dataclass(frozen=True)
@@ -24,11 +26,11 @@ class Arguments:
     and, with --output, written as JSON lines.
     """
 
-    source: tyro.conf.Positional[str | None] = None
+    source: Annotated[tyro.conf.Positional[str | None], tyro.conf.arg(metavar="[SOURCE]")] = None
     """Media file or URL; left out: microphone and camera."""
-    audio: str | None = None
+    audio: Annotated[str | None, Named] = None
     """Microphone: index, name or part of its name, or none."""
-    video: str | None = None
+    video: Annotated[str | None, Named] = None
     """Camera: index, path, URL or GStreamer pipeline, or none."""
     modalities: str = "speech,text,face"
     """What to judge by, separated by commas."""
@@ -38,17 +40,17 @@ class Arguments:
     """Face detector; auto: BlazeFace run by OpenCV, else OpenCV's Haar cascade."""
     provider: Literal["auto", "cpu", "cuda", "tensorrt"] = "auto"
     """What runs the networks; a named one that cannot run is an error."""
-    weights: Path | None = None
+    weights: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None
     """Folder with networks (NAME.onnx and NAME.json) to use in place of the shipped ones."""
-    output: str | None = None
+    output: Annotated[str | None, tyro.conf.arg(metavar="FILE|-")] = None
     """File for JSON lines, - for standard output."""
-    overlay: Path | None = None
+    overlay: Annotated[Path | None, tyro.conf.arg(metavar="FILE.mp4")] = None
     """Annotated MP4 of a file, with its sound; plays it at --pace max."""
     window: Flag = False
     """Show the picture with the results drawn on it."""
     quiet: Flag = False
     """Show nothing in the terminal but errors."""
-    pace: Literal["real", "max"] | None = None
+    pace: Annotated[Literal["real", "max"] | None, tyro.conf.arg(metavar="{real,max}")] = None
     """Files: as in life (real), or as fast as it goes and repeatable to the byte (max)."""
     video_fps: float = 20.0
     """Pictures analysed a second, at most."""
@@ -74,17 +76,17 @@ class Arguments:
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Entry point: 0 for a session that ended well, 2 with one message for a user's mistake."""
-    arguments = tyro.cli(
-        Arguments, prog="mmer-live", args=argv, config=(tyro.conf.HelptextFromCommentsOff,)
-    )
+    status = 0
     try:
-        status = _run(arguments)
+        status = _run(tyro.cli(Arguments, prog="mmer-live", args=argv))
     except MmerError as problem:
         print(f"mmer-live: {problem}", file=sys.stderr)
         status = 2
     except KeyboardInterrupt:  # before the session, or a second Ctrl-C
         print("mmer-live: interrupted", file=sys.stderr)
         status = 130
+    except BrokenPipeError:  # mmer-live --help | head
+        mute_stdout()
     sys.exit(status)
 
 

@@ -13,7 +13,7 @@ from types import FrameType
 
 from mmer.models.errors import MmerError
 from mmer.realtime.mailbox import Delivery
-from mmer.realtime.messages import EmotionEstimate, Transcript
+from mmer.realtime.messages import EmotionEstimate
 from mmer.realtime.options import Options
 from mmer.realtime.recognizer import Recognizer
 from mmer.realtime.session import DeviceLost
@@ -64,9 +64,8 @@ def show(options: Options, views: Views) -> int:
                         sink.write(event, now)
                     if isinstance(event, EmotionEstimate):
                         emotions += 1
+                        utterances += event.final
                         t = event.t
-                    elif isinstance(event, Transcript) and not event.partial:
-                        utterances += 1
                     if any(window.wants_stop for window in windows):
                         recognizer.stop()
             except DeviceLost as problem:  # all until then was finished: close the books first
