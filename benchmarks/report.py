@@ -98,7 +98,7 @@ class Report:
         console.print(table)
         for row in self.rows:
             if row.note:
-                console.print(f"[bold]{row.what}[/]: {row.note}", highlight=False)
+                console.print(f"{row.what}: {row.note}", style="dim", markup=False, highlight=False)
         console.print(self.where, style="dim", highlight=False)
 
 
