@@ -57,7 +57,7 @@ def _connect(
     from mmer.realtime.blocks.face_tracker import FaceTracker
     from mmer.realtime.blocks.fusion import Fusion, live_config
     from mmer.realtime.blocks.speech_encoder import SpeechEncoder
-    from mmer.realtime.blocks.text_encoder import TextEncoder
+    from mmer.realtime.blocks.text_encoder import TextEncoder, TextEncoderConfig
     from mmer.realtime.blocks.voice_activity import VoiceActivity, VoiceConfig
     from mmer.realtime.blocks.words import Words
 
@@ -72,7 +72,9 @@ def _connect(
     if "speech" in loaded:
         speech = SpeechEncoder(loaded["speech"])
     if "words" in loaded and loaded["words"].made is not None:
-        words, text = Words(loaded["words"].made), TextEncoder(loaded["text"])
+        recognizer = loaded["words"].made
+        words = Words(recognizer)
+        text = TextEncoder(loaded["text"], TextEncoderConfig(trust=recognizer.trust))
     elif "text" in chosen and hears:
         absent["text"] = "off" if options.asr == "none" else "no recognizer"
         loaded.pop("text", None)

@@ -58,10 +58,10 @@ class Options:
             if not (math.isfinite(value) and low <= value <= high):
                 raise MmerError(f"{option} is {value:g}: it must lie between {low:g} and {high:g}")
         if self.source is not None:
-            for option, value in (("--audio", self.audio), ("--video", self.video)):
-                if value not in (None, "none"):
+            for option, device in (("--audio", self.audio), ("--video", self.video)):
+                if device not in (None, "none"):
                     raise MmerError(
-                        f"{option} {value} names a device, but the source is {self.source}: "
+                        f"{option} {device} names a device, but the source is {self.source}: "
                         f"leave one out ({option} none ignores that part of the file)"
                     )
         elif self.pace == "max":

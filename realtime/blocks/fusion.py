@@ -28,7 +28,7 @@ from mmer.realtime.messages import (
 class ModalityConfig:
     """How one modality weighs in the fusion."""
 
-    weight: float = 1.0  # base weight, relative to the other modalities'
+    weight: float = 1.0  # power of its opinion at full quality and no age
     tau_s: float = 3.0  # evidence of this age weighs 1/e
     reliability: float = 1.0  # share of its opinion that is believed; the rest counts as uniform
 
@@ -87,7 +87,7 @@ def live_config(window_s: float = 4.0) -> FusionConfig:
         window_s=window_s,
         speech=ModalityConfig(reliability=0.9),
         text=ModalityConfig(reliability=0.6),
-        face=ModalityConfig(reliability=0.5, tau_s=1.0),
+        face=ModalityConfig(reliability=0.3, tau_s=1.0),
     )
 
 

@@ -13,6 +13,9 @@ from mmer.realtime.messages import Evidence, Gap, Missing, SpeechState, SpeechUp
 SPOKEN: Final = ("speech", "text")
 """The modalities whose evidence belongs to an utterance."""
 
+SLACK_S: Final = 0.05
+"""How far apart two clocks of one stream may run: the device's, and the count of its samples."""
+
 Said = Evidence | Missing
 
 
@@ -127,7 +130,7 @@ class Memory:
             if gap.stream == stream
             and gap.t0 <= t
             and gap.t1 > after
-            and not (gap.t1 == float("inf") and seen > gap.t0)
+            and not (gap.t1 == float("inf") and seen > gap.t0 + SLACK_S)
         ]
         return max(gaps, key=lambda gap: (gap.t1, gap.t0), default=None)
 

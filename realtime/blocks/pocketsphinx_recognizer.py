@@ -24,8 +24,9 @@ CEPSTRAL_MEAN: Final = "46.7,5.4,-2.8,8.4,-5.3,2.5,-6.4,-4.9,-5.7,-0.3,1.7,-3.7,
 class PocketsphinxRecognizer:
     """Small, offline, always there, and often wrong.
 
-    Its ``trust`` is about its share of right words on people's speech: it misses 4 to 9 words in
-    100 of clean synthetic sentences, but 57 of acted emotional ones and 77 of terse commands.
+    It misses 4 to 9 words in 100 of clean synthetic sentences, 57 of acted emotional ones and 77
+    of terse commands. ``trust`` takes the middle; its confidence in the words, which tells right
+    from wrong ones (area under the curve about 0.8), weighs each utterance besides.
 
     The search is one pass of the lexicon tree and the best path through its lattice. The pass in
     between (``fwdflat``) would mend 2 words in 100 and take four times as long at the end. Level
@@ -33,7 +34,7 @@ class PocketsphinxRecognizer:
     """
 
     name = "pocketsphinx"
-    trust = 0.4
+    trust = 0.7
 
     def __init__(self) -> None:
         self._decoder = _new_decoder()

@@ -1,20 +1,17 @@
-"""How several opinions become one: the logarithmic opinion pool, weighted and normalised.
+"""How several opinions become one: discounted, weighted, multiplied.
 
-The fused distribution is proportional to the product of p_i ** w_i with weights that sum to 1
-(Genest & Zidek 1986, "Combining probability distributions: a critique and an annotated
-bibliography", Statistical Science 1(1)). With every weight 1 it would be a product of experts
-(Hinton 2002), which is right for independent opinions alone: voice, words and face of one person
-are not independent, nor are two frames of one face, and their product is over-confident. Because
-the weights sum to 1, opinions that agree give back what they agree on, a class is never less
-likely than its weighted geometric mean, and adding a weak modality cannot inflate the confidence.
+The pieces of one modality's evidence (the frames of a face) are no independent witnesses. They are
+pooled by a weighted geometric mean whose weights sum to 1, the logarithmic opinion pool (Genest &
+Zidek 1986, "Combining probability distributions: a critique and an annotated bibliography",
+Statistical Science 1(1)): frames that agree give back what they agree on, however many they are.
 
-A flat opinion in such a pool would still flatten the answer. So an opinion also weighs by how much
-it says: one minus its normalised entropy, after the inverse-entropy weighting of Misra, Bourlard
-and Tyagi (2003, "New entropy based combination rules in HMM/ANN multi-stream ASR", ICASSP).
-
-That favours an opinion that is sure and wrong, as a network can be away from the data that it was
-calibrated on. So each opinion is first discounted by how far its source is to be believed (Shafer
-1976, "A Mathematical Theory of Evidence", discounting): r p + (1 - r) uniform.
+The modalities are different witnesses of one feeling. Their distributions are multiplied, each to
+the power of its weight (a product of experts, Hinton 2002; naive Bayes with equal priors): a flat
+opinion changes nothing, two that agree are surer than one, and what is old or of poor quality fades
+to flat. A product trusts a sure expert blindly, and a network is sure and wrong away from the data
+that it was calibrated on; so each opinion is first discounted by how far its source is to be
+believed (Shafer 1976, "A Mathematical Theory of Evidence"): r p + (1 - r) uniform. That bounds what
+any one of them can say, and with that the confidence of the whole.
 """
 
 from __future__ import annotations
@@ -30,7 +27,7 @@ MIN_PROBABILITY: Final = 1e-4
 """No single opinion may rule a class out: lower probabilities count as this one."""
 
 MIN_INFORMATION: Final = 0.01
-"""A flat opinion still counts this much, so that alone it is heard."""
+"""The share of a flat opinion is counted as if it said this much, so that shares always exist."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,7 +58,7 @@ def information(log_probs: NDArray[np.float64]) -> float:
 
 
 def discounted(log_probs: NDArray[np.float64], reliability: float) -> NDArray[np.float64]:
-    """(7,) log-probabilities of which the share ``reliability`` is believed, the rest is uniform."""
+    """(7,) log-probabilities of which the share ``reliability`` is believed, the rest uniform."""
     believed = reliability * np.exp(log_probs) + (1.0 - reliability) / len(log_probs)
     logs: NDArray[np.float64] = np.log(believed)
     return logs
@@ -100,18 +97,19 @@ def summarise(
 def fuse(
     opinions: Sequence[Opinion], bases: Sequence[float], reliabilities: Sequence[float]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Pool the modalities: fused log-probabilities (7,) and each one's share (k,), sum 1.
+    """Multiply the modalities: fused log-probabilities (7,) and each one's share (k,), sum 1.
 
-    Each is discounted by its reliability (0..1) and weighs base x trust x information.
+    Each opinion is discounted by its reliability (0..1) and raised to the power base x trust. Its
+    share in the answer is that power times the information of what was believed of it.
     """
-    logs = [
-        discounted(opinion.log_probs, reliability)
-        for opinion, reliability in zip(opinions, reliabilities, strict=True)
-    ]
-    weights = np.array(
+    believed = np.stack(
         [
-            base * opinion.trust * max(MIN_INFORMATION, information(log_probs))
-            for opinion, base, log_probs in zip(opinions, bases, logs, strict=True)
+            discounted(opinion.log_probs, reliability)
+            for opinion, reliability in zip(opinions, reliabilities, strict=True)
         ]
     )
-    return log_pool(np.stack(logs), weights), weights / weights.sum()
+    powers = np.array([base * opinion.trust for opinion, base in zip(opinions, bases, strict=True)])
+    # a sum over rows, not a matrix product: the order of additions is the same on every run
+    fused = normalise((powers[:, None] * believed).sum(axis=0))
+    pull = powers * [max(MIN_INFORMATION, information(logs)) for logs in believed]
+    return fused, pull / pull.sum()

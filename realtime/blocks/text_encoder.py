@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from types import MappingProxyType
-from typing import TYPE_CHECKING, Final, Protocol
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
 
 from mmer.models.errors import MmerError
 from mmer.realtime.messages import Evidence, Message, Missing, Transcript
 
 if TYPE_CHECKING:
     from mmer.models.prediction import Prediction
-
-TRUST: Final[Mapping[str, float]] = MappingProxyType({"vosk": 1.0, "pocketsphinx": 0.45})
-"""How far a recognizer's words are believed; pocketsphinx gets about every fourth word wrong."""
 
 
 class TextModel(Protocol):
@@ -29,14 +25,12 @@ class TextModel(Protocol):
 class TextEncoderConfig:
     """How far the recognized words are believed."""
 
-    trust: Mapping[str, float] = field(default_factory=lambda: TRUST)  # by Transcript.asr, 0..1
-    default_trust: float = 0.7  # of a recognizer that ``trust`` does not name
+    trust: float = 1.0  # 0..1, in the recognizer (``SpeechRecognizer.trust``)
     full_words: int = 4  # from so many words on, length takes nothing from the quality
 
     def __post_init__(self) -> None:
-        for name, trust in {**self.trust, "default_trust": self.default_trust}.items():
-            if not 0.0 <= trust <= 1.0:
-                raise MmerError(f"the trust in {name} must be 0..1, got {trust}")
+        if not 0.0 <= self.trust <= 1.0:
+            raise MmerError(f"the trust in a recognizer must be 0..1, got {self.trust}")
         if self.full_words < 1:
             raise MmerError(f"full_words must be at least 1, got {self.full_words}")
 
@@ -51,11 +45,10 @@ def text_quality(transcript: Transcript, config: TextEncoderConfig) -> float:
     words = len(transcript.text.split())
     if words == 0:
         return 0.0
-    trust = config.trust.get(transcript.asr, config.default_trust)
     confidence = 1.0
     if transcript.confidence is not None:
         confidence = min(1.0, max(0.0, transcript.confidence))
-    return trust * confidence * min(1.0, (1 + words) / (1 + config.full_words))
+    return config.trust * confidence * min(1.0, (1 + words) / (1 + config.full_words))
 
 
 class TextEncoder:

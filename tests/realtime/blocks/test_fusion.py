@@ -31,17 +31,23 @@ def dist(label: str, p: float = 0.7) -> np.ndarray:
 FLAT = np.log(np.full(7, 1 / 7)).astype(np.float32)
 
 
-def speech(t1, label="joy", number=1, partial=False, quality=0.8, t0=None, logs=None):
+def faded(logs: np.ndarray, power: float) -> np.ndarray:
+    """The distribution (7,) to the power of its weight."""
+    probs = np.exp(power * logs)
+    return probs / probs.sum()
+
+
+def speech(t1, label="joy", number=1, partial=False, quality=1.0, t0=None, logs=None):
     logs = dist(label) if logs is None else logs
     return Evidence("speech", t1 - 1 if t0 is None else t0, t1, logs, quality, partial, number)
 
 
-def text(t1, label="joy", number=1, partial=False, quality=0.8, logs=None):
+def text(t1, label="joy", number=1, partial=False, quality=1.0, logs=None):
     logs = dist(label) if logs is None else logs
     return Evidence("text", t1 - 1, t1, logs, quality, partial, number)
 
 
-def face(t, label="joy", quality=0.8, logs=None):
+def face(t, label="joy", quality=1.0, logs=None):
     return Evidence("face", t, t, dist(label) if logs is None else logs, quality, False)
 
 
@@ -118,22 +124,48 @@ def same(a: list[EmotionEstimate], b: list[EmotionEstimate]) -> bool:
 # Ticks
 
 
-@pytest.mark.parametrize("evidence", [speech(4.0), text(4.0), face(4.0)])
-def test_one_modality_gives_back_its_own_distribution(evidence):
-    (e,) = fused([evidence, Tick(4.5)])
-    np.testing.assert_allclose(e.probs, np.exp(evidence.log_probs), atol=1e-6)
-    part = e.modalities[evidence.modality]
+@pytest.mark.parametrize(
+    ("evidence", "tau_s"), [(speech(4.0), 3.0), (text(4.0), 3.0), (face(4.0), 1.0)]
+)
+def test_one_modality_gives_back_its_own_distribution_and_fades(evidence, tau_s):
+    new, old = fused([evidence, Tick(4.0), Tick(4.5)])
+    np.testing.assert_allclose(new.probs, np.exp(evidence.log_probs), atol=1e-6)
+    np.testing.assert_allclose(
+        old.probs, faded(evidence.log_probs, np.exp(-0.5 / tau_s)), rtol=1e-5
+    )
+    part = old.modalities[evidence.modality]
     assert (part.label, part.weight, part.t) == ("joy", 1.0, 4.0)
     assert part.age_s == 0.5
-    assert (e.t, e.window, e.label, e.final) == (4.5, (0.5, 4.5), "joy", False)
+    assert (old.t, old.window, old.label, old.final) == (4.5, (0.5, 4.5), "joy", False)
 
 
-def test_agreement_keeps_the_label_and_is_not_surer_than_the_surest():
-    (e,) = fused([speech(4.0, logs=dist("joy", 0.6)), text(4.0, logs=dist("joy", 0.9)), Tick(4.0)])
+def test_poor_quality_flattens():
+    (e,) = fused([speech(4.0, quality=0.25), Tick(4.0)])
+    np.testing.assert_allclose(e.probs, faded(dist("joy"), 0.25), rtol=1e-5)
+
+
+def test_agreement_is_surer_than_one_alone():
+    (e,) = fused([speech(4.0, logs=dist("joy", 0.6)), text(4.0, logs=dist("joy", 0.7)), Tick(4.0)])
     assert e.label == "joy"
-    assert 0.6 <= e.confidence <= 0.9
-    (e,) = fused([speech(4.0), text(4.0), face(4.0), Tick(4.0)])
-    np.testing.assert_allclose(e.probs, np.exp(dist("joy")), atol=1e-6)
+    expected = np.exp(dist("joy", 0.6) + dist("joy", 0.7))
+    np.testing.assert_allclose(e.probs, expected / expected.sum(), rtol=1e-5)
+    assert e.confidence > 0.7
+
+
+def test_reliability_bounds_what_a_modality_can_say():
+    config = FusionConfig(face=ModalityConfig(tau_s=1.0, reliability=0.4))
+    (e,) = fused([face(4.0, logs=dist("neutral", 0.999)), Tick(4.0)], config)
+    assert e.confidence == pytest.approx(0.4 * 0.999 + 0.6 / 7, rel=1e-4)
+    (e,) = fused(
+        [face(4.0, "neutral", logs=dist("neutral", 0.999)), speech(4.0), Tick(4.0)], config
+    )
+    assert e.label == "joy"  # 0.7 of a reliable voice outweighs 0.999 of an unreliable face
+
+
+@pytest.mark.parametrize("reliability", [0.0, 1.1, -1.0])
+def test_a_reliability_is_a_share(reliability):
+    with pytest.raises(MmerError, match="reliability"):
+        ModalityConfig(reliability=reliability)
 
 
 def test_a_conflict_is_decided_by_quality():
@@ -203,7 +235,8 @@ def test_face_frames_are_pooled_by_quality_and_recency():
     (e,) = fused([*frames, Tick(4.0)], FusionConfig(face=ModalityConfig(tau_s=1.0)))
     old, new = 0.9 * np.exp(-1), 0.6
     expected = (old * dist("anger") + new * dist("joy")) / (old + new)
-    np.testing.assert_allclose(e.probs, np.exp(expected) / np.exp(expected).sum(), rtol=1e-5)
+    quality = (0.9 * np.exp(-1) + 0.6) / (np.exp(-1) + 1)
+    np.testing.assert_allclose(e.probs, faded(expected, quality), rtol=1e-5)
 
 
 def test_window_edges():
