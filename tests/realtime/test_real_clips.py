@@ -1,0 +1,84 @@
+"""The whole recognizer over real clips: everything runs to its end and finds what is there."""
+
+from __future__ import annotations
+
+import csv
+import os
+from pathlib import Path
+
+import pytest
+
+import mmer
+
+pytestmark = pytest.mark.data
+
+if not os.environ.get("MMER_DATA"):
+    pytest.skip("MMER_DATA is not set: no real clips", allow_module_level=True)
+VIDEO = Path(os.environ["MMER_DATA"]) / "video"
+if not (VIDEO / "clips.csv").exists():
+    pytest.skip(f"{VIDEO} has no clips.csv", allow_module_level=True)
+with (VIDEO / "clips.csv").open(newline="") as file:
+    ROWS = list(csv.DictReader(file))
+SPOKEN = {"ravdess", "ravdess_actor01_frames", "grid"}
+COMMANDS = {
+    "bin",
+    "lay",
+    "place",
+    "set",
+    "blue",
+    "green",
+    "red",
+    "white",
+    "at",
+    "by",
+    "in",
+    "with",
+    "again",
+    "now",
+    "please",
+    "soon",
+    "zero",
+    "one",
+    "two",
+    "three",
+    "four",
+    "five",
+    "six",
+    "seven",
+    "eight",
+    "nine",
+}
+
+
+def clips(*sets: str) -> list[dict[str, str]]:
+    return [row for row in ROWS if row["set"] in sets]
+
+
+@pytest.mark.parametrize("name", sorted({row["set"] for row in ROWS}))
+def test_every_clip_runs_to_its_end(name: str) -> None:
+    for row in clips(name):
+        result = mmer.recognize(VIDEO / name / row["file"], asr="none", offline=True)
+        ticks = [e for e in result.estimates if not e.final]
+        last = ticks[-1].t
+        assert last == pytest.approx(float(row["seconds"]), abs=0.6), row["file"]
+        assert [n for n in result.notices if n.level != "info"] == [], row["file"]
+        faces = sum(e.modalities["face"] is not None for e in ticks)
+        if name in SPOKEN:
+            assert result.utterances, f"{row['file']}: no speech found"
+            assert faces >= 0.8 * len(ticks), f"{row['file']}: face in {faces} of {len(ticks)}"
+        if row["audio"] in ("none", "silent"):
+            assert not result.utterances, f"{row['file']}: speech found in silence"
+
+
+def test_words_of_known_sentences_are_recognized() -> None:
+    heard: list[str] = []
+    for row in clips("grid"):
+        result = mmer.recognize(VIDEO / "grid" / row["file"], offline=True)
+        heard += [word for t in result.transcripts for word in t.text.split()]
+    assert len(set(heard) & COMMANDS) >= 3, heard
+    sentences = {"kids", "are", "talking", "by", "the", "door", "dogs", "sitting"}
+    heard = []
+    for row in clips("ravdess"):
+        result = mmer.recognize(VIDEO / "ravdess" / row["file"], offline=True)
+        heard += [word for t in result.transcripts for word in t.text.split()]
+    assert len(set(heard) & sentences) >= 4, heard
