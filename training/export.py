@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import warnings
 from dataclasses import asdict
 from pathlib import Path
@@ -44,6 +45,8 @@ def write_onnx(network: nn.Module, task: Task, path: Path, tolerance: float = 1e
     shapes = tuple(dict.fromkeys(axes[name], torch.export.Dim.DYNAMIC) for name in samples[0])
     # A batch of 2: an axis of length 1 would be taken for a constant.
     example = tuple(t[:1].repeat(2, *[1] * (t.dim() - 1)) for t in tensors(samples[0]))
+    # torch warns that torchvision is not there, and of its own deprecations
+    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         program = torch.onnx.export(
@@ -59,9 +62,12 @@ def write_onnx(network: nn.Module, task: Task, path: Path, tolerance: float = 1e
     if program is None:  # only where the exporter is asked for a file
         raise MmerError(f"torch did not export {path}")
     graph = program.model.graph
-    for value in (value for node in graph for value in node.outputs):
-        if value.name in OUTPUTS:  # a layer of that name; the exporter does not see the clash
-            value.name += "_inside"
+    for node in graph:
+        node.metadata_props.clear()  # stack traces, with the paths of this machine
+        for value in node.outputs:
+            value.metadata_props.clear()
+            if value.name in OUTPUTS:  # a layer of that name; the exporter misses the clash
+                value.name += "_inside"
     for value, name in zip(graph.outputs, OUTPUTS, strict=True):
         value.name = name
     program.save(str(path), external_data=False)

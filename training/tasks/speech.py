@@ -145,7 +145,7 @@ class SpeechTask:
     def training_data(self) -> tuple[TrainingData, ...]:
         """Clips by corpus, and the noise mixed in."""
         count = Counter(c.corpus for c in self._train)
-        split = {"ravdess": "actors 02-16", "emogator": "vocal bursts, all contributors read"}
+        split = {"ravdess": "actors 02-16", "emogator": "wordless bursts of all contributors"}
         out = [training_data(c, split.get(c, "all speakers"), n) for c, n in count.items()]
         if self._noise_clips:
             noise = self._options.noise

@@ -170,7 +170,7 @@ class TextTask:
             "replies lies there.",
             f"Each corpus had a head of its own in training; the exported one is {first}'s.",
             "Series dialogue and written comments: scripted, English. Disgust and fear are rare "
-            "(3 % each) and weak.",
+            "(below 3 %) and weak.",
             "The recipe was chosen by its figures on the development data, so they are a little "
             "better than new data will show.",
         )
