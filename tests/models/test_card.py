@@ -38,7 +38,8 @@ def test_every_shipped_network_opens_and_is_the_one_on_its_card(modality: str) -
     card, engine = open_model(None, modality, "auto", INPUTS[modality])
     assert card.labels == EMOTIONS
     assert card.sha256 == sha256_of(weights_dir() / card.file)
-    assert engine.provider == "cpu" or engine.provider == "cuda"
+    assert engine.provider in ("cpu", "cuda")
+    assert b".py" not in (weights_dir() / card.file).read_bytes()  # no paths of the makers
 
 
 @pytest.mark.parametrize("modality", MODALITIES)

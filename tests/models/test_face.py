@@ -10,7 +10,7 @@ from mmer.models.errors import MmerError
 from mmer.models.face import FaceModel
 from mmer.models.face_crop import CropGeometry
 
-EXPECTED = [0.0] * 7
+EXPECTED = [0.0419, 0.0007, 0.0001, 0.1391, 0.8035, 0.0008, 0.0139]
 
 
 @pytest.fixture(scope="module")

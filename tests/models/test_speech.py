@@ -10,7 +10,7 @@ from mmer.models.errors import MmerError
 from mmer.models.logmel import SAMPLE_RATE
 from mmer.models.speech import SpeechModel
 
-EXPECTED = [0.0] * 7
+EXPECTED = [0.0569, 0.0022, 0.0193, 0.0052, 0.1038, 0.8039, 0.0087]
 
 
 @pytest.fixture(scope="module")

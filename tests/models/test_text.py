@@ -9,7 +9,7 @@ from mmer.models.card import weights_dir
 from mmer.models.errors import MmerError
 from mmer.models.text import TextModel
 
-EXPECTED = [0.0] * 7
+EXPECTED = [0.0889, 0.0369, 0.0366, 0.0746, 0.0054, 0.0473, 0.7103]
 SENTENCE = "Oh my God, I can't believe we really won!"
 
 
