@@ -79,6 +79,12 @@ def show(options: Options, views: Views) -> int:
 def make_sinks(options: Options, views: Views) -> list[Sink]:
     """The sinks that ``views`` ask for; raises MmerError where one cannot be."""
     sinks: list[Sink] = []
+    if views.window:
+        from mmer.realtime.display import display_problem
+
+        if problem := display_problem():
+            raise MmerError(f"--window: {problem}")
+        sinks.append(PictureWindow())
     if views.output is not None:
         from mmer.realtime.sinks.jsonl import JsonLines
 
@@ -87,12 +93,6 @@ def make_sinks(options: Options, views: Views) -> list[Sink]:
         from mmer.realtime.sinks.overlay_video import OverlayVideo
 
         sinks.append(OverlayVideo(views.overlay, options.source or ""))
-    if views.window:
-        from mmer.realtime.display import display_problem
-
-        if problem := display_problem():
-            raise MmerError(f"--window: {problem}")
-        sinks.append(PictureWindow())
     if not views.quiet:
         sinks += _terminal_sinks(options, views)
     return sinks

@@ -27,6 +27,10 @@ class PictureWindow:
     """
 
     def __init__(self) -> None:
+        # PyAV brings a libxcb of its own; where it is loaded before OpenCV's Qt, Qt waits for the
+        # X server for ever. So OpenCV comes first, before any source is opened.
+        import cv2  # noqa: F401
+
         self._cv2: Any = None
         self._state = OverlayState()
         self._frame: VideoFrame | None = None  # waits for what is found in it: the next event

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import signal
 import subprocess
@@ -168,6 +169,30 @@ def test_a_window_without_a_display(
     monkeypatch.delenv("DISPLAY", raising=False)
     monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
     assert "display" in refused(capsys, tone, "--window").lower()
+
+
+@pytest.mark.skipif(shutil.which("Xvfb") is None, reason="needs Xvfb: apt-get install xvfb")
+def test_a_window_opens_and_the_session_ends(tmp_path: Path) -> None:
+    number = 90 + os.getpid() % 900
+    screen = subprocess.Popen(["Xvfb", f":{number}", "-screen", "0", "900x700x24"])
+    try:
+        while not Path(f"/tmp/.X11-unix/X{number}").exists():
+            assert screen.poll() is None
+            time.sleep(0.05)
+        out = tmp_path / "out.jsonl"
+        options = "--offline --modalities face --window --pace max --quiet"
+        done = subprocess.run(
+            [*COMMAND, clip(), *options.split(), "--output", out],
+            env={**os.environ, "DISPLAY": f":{number}"},
+            capture_output=True,
+            text=True,
+            timeout=100,
+        )
+    finally:
+        screen.kill()
+        screen.wait()
+    assert done.returncode == 0, done.stderr
+    assert lines_of(out)[-1]["type"] == "end"
 
 
 def test_overlay_needs_a_file(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
