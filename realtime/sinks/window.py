@@ -14,6 +14,8 @@ TITLE: Final = "mmer"
 QUIT_KEYS: Final = (ord("q"), ord("Q"), 27)  # 27: Esc
 SMALLEST_PX: Final = 360
 """Lower pictures are enlarged before text is drawn on them."""
+HEIGHT_PX: Final = 540
+"""The window's height at first; its width follows from the picture's shape."""
 _REDRAW_S: Final = 1 / 30
 _REDRAW_BLANK_S: Final = 0.1
 
@@ -35,6 +37,7 @@ class PictureWindow:
         self._state = OverlayState()
         self._frame: VideoFrame | None = None  # waits for what is found in it: the next event
         self._has_video = False
+        self._shape = (0, 0)  # height and width of the picture that the window was made for
         self._drawn = 0.0  # time.monotonic: a matter of the screen alone
         self._closed = False
 
@@ -54,7 +57,7 @@ class PictureWindow:
         self._state.open(info)
         self._has_video = "video" in info.streams
         cv2.namedWindow(TITLE, cv2.WINDOW_NORMAL | cv2.WINDOW_KEEPRATIO | cv2.WINDOW_GUI_NORMAL)
-        cv2.resizeWindow(TITLE, 960, 540)
+        self._shape = (0, 0)
         self._show(None)
 
     def write(self, event: Message, now: float | None) -> None:
@@ -87,6 +90,9 @@ class PictureWindow:
         scale = max(SMALLEST_PX / min(image.shape[:2]), 1.0)
         if scale > 1.0:
             image = self._cv2.resize(image, None, fx=scale, fy=scale)
+        if image.shape[:2] != self._shape:  # Qt stretches the picture to the window's shape
+            self._shape = height, width = image.shape[:2]
+            self._cv2.resizeWindow(TITLE, round(HEIGHT_PX * width / height), HEIGHT_PX)
         self._cv2.imshow(TITLE, annotate(image, self._state, scale))
         self._react()
 
