@@ -1,0 +1,39 @@
+"""What the README says can be run is run."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+README = (Path(__file__).resolve().parent.parent / "README.md").read_text()
+
+
+def python_examples() -> list[str]:
+    return re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
+
+
+def test_the_examples_are_python() -> None:
+    assert len(python_examples()) >= 2
+    for example in python_examples():
+        compile(example, "README.md", "exec")
+
+
+def test_the_example_on_the_demo_clip_runs_as_it_stands(tmp_path: Path) -> None:
+    (example,) = [text for text in python_examples() if "clip()" in text]
+    done = subprocess.run(
+        [sys.executable, "-c", example],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        timeout=120,
+        check=True,
+    )
+    assert len(done.stdout.splitlines()) >= 5
+
+
+def test_the_two_commands_are_one_line_each() -> None:
+    lines = README.splitlines()
+    assert sum(line.endswith("&& .venv/bin/mmer-live --demo") for line in lines) == 1
+    assert sum(line.endswith("&& .venv/bin/pytest") for line in lines) == 1
