@@ -32,24 +32,24 @@ class Live:
 
     asr: Literal["auto", "vosk", "pocketsphinx", "none"] = "pocketsphinx"
     """Recognizer of words, as in mmer-live; the targets are for pocketsphinx."""
-    detector: Literal["auto", "mediapipe", "haar"] = "auto"
+    detector: Literal["auto", "blazeface", "mediapipe", "haar"] = "auto"
     """Face detector, as in mmer-live."""
     provider: Literal["auto", "cpu", "cuda", "tensorrt"] = "auto"
     """What runs the networks, as in mmer-live."""
-    minutes: float | None = None
+    minutes: Annotated[float | None, tyro.conf.arg(metavar="FLOAT")] = None
     """Length of the run at the world's pace: the clip over and over; left out: once. Queues are
     judged from 10 on, steadiness of memory from 2 on."""
     seconds: int = 60
     """Length of the clip; replay is judged from 60 on."""
     quick: Flag = False
     """A clip of 20 s, to see that everything runs."""
-    data: Path | None = None
+    data: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None
     """Folder with audio/ravdess: take the sentences from there instead of the demo."""
     noise_db: float = -60.0
     """White noise under the sound, in dB of full scale."""
-    json: Path | None = None
+    json: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
     """File for the results as JSON."""
-    markdown: Path | None = None
+    markdown: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
     """File for the results as a Markdown table."""
 
 

@@ -158,8 +158,7 @@ def growth_rows(recording: Recording, seconds: float) -> list[Row]:
 
     Growth is a slope whose 95 % interval lies above 0 and that comes to more than 10 ms in the run.
     """
-    t = [t for t, _ in recording.health]
-    oldest = [1000 * max(queue.values(), default=0.0) for _, queue in recording.health]
+    oldest = oldest_waiting_ms(recording)
     boxes = sorted({name for _, queue in recording.health for name in queue})
     worst = {b: 1000 * max(q.get(b, 0.0) for _, q in recording.health) for b in boxes}
     late = ", ".join(f"{name} {age:.0f}" for name, age in worst.items() if age >= 0.5) or "none"
@@ -169,7 +168,7 @@ def growth_rows(recording: Recording, seconds: float) -> list[Row]:
         _growth_row(
             "queue_growth",
             "oldest message in any queue: its age over the run",
-            slope(t, oldest),
+            slope([t for t, _ in oldest], [age for _, age in oldest]),
             seconds,
             f"greatest age by queue, ms: {late}; replaced or skipped: {dropped}",
         ),
@@ -181,6 +180,11 @@ def growth_rows(recording: Recording, seconds: float) -> list[Row]:
             "",
         ),
     ]
+
+
+def oldest_waiting_ms(recording: Recording) -> list[tuple[float, float]]:
+    """At each health line, its time and the age of the oldest message in any queue."""
+    return [(t, 1000 * max(queue.values(), default=0.0)) for t, queue in recording.health]
 
 
 def memory_rows(paced: Watched, replay: Watched | None, words: str | None) -> list[Row]:

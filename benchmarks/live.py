@@ -88,6 +88,10 @@ def run(settings: LiveSettings, command: str, say: Callable[[str], None]) -> Rep
         models=recording.session["models"],
         provider=recording.session["provider"],
         rows=rows,
+        series={
+            "memory_mb": watched.memory,
+            "queue_age_ms": findings.oldest_waiting_ms(recording),
+        },
     )
 
 

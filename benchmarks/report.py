@@ -53,6 +53,8 @@ class Report:
     models: Mapping[str, Any]
     provider: Mapping[str, str]
     rows: Sequence[Row]
+    series: Mapping[str, Sequence[tuple[float, float]]] = field(default_factory=dict)
+    """What a row was made of, for a closer look: (seconds, value) each."""
 
     def to_json(self) -> str:
         """JSON, version 1; null stands for a figure that could not be had, or never came."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import tempfile
 from pathlib import Path
+from typing import get_args, get_type_hints
 
 import pytest
 
@@ -13,6 +14,7 @@ from mmer.benchmarks.live import LiveSettings
 from mmer.models.card import weights_dir
 from mmer.models.errors import MmerError
 from mmer.models.labels import MODALITIES
+from mmer.realtime.options import ASR, DETECTORS, PROVIDER_NAMES
 
 
 def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
@@ -28,6 +30,13 @@ def test_mistakes_are_told(capsys: pytest.CaptureFixture[str], tmp_path: Path) -
     assert "15 to 3600" in refused(capsys, "live", "--seconds", "3")
     assert "--minutes" in refused(capsys, "live", "--minutes", "-1")
     assert "RAVDESS" in refused(capsys, "live", "--data", str(tmp_path))
+
+
+def test_choices_are_those_of_the_recognizer() -> None:
+    hints = get_type_hints(cli.Live)
+    assert get_args(hints["asr"]) == ASR
+    assert get_args(hints["detector"]) == DETECTORS
+    assert get_args(hints["provider"]) == PROVIDER_NAMES
 
 
 @pytest.mark.parametrize(("minutes", "rounds"), [(None, 1), (0.5, 1), (1.5, 2), (10, 10)])
@@ -66,5 +75,6 @@ def test_quick_run_measures_everything(
     assert rows["final_label_ms"]["values"]["n"] == len(report["clip"]["utterances"])
     assert rows["memory_peak_mb"]["values"]["paced"] > 100
     assert report["command"].startswith("mmer-bench live --quick")
+    assert len(report["series"]["memory_mb"]) >= 15
     assert all(row["what"] in shown.read_text() for row in rows.values())
     assert "mmer-bench live: 20 s clip" in out
