@@ -15,9 +15,8 @@ from mmer.realtime.clock import ManualClock
 from mmer.realtime.messages import SAMPLE_RATE, AudioBlock
 
 LEVEL_S: Final = 0.010  # the window over which loudness is measured
-RANGE_DB: Final = 35.0  # what lies so far below the loudest moment is no speech any more
-FLOOR_DB: Final = 10.0  # speech stands so far above the recording's own noise
-LEAST_DB: Final = 20.0  # ... but that never takes away what is within this of the loudest moment
+RANGE_DB: Final = 20.0  # what lies so far below the loudest moment is breath, room or echo
+PAUSE_S: Final = 0.25  # after a longer pause comes something else: a click, a breath, a chair
 FADE: Final = 32  # samples (2 ms): at the cuts, so that they do not click
 AROUND_S: Final = 0.15  # sound taken on either side of the demo's sentences before trimming
 EVERY_RAVDESS: Final = 29  # the corpus is walked in steps of this: speakers and feelings mix
@@ -39,19 +38,19 @@ class Utterance:
 def speech_span(samples: NDArray[np.int16]) -> tuple[int, int]:
     """First sample of the speech in ``samples`` (n,) and one past its last.
 
-    Loudness is the power in a window of 10 ms around each sample. Speech is all between the first
-    and the last sample whose loudness is within 35 dB of the loudest and 10 dB above the
-    recording's noise (its 5th percentile). Raises MmerError for silence.
+    Loudness is the power in a window of 10 ms around each sample. Speech is what lies within 20 dB
+    of the loudest moment, with pauses of at most 0.25 s; of several stretches the one with most
+    such samples. A faint last sound may fall off; but then it is not in the clip either, so the
+    annotated end stays true. Raises MmerError for silence.
     """
     power = np.square(samples.astype(np.float64))
     window = round(LEVEL_S * SAMPLE_RATE)
     if len(power) < window or not power.any():
         raise MmerError("there is no speech in a recording for the benchmark's clip: it is silent")
-    level = 10 * np.log10(np.convolve(power, np.full(window, 1 / window), "same") + 1e-3)
-    loudest = float(level.max())
-    noise = float(np.percentile(level, 5))
-    threshold = max(loudest - RANGE_DB, min(noise + FLOOR_DB, loudest - LEAST_DB))
-    speech = np.flatnonzero(level >= threshold)
+    level = np.convolve(power, np.full(window, 1 / window), "same")
+    loud = np.flatnonzero(level >= level.max() * 10 ** (-RANGE_DB / 10))
+    stretches = np.split(loud, np.flatnonzero(np.diff(loud) > PAUSE_S * SAMPLE_RATE) + 1)
+    speech = max(stretches, key=len)
     return int(speech[0]), int(speech[-1]) + 1
 
 

@@ -28,19 +28,28 @@ def recording(loud: float, noise: float, begin: int = 8000, end: int = 24000) ->
     return np.rint(sound).astype(np.int16)
 
 
-@pytest.mark.parametrize(("loud", "noise"), [(10000, 0), (10000, 30), (500, 10), (20000, 400)])
+@pytest.mark.parametrize(("loud", "noise"), [(10000, 0), (10000, 30), (500, 10), (20000, 800)])
 def test_the_span_is_the_tone_whatever_the_level(loud: float, noise: float) -> None:
     begin, end = speech_span(recording(loud, noise))
     assert abs(begin - 8000) <= 80  # half the window of 10 ms
     assert abs(end - 24000) <= 80
 
 
-def test_pauses_within_belong_to_it() -> None:
+def test_short_pauses_within_belong_to_it() -> None:
     sound = recording(10000, 3)
-    sound[14000:18000] = 0
+    sound[14000:17500] = 0
     begin, end = speech_span(sound)
     assert begin < 8100
     assert end > 23900
+
+
+def test_a_click_and_a_breath_do_not() -> None:
+    sound = recording(10000, 3)
+    sound[1000:1200] = 9000  # a click, 0.42 s before
+    sound[24000:30000] += np.random.default_rng(1).normal(0, 300, 6000).astype(np.int16)
+    begin, end = speech_span(sound)
+    assert abs(begin - 8000) <= 80
+    assert abs(end - 24000) <= 80
 
 
 def test_silence_is_refused() -> None:
@@ -75,7 +84,7 @@ def test_the_demo_gives_its_sentences() -> None:
     assert [u.name for u in utterances] == [s["text"] for s in sentences]
     for utterance, sentence in zip(utterances, sentences, strict=True):
         # the card's own ends are where the voice's samples end; those here where it is heard to
-        assert utterance.seconds == pytest.approx(sentence["t1"] - sentence["t0"], abs=0.15)
+        assert -0.3 < utterance.seconds - (sentence["t1"] - sentence["t0"]) < 0.1
 
 
 def test_no_ravdess_is_said(tmp_path: Path) -> None:
@@ -87,4 +96,4 @@ def test_no_ravdess_is_said(tmp_path: Path) -> None:
 def test_ravdess_is_trimmed(data: Path) -> None:
     utterances = ravdess_utterances(data, 6)
     assert len({u.name for u in utterances}) == 6
-    assert all(0.8 < u.seconds < 5 for u in utterances)  # its clips have a second of silence a side
+    assert all(0.7 < u.seconds < 4 for u in utterances)  # its clips have a second of silence a side
