@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Iterable, Iterator
+from functools import cache
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import numpy as np
@@ -103,6 +104,15 @@ class VideoTrack:
         return iter(())
 
 
+@cache
+def _conversion() -> dict[str, Any]:
+    """To BGR on one thread: PyAV 17 and 18 use a pool, and leave some 4 kB behind each time."""
+    import av
+
+    one_thread = {"threads": 1} if int(av.__version__.split(".")[0]) >= 17 else {}
+    return {"format": "bgr24", **one_thread}
+
+
 def picture(frame: av.VideoFrame) -> NDArray[np.uint8]:
     """The frame as people see it: uint8 (H, W, 3) BGR, C-contiguous, turned and mirrored upright.
 
@@ -112,7 +122,7 @@ def picture(frame: av.VideoFrame) -> NDArray[np.uint8]:
     """
     from av.sidedata.sidedata import Type
 
-    image = frame.to_ndarray(format="bgr24")  # shape (H, W, 3)
+    image = frame.to_ndarray(**_conversion())  # shape (H, W, 3)
     side_data: Any = frame.side_data
     side = side_data.get(Type.DISPLAYMATRIX)
     if side is not None:
