@@ -5,7 +5,7 @@ from __future__ import annotations
 import heapq
 from collections.abc import Iterable, Iterator
 from functools import cache
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -83,6 +83,8 @@ class VideoTrack:
         self._period = 1.0 / fps if fps else 0.0
         self._due = 0.0
         self._t = -1.0
+        self._rotation = 0
+        self._placement: Placement | None = None
 
     @property
     def end(self) -> float:
@@ -97,24 +99,43 @@ class VideoTrack:
         if t < self._due - 0.001:  # containers round timestamps to the millisecond
             return
         self._due = max(self._due + self._period, t)  # after a pause: one frame's credit, no more
-        yield VideoFrame(t, picture(frame))
+        yield VideoFrame(t, picture(frame, self._placed(frame)))
 
     def finish(self) -> Iterator[VideoFrame]:
         """Nothing is held back."""
         return iter(())
 
+    def _placed(self, frame: av.VideoFrame) -> Placement:
+        """The frame's placement, looked up when its rotation changes.
+
+        Not at every frame: PyAV's side data and its frame hold on to each other, so that every
+        picture would stay in memory until the next garbage collection.
+        """
+        rotation = frame.rotation
+        if self._placement is None or rotation != self._rotation:
+            self._rotation, self._placement = rotation, placement(frame)
+        return self._placement
+
 
 @cache
 def _conversion() -> dict[str, Any]:
-    """To BGR on one thread: PyAV 17 and 18 use a pool, and leave some 4 kB behind each time."""
+    """To BGR on one thread: for pictures of this size a pool costs more than it saves."""
     import av
 
     one_thread = {"threads": 1} if int(av.__version__.split(".")[0]) >= 17 else {}
     return {"format": "bgr24", **one_thread}
 
 
-def picture(frame: av.VideoFrame) -> NDArray[np.uint8]:
-    """The frame as people see it: uint8 (H, W, 3) BGR, C-contiguous, turned and mirrored upright.
+class Placement(NamedTuple):
+    """How a stored picture becomes upright: first transposed, then turned over."""
+
+    transpose: bool
+    flip_rows: bool
+    flip_columns: bool
+
+
+def placement(frame: av.VideoFrame) -> Placement:
+    """Read the frame's display matrix.
 
     Phones store pictures as the sensor lies and add a display matrix (a b u; c d v; x y w) that
     takes stored x, y to shown x' = a x + c y, y' = b x + d y (ISO/IEC 14496-12, 8.3.2; FFmpeg's
@@ -122,16 +143,22 @@ def picture(frame: av.VideoFrame) -> NDArray[np.uint8]:
     """
     from av.sidedata.sidedata import Type
 
-    image = frame.to_ndarray(**_conversion())  # shape (H, W, 3)
     side_data: Any = frame.side_data
     side = side_data.get(Type.DISPLAYMATRIX)
-    if side is not None:
-        a, b, _, c, d = (int(v) for v in np.frombuffer(side, np.int32)[:5])
-        if abs(b) + abs(c) > abs(a) + abs(d):
-            image, x, y = image.transpose(1, 0, 2), c, b
-        else:
-            x, y = a, d
-        image = image[:: -1 if y < 0 else 1, :: -1 if x < 0 else 1]
+    if side is None:
+        return Placement(False, False, False)
+    a, b, _, c, d = (int(v) for v in np.frombuffer(side, np.int32)[:5])
+    transpose = abs(b) + abs(c) > abs(a) + abs(d)
+    x, y = (c, b) if transpose else (a, d)
+    return Placement(transpose, flip_rows=y < 0, flip_columns=x < 0)
+
+
+def picture(frame: av.VideoFrame, placed: Placement) -> NDArray[np.uint8]:
+    """The frame as people see it: upright, uint8 (H, W, 3) BGR, C-contiguous."""
+    image = frame.to_ndarray(**_conversion())  # shape (H, W, 3)
+    if placed.transpose:
+        image = image.transpose(1, 0, 2)
+    image = image[:: -1 if placed.flip_rows else 1, :: -1 if placed.flip_columns else 1]
     return np.ascontiguousarray(image, dtype=np.uint8)
 
 
