@@ -47,12 +47,21 @@ def assemble(options: Options, streams: frozenset[Stream], store: Store) -> Asse
         loads["face"] = _face_model(options)
     with ThreadPoolExecutor(max(1, len(loads)), thread_name_prefix="load") as pool:
         loading: dict[str, Future[Any]] = {n: pool.submit(make) for n, make in loads.items()}
-    return _connect(options, chosen, hears, {n: future.result() for n, future in loading.items()})
+    loaded = {name: future.result() for name, future in loading.items()}
+    return _connect(options, _without_device(options, hears, sees), loaded)
 
 
-def _connect(
-    options: Options, chosen: frozenset[str], hears: bool, loaded: dict[str, Any]
-) -> Assembly:
+def _without_device(options: Options, hears: bool, sees: bool) -> dict[str, str]:
+    """By modality, why it has no stream; of a file that lacks one, the file itself tells."""
+    absent = {}
+    if not hears and (options.source is None or options.audio == "none"):
+        absent["speech"] = absent["text"] = "off" if options.audio == "none" else "no microphone"
+    if not sees and (options.source is None or options.video == "none"):
+        absent["face"] = "off" if options.video == "none" else "no camera"
+    return {name: why for name, why in absent.items() if name in options.modalities}
+
+
+def _connect(options: Options, absent: dict[str, str], loaded: dict[str, Any]) -> Assembly:
     from mmer.realtime.blocks.face_encoder import FaceEncoder
     from mmer.realtime.blocks.face_tracker import FaceTracker
     from mmer.realtime.blocks.fusion import Fusion, live_config
@@ -64,7 +73,6 @@ def _connect(
     speech = words = text = tracker = face = voice = None
     models: dict[str, str | None] = {}
     notices: list[Notice] = []
-    absent = {}
     for part in ("words", "detector"):
         if part in loaded:
             models[part] = loaded[part].name
@@ -75,16 +83,18 @@ def _connect(
         recognizer = loaded["words"].made
         words = Words(recognizer)
         text = TextEncoder(loaded["text"], TextEncoderConfig(trust=recognizer.trust))
-    elif "text" in chosen and hears:
-        absent["text"] = "off" if options.asr == "none" else "no recognizer"
-        loaded.pop("text", None)
+    elif "words" in loaded:
+        absent["text"] = "no recognizer"
+        del loaded["text"]
+    elif options.asr == "none" and "text" in options.modalities:
+        absent["text"] = "off"
     if "face" in loaded:
         face = FaceEncoder(loaded["face"])
         tracker = FaceTracker(loaded["detector"].made, loaded["face"].geometry)
     if speech is not None or words is not None:
         voice = VoiceActivity(VoiceConfig(hangover_s=options.hangover_s))
     expects = [name for name, block in (("speech", speech), ("text", text)) if block is not None]
-    fusion = Fusion(live_config(options.window_s), chosen, expects, absent)
+    fusion = Fusion(live_config(options.window_s), options.modalities, expects, absent)
     for name in MODALITIES:
         if name in loaded:
             models[name] = loaded[name].card.file

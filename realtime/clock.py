@@ -8,7 +8,9 @@ from typing import Protocol
 
 
 class Clock(Protocol):
-    """Seconds since the session's start; never goes back."""
+    """Seconds since the session's start; goes back only when ``starts`` counts up."""
+
+    starts: int
 
     def now(self) -> float:
         """The present, in seconds."""
@@ -16,16 +18,17 @@ class Clock(Protocol):
 
 
 class SessionClock:
-    """The real clock: second 0 is when it was made. ``utc`` is the wall time of second 0."""
+    """The real clock: second 0 is when it was made or last restarted; ``utc`` is its wall time."""
 
     def __init__(self) -> None:
-        self.origin = time.monotonic()  # what time.monotonic() read at second 0
-        self.utc = datetime.now(timezone.utc)
+        self.starts = 0
+        self.restart()
 
     def restart(self) -> None:
-        """Make this moment second 0; only before anything was stamped."""
+        """Make this moment second 0: times stamped before mean nothing any more."""
         self.origin = time.monotonic()
         self.utc = datetime.now(timezone.utc)
+        self.starts += 1
 
     def now(self) -> float:
         """Seconds since the session's start."""
@@ -36,6 +39,7 @@ class ManualClock:
     """A clock that stands still until it is told the time: for replay and for tests."""
 
     def __init__(self, now: float = 0.0) -> None:
+        self.starts = 1
         self._now = now
 
     def now(self) -> float:

@@ -79,7 +79,7 @@ class Mailbox(Generic[T]):
         if self.delivery is Delivery.LATEST_PARTIAL:
             for i in range(len(self._waiting) - 1, -1, -1):
                 old = self._waiting[i][1]
-                if type(old) is type(message) and _utterance(old) == _utterance(message):
+                if _subject(old) == _subject(message):
                     if not getattr(old, "partial", False):
                         return False
                     # keep the age of the oldest unheard news and its place in the order
@@ -126,5 +126,7 @@ class Mailbox(Generic[T]):
             return len(self._waiting)
 
 
-def _utterance(message: object) -> object:
-    return getattr(message, "utterance", None)
+def _subject(message: object) -> tuple[object, ...]:
+    """What a message tells of: a later one of the same kind, utterance and modality replaces it."""
+    names = ("utterance", "modality")
+    return (type(message), *(getattr(message, name, None) for name in names))

@@ -54,7 +54,8 @@ def open_sources(options: Options, clock: Clock) -> tuple[list[Source], list[Not
 def wanted_streams(options: Options) -> frozenset[Stream]:
     """What the chosen modalities need, less what was switched off; MmerError if nothing is left."""
     wanted: set[Stream] = set()
-    if options.audio != "none" and {"speech", "text"} & set(options.modalities):
+    by_sound = {"speech"} if options.asr == "none" else {"speech", "text"}
+    if options.audio != "none" and by_sound & set(options.modalities):
         wanted.add("audio")
     if options.video != "none" and "face" in options.modalities:
         wanted.add("video")
@@ -66,7 +67,7 @@ def wanted_streams(options: Options) -> frozenset[Stream]:
 
 def device_of(name: str | None) -> int | str | None:
     """A device's index where ``name`` is a number, else its name."""
-    return int(name) if name is not None and name.isdigit() else name
+    return int(name) if name is not None and name.isdecimal() else name
 
 
 def _close(sources: list[Source]) -> None:

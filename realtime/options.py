@@ -49,6 +49,8 @@ class Options:
             raise MmerError(f"--modalities is empty: name one or more of {', '.join(MODALITIES)}")
         for name in self.modalities:
             _one_of("--modalities", name, MODALITIES)
+        if self.modalities == ("text",) and self.asr == "none":
+            raise MmerError("--modalities text with --asr none leaves nothing to recognize")
         for option, value, low, high in (
             ("--video-fps", self.video_fps, 1.0, 120.0),
             ("--window-s", self.window_s, 0.5, 60.0),

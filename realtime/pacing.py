@@ -35,3 +35,22 @@ def paced(messages: Iterator[M], clock: Clock, stopped: threading.Event) -> Iter
         if stopped.wait(max(0.0, wait)):
             return
         yield message
+
+
+class Thinning:
+    """Takes frames by their timestamps, at most ``fps`` a second (None: all).
+
+    A frame is taken when the next one is due, and the schedule then moves on by one period
+    rather than by the frame's own time: 30 frames/s asked down to 20 give 20, not 15.
+    """
+
+    def __init__(self, fps: float | None) -> None:
+        self._period = 1.0 / fps if fps else 0.0
+        self._due = 0.0
+
+    def takes(self, t: float) -> bool:
+        """Whether the frame captured at ``t`` is wanted."""
+        if t < self._due - 0.001:  # containers round timestamps to the millisecond
+            return False
+        self._due = max(self._due + self._period, t)  # after a pause: one frame's credit, no more
+        return True

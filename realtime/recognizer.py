@@ -87,6 +87,7 @@ class Recognizer:
         self._prepared: Prepared | None = None
         self._runner: Replay | Session | None = None
         self._stop_asked = False
+        self._closed = False
 
     def __enter__(self) -> Recognizer:
         self.prepare()
@@ -131,14 +132,16 @@ class Recognizer:
     ) -> Generator[Message, None, None]:
         """Start the clock and yield every message of the session (`mmer.realtime.messages`).
 
+        Iterate at once: the session's time runs from the call on.
+
         ``pictures`` adds the analysed frames; ``delivery`` LOSSLESS makes a slow consumer slow
         the session down instead of replacing partial results.
         """
         from mmer.realtime.replay import Replay
         from mmer.realtime.session import Session
 
-        if self._runner is not None:
-            raise MmerError("this recognizer has run: make a new one for a new session")
+        if self._runner is not None or self._closed:
+            raise MmerError("this recognizer has run or was closed: make a new one")
         ready = self._ready
         if self.options.pace == "max":
             self._runner = Replay(
@@ -153,6 +156,7 @@ class Recognizer:
                 hop_s=self.options.hop_s,
                 output=delivery,
                 pictures=pictures,
+                video_fps=self.options.video_fps,
             )
         if self._stop_asked:
             self._runner.stop()
@@ -177,17 +181,27 @@ class Recognizer:
                     on_estimate(event)
 
     async def __aiter__(self) -> AsyncIterator[EmotionEstimate]:
-        """The same estimates for ``async for``; the session runs in threads of its own."""
+        """The same estimates for ``async for``; the session runs in threads of its own.
+
+        Closes the recognizer at the end. After a ``break`` that waits for the event loop: wrap
+        the loop in ``async with contextlib.aclosing(...)`` to have it at once.
+        """
         loop = asyncio.get_running_loop()
-        await loop.run_in_executor(None, self.prepare)
-        iterator = iter(self)
+        step: asyncio.Future[EmotionEstimate | None] | None = None
         try:
-            while (estimate := await loop.run_in_executor(None, next, iterator, None)) is not None:
+            await loop.run_in_executor(None, self.prepare)
+            iterator = iter(self)
+            while True:
+                step = loop.run_in_executor(None, next, iterator, None)
+                estimate = await asyncio.shield(step)
+                if estimate is None:
+                    return
                 yield estimate
         finally:
             self.stop()
-            await loop.run_in_executor(None, iterator.close)
-            self.close()
+            if step is not None and not step.done():  # cancelled: the thread is still in there
+                await asyncio.wait([step])
+            await loop.run_in_executor(None, self.close)
 
     def stop(self) -> None:
         """End the session soon, finishing what is open; any thread may call it."""
@@ -196,8 +210,11 @@ class Recognizer:
             self._runner.stop()
 
     def close(self) -> None:
-        """Stop and release devices and files."""
+        """End the session, join its threads, release devices and files; harmless when repeated."""
+        self._closed = True
         self.stop()
+        if self._runner is not None:
+            self._runner.close()
         if self._prepared is not None:
             for source in self._prepared.sources:
                 source.close()
@@ -229,11 +246,16 @@ def recognize(
     with Recognizer(
         path, modalities=modalities, asr=asr, weights=weights, offline=offline, pace="max"
     ) as recognizer:
-        events = list(recognizer.events())
+        kept = [
+            event
+            for event in recognizer.events()
+            if isinstance(event, EmotionEstimate | Notice)
+            or (isinstance(event, Transcript) and not event.partial)
+        ]
     return Recognition(
-        estimates=tuple(e for e in events if isinstance(e, EmotionEstimate)),
-        transcripts=tuple(e for e in events if isinstance(e, Transcript) and not e.partial),
-        notices=tuple(e for e in events if isinstance(e, Notice)),
+        estimates=tuple(e for e in kept if isinstance(e, EmotionEstimate)),
+        transcripts=tuple(e for e in kept if isinstance(e, Transcript)),
+        notices=tuple(e for e in kept if isinstance(e, Notice)),
     )
 
 

@@ -44,14 +44,23 @@ class Replay:
         self._health_s = health_s
         self._hidden = (AudioBlock, Tick) if pictures else (AudioBlock, VideoFrame, Tick)
         self._stopped = threading.Event()
+        self._closed = threading.Event()
         self._gap_s = 0.0
         self.clock = ManualClock()
-        self.drops: dict[str, int] = {stage.inbox: 0 for stage in pipeline.stages}
+        self.drops: dict[str, int] = {
+            **{stage.inbox: 0 for stage in pipeline.stages},
+            **dict.fromkeys(("output", "pictures", "ticks"), 0),
+        }
 
     def stop(self) -> None:
         """End early but cleanly: what is open is finished."""
         self._stopped.set()
         self._source.stop()
+
+    def close(self) -> None:
+        """End at once, for the source is about to be closed; nothing more is finished."""
+        self.stop()
+        self._closed.set()
 
     def events(self) -> Iterator[Message]:
         """All that happens, in order; the pictures themselves where they were asked for."""
@@ -73,6 +82,8 @@ class Replay:
                 yield message
             else:
                 yield from self._stamped(self._pipeline.push(message))
+            if self._closed.is_set():
+                return
             if self._stopped.is_set():
                 break
         yield from self._stamped(self._pipeline.flush())

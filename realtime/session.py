@@ -28,7 +28,7 @@ from mmer.realtime.messages import (
     Tick,
     VideoFrame,
 )
-from mmer.realtime.pacing import lost_s, paced
+from mmer.realtime.pacing import Thinning, lost_s, paced
 from mmer.realtime.pipeline import Pipeline, Stage
 from mmer.realtime.sources.source import Source
 
@@ -40,7 +40,8 @@ class DeviceLost(MmerError):
 class Session:
     """Run ``pipeline`` on opened ``sources`` until they end or ``stop`` is called.
 
-    ``pictures`` makes ``events`` yield the analysed frames as well (the newest only).
+    ``pictures`` makes ``events`` yield the analysed frames as well (the newest only), each before
+    what was found in it. ``video_fps`` thins a live camera's frames; files thin their own.
     """
 
     def __init__(
@@ -53,11 +54,13 @@ class Session:
         health_s: float = 1.0,
         output: Delivery = Delivery.LATEST_PARTIAL,
         pictures: bool = False,
+        video_fps: float | None = None,
     ) -> None:
         self._pipeline = pipeline
         self._sources = sources
         self.clock = clock
         self._hop_s = hop_s
+        self._video_fps = video_fps
         self._health_s = health_s
         self._inboxes: dict[str, Mailbox[Message]] = {
             stage.name: Mailbox(stage.inbox, stage.delivery, stage.capacity)
@@ -71,6 +74,7 @@ class Session:
         self._stopped = threading.Event()
         self._error: BaseException | None = None
         self._error_lock = threading.Lock()
+        self._threads: list[threading.Thread] = []
         self._skipped_ticks = 0
         self._gap_s = 0.0
         self._lost: list[str] = []  # names of live sources that ended by themselves
@@ -80,21 +84,18 @@ class Session:
 
     def events(self) -> Iterator[Message]:
         """Start, yield every event, and end with everything joined; raises a worker's exception."""
-        threads = [
+        self._threads = [
             threading.Thread(
                 target=self._guard, args=(self._fuse, self._fusion_inbox), name="fusion"
             ),
-            threading.Thread(target=self._wind_down, name="wind-down"),
+            threading.Thread(target=self._guard, args=(self._wind_down, None), name="wind-down"),
         ]
-        for thread in threads:
-            thread.start()
         try:
+            for thread in self._threads:
+                thread.start()
             yield from self._delivered()
         finally:
-            self.stop()
-            self._output.abandon()
-            for thread in threads:
-                thread.join()
+            self.close()
         if self._error is not None:
             raise self._error
         if self._lost and len(self._lost) == len(self._sources):
@@ -108,15 +109,25 @@ class Session:
         for source in self._sources:
             source.stop()
 
+    def close(self) -> None:
+        """End at once and join every thread; what has not been taken from ``events`` is lost."""
+        self.stop()
+        self._output.abandon()
+        for thread in self._threads:
+            if thread.ident is not None:
+                thread.join()
+
     @property
     def drops(self) -> dict[str, int]:
         """By mailbox, how many messages a newer one has replaced; and the ticks skipped."""
         counted = {box.name: box.dropped for box in self._inboxes.values()}
         counted["output"] = self._output.dropped
+        counted["pictures"] = 0 if self._picture is None else self._picture.dropped
         counted["ticks"] = self._skipped_ticks
         return counted
 
     def _delivered(self) -> Iterator[Message]:
+        frame: Message | None = None
         while True:
             try:
                 event = self._output.get(timeout_s=0.5)  # wake now and then, so that signals act
@@ -124,14 +135,13 @@ class Session:
                 return
             if event is None:
                 continue
-            if (
-                self._picture is not None
-                and isinstance(event, FaceObservation)
-                and len(self._picture)
-            ):
-                frame = self._picture.get()
-                if frame is not None:
-                    yield frame
+            if self._picture is not None and isinstance(event, FaceObservation):
+                if frame is None and len(self._picture):
+                    frame = self._picture.get()
+                if isinstance(frame, VideoFrame) and frame.t <= event.t:
+                    if frame.t == event.t:
+                        yield frame
+                    frame = None
             yield event
 
     # --- threads -------------------------------------------------------------------------------
@@ -164,22 +174,28 @@ class Session:
             threading.Thread(target=self._guard, args=(self._read, None, source), name=source.name)
             for source in self._sources
         ]
-        for _, thread in workers:
-            thread.start()
-        for thread in readers:
-            thread.start()
-        for thread in readers:
-            thread.join()
-        for stage, thread in workers:
-            self._inboxes[stage.name].close()
-            thread.join()
-        self._fusion_inbox.close()
+        try:
+            for _, thread in workers:
+                thread.start()
+            for thread in readers:
+                thread.start()
+            for thread in readers:
+                thread.join()
+        finally:
+            for stage, thread in workers:
+                self._inboxes[stage.name].close()
+                if thread.ident is not None:
+                    thread.join()
+            self._fusion_inbox.close()
 
     def _read(self, source: Source) -> None:
         messages = source.messages()
+        thinning = Thinning(self._video_fps if source.live else None)
         for message in messages if source.live else paced(messages, self.clock, self._stopped):
-            if isinstance(message, Gap):
-                self._gap_s += lost_s(message)
+            if isinstance(message, VideoFrame) and not thinning.takes(message.t):
+                continue
+            if isinstance(message, Gap) and (lost := lost_s(message)) > 0:
+                self._gap_s += lost  # one source has the sound: no other thread adds to it
             if isinstance(message, Notice):
                 self._fusion_inbox.put(message)
             else:

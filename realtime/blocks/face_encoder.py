@@ -48,10 +48,10 @@ class FaceEncoder:
             return ()
         t = message.t
         if message.crop is None:
-            return (Missing("face", t, t, message.why or "no face", partial=False),)
+            return (Missing("face", t, t, message.why or "no face", partial=True),)
         if message.quality <= 0.0 or message.quality < self._config.min_quality:
             why = f"poor picture: {message.why or 'low quality'}"
-            return (Missing("face", t, t, why, partial=False),)
+            return (Missing("face", t, t, why, partial=True),)
         prediction = self._model.predict(message.crop)
         return (
             Evidence(
@@ -60,7 +60,7 @@ class FaceEncoder:
                 t1=t,
                 log_probs=prediction.log_probs,
                 quality=message.quality,
-                partial=False,
+                partial=True,
                 embedding=prediction.embedding,
             ),
         )

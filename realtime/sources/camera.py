@@ -73,7 +73,7 @@ class Camera:
         size: tuple[int, int] | None = (640, 480),
         fps: float | None = 30.0,
     ) -> None:
-        if isinstance(device, str) and device.strip().isdigit():
+        if isinstance(device, str) and device.strip().isdecimal():
             device = int(device)
         self.name = f"camera {device}" if isinstance(device, int) else f"camera {shown(device)!r}"
         self._device = device

@@ -20,6 +20,7 @@ class Buffer:
     data: bytes
     arrival: Arrival
     lost: str  # why sound before this buffer is missing; "" = it is not
+    starts: int = 1  # of the clock that stamped it
 
 
 class CaptureRuns:

@@ -68,7 +68,7 @@ def choose_device(wanted: int | str | None, devices: list[InputDevice]) -> Input
     if wanted is None:
         # without a default that PortAudio names, the first one is as good as any
         return next((d for d in devices if d.default), devices[0])
-    if isinstance(wanted, str) and wanted.strip().isdigit():
+    if isinstance(wanted, str) and wanted.strip().isdecimal():
         wanted = int(wanted)
     if isinstance(wanted, int):
         for device in devices:
@@ -162,7 +162,7 @@ class Microphone:
         if self._overflowed:
             lost = "the ring was full: the computer is too slow"
         try:
-            self._ring.put_nowait(Buffer(bytes(data), arrival, lost))
+            self._ring.put_nowait(Buffer(bytes(data), arrival, lost, self._clock.starts))
             self._overflowed = False
         except queue.Full:
             self._overflowed = True  # told with the next buffer that finds room
@@ -195,7 +195,7 @@ class Microphone:
                     return
             else:
                 waited, patience = 0.0, _DEAD_S
-                if buffer.arrival.at <= self._clock.now():  # else the clock began anew since then
+                if buffer.starts == self._clock.starts:  # else heard before the session began
                     yield from runs.push(buffer)
         yield from runs.finish()
 

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmer.realtime.messages import SAMPLE_RATE, AudioBlock, Gap, Notice, Stream, VideoFrame
+from mmer.realtime.pacing import Thinning
 from mmer.realtime.sources.resample import Resampler
 
 if TYPE_CHECKING:
@@ -73,15 +74,10 @@ class AudioTrack:
 
 
 class VideoTrack:
-    """Picture frames, thinned by timestamp to at most ``fps``, turned upright, as BGR.
-
-    A frame is taken when the next one is due, and the schedule then moves on by one period
-    rather than by the frame's own time: 30 frames/s asked down to 20 give 20, not 15.
-    """
+    """Picture frames, thinned by timestamp to at most ``fps``, turned upright, as BGR."""
 
     def __init__(self, fps: float | None) -> None:
-        self._period = 1.0 / fps if fps else 0.0
-        self._due = 0.0
+        self._thinning = Thinning(fps)
         self._t = -1.0
         self._rotation = 0
         self._placement: Placement | None = None
@@ -96,10 +92,8 @@ class VideoTrack:
         if t <= self._t:
             return
         self._t = t
-        if t < self._due - 0.001:  # containers round timestamps to the millisecond
-            return
-        self._due = max(self._due + self._period, t)  # after a pause: one frame's credit, no more
-        yield VideoFrame(t, picture(frame, self._placed(frame)))
+        if self._thinning.takes(t):
+            yield VideoFrame(t, picture(frame, self._placed(frame)))
 
     def finish(self) -> Iterator[VideoFrame]:
         """Nothing is held back."""

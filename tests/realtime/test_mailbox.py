@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from mmer.realtime.mailbox import Closed, Delivery, Mailbox
-from mmer.realtime.messages import SpeechState, SpeechUpdate, Transcript
+from mmer.realtime.messages import Missing, SpeechState, SpeechUpdate, Transcript
 
 
 def partial(utterance: int, text: str) -> Transcript:
@@ -76,6 +76,15 @@ def test_partials_are_replaced_and_finals_are_not() -> None:
         (2, "d e", True),
     ]
     assert box.dropped == 3
+
+
+def test_one_modality_never_replaces_another() -> None:
+    box: Mailbox[Missing] = Mailbox("output", Delivery.LATEST_PARTIAL)
+    for modality in ("speech", "text", "speech"):
+        box.put(Missing(modality, 0.0, 1.0, "why", partial=True, utterance=1))
+    box.close()
+    assert [m.modality for m in drain(box)] == ["speech", "text"]
+    assert box.dropped == 1
 
 
 def test_an_update_never_replaces_the_start_of_its_utterance() -> None:

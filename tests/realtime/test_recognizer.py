@@ -44,6 +44,48 @@ def test_iterating_yields_estimates_and_a_break_ends_the_session() -> None:
     assert threading.active_count() == before
 
 
+def test_leaving_with_a_suspended_iterator_joins_everything() -> None:
+    before = threading.active_count()
+    with mmer.Recognizer(clip(), offline=True, modalities=("speech", "face")) as recognizer:
+        events = recognizer.events()
+        for _ in range(5):
+            next(events)
+    assert threading.active_count() == before
+    assert list(events) == []
+
+
+def test_a_closed_recognizer_says_so() -> None:
+    with mmer.Recognizer(clip(), offline=True, modalities=("face",)) as recognizer:
+        pass
+    with pytest.raises(mmer.MmerError, match="new one"):
+        list(recognizer)
+
+
+def test_cancelling_async_iteration_ends_the_session() -> None:
+    before = {t for t in threading.enumerate() if t.name in ("fusion", "wind-down", "face")}
+
+    async def watch() -> None:
+        async for _ in mmer.Recognizer(clip(), offline=True, modalities=("face",)):
+            pass
+
+    async def cancelled() -> None:
+        task = asyncio.create_task(watch())
+        await asyncio.sleep(1.5)
+        task.cancel()
+        await task
+
+    with pytest.raises(asyncio.CancelledError):
+        asyncio.run(cancelled())
+    after = {t for t in threading.enumerate() if t.name in ("fusion", "wind-down", "face")}
+    assert after == before
+
+
+def test_what_is_switched_off_is_told_as_off() -> None:
+    with mmer.Recognizer(clip(), offline=True, video="none", asr="none", pace="max") as recognizer:
+        last = list(recognizer)[-1]
+    assert (last.why["face"], last.why["text"]) == ("off", "off")
+
+
 def test_callbacks_and_stop() -> None:
     recognizer = mmer.Recognizer(clip(), offline=True, modalities=("face",))
     estimates: list[mmer.EmotionEstimate] = []
@@ -86,6 +128,7 @@ def test_a_recognizer_runs_once() -> None:
         ({"modalities": ("speech", "fase")}, "fase"),
         ({"modalities": ()}, "empty"),
         ({"pace": "max"}, "files"),
+        ({"modalities": ("text",), "asr": "none"}, "nothing"),
         ({"audio": "none", "video": "none"}, "nothing"),
     ],
 )

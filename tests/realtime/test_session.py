@@ -192,6 +192,15 @@ def test_a_slow_consumer_gets_the_newest_estimates_and_every_final() -> None:
     assert session.drops["output"] > 0
 
 
+def test_a_live_cameras_frames_are_thinned() -> None:
+    tracker = PerBlock(look)
+    source = ListSource(pictures(2.0, fps=100.0), live=True)
+    session = Session(pipeline(tracker=tracker), [source], SessionClock(), video_fps=10.0)
+    with pytest.raises(DeviceLost):
+        list(session.events())
+    assert len(tracker.seen) + session.drops["video"] == 20
+
+
 def test_pictures_come_with_their_observations() -> None:
     session = Session(pipeline(), [ListSource(pictures(0.5))], SessionClock(), pictures=True)
     kinds = [type(e) for e in session.events()]
