@@ -87,6 +87,10 @@ def main(argv: Sequence[str] | None = None) -> None:
         status = 130
     except BrokenPipeError:  # mmer-live --help | head
         mute_stdout()
+    except OSError as problem:  # standard output is full or closed
+        mute_stdout()
+        print(f"mmer-live: {problem}", file=sys.stderr)
+        status = 2
     sys.exit(status)
 
 

@@ -45,17 +45,25 @@ def show(options: Options, views: Views) -> int:
     windows = [sink for sink in sinks if isinstance(sink, PictureWindow)]
     pictures = bool(windows) or views.overlay is not None
 
-    def close(sink: Sink) -> None:
-        sink.close(end)  # as it stands by then: None after an error
+    opened: list[Sink] = []
+
+    def close_first() -> None:
+        """Close all sinks in their order: the panel goes before the summary stands."""
+        if opened:
+            try:
+                opened.pop(0).close(end)  # as it stands by then: None after an error
+            finally:
+                close_first()
 
     with suppress(ReaderGone), ExitStack() as leaving:
         leaving.callback(recognizer.close)
         recognizer.prepare()
         events = recognizer.events(delivery=Delivery.LOSSLESS, pictures=pictures)
         leaving.callback(events.close)
+        leaving.callback(close_first)
         for sink in sinks:
             sink.open(recognizer.info)
-            leaving.callback(close, sink)
+            opened.append(sink)
         with stopped_by_signals(recognizer):
             try:
                 for event in events:
@@ -79,6 +87,9 @@ def show(options: Options, views: Views) -> int:
 def make_sinks(options: Options, views: Views) -> list[Sink]:
     """The sinks that ``views`` ask for; raises MmerError where one cannot be."""
     sinks: list[Sink] = []
+    paths = [Path(path).absolute() for path in (views.output, views.overlay) if path is not None]
+    if len(set(paths)) < len(paths):
+        raise MmerError(f"--output and --overlay both name {views.overlay}: choose two files")
     if views.window:
         from mmer.realtime.display import display_problem
 
@@ -119,7 +130,7 @@ def _terminal_sinks(options: Options, views: Views) -> list[Sink]:
 
 @contextmanager
 def stopped_by_signals(recognizer: Recognizer) -> Iterator[None]:
-    """Ctrl-C or SIGTERM stops the recognizer cleanly; a second one interrupts it."""
+    """Ctrl-C, SIGTERM or SIGHUP stops the recognizer cleanly; a second one interrupts it."""
     asked = False
 
     def handle(number: int, frame: FrameType | None) -> None:
@@ -132,7 +143,11 @@ def stopped_by_signals(recognizer: Recognizer) -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = {n: signal.signal(n, handle) for n in (signal.SIGINT, signal.SIGTERM)}
+    stopping = [signal.SIGINT, signal.SIGTERM]
+    hangup = getattr(signal, "SIGHUP", None)  # the terminal closes; nohup has it ignored
+    if hangup is not None and signal.getsignal(hangup) is not signal.SIG_IGN:
+        stopping.append(hangup)
+    before = {number: signal.signal(number, handle) for number in stopping}
     try:
         yield
     finally:

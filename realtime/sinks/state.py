@@ -153,7 +153,8 @@ class OverlayState:
 
 def source_name(source: Mapping[str, Any]) -> str:
     """What a session reads, for people."""
-    return str(source.get("name") or source.get("path") or source.get("kind") or "")
+    name = source.get("name") or source.get("path") or source.get("kind") or ""
+    return " and ".join(map(str, name)) if isinstance(name, list) else str(name)
 
 
 def modality_labels(estimate: EmotionEstimate) -> str:

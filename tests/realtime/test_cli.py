@@ -195,6 +195,23 @@ def test_a_window_opens_and_the_session_ends(tmp_path: Path) -> None:
     assert lines_of(out)[-1]["type"] == "end"
 
 
+def test_output_and_overlay_must_differ(
+    capsys: pytest.CaptureFixture[str], tone: Path, tmp_path: Path
+) -> None:
+    both = tmp_path / "x.mp4"
+    assert "both" in refused(capsys, tone, "--overlay", both, "--output", both)
+
+
+def test_a_run_leaves_nothing_in_a_fresh_home(tone: Path, tmp_path: Path) -> None:
+    """ONNX Runtime would leave a device id and queued events there, and send them."""
+    home = tmp_path / "home"
+    home.mkdir()
+    command = [*COMMAND, tone, *["--pace", "max", "--asr", "none", "--offline", "--quiet"]]
+    environment = {k: v for k, v in os.environ.items() if not k.startswith(("XDG_", "ORT_"))}
+    subprocess.run(command, env={**environment, "HOME": str(home)}, check=True, timeout=60)
+    assert [p.name for p in home.rglob("*") if p.is_file()] == []
+
+
 def test_overlay_needs_a_file(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     assert "--overlay" in refused(capsys, "--overlay", tmp_path / "x.mp4")
 
