@@ -104,11 +104,6 @@ class Pipeline:
                 out.extend(self.push(made, after=stage))
         return out
 
-    def reset(self) -> None:
-        """Forget every stream; keep the models."""
-        for stage in self.stages:
-            stage.block.reset()
-
 
 FUSION_TAKES: tuple[type, ...] = (
     Evidence,

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any, Final
 from mmer.models.errors import MmerError
 from mmer.realtime.clock import Clock
 from mmer.realtime.messages import Gap, Notice, Stream
+from mmer.realtime.pacing import Captured, captured_at
 from mmer.realtime.sources.address import is_url, shown
 from mmer.realtime.sources.reader import Reader, choose_streams, open_container
-from mmer.realtime.sources.tracks import AudioTrack, Captured, VideoTrack, available, in_order
+from mmer.realtime.sources.tracks import AudioTrack, VideoTrack, in_order
 
 if TYPE_CHECKING:
     import av
@@ -201,11 +202,11 @@ class MediaFile:
         yield from self._before
         damaged = False
         end = 0.0
-        for message in heapq.merge(*(self._converted(r) for r in self._readers), key=available):
+        for message in heapq.merge(*(self._converted(r) for r in self._readers), key=captured_at):
             if self._stopped.is_set():
                 return
             damaged = damaged or isinstance(message, Notice)
-            end = max(end, available(message))
+            end = max(end, captured_at(message))
             yield message
         if damaged:
             return

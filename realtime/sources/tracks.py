@@ -5,19 +5,17 @@ from __future__ import annotations
 import heapq
 from collections.abc import Iterable, Iterator
 from functools import cache
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mmer.realtime.messages import SAMPLE_RATE, AudioBlock, Gap, Notice, Stream, VideoFrame
-from mmer.realtime.pacing import Thinning
+from mmer.realtime.messages import SAMPLE_RATE, AudioBlock, Gap, Stream, VideoFrame
+from mmer.realtime.pacing import Captured, Thinning, captured_at
 from mmer.realtime.sources.resample import Resampler
 
 if TYPE_CHECKING:
     import av
-
-Captured: TypeAlias = AudioBlock | VideoFrame | Gap | Notice
 
 HOLE_S: Final = 0.040
 """Audio timestamps that stray less than this from the count of samples are jitter."""
@@ -156,13 +154,6 @@ def picture(frame: av.VideoFrame, placed: Placement) -> NDArray[np.uint8]:
     return np.ascontiguousarray(image, dtype=np.uint8)
 
 
-def available(message: Captured) -> float:
-    """When a message could have been known: its place in the order of a file."""
-    if isinstance(message, AudioBlock):
-        return message.t1
-    return message.t0 if isinstance(message, Gap) else message.t
-
-
 def in_order(
     messages: Iterable[tuple[Stream, Captured]], streams: Iterable[Stream], patience_s: float = 1.0
 ) -> Iterator[Captured]:
@@ -174,7 +165,7 @@ def in_order(
     reached = dict.fromkeys(streams, 0.0)
     waiting: list[tuple[float, int, Captured]] = []
     for number, (stream, message) in enumerate(messages):
-        t = available(message)
+        t = captured_at(message)
         heapq.heappush(waiting, (t, number, message))
         reached[stream] = max(reached[stream], t)
         limit = max(min(reached.values()), max(reached.values()) - patience_s)

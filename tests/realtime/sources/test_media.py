@@ -14,8 +14,8 @@ from synthetic_media import clicks, onsets, pictures, steady, tone, write_media
 from mmer.models.errors import MmerError
 from mmer.realtime.clock import ManualClock
 from mmer.realtime.messages import AudioBlock, Gap, Notice, VideoFrame
+from mmer.realtime.pacing import captured_at
 from mmer.realtime.sources.media import MediaFile
-from mmer.realtime.sources.tracks import available
 
 
 class Played:
@@ -36,7 +36,7 @@ class Played:
         return np.concatenate([b.samples for b in self.blocks])
 
     def assert_orderly(self):
-        times = [available(m) for m in self.messages]
+        times = [captured_at(m) for m in self.messages]
         assert times == sorted(times)
         for block in self.blocks:
             assert block.samples.dtype == np.int16
@@ -278,7 +278,7 @@ def test_the_same_file_gives_the_same_messages(tmp_path):
 
     def trace():
         return [
-            (type(m).__name__, available(m), getattr(m, "samples", getattr(m, "image", b"")))
+            (type(m).__name__, captured_at(m), getattr(m, "samples", getattr(m, "image", b"")))
             for m in Played(path).messages
         ]
 

@@ -2,8 +2,9 @@ import numpy as np
 import pytest
 
 from mmer.realtime.messages import AudioBlock, VideoFrame
+from mmer.realtime.pacing import captured_at
 from mmer.realtime.sources.address import is_url, shown
-from mmer.realtime.sources.tracks import available, in_order
+from mmer.realtime.sources.tracks import in_order
 
 
 def sound(t1):
@@ -20,7 +21,7 @@ def test_streams_of_one_demuxer_come_in_one_order():
     for chunk in range(4):
         mixed += [picture(chunk * 0.5 + i / 10) for i in range(5)]
         mixed += [sound(chunk * 0.5 + (i + 1) / 50) for i in range(25)]
-    times = [available(m) for m in in_order(mixed, {"audio", "video"})]
+    times = [captured_at(m) for m in in_order(mixed, {"audio", "video"})]
     assert len(times) == len(mixed)
     assert times == sorted(times)
 
