@@ -17,7 +17,7 @@ from torch import nn
 from mmer.models.errors import MmerError
 from mmer.training.metrics import Figures, figures, log_softmax
 from mmer.training.recipe import Recipe
-from mmer.training.tasks.task import Arrays, Task
+from mmer.training.tasks.task import Task
 
 WARM_UP = 0.05
 """Share of all steps in which the learning rate climbs; it then falls along a cosine."""
@@ -38,14 +38,6 @@ def class_weights(shares: np.ndarray, balance: float) -> np.ndarray:
     """Weight of each class's target mass, shape (7,), with a mean of 1 over that mass."""
     weights = np.where(shares > 0, np.maximum(shares, 1e-6) ** -balance, 0.0)
     return np.asarray(weights / (weights * shares).sum(), dtype=np.float32)
-
-
-def soft_loss(
-    logits: torch.Tensor, targets: torch.Tensor, weights: torch.Tensor, smoothing: float
-) -> torch.Tensor:
-    """Cross-entropy with target distributions (B, 7) and class weights (7,)."""
-    smooth = targets * (1 - smoothing) + smoothing / targets.shape[1]
-    return -(weights * smooth * logits.log_softmax(dim=1)).sum(dim=1).mean()
 
 
 def tensors(inputs: Arrays) -> list[torch.Tensor]:
@@ -78,7 +70,9 @@ class Trainer:
         self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.average = deepcopy(self.network).requires_grad_(False)
         self.optimizer = torch.optim.AdamW(
-            self.network.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay
+            task.parameter_groups(self.network),
+            lr=recipe.learning_rate,
+            weight_decay=recipe.weight_decay,
         )
         self.epoch = 0
         self._weights = torch.from_numpy(class_weights(task.class_shares, recipe.class_balance))
@@ -133,11 +127,12 @@ class Trainer:
         step = self.epoch * self.task.batches_per_epoch
         for inputs, targets in self.task.batches(rng):
             for group in self.optimizer.param_groups:
-                group["lr"] = recipe.learning_rate * self._schedule(step)
+                rate = recipe.learning_rate * group.get("scale", 1.0)
+                group["lr"] = rate * self._schedule(step)
             with torch.autocast("cpu", torch.bfloat16, enabled=recipe.bfloat16):
-                logits, _ = self.network(*tensors(inputs))
-            loss = soft_loss(
-                logits.float(), torch.from_numpy(targets), self._weights, recipe.label_smoothing
+                outputs = self.network(*tensors(inputs))
+            loss = self.task.loss(
+                outputs, torch.from_numpy(targets), self._weights, recipe.label_smoothing
             )
             self.optimizer.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]

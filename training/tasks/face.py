@@ -16,7 +16,7 @@ from mmer.training.augment import FaceChanges, change_face
 from mmer.training.datasets.corpora import training_data
 from mmer.training.datasets.faces import read_development, read_train
 from mmer.training.recipe import Recipe, from_table
-from mmer.training.tasks.task import Arrays
+from mmer.training.tasks.task import Arrays, Task
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class FaceOptions:
     changes: Mapping[str, float] = field(default_factory=dict)
 
 
-class FaceTask:
+class FaceTask(Task):
     """See ``Task``."""
 
     modality = "face"

@@ -26,7 +26,7 @@ from mmer.training.datasets.clips import (
 from mmer.training.datasets.corpora import training_data
 from mmer.training.features import clip_features
 from mmer.training.recipe import Recipe, from_table
-from mmer.training.tasks.task import Arrays
+from mmer.training.tasks.task import Arrays, Task
 
 MIN_S = 0.5
 MAX_S = 6.0
@@ -53,7 +53,7 @@ class SpeechOptions:
     changes: Mapping[str, Any] = field(default_factory=dict)
 
 
-class SpeechTask:
+class SpeechTask(Task):
     """See ``Task``."""
 
     modality = "speech"

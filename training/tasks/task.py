@@ -2,20 +2,33 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from torch import nn
 
 from mmer.models.card import TrainingData
+from mmer.models.seen import Seen
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
 
 Arrays = Mapping[str, np.ndarray]
 """A network's inputs by name; the first axis of each is the batch."""
 
 
-class Task(Protocol):
+def soft_loss(
+    logits: torch.Tensor, targets: torch.Tensor, weights: torch.Tensor, smoothing: float
+) -> torch.Tensor:
+    """Cross-entropy with target distributions (B, 7) and class weights (7,)."""
+    smooth = targets * (1 - smoothing) + smoothing / targets.shape[1]
+    return -(weights * smooth * logits.log_softmax(dim=1)).sum(dim=1).mean()
+
+
+class Task(ABC):
     """The data of one modality, split, and the network that learns it.
 
     Arrays are NumPy throughout, so that the exported network is judged by the very inputs that
@@ -27,38 +40,61 @@ class Task(Protocol):
     """Share of each class in the training targets as they are drawn, shape (7,)."""
     development_data: str
     """What the development figures are measured on, in words."""
-    conditions: tuple[str, ...]
-    """Other states of the development data that the card's notes give figures of, in words."""
+    conditions: tuple[str, ...] = ()
+    """Other states of the development data that the card gives figures of, in words."""
+    outputs: tuple[str, ...] = ("logits", "embedding")
+    """Names of what the network returns, in its order: logits (B, 7) first."""
     batches_per_epoch: int
 
+    @abstractmethod
     def network(self) -> nn.Module:
-        """A fresh network: inputs by position, (logits (B, 7), embedding (B, D)) out."""
-        ...
+        """A fresh network: inputs by position, a tuple of ``outputs`` out."""
 
+    @abstractmethod
     def batches(self, rng: np.random.Generator) -> Iterator[tuple[Arrays, np.ndarray]]:
-        """One epoch of augmented inputs and target distributions, float32 (B, 7)."""
-        ...
+        """One epoch of augmented inputs and targets, float32 (B, 7 or more)."""
 
+    @abstractmethod
     def development(self, condition: str | None = None) -> Iterator[tuple[Arrays, np.ndarray]]:
         """The development fold without augmentation: inputs and class indices (B,)."""
-        ...
 
+    @abstractmethod
+    def development_groups(self) -> list[str]:
+        """The speaker or dialogue of each development item, in the order of ``development``."""
+
+    @abstractmethod
+    def seen(self) -> Seen:
+        """What the weights were fitted to: groups, files, contents."""
+
+    @abstractmethod
     def dynamic_axes(self) -> Mapping[str, Mapping[int, str]]:
         """Which axes of which inputs vary, and what to call them."""
-        ...
 
+    @abstractmethod
     def preprocessing(self) -> dict[str, Any]:
         """The wrapper's configuration, for the card."""
-        ...
 
+    @abstractmethod
     def training_data(self) -> tuple[TrainingData, ...]:
         """The corpora used, for the card."""
-        ...
 
+    @abstractmethod
     def notes(self) -> tuple[str, ...]:
         """Known failures and how to read the figures, for the card."""
-        ...
 
-    def save_extras(self, folder: Path) -> None:
+    def loss(
+        self,
+        outputs: tuple[torch.Tensor, ...],
+        targets: torch.Tensor,
+        weights: torch.Tensor,
+        smoothing: float,
+    ) -> torch.Tensor:
+        """What training minimises; class weights (7,), label smoothing 0..1."""
+        return soft_loss(outputs[0].float(), targets, weights, smoothing)
+
+    def parameter_groups(self, network: nn.Module) -> list[dict[str, Any]]:
+        """Groups for the optimizer; "scale" multiplies the recipe's learning rate (default 1)."""
+        return [{"params": list(network.parameters())}]
+
+    def save_extras(self, folder: Path) -> None:  # noqa: B027 (most tasks have none)
         """Write what the wrapper needs beside the network (a tokenizer)."""
-        ...

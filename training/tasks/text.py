@@ -20,7 +20,7 @@ from mmer.training.augment import TextChanges, change_text
 from mmer.training.datasets.corpora import training_data
 from mmer.training.datasets.dialogues import bare, read_development, read_training
 from mmer.training.recipe import Recipe, from_table
-from mmer.training.tasks.task import Arrays
+from mmer.training.tasks.task import Arrays, Task
 from mmer.training.tokenizer import UNKNOWN, train_tokenizer
 
 TOKENIZER = "text-tokenizer.json"
@@ -58,7 +58,7 @@ def _pad(rows: Sequence[np.ndarray]) -> np.ndarray:
     return out
 
 
-class TextTask:
+class TextTask(Task):
     """See ``Task``."""
 
     modality = "text"

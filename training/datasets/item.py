@@ -1,0 +1,52 @@
+"""One labelled item of a corpus, whatever the modality, and what a reader returns."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, eq=False)
+class Item:
+    """``label`` is an index into EMOTIONS: what maps to none of the seven is no item.
+
+    ``key`` names the item within its corpus and split ("Actor_01/03-01-05-01-01-01-01.wav",
+    "dia3_utt4", "row 17"). Of ``path`` the seconds ``start_s`` to ``end_s`` count, all where None.
+    ``past`` are the texts said before in the dialogue, oldest first, whatever their label.
+    ``pixels`` is a picture that has no file of its own, uint8 (H, W) grey or (H, W, 3) BGR.
+    """
+
+    corpus: str
+    key: str
+    label: int
+    split: str = ""
+    speaker: str = ""
+    dialogue: str = ""
+    path: Path | None = None
+    start_s: float | None = None
+    end_s: float | None = None
+    text: str | None = None
+    past: tuple[str, ...] = ()
+    pixels: NDArray[np.uint8] | None = None
+
+    @property
+    def speaker_group(self) -> str:
+        """ "corpus/speaker" as in ``Seen.groups``; empty where the speaker is unknown."""
+        return f"{self.corpus}/{self.speaker}" if self.speaker else ""
+
+    @property
+    def dialogue_group(self) -> str:
+        """ "corpus/split/dialogue" (ids may restart in each split); empty where there is none."""
+        return f"{self.corpus}/{self.split}/{self.dialogue}" if self.dialogue else ""
+
+
+@dataclass(frozen=True)
+class Reading:
+    """A corpus read: its items, and what was left out, by reason ("calm maps to none": 8)."""
+
+    items: list[Item]
+    dropped: Counter[str] = field(default_factory=Counter)
