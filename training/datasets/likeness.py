@@ -2,8 +2,8 @@
 
 Pictures: a difference hash (Krawetz 2013) of 64 bits, taken down the columns, which on faces
 tells more than along the rows. Of the pictures of FER+'s public test split that have a documented
-twin in train (300 of 3,579, mirrored ones counted) a distance of ``TWIN_DISTANCE`` finds 98.7 %, and
-87 % of what it finds is documented; most of the rest are one photograph cut differently.
+twin in train (300 of 3,579, mirrored ones counted) a distance of ``TWIN_DISTANCE`` finds 98.7 %;
+87 % of what it finds is documented, and most of the rest are one photograph cut differently.
 """
 
 from __future__ import annotations
