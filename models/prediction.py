@@ -16,29 +16,36 @@ class Prediction:
 
     ``embedding`` is what the network's last layer saw, float32 (d,): the input of a learned
     fusion. It is None where no network was asked.
+    ``usable``, 0..1, says how far the input was something to judge at all: 0 is no evidence,
+    whatever the probabilities are.
     """
 
     log_probs: NDArray[np.float32]
     embedding: NDArray[np.float32] | None
+    usable: float = 1.0
 
     @classmethod
     def from_logits(
-        cls, logits: NDArray[np.float32], temperature: float, embedding: NDArray[np.float32] | None
+        cls,
+        logits: NDArray[np.float32],
+        temperature: float,
+        embedding: NDArray[np.float32] | None,
+        usable: float = 1.0,
     ) -> Prediction:
         """From logits (7,), divided by the card's temperature (Guo et al. 2017)."""
         scaled = logits.astype(np.float64) / temperature
         scaled -= scaled.max()
         log_probs = scaled - np.log(np.exp(scaled).sum())
-        return cls(log_probs.astype(np.float32), embedding)
+        return cls(log_probs.astype(np.float32), embedding, usable)
 
     @classmethod
     def unknown(cls) -> Prediction:
-        """Of an input in which there is nothing to judge: every emotion is as likely."""
-        return cls(np.full(len(EMOTIONS), -np.log(len(EMOTIONS)), np.float32), None)
+        """Of an input with nothing to judge: every emotion is as likely, ``usable`` is 0."""
+        return cls(np.full(len(EMOTIONS), -np.log(len(EMOTIONS)), np.float32), None, 0.0)
 
     @property
     def label(self) -> str:
-        """The likeliest emotion."""
+        """The likeliest emotion, the first of equally likely ones: no answer where usable is 0."""
         return EMOTIONS[int(self.log_probs.argmax())]
 
     @property

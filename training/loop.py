@@ -17,7 +17,7 @@ from torch import nn
 from mmer.models.errors import MmerError
 from mmer.training.metrics import Figures, figures, log_softmax
 from mmer.training.recipe import Recipe
-from mmer.training.tasks.task import Task
+from mmer.training.tasks.task import Arrays, Task
 
 WARM_UP = 0.05
 """Share of all steps in which the learning rate climbs; it then falls along a cosine."""

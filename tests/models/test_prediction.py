@@ -25,3 +25,9 @@ def test_unknown_prefers_nothing() -> None:
     prediction = Prediction.unknown()
     assert prediction.probs == pytest.approx(np.full(7, 1 / 7))
     assert prediction.embedding is None
+    assert prediction.usable == 0
+
+
+def test_usable_is_what_the_model_says() -> None:
+    assert Prediction.from_logits(np.zeros(7, np.float32), 1.0, None).usable == 1
+    assert Prediction.from_logits(np.zeros(7, np.float32), 1.0, None, 0.25).usable == 0.25

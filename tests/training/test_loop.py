@@ -20,11 +20,11 @@ from mmer.models.face import FaceModel
 from mmer.models.speech import SpeechModel
 from mmer.models.text import TextModel
 from mmer.training.export import export, write_onnx
-from mmer.training.loop import Trainer, class_weights, development_logits, soft_loss
+from mmer.training.loop import Trainer, class_weights, development_logits
 from mmer.training.metrics import log_softmax
 from mmer.training.recipe import Recipe
 from mmer.training.tasks import open_task
-from mmer.training.tasks.task import Task
+from mmer.training.tasks.task import Task, soft_loss
 
 OPTIONS: dict[str, dict[str, Any]] = {
     "face": {"left_eye": [0.3, 0.4], "right_eye": [0.7, 0.4], "widths": [8, 12, 16]},
