@@ -1,20 +1,23 @@
-"""The training loop: one epoch after another, resumable, its losses in a CSV file."""
+"""The training loop: one epoch after another, repeatable, resumable, its course on disk."""
 
 from __future__ import annotations
 
-import csv
 import math
+import shutil
 import time
 from collections.abc import Callable, Iterator
 from copy import deepcopy
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from pickle import UnpicklingError
+from typing import Any
 
 import numpy as np
 import torch
 from torch import nn
 
 from mmer.models.errors import MmerError
+from mmer.training.curves import write_curves
 from mmer.training.metrics import Figures, figures, log_softmax
 from mmer.training.recipe import Recipe
 from mmer.training.tasks.task import Arrays, Task
@@ -40,18 +43,24 @@ def class_weights(shares: np.ndarray, balance: float) -> np.ndarray:
     return np.asarray(weights / (weights * shares).sum(), dtype=np.float32)
 
 
-def tensors(inputs: Arrays) -> list[torch.Tensor]:
-    """Arrays in the order of the network's arguments."""
-    return [torch.from_numpy(np.ascontiguousarray(a)) for a in inputs.values()]
+def tensors(inputs: Arrays, device: torch.device | None = None) -> list[torch.Tensor]:
+    """Arrays in the order of the network's arguments, by default on the CPU."""
+    return [torch.from_numpy(np.ascontiguousarray(a)).to(device) for a in inputs.values()]
+
+
+def best_device() -> torch.device:
+    """The GPU where there is one, else the CPU."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
 @torch.no_grad()
 def development_logits(network: nn.Module, task: Task) -> tuple[np.ndarray, np.ndarray]:
     """Logits (N, 7) and class indices (N,) of the development fold."""
     network.eval()
+    device = next(network.parameters()).device
     logits, labels = [], []
     for inputs, label in task.development():
-        logits.append(network(*tensors(inputs))[0].numpy())
+        logits.append(network(*tensors(inputs, device))[0].float().cpu().numpy())
         labels.append(label)
     return np.concatenate(logits), np.concatenate(labels)
 
@@ -60,14 +69,21 @@ class Trainer:
     """Trains one task by one recipe; the state is saved after every epoch.
 
     The weights that are judged and exported are a running average over steps, after the last
-    epoch: no epoch is chosen by its development figures.
+    epoch: no epoch is chosen by its development figures. Every epoch starts its random numbers
+    from the recipe's seed and its own number, so a run that was interrupted, wherever, and taken
+    up again ends with the very weights of one that was not.
     """
 
-    def __init__(self, recipe: Recipe, task: Task, folder: Path) -> None:
+    def __init__(
+        self, recipe: Recipe, task: Task, folder: Path, device: torch.device | None = None
+    ) -> None:
         torch.manual_seed(recipe.seed)
         self.recipe, self.task, self.folder = recipe, task, folder
+        self.device = device or best_device()
         self.network = task.network()
-        self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.network.to(  # type: ignore[call-overload]
+            device=self.device, memory_format=torch.channels_last
+        )
         self.average = deepcopy(self.network).requires_grad_(False)
         self.optimizer = torch.optim.AdamW(
             task.parameter_groups(self.network),
@@ -75,8 +91,11 @@ class Trainer:
             weight_decay=recipe.weight_decay,
         )
         self.epoch = 0
-        self._weights = torch.from_numpy(class_weights(task.class_shares, recipe.class_balance))
+        self._course: list[dict[str, Any]] = []
+        weights = class_weights(task.class_shares, recipe.class_balance)
+        self._weights = torch.from_numpy(weights).to(self.device)
         self._steps = recipe.epochs * task.batches_per_epoch
+        self._check_space()
 
     @property
     def _checkpoint(self) -> Path:
@@ -90,8 +109,11 @@ class Trainer:
         """
         if not self._checkpoint.is_file():
             raise MmerError(f"nothing to resume: {self._checkpoint} does not exist")
-        state = torch.load(self._checkpoint, weights_only=True)
-        if state["recipe"] != repr(self.recipe):
+        try:
+            state = torch.load(self._checkpoint, map_location=self.device, weights_only=True)
+        except (OSError, RuntimeError, ValueError, EOFError, UnpicklingError) as error:
+            raise MmerError(f"{self._checkpoint} is damaged; train without --resume") from error
+        if state["recipe"] != self.recipe.fingerprint():
             raise MmerError(
                 f"{self._checkpoint} was written by another recipe: choose another --output"
             )
@@ -99,6 +121,7 @@ class Trainer:
         self.average.load_state_dict(state["average"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.epoch = state["epoch"]
+        self._course = state["course"]
 
     def run(self, on_step: Callable[[float], None] = lambda loss: None) -> Iterator[EpochReport]:
         """Train to the recipe's last epoch; ``on_step`` hears each step's loss."""
@@ -129,11 +152,10 @@ class Trainer:
             for group in self.optimizer.param_groups:
                 rate = recipe.learning_rate * group.get("scale", 1.0)
                 group["lr"] = rate * self._schedule(step)
-            with torch.autocast("cpu", torch.bfloat16, enabled=recipe.bfloat16):
-                outputs = self.network(*tensors(inputs))
-            loss = self.task.loss(
-                outputs, torch.from_numpy(targets), self._weights, recipe.label_smoothing
-            )
+            with torch.autocast(self.device.type, torch.bfloat16, enabled=recipe.bfloat16):
+                outputs = self.network(*tensors(inputs, self.device))
+            goal = torch.from_numpy(targets).to(self.device)
+            loss = self.task.loss(outputs, goal, self._weights, recipe.label_smoothing)
             self.optimizer.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
             nn.utils.clip_grad_norm_(self.network.parameters(), 5.0)
@@ -160,22 +182,33 @@ class Trainer:
             else:
                 value.copy_(ours[name])
 
+    def _check_space(self) -> None:
+        # two checkpoints while the new one replaces the old, the network twice, room to spare
+        weights = sum(p.numel() * p.element_size() for p in self.network.parameters())
+        needed = 12 * weights + 20_000_000
+        free = shutil.disk_usage(self.folder).free
+        if free < needed:
+            raise MmerError(
+                f"not enough room in {self.folder}: training needs {needed / 1e6:.0f} MB, "
+                f"{free / 1e6:.0f} MB are free; choose another --output"
+            )
+
     def _save(self, report: EpochReport) -> None:
+        row = {k: v for k, v in asdict(report).items() if k != "figures"} | asdict(report.figures)
+        self._course.append(row)
         state = {
-            "recipe": repr(self.recipe),
+            "recipe": self.recipe.fingerprint(),
             "epoch": self.epoch,
             "network": self.network.state_dict(),
             "average": self.average.state_dict(),
             "optimizer": self.optimizer.state_dict(),
+            "course": self._course,
         }
         partial = self._checkpoint.with_suffix(".partial")
-        torch.save(state, partial)
-        partial.replace(self._checkpoint)
-        row = {k: v for k, v in asdict(report).items() if k != "figures"} | asdict(report.figures)
-        path = self.folder / "losses.csv"
-        fresh = report.epoch == 1
-        with path.open("w" if fresh else "a", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, fieldnames=list(row))
-            if fresh:
-                writer.writeheader()
-            writer.writerow({k: f"{v:.5g}" if isinstance(v, float) else v for k, v in row.items()})
+        try:
+            torch.save(state, partial)
+            partial.replace(self._checkpoint)
+            write_curves(self._course, self.folder, f"{self.recipe.name}: training")
+        except (OSError, RuntimeError) as error:  # torch's writer raises RuntimeError
+            partial.unlink(missing_ok=True)
+            raise MmerError(f"cannot write into {self.folder}: {error}") from error

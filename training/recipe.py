@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
@@ -17,6 +18,7 @@ else:
     import tomli as tomllib
 
 T = TypeVar("T")
+PRECISIONS = ("float32", "int8")
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,8 @@ class Recipe:
     threads: int = 1
     bfloat16: bool = False
     """Train in bfloat16 with float32 weights; development figures and export are float32."""
+    precision: str = "float32"
+    """Of the exported weights: "float32", or "int8" for matrices and embeddings."""
     options: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -53,6 +57,12 @@ class Recipe:
         if not 0 <= self.average_decay < 1:
             raise MmerError(f"recipe {self.name}: average_decay must be at least 0 and below 1")
 
+        if self.precision not in PRECISIONS:
+            raise MmerError(
+                f"recipe {self.name}: precision is {self.precision!r}, "
+                f"use {' or '.join(PRECISIONS)}"
+            )
+
     def _check_number(self, name: str, what: str, lowest: float) -> None:
         value = getattr(self, name)
         if isinstance(value, bool) or not isinstance(value, (int, float)) or not value >= lowest:
@@ -61,6 +71,12 @@ class Recipe:
     def as_dict(self) -> dict[str, Any]:
         """Plain values, as the card and the checkpoint keep them."""
         return asdict(self)
+
+    def fingerprint(self) -> str:
+        """All that decides the trained weights, as text: two that differ are two runs."""
+        table = self.as_dict()
+        del table["precision"]
+        return json.dumps(table, sort_keys=True)
 
 
 def from_table(kind: type[T], table: Mapping[str, Any], where: str) -> T:

@@ -34,7 +34,7 @@ def test_it_trains_exports_and_resumes(corpora: Path, tmp_path: Path) -> None:
     assert "fer2013: 70 items of train" in done.stderr
     assert {p.name for p in (tmp_path / "runs/tiny").iterdir()} == {
         "checkpoint.pt",
-        "losses.csv",
+        "curves.csv",
         "tiny.json",
         "tiny.onnx",
     }

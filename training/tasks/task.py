@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -45,6 +46,8 @@ class Task(ABC):
     outputs: tuple[str, ...] = ("logits", "embedding")
     """Names of what the network returns, in its order: logits (B, 7) first."""
     batches_per_epoch: int
+    dropped: Mapping[str, int] = MappingProxyType({})
+    """How many items of the corpora were left out, by corpus and reason, in words."""
 
     @abstractmethod
     def network(self) -> nn.Module:
