@@ -1,0 +1,142 @@
+"""IEMOCAP (Busso et al. 2008) as released: dialogues of ten actors in five sessions.
+
+    IEMOCAP_full_release/SessionN/dialog/EmoEvaluation/Ses01F_impro01.txt   labels
+    IEMOCAP_full_release/SessionN/dialog/transcriptions/Ses01F_impro01.txt  texts
+    IEMOCAP_full_release/SessionN/sentences/wav/Ses01F_impro01/Ses01F_impro01_F000.wav
+
+A split is a session. Excitement counts as joy, as is usual; frustration, other and utterances
+without agreement map to none. The speaker is who speaks ("Ses01F"), not who wears the markers.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+from mmer.models.errors import MmerError
+from mmer.training.datasets.files import SOUNDS, need_folder, read_text, walk
+from mmer.training.datasets.item import Item, Reading
+from mmer.training.datasets.label_names import LABELS, maps_to_none
+from mmer.training.datasets.texts import pasts, tidy
+
+SPLITS: Final = tuple(f"session{n}" for n in range(1, 6))
+CODES: Final[Mapping[str, str]] = {
+    "ang": "anger",
+    "hap": "happiness",
+    "exc": "joy",
+    "sad": "sadness",
+    "neu": "neutral",
+    "sur": "surprise",
+    "fea": "fear",
+    "dis": "disgust",
+    "fru": "frustration",
+    "oth": "other",
+    "xxx": "no_agreement",
+}
+_LAYOUT: Final = "Session1/dialog/EmoEvaluation/Ses01F_impro01.txt"
+# [6.2901 - 8.2357]<tab>Ses01F_impro01_F000<tab>neu<tab>[2.5000, 2.5000, 2.5000]
+_EVALUATION: Final = re.compile(r"\[\s*([\d.]+)\s*-\s*[\d.]+\s*\]\s+(Ses\w+)\s+(\w{3})\b")
+# Ses01F_impro01_F000 [006.2901-008.2357]: Excuse me.
+_SAID: Final = re.compile(r"(Ses\w+)\s+\[\s*([\d.]+)\s*-\s*[\d.]+\s*\]\s*:(.*)")
+
+
+def read_iemocap(root: Path, modality: str, split: str) -> Reading:
+    """Utterances, dialogue by dialogue, as they were said.
+
+    Raises:
+        MmerError: a session, or what the modality needs of it, is missing or not understood.
+    """
+    sessions = _sessions(need_folder(root, "iemocap"))
+    if split != "all":
+        sessions = {name: folder for name, folder in sessions.items() if name == split}
+    if not sessions:
+        what = "session" if split == "all" else split
+        raise MmerError(f"no {what} of iemocap in {root}: expected {_LAYOUT} there")
+    items: list[Item] = []
+    dropped: Counter[str] = Counter()
+    for name, folder in sessions.items():
+        sounds = _sounds(folder) if modality == "speech" else {}
+        for evaluation in sorted((folder / "dialog/EmoEvaluation").glob("Ses*.txt")):
+            labels, said = _labels(evaluation), _said(folder, evaluation.name, modality)
+            # texts have the order of the dialogue; without them the labels' times give it
+            names = list(dict.fromkeys([*said, *labels]))
+            heard = pasts(("dialogue", said.get(n, "")) for n in names)
+            for utterance, past in zip(names, heard, strict=True):
+                code, text = labels.get(utterance), said.get(utterance)
+                if code is None:  # laughter and such: heard by the others, but not labelled
+                    continue
+                label = LABELS[CODES[code]]
+                if label is None:
+                    dropped[maps_to_none(CODES[code])] += 1
+                elif modality == "text" and not text:
+                    dropped["no words"] += 1
+                elif modality == "speech" and utterance not in sounds:
+                    dropped["no clip"] += 1
+                else:
+                    items.append(
+                        Item(
+                            "iemocap",
+                            utterance,
+                            label,
+                            name,
+                            speaker=utterance[:5] + utterance.rpartition("_")[2][0],
+                            dialogue=evaluation.stem,
+                            path=sounds.get(utterance),
+                            text=text,
+                            past=past,
+                        )
+                    )
+    if not items and dropped["no clip"]:
+        raise MmerError(
+            f"no sound of iemocap below {root}: expected "
+            "Session1/sentences/wav/Ses01F_impro01/Ses01F_impro01_F000.wav and so on"
+        )
+    return Reading(items, dropped)
+
+
+def _sessions(root: Path) -> dict[str, Path]:
+    """The folders of the sessions in root, in a folder of it, or root itself: by split's name."""
+    folders = [root.resolve(), *sorted(root.glob("Session?")), *sorted(root.glob("*/Session?"))]
+    named = {folder.name.lower(): folder for folder in reversed(folders)}
+    return {s: named[s] for s in SPLITS if s in named and _evaluated(named[s])}
+
+
+def _evaluated(folder: Path) -> bool:
+    return (folder / "dialog/EmoEvaluation").is_dir()
+
+
+def _labels(evaluation: Path) -> dict[str, str]:
+    """Codes of the utterances, in the order of time."""
+    found = []
+    for number, line in enumerate(read_text(evaluation).splitlines(), start=1):
+        if match := _EVALUATION.match(line):
+            start, utterance, code = match.groups()
+            if code not in CODES:
+                raise MmerError(
+                    f"{evaluation}, line {number}: unknown emotion {code!r}; "
+                    f"known are {', '.join(CODES)}"
+                )
+            found.append((float(start), utterance, code))
+    return {utterance: code for _, utterance, code in sorted(found)}
+
+
+def _said(session: Path, name: str, modality: str) -> dict[str, str]:
+    """Texts of the utterances of a dialogue, in the order of time."""
+    transcript = session / "dialog/transcriptions" / name
+    if not transcript.is_file():
+        if modality == "text":
+            raise MmerError(f"{transcript} is missing: it has the dialogue's texts")
+        return {}
+    matches = [m for line in read_text(transcript).splitlines() if (m := _SAID.match(line.strip()))]
+    matches.sort(key=lambda m: float(m[2]))
+    return {m[1]: tidy(m[3]) for m in matches}
+
+
+def _sounds(session: Path) -> dict[str, Path]:
+    folder = session / "sentences"
+    if not folder.is_dir():
+        return {}
+    return {path.stem: path for path in walk(folder) if path.suffix.lower() in SOUNDS}

@@ -1,0 +1,102 @@
+"""A plain table of anybody's data: a CSV file with a header line.
+
+Columns: ``label``, one of the seven names exactly; ``path``, relative to the table's folder;
+``text``; and where wanted ``speaker``, ``start`` and ``end`` (seconds), ``split``, ``dialogue``
+(the texts of its earlier rows are then the past). ``path`` may be missing for text, ``text`` for
+the others. Rows with an empty label are left out and counted.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+
+from mmer.models.errors import MmerError
+from mmer.models.labels import EMOTIONS
+from mmer.training.datasets.files import read_table
+from mmer.training.datasets.item import Item, Reading
+from mmer.training.datasets.texts import pasts
+
+
+def read_manifest(root: Path, modality: str, split: str) -> Reading:
+    """The rows of the table ``root``, in its order.
+
+    Raises:
+        MmerError: no such table, a missing column or file, a label or a time that is none, or a
+            split that no row is of.
+    """
+    if not root.is_file():
+        kind = "is a folder" if root.is_dir() else "does not exist"
+        raise MmerError(f"{root} {kind}: the root of a manifest is its CSV file")
+    needed = "text" if modality == "text" else "path"
+    rows = list(read_table(root, ("label", needed)))
+    splits = {row.get("split", "") for _, row in rows}
+    if split != "all" and split not in splits:
+        known = ", ".join(sorted(splits - {""})) or "none: there is no column split"
+        raise MmerError(f"{root} has no split {split}; it has {known}")
+    said = [(_dialogue(row), row.get("text", "")) for _, row in rows]
+    items: list[Item] = []
+    dropped: Counter[str] = Counter()
+    for (line, row), past in zip(rows, pasts(said), strict=True):
+        if split not in ("all", row.get("split", "")):
+            continue
+        where = f"{root}, line {line}"
+        label = row["label"]
+        if label and label not in EMOTIONS:
+            raise MmerError(f"{where}: label {label!r} is none of {', '.join(EMOTIONS)}")
+        if not label:
+            dropped["no label"] += 1
+        elif modality == "text" and not row["text"]:
+            dropped["no words"] += 1
+        else:
+            items.append(_item(root, row, past, where, line, modality != "text"))
+    return Reading(items, dropped)
+
+
+def _dialogue(row: Mapping[str, str]) -> str:
+    dialogue = row.get("dialogue", "")
+    return f"{row.get('split', '')}/{dialogue}" if dialogue else ""
+
+
+def _item(
+    root: Path, row: Mapping[str, str], past: tuple[str, ...], where: str, line: int, media: bool
+) -> Item:
+    start_s, end_s = _seconds(row, "start", where), _seconds(row, "end", where)
+    if end_s is not None and end_s <= (start_s or 0.0):
+        raise MmerError(f"{where}: end {end_s:g} is not after start {start_s or 0:g}")
+    return Item(
+        "manifest",
+        f"line {line}",
+        EMOTIONS.index(row["label"]),
+        row.get("split", ""),
+        speaker=row.get("speaker", ""),
+        dialogue=row.get("dialogue", ""),
+        path=_file(root, row["path"], where) if media else None,
+        start_s=start_s,
+        end_s=end_s,
+        text=row.get("text") or None,
+        past=past,
+    )
+
+
+def _seconds(row: Mapping[str, str], name: str, where: str) -> float | None:
+    value = row.get(name, "")
+    if not value:
+        return None
+    try:
+        seconds = float(value)
+    except ValueError:
+        seconds = -1.0
+    if not 0 <= seconds < float("inf"):
+        raise MmerError(f"{where}: {name} {value!r} is no number of seconds from 0")
+    return seconds
+
+
+def _file(root: Path, name: str, where: str) -> Path:
+    if not name:
+        raise MmerError(f"{where}: no path")
+    for path in (root.parent / name, root.parent / name.replace("\\", "/")):
+        if path.is_file():
+            return path
+    raise MmerError(f"{where}: there is no file {root.parent / name}")

@@ -1,0 +1,74 @@
+"""The sound of a recording, whatever its container, and the cutting off of silence."""
+
+from __future__ import annotations
+
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mmer.models.errors import MmerError
+from mmer.models.logmel import SAMPLE_RATE
+from mmer.training.datasets.files import SOUNDS, VIDEOS, need_folder, walk
+
+
+def decode(
+    path: Path, start_s: float | None = None, end_s: float | None = None
+) -> NDArray[np.int16]:
+    """A recording, or the part from ``start_s`` to ``end_s``, as 16 kHz mono int16 (n,).
+
+    Raises:
+        MmerError: it cannot be read, or has no sound.
+    """
+    import av
+
+    first = round((start_s or 0.0) * SAMPLE_RATE)
+    last = None if end_s is None else round(end_s * SAMPLE_RATE)
+    parts: list[NDArray[Any]] = []
+    n = 0
+    try:
+        with av.open(str(path)) as container:
+            resampler = av.AudioResampler(format="s16", layout="mono", rate=SAMPLE_RATE)
+            for frame in chain(container.decode(audio=0), (None,)):
+                for part in resampler.resample(frame):
+                    parts.append(part.to_ndarray().reshape(-1))
+                    n += len(parts[-1])
+                if last is not None and n >= last:
+                    break
+    except (av.FFmpegError, OSError, IndexError) as error:
+        raise MmerError(f"cannot read {path}: {error}") from error
+    samples = np.concatenate(parts) if parts else np.zeros(0, np.int16)
+    return samples[first:last]
+
+
+def trim(
+    samples: NDArray[np.int16], below_peak_db: float = 35.0, margin_s: float = 0.15
+) -> NDArray[np.int16]:
+    """Cut silence off both ends: frames of 20 ms that are ``below_peak_db`` under the loudest.
+
+    Acted corpora have up to a second of it, which a voice detector would never pass on.
+    """
+    frame = SAMPLE_RATE // 50
+    n = len(samples) // frame
+    if n < 2:
+        return samples
+    power = (samples[: n * frame].reshape(n, frame).astype(np.float64) ** 2).mean(axis=1)
+    loud = np.flatnonzero(power > power.max() * 10 ** (-below_peak_db / 10))
+    if not len(loud):
+        return samples
+    margin = round(margin_s * SAMPLE_RATE)
+    return samples[max(0, loud[0] * frame - margin) : (loud[-1] + 1) * frame + margin]
+
+
+def sound_files(root: Path, what: str) -> list[Path]:
+    """All recordings below a folder, for noise and such that has no emotion.
+
+    Raises:
+        MmerError: there is no such folder, or none in it.
+    """
+    found = [f for f in walk(need_folder(root, what)) if f.suffix.lower() in SOUNDS | VIDEOS]
+    if not found:
+        raise MmerError(f"no recordings below {root}: give the folder of {what}")
+    return found

@@ -1,0 +1,104 @@
+"""Written dialogue, comments and reports of feelings, as tables of tab-separated values.
+
+One file a split, ``train.tsv`` or ``train.tsv.gz`` and so on, in the corpus' own folder or one
+below it: columns ``text``, ``label7`` (one of the seven emotions, or empty) and where there are
+such ``dialogue`` and ``label`` (the corpus' own). GoEmotions has ``labels7`` and ``labels``, with
+commas between several.
+"""
+
+from __future__ import annotations
+
+import gzip
+import zlib
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from mmer.models.errors import MmerError
+from mmer.models.labels import EMOTIONS
+from mmer.training.datasets.files import decode_text, need_folder, read_table
+from mmer.training.datasets.item import Item, Reading
+from mmer.training.datasets.label_names import maps_to_none
+from mmer.training.datasets.texts import pasts, tidy
+
+_SUFFIXES: Final = (".tsv.gz", ".tsv")
+
+
+@dataclass(frozen=True)
+class TextCorpus:
+    """A folder of tables; ``several`` says that a text can have more than one label."""
+
+    folder: str
+    splits: tuple[str, ...] = ("train", "dev", "test")
+    several: bool = False
+
+
+TEXT_CORPORA: Final[Mapping[str, TextCorpus]] = {
+    "emorynlp": TextCorpus("emorynlp"),
+    "dailydialog": TextCorpus("dailydialog"),
+    "goemotions": TextCorpus("goemotions", several=True),
+    "carer": TextCorpus("carer"),
+    "tweeteval": TextCorpus("tweeteval_emotion"),
+    "isear": TextCorpus("isear", splits=()),  # all.tsv: its makers split nothing
+}
+
+
+def read_text_corpus(corpus: str, root: Path, split: str) -> Reading:
+    """The texts with exactly one of the seven emotions, in the order of their files.
+
+    Raises:
+        MmerError: the split's file is missing or not understood.
+    """
+    kind = TEXT_CORPORA[corpus]
+    need_folder(root, corpus)
+    wanted = (kind.splits or ("all",)) if split == "all" else (split,)
+    files = {s: path for s in wanted if (path := _file(root, kind.folder, s))}
+    if not files:
+        names = " or ".join(f"{s}.tsv.gz" for s in wanted)
+        raise MmerError(f"no {names} in {root} or {root / kind.folder}")
+    items: list[Item] = []
+    dropped: Counter[str] = Counter()
+    for name, path in files.items():
+        items += _read(corpus, kind, path, name if kind.splits else "", dropped)
+    return Reading(items, dropped)
+
+
+def _file(root: Path, folder: str, split: str) -> Path | None:
+    places = [base / f"{split}{s}" for base in (root, root / folder) for s in _SUFFIXES]
+    return next((path for path in places if path.is_file()), None)
+
+
+def _read(
+    corpus: str, kind: TextCorpus, path: Path, split: str, dropped: Counter[str]
+) -> list[Item]:
+    column = "labels7" if kind.several else "label7"
+    rows = list(read_table(path, ("text", column), "\t", _unpacked(path)))
+    said = [(row.get("dialogue", ""), tidy(row["text"])) for _, row in rows]
+    items = []
+    for (line, row), (dialogue, text), past in zip(rows, said, pasts(said), strict=True):
+        names = [name for name in row[column].split(",") if name]
+        if unknown := [n for n in names if n not in EMOTIONS]:
+            raise MmerError(f"{path}, line {line}: {unknown[0]!r} is none of {', '.join(EMOTIONS)}")
+        if not names:
+            dropped[maps_to_none(row.get("label") or "no label")] += 1
+        elif len(names) > 1:
+            dropped["more than one of the seven"] += 1
+        elif not text:
+            dropped["no words"] += 1
+        else:
+            label = EMOTIONS.index(names[0])
+            items.append(
+                Item(corpus, f"line {line}", label, split, dialogue=dialogue, text=text, past=past)
+            )
+    return items
+
+
+def _unpacked(path: Path) -> str | None:
+    if path.suffix != ".gz":
+        return None
+    try:
+        return decode_text(gzip.decompress(path.read_bytes()))
+    except (OSError, EOFError, zlib.error) as error:
+        raise MmerError(f"cannot unpack {path}: {error}") from error
