@@ -9,12 +9,28 @@ from importlib import resources
 from pathlib import Path
 from typing import Any, TypeVar
 
+from mmer.models.card_parts import Coverage, Development, Measured, Parity, TrainingData
 from mmer.models.engine import Engine, sha256_of
 from mmer.models.errors import MmerError
 from mmer.models.labels import EMOTIONS, MODALITIES
 
+__all__ = [
+    "KINDS",
+    "Card",
+    "Coverage",
+    "Development",
+    "Measured",
+    "Parity",
+    "TrainingData",
+    "check_file",
+    "load_card",
+    "open_model",
+    "weights_dir",
+]
+
 T = TypeVar("T")
-_MEND = "install mmer-live again, or name another folder with --weights"
+KINDS = (*MODALITIES, "fusion")
+"""What a card may be of."""
 _KINDS: Mapping[str, type | tuple[type, ...]] = {
     "file": str,
     "sha256": str,
@@ -23,6 +39,14 @@ _KINDS: Mapping[str, type | tuple[type, ...]] = {
     "temperature": (int, float),
     "training": list,
     "notes": (list, tuple),
+    "intended_use": (list, tuple),
+    "unintended_use": (list, tuple),
+    "known_failures": (list, tuple),
+    "conditions": (list, tuple),
+    "coverage": (list, tuple),
+    "measured": (list, tuple),
+    "abstain_below": (int, float),
+    "seen": str,
 }
 """What JSON must make of each value that the code relies on."""
 _WORDS = {
@@ -35,40 +59,14 @@ _WORDS = {
 
 
 @dataclass(frozen=True)
-class TrainingData:
-    """One corpus that the weights were fitted to."""
-
-    corpus: str
-    split: str
-    items: int
-    licence: str
-    source: str
-
-
-@dataclass(frozen=True)
-class Development:
-    """Figures on data that the weights were not fitted to (0..1), with what they were measured on.
-
-    ``floor_accuracy`` is what always answering the commonest class reaches.
-    """
-
-    data: str
-    n: int
-    floor_accuracy: float
-    accuracy: float
-    weighted_f1: float
-    macro_f1: float
-    unweighted_recall: float
-    ece: float
-    note: str = ""
-
-
-@dataclass(frozen=True)
 class Card:
     """Everything a user of NAME.onnx must know, read from NAME.json.
 
-    ``preprocessing`` is the wrapper's configuration; ``temperature`` divides the logits;
-    ``notes`` lists known failures and how to read the figures.
+    ``preprocessing`` is the wrapper's configuration; ``temperature`` divides the logits. An answer
+    less confident than ``abstain_below`` is worth none: ``coverage`` and ``abstention`` say why.
+    ``seen`` names the file of what the weights were fitted to (see ``Seen``); ``latency_ms`` is
+    the median of a development item on one thread of ``machine``. ``conditions`` are the
+    development figures in other states of that data, ``measured`` those on other data.
     """
 
     name: str
@@ -83,6 +81,20 @@ class Card:
     development: Development
     licence: str
     notes: tuple[str, ...] = ()
+    intended_use: tuple[str, ...] = ()
+    unintended_use: tuple[str, ...] = ()
+    known_failures: tuple[str, ...] = ()
+    starting_point: str = ""
+    precision: str = "float32"
+    seen: str = ""
+    latency_ms: float | None = None
+    machine: str = ""
+    parity: Parity | None = None
+    conditions: tuple[Development, ...] = ()
+    coverage: tuple[Coverage, ...] = ()
+    abstain_below: float = 0.0
+    abstention: str = ""
+    measured: tuple[Measured, ...] = ()
 
     def save(self, path: Path) -> None:
         """Write the card as JSON."""
@@ -96,7 +108,10 @@ class Card:
             MmerError: the card does not have it.
         """
         if key not in self.preprocessing:
-            raise MmerError(f"card {self.name}: preprocessing lacks {key!r}; {_MEND}")
+            raise MmerError(
+                f"card {self.name}: preprocessing lacks {key!r}: it was not written for this "
+                "version of mmer-live; train it again, or leave --weights away"
+            )
         return self.preprocessing[key]
 
     def number(self, key: str) -> float:
@@ -111,14 +126,29 @@ class Card:
         return float(value)
 
 
+_LISTS: Mapping[str, type] = {
+    "training": TrainingData,
+    "conditions": Development,
+    "coverage": Coverage,
+    "measured": Measured,
+}
+
+
+def _mend(path: Path) -> str:
+    """What to do about a bad file, in the shipped folder or another."""
+    if path.parent == weights_dir():
+        return "install mmer-live again, or name another folder with --weights"
+    return f"mend the files in {path.parent}, or leave --weights away for the shipped models"
+
+
 def _build(kind: type[T], table: object, path: Path) -> T:
     if not isinstance(table, dict):
-        raise MmerError(f"{path}: {kind.__name__} must be a table; {_MEND}")
+        raise MmerError(f"{path}: {kind.__name__} must be a table; {_mend(path)}")
     known = {f.name for f in fields(kind)}  # type: ignore[arg-type]
     try:
         return kind(**{k: v for k, v in table.items() if k in known})
     except TypeError as error:
-        raise MmerError(f"{path} is not a sound card: {error}; {_MEND}") from error
+        raise MmerError(f"{path} is not a sound card: {error}; {_mend(path)}") from error
 
 
 def load_card(path: Path) -> Card:
@@ -130,27 +160,36 @@ def load_card(path: Path) -> Card:
     try:
         table = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise MmerError(f"cannot read the model card {path}: {error.strerror}; {_MEND}") from error
+        raise MmerError(
+            f"cannot read the model card {path}: {error.strerror}; {_mend(path)}"
+        ) from error
     except ValueError as error:
-        raise MmerError(f"{path} is not a sound card: {error}; {_MEND}") from error
+        raise MmerError(f"{path} is not a sound card: {error}; {_mend(path)}") from error
     card = _build(Card, table, path)
     for name, kind in _KINDS.items():
         value = getattr(card, name)
         if not isinstance(value, kind) or isinstance(value, bool):
-            raise MmerError(f"{path}: {name} must be {_WORDS[kind]}, got {value!r}; {_MEND}")
+            raise MmerError(f"{path}: {name} must be {_WORDS[kind]}, got {value!r}; {_mend(path)}")
     if tuple(card.labels) != EMOTIONS:
         raise MmerError(f"{path}: labels are {list(card.labels)}, expected {list(EMOTIONS)}")
-    if card.modality not in MODALITIES:
-        raise MmerError(f"{path}: modality is {card.modality!r}, expected one of {MODALITIES}")
+    if card.modality not in KINDS:
+        raise MmerError(f"{path}: modality is {card.modality!r}, expected one of {KINDS}")
     if not 0 < card.temperature < float("inf"):
         raise MmerError(f"{path}: temperature is {card.temperature!r}, expected above 0")
-    if Path(card.file).name != card.file:
-        raise MmerError(f"{path}: file is {card.file!r}, expected a name in the card's folder")
+    if not 0 <= card.abstain_below <= 1:
+        raise MmerError(f"{path}: abstain_below is {card.abstain_below!r}, expected 0 to 1")
+    for name in ("file", "seen"):
+        if Path(value := getattr(card, name)).name != value:
+            raise MmerError(f"{path}: {name} is {value!r}, expected a name in the card's folder")
     values = {f.name: getattr(card, f.name) for f in fields(Card)}
     values["labels"] = EMOTIONS
-    values["training"] = tuple(_build(TrainingData, entry, path) for entry in card.training)
     values["development"] = _build(Development, card.development, path)
-    values["notes"] = tuple(card.notes)
+    if card.parity is not None:
+        values["parity"] = _build(Parity, card.parity, path)
+    for name, kind in _LISTS.items():
+        values[name] = tuple(_build(kind, entry, path) for entry in getattr(card, name))
+    for name in ("notes", "intended_use", "unintended_use", "known_failures"):
+        values[name] = tuple(getattr(card, name))
     return Card(**values)
 
 
@@ -161,23 +200,28 @@ def check_file(path: Path, sha256: str) -> None:
         MmerError: it is missing, or its bytes are not those that the card names.
     """
     if not path.is_file():
-        raise MmerError(f"the model file {path} is missing; {_MEND}")
+        raise MmerError(f"the model file {path} is missing; {_mend(path)}")
     found = sha256_of(path)
     if found != sha256:
         raise MmerError(
             f"the model file {path} is damaged or another version: its sha256 starts {found[:12]}, "
-            f"its card says {str(sha256)[:12]}; {_MEND}"
+            f"its card says {str(sha256)[:12]}; {_mend(path)}"
         )
 
 
 def open_model(
-    folder: Path | None, modality: str, provider: str, inputs: tuple[str, ...]
+    folder: Path | None,
+    modality: str,
+    provider: str,
+    inputs: tuple[str, ...],
+    outputs: tuple[str, ...] = ("logits", "embedding"),
 ) -> tuple[Card, Engine]:
     """Read MODALITY.json in ``folder`` (by default the shipped one), check its network, open it.
 
     Raises:
         MmerError: a file is missing, damaged or not the one that the card describes; the network
-            is of another modality or does not take ``inputs``; the provider cannot run.
+            is of another modality, does not take ``inputs`` or lacks one of ``outputs``; the
+            provider cannot run.
     """
     path = (weights_dir() if folder is None else folder) / f"{modality}.json"
     card = load_card(path)
@@ -186,10 +230,10 @@ def open_model(
     network = path.with_name(card.file)
     check_file(network, card.sha256)
     engine = Engine(network, provider)
-    if engine.inputs != inputs or not {"logits", "embedding"} <= set(engine.outputs):
+    if engine.inputs != inputs or not set(outputs) <= set(engine.outputs):
         raise MmerError(
             f"{network} takes {engine.inputs} and gives {engine.outputs}, "
-            f"expected {inputs} and ('logits', 'embedding')"
+            f"expected {inputs} and {outputs}"
         )
     return card, engine
 

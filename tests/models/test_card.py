@@ -2,13 +2,24 @@
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from mmer.models import cards
-from mmer.models.card import Card, load_card, open_model, weights_dir
+from mmer.models.card import (
+    Card,
+    Coverage,
+    Development,
+    Measured,
+    Parity,
+    check_file,
+    load_card,
+    open_model,
+    weights_dir,
+)
 from mmer.models.engine import sha256_of
 from mmer.models.errors import MmerError
 from mmer.models.labels import EMOTIONS, MODALITIES
@@ -61,8 +72,40 @@ def test_a_card_survives_saving(tmp_path: Path) -> None:
     assert load_card(tmp_path / "face.json") == card
 
 
+def test_all_that_a_card_may_say_survives_saving(tmp_path: Path) -> None:
+    old = load_card(weights_dir() / "face.json")
+    figures = (0.4, 0.8, 0.8, 0.7, 0.7, 0.03)
+    card = replace(
+        old,
+        modality="fusion",
+        intended_use=("a study",),
+        unintended_use=("a court",),
+        known_failures=("the left-handed",),
+        starting_point="another network",
+        precision="int8",
+        seen="face.seen.npz",
+        latency_ms=1.5,
+        machine="an abacus",
+        parity=Parity(500, 1e-6, 1e-5, 1.0, 0.01, 0.1, 0.99),
+        conditions=(Development("fog", 9, *figures, recall={"joy": 0.5}),),
+        coverage=(Coverage(0.0, 1.0, 0.8, None), Coverage(0.9, 0.0, None, 0.8)),
+        abstain_below=0.3,
+        abstention="because",
+        measured=(Measured("x", "", 9, *figures, {"accuracy": [0.7, 0.9]}, "mmer-evaluate"),),
+    )
+    card.save(tmp_path / "face.json")
+    assert load_card(tmp_path / "face.json") == card
+
+
+def test_the_advice_fits_the_folder(tmp_path: Path) -> None:
+    with pytest.raises(MmerError, match=r"; install mmer-live again, or"):
+        check_file(weights_dir() / "no.onnx", "")
+    with pytest.raises(MmerError, match="leave --weights away for the shipped models"):
+        check_file(tmp_path / "no.onnx", "")
+
+
 def test_the_weights_are_small() -> None:
-    assert sum(f.stat().st_size for f in weights_dir().iterdir()) < 8_000_000
+    assert sum(f.stat().st_size for f in weights_dir().iterdir()) < 24_000_000
 
 
 def test_the_page_of_cards_is_true() -> None:
@@ -74,7 +117,7 @@ def test_the_page_of_cards_is_true() -> None:
 def test_a_truncated_network_is_refused(face: Path) -> None:
     whole = (face / "face.onnx").read_bytes()
     (face / "face.onnx").write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(MmerError, match=r"damaged or another version.*install mmer-live again"):
+    with pytest.raises(MmerError, match=r"damaged or another version.*leave --weights away"):
         open_face(face)
 
 
@@ -116,6 +159,13 @@ def test_another_networks_inputs_are_refused(face: Path) -> None:
         ({"temperature": float("nan")}, "temperature"),
         ({"sha256": 5}, "sha256 must be text"),
         ({"file": "../face.onnx"}, "file is"),
+        ({"seen": "../face.seen.npz"}, "seen is"),
+        ({"abstain_below": 2}, "abstain_below is 2, expected 0 to 1"),
+        ({"abstain_below": "often"}, "abstain_below must be a number"),
+        ({"conditions": 3}, "conditions must be a list"),
+        ({"coverage": [{}]}, "not a sound card"),
+        ({"measured": ["well"]}, "Measured must be a table"),
+        ({"parity": "same"}, "Parity must be a table"),
         ({"training": {}}, "training must be a list"),
         ({"training": ["fer2013"]}, "TrainingData must be a table"),
         ({"training": [{"corpus": "fer2013"}]}, "not a sound card"),
