@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -10,50 +11,88 @@ import numpy as np
 
 from mmer.models.labels import EMOTIONS
 from mmer.training.datasets.corpora import need
+from mmer.training.datasets.likeness import TWIN_DISTANCE, image_key, near
 
 FERPLUS: Final = ("neutral", "joy", "surprise", "sadness", "anger", "disgust", "fear")
 """The first seven of FER+'s ten columns; contempt, unknown and "not a face" map to none."""
+_UNKNOWN, _NO_FACE = 8, 9
+_COLUMNS: Final = [FERPLUS.index(e) for e in EMOTIONS]
 
 
-@dataclass(frozen=True)
-class FaceSet:
-    """Pictures and targets: images uint8 (N, 48, 48), targets float32 (N, 7), labels int64 (N,)."""
+@dataclass(frozen=True, eq=False)
+class TrainFaces:
+    """``images`` uint8 (N, 48, 48), ``targets`` float32 (N, 7): shares of the votes.
+
+    ``unusable`` uint8 (M, 48, 48): pictures that the taggers could not read or called no face.
+    ``keys`` uint64: the image keys of both. ``dropped``: how many pictures were left out, by reason.
+    """
 
     images: np.ndarray
     targets: np.ndarray
+    unusable: np.ndarray
+    keys: np.ndarray
+    dropped: Mapping[str, int]
+
+
+@dataclass(frozen=True, eq=False)
+class DevelopmentFaces:
+    """``images`` uint8 (N, 48, 48), ``labels`` int64 (N,), indices into EMOTIONS."""
+
+    images: np.ndarray
     labels: np.ndarray
 
-    def __len__(self) -> int:
-        return len(self.images)
+
+def image_keys(images: np.ndarray) -> np.ndarray:
+    """``image_key`` of each picture, uint64 (N,)."""
+    return np.array([image_key(image) for image in images], np.uint64)
 
 
-def _seven(votes: np.ndarray) -> np.ndarray:
-    """FER+'s columns in the order of EMOTIONS, shape (N, 7)."""
-    return np.asarray(votes[:, [FERPLUS.index(e) for e in EMOTIONS]])
-
-
-def read_train(root: Path) -> FaceSet:
-    """The training split with the distribution of votes as target.
+def read_train(root: Path) -> TrainFaces:
+    """The training split: one of each set of twins, none of what the public test split shows.
 
     Single votes are dropped, as FER+ does; a picture stays when the seven emotions hold at least
-    half of the votes that are left. ``labels`` is the commonest vote.
+    half of the votes that are left. Twins' votes are added up.
     """
+    with np.load(need(root / "face/fer2013/public_test.npz")) as data:
+        judged_by = image_keys(data["images"])
     with np.load(need(root / "face/fer2013/train.npz")) as data:
         images, votes = data["images"], data["ferplus_votes"].astype(np.float32)
-    votes[votes <= 1] = 0
-    seven = _seven(votes)
-    mass = seven.sum(axis=1)
-    keep = (mass > 0) & (mass >= 0.5 * votes.sum(axis=1))
-    targets = seven[keep] / mass[keep, None]
-    return FaceSet(images[keep], targets, targets.argmax(axis=1))
+    keys = image_keys(images)
+    fresh = ~near(keys, judged_by, TWIN_DISTANCE)
+    dropped = {"shown in the public test split": int((~fresh).sum())}
+    keys, first, which = np.unique(keys[fresh], return_index=True, return_inverse=True)
+    dropped["twin of another, votes added to its"] = len(which) - len(keys)
+    images = images[fresh][first]
+    single = np.where(votes[fresh] <= 1, 0, votes[fresh])
+    votes = np.zeros((len(keys), votes.shape[1]), np.float32)
+    np.add.at(votes, which, single)
+
+    seven = votes[:, _COLUMNS]
+    mass, total = seven.sum(axis=1), votes.sum(axis=1)
+    keep = (mass > 0) & (mass >= 0.5 * total)
+    unusable = votes[:, [_UNKNOWN, _NO_FACE]].sum(axis=1) > 0.5 * total
+    unusable |= votes[:, _NO_FACE] > 0
+    dropped["mostly contempt or no votes"] = int((~keep & ~unusable).sum())
+    keep &= ~unusable
+    return TrainFaces(
+        images[keep],
+        seven[keep] / mass[keep, None],
+        images[unusable],
+        np.concatenate([keys[keep], keys[unusable]]),
+        dropped,
+    )
 
 
-def read_development(root: Path) -> FaceSet:
-    """The public test split: a majority for one of the seven, and no picture that is in train."""
+def read_development(root: Path, twins: bool = False) -> DevelopmentFaces:
+    """The public test split: pictures with a majority for one of the seven.
+
+    ``twins``: also those that occur in FER2013's training split.
+    """
     with np.load(need(root / "face/fer2013/public_test.npz")) as data:
         majority = data["ferplus_majority"].astype(np.int64)
-        keep = (majority >= 0) & (majority < len(FERPLUS)) & ~data["near_duplicate_of_train"]
+        keep = (majority >= 0) & (majority < len(FERPLUS))
+        if not twins:
+            keep &= ~data["near_duplicate_of_train"]
         images = data["images"][keep]
     to_ours = np.array([EMOTIONS.index(e) for e in FERPLUS])
-    labels = to_ours[majority[keep]]
-    return FaceSet(images, np.eye(len(EMOTIONS), dtype=np.float32)[labels], labels)
+    return DevelopmentFaces(images, to_ours[majority[keep]])

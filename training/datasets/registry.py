@@ -119,7 +119,7 @@ def _read_default(name: str, root: Path, modality: str) -> Reading:
         return read(name, root, modality, split)
     except MmerError as error:
         others = [s for s in splits_of(name) if s != split]
-        if split == ALL or not others:
+        if split == ALL or not Path(root).exists():
             raise
         raise MmerError(
             f"{error} ({split} is what is read unless a split is named: {', '.join(others)})"
