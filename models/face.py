@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Final
 
@@ -21,7 +22,8 @@ LUMA_BGR: Final = np.array([0.114, 0.587, 0.299], np.float32)
 class FaceModel:
     """The face encoder; immutable, safe to call from several threads.
 
-    ``geometry`` says how a crop must be cut: see ``mmer.models.face_crop.align``.
+    ``geometry`` says how a crop must be cut: see ``mmer.models.face_crop.align``. Below
+    ``usable_below`` (0..1) a prediction's ``usable`` calls the crop no face.
     """
 
     def __init__(self, card: Card, engine: Engine) -> None:
@@ -36,6 +38,10 @@ class FaceModel:
             self.geometry = CropGeometry(
                 int(card.number("size")), (left_x, left_y), (right_x, right_y)
             )
+            # a network without that output has no limit for it
+            self.usable_below = float(card.preprocessing.get("usable_below", 0.0))
+            if not 0.0 <= self.usable_below <= 1.0:
+                raise ValueError(f"usable_below must be 0..1, got {self.usable_below}")
         except (TypeError, ValueError) as error:
             raise MmerError(f"card {card.name}: the crop is not understood: {error}") from error
 
@@ -51,6 +57,9 @@ class FaceModel:
     def predict(self, crop: NDArray[np.uint8]) -> Prediction:
         """Judge an aligned crop, uint8 (S, S, 3) BGR or (S, S) grey, S = ``geometry.size``.
 
+        ``usable`` is the network's belief that there is a face in the crop that can be read; 1 of
+        a network that does not say.
+
         Raises:
             ValueError: another shape or type.
         """
@@ -64,4 +73,11 @@ class FaceModel:
         if grey.ndim == 3:
             grey = grey @ LUMA_BGR
         out = self._engine.run({"image": grey[None, None]})
-        return Prediction.from_logits(out["logits"][0], self.card.temperature, out["embedding"][0])
+        usable = _sigmoid(float(out["usable"][0])) if "usable" in out else 1.0
+        return Prediction.from_logits(
+            out["logits"][0], self.card.temperature, out["embedding"][0], usable
+        )
+
+
+def _sigmoid(logit: float) -> float:
+    return 0.5 * (1 + math.tanh(logit / 2))

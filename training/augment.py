@@ -8,52 +8,6 @@ import numpy as np
 
 
 @dataclass(frozen=True)
-class FaceChanges:
-    """How far a face crop may be changed."""
-
-    turn_deg: float = 12.0
-    scale: float = 0.12
-    shift: float = 0.08
-    """Largest shift as a fraction of the crop."""
-    gamma: float = 0.35
-    blur_probability: float = 0.25
-    noise: float = 6.0
-    """Largest standard deviation of added noise, in grey levels."""
-    erase_probability: float = 0.3
-
-
-def change_face(image: np.ndarray, rng: np.random.Generator, by: FaceChanges) -> np.ndarray:
-    """Flip, turn, shift, scale, blur, light and cover a grey crop (S, S); float32, 0..255."""
-    import cv2
-
-    size = image.shape[0]
-    if rng.random() < 0.5:
-        image = image[:, ::-1]
-    centre = (size - 1) / 2
-    warp = cv2.getRotationMatrix2D(
-        (centre, centre),
-        rng.uniform(-by.turn_deg, by.turn_deg),
-        1 + rng.uniform(-by.scale, by.scale),
-    )
-    warp[:, 2] += rng.uniform(-by.shift, by.shift, 2) * size
-    image = cv2.warpAffine(
-        np.ascontiguousarray(image), warp, (size, size), borderMode=cv2.BORDER_REPLICATE
-    )
-    if rng.random() < by.blur_probability:
-        # A face far from the camera: fewer pixels, enlarged again.
-        small = int(size * rng.uniform(0.45, 0.9))
-        image = cv2.resize(image, (small, small), interpolation=cv2.INTER_AREA)
-        image = cv2.resize(image, (size, size), interpolation=cv2.INTER_LINEAR)
-    out = (image.astype(np.float32) / 255) ** np.exp(rng.uniform(-by.gamma, by.gamma)) * 255
-    out += rng.normal(0, rng.uniform(0, by.noise), out.shape)
-    if rng.random() < by.erase_probability:
-        height, width = rng.integers(size // 8, size // 3, 2)
-        top, left = rng.integers(0, size - height), rng.integers(0, size - width)
-        out[top : top + height, left : left + width] = rng.uniform(0, 255)
-    return np.asarray(np.clip(out, 0, 255), dtype=np.float32)
-
-
-@dataclass(frozen=True)
 class SpeechChanges:
     """How far a log-mel spectrum may be changed."""
 

@@ -59,7 +59,7 @@ def measure(images: np.ndarray, detector: Path) -> np.ndarray:
 def main(detector: Path, /, data: Path | None = None, pictures: int = 1500, seed: int = 1) -> None:
     """Print the median eye positions over ``pictures`` training crops."""
     faces = read_train(data_dir(data))
-    rows = np.random.default_rng(seed).permutation(len(faces))[:pictures]
+    rows = np.random.default_rng(seed).permutation(len(faces.images))[:pictures]
     eyes = measure(faces.images[rows], detector)
     low, median, high = np.percentile(eyes, [10, 50, 90], axis=0)
     print(f"{len(eyes)} of {len(rows)} pictures with a plausible detection")

@@ -6,36 +6,88 @@ import torch
 from torch import nn
 
 from mmer.models.labels import EMOTIONS
-from mmer.models.networks.layers import Residual
+
+
+class Gate(nn.Module):
+    """Squeeze and excitation (Hu et al. 2018): each channel times 0..1, judged from all of them."""
+
+    def __init__(self, channels: int, share: int = 8) -> None:
+        super().__init__()
+        self.squeeze = nn.Linear(channels, channels // share)
+        self.excite = nn.Linear(channels // share, channels)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """(B, channels, H, W), the same out."""
+        gate = torch.sigmoid(self.excite(torch.relu(self.squeeze(x.mean(dim=(2, 3))))))
+        return x * gate[:, :, None, None]
+
+
+class GatedResidual(nn.Module):
+    """Two 3x3 convolutions and a gate beside a short cut, average-pooled when strided."""
+
+    def __init__(self, inputs: int, outputs: int, stride: int = 1) -> None:
+        super().__init__()
+        self.body = nn.Sequential(
+            nn.Conv2d(inputs, outputs, 3, stride, 1, bias=False),
+            nn.BatchNorm2d(outputs),
+            nn.ReLU(),
+            nn.Conv2d(outputs, outputs, 3, 1, 1, bias=False),
+            nn.BatchNorm2d(outputs),
+            Gate(outputs),
+        )
+        self.short: nn.Module = nn.Identity()
+        if inputs != outputs or stride > 1:
+            self.short = nn.Sequential(
+                nn.AvgPool2d(stride, ceil_mode=True) if stride > 1 else nn.Identity(),
+                nn.Conv2d(inputs, outputs, 1, bias=False),
+                nn.BatchNorm2d(outputs),
+            )
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """(B, inputs, H, W) to (B, outputs, ceil(H/stride), ceil(W/stride))."""
+        return torch.relu(self.body(x) + self.short(x))
 
 
 class FaceNetwork(nn.Module):
-    """Grey crop in, class logits and an embedding out.
+    """Grey crop in; class logits, an embedding, and whether it is a usable face out.
 
     The picture is brought to zero mean and unit deviation inside the network, so that brightness
-    and contrast do not matter and no caller can get the normalisation wrong.
+    and contrast do not matter and no caller can get the normalisation wrong. Out of training the
+    mirror image is seen too and the two embeddings are averaged.
     """
 
-    def __init__(self, widths: tuple[int, int, int] = (32, 64, 128), dropout: float = 0.3) -> None:
+    def __init__(self, widths: tuple[int, int, int] = (32, 64, 128), dropout: float = 0.2) -> None:
         super().__init__()
         a, b, c = widths
         self.stem = nn.Sequential(
             nn.Conv2d(1, a, 5, 2, 2, bias=False), nn.BatchNorm2d(a), nn.ReLU()
         )
         self.body = nn.Sequential(
-            Residual(a, a),
-            Residual(a, b, 2),
-            Residual(b, b),
-            Residual(b, c, 2),
-            Residual(c, c),
+            GatedResidual(a, b, 2),
+            GatedResidual(b, b),
+            GatedResidual(b, c, 2),
+            GatedResidual(c, c),
+            GatedResidual(c, c),
         )
         self.drop = nn.Dropout(dropout)
         self.head = nn.Linear(c, len(EMOTIONS))
+        self.usable = nn.Linear(c, 1)
 
-    def forward(self, image: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Image float32 (B, 1, S, S), 0..255; logits (B, 7), embedding (B, widths[-1])."""
+    def forward(self, image: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Image float32 (B, 1, S, S), 0..255; logits (B, 7), embedding (B, d), usable (B,).
+
+        ``usable`` is a logit: above 0 the picture is more likely a face than not.
+        """
         centred = image - image.mean(dim=(2, 3), keepdim=True)
         deviation = centred.square().mean(dim=(2, 3), keepdim=True).sqrt()
-        x = self.body(self.stem(centred / (deviation + 4.0)))
-        embedding = x.mean(dim=(2, 3))
-        return self.head(self.drop(embedding)), embedding
+        x = centred / (deviation + 4.0)
+        if self.training:
+            embedding = self._embed(x)
+        else:
+            embedding = (self._embed(x) + self._embed(x.flip(3))) / 2
+        kept = self.drop(embedding)
+        return self.head(kept), embedding, self.usable(kept).squeeze(1)
+
+    def _embed(self, x: torch.Tensor) -> torch.Tensor:
+        embedding: torch.Tensor = self.body(self.stem(x)).mean(dim=(2, 3))
+        return embedding

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 class FaceModel(Protocol):
     """What the block needs of a face network."""
 
+    usable_below: float
+    """Of a crop whose ``Prediction.usable`` is lower, nothing should be said."""
+
     def predict(self, crop: NDArray[np.uint8]) -> Prediction:
         """Judge one crop, uint8 (S, S, 3) BGR, aligned by the eyes."""
         ...
@@ -29,18 +32,26 @@ class FaceEncoderConfig:
     """When a picture of a face is good enough to be judged."""
 
     min_quality: float = 0.1  # 0..1; below it the picture is called poor
+    usable_below: float | None = None  # 0..1; below it the crop is called no face; None: the card's
 
     def __post_init__(self) -> None:
-        if not 0.0 <= self.min_quality <= 1.0:
-            raise MmerError(f"min_quality must be 0..1, got {self.min_quality}")
+        for name in ("min_quality", "usable_below"):
+            value = getattr(self, name)
+            if value is not None and not 0.0 <= value <= 1.0:
+                raise MmerError(f"{name} must be 0..1, got {value}")
 
 
 class FaceEncoder:
-    """FaceObservation -> Evidence("face") or Missing("face"), one for one; without state."""
+    """FaceObservation -> Evidence("face") or Missing("face"), one for one; without state.
+
+    The evidence's quality is the picture's, times the network's belief that it is a usable face.
+    """
 
     def __init__(self, model: FaceModel, config: FaceEncoderConfig | None = None) -> None:
         self._model = model
         self._config = config or FaceEncoderConfig()
+        limit = self._config.usable_below
+        self._usable_below = model.usable_below if limit is None else limit
 
     def push(self, message: Message) -> Sequence[Message]:
         """Take a FaceObservation; other messages pass unseen."""
@@ -53,13 +64,15 @@ class FaceEncoder:
             why = f"poor picture: {message.why or 'low quality'}"
             return (Missing("face", t, t, why, partial=True),)
         prediction = self._model.predict(message.crop)
+        if prediction.usable < self._usable_below:
+            return (Missing("face", t, t, "no usable face", partial=True),)
         return (
             Evidence(
                 "face",
                 t0=t,
                 t1=t,
                 log_probs=prediction.log_probs,
-                quality=message.quality,
+                quality=message.quality * prediction.usable,
                 partial=True,
                 embedding=prediction.embedding,
             ),

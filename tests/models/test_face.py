@@ -1,5 +1,7 @@
 import json
 import shutil
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +13,10 @@ from mmer.models.face import FaceModel
 from mmer.models.face_crop import CropGeometry
 
 EXPECTED = [0.0419, 0.0007, 0.0001, 0.1391, 0.8035, 0.0008, 0.0139]
+
+
+class FakeEngine:
+    provider = "cpu"
 
 
 @pytest.fixture(scope="module")
@@ -35,6 +41,28 @@ def test_a_stored_prediction_is_reproduced(model: FaceModel) -> None:
     assert prediction.probs == pytest.approx(EXPECTED, abs=1e-3)
     assert prediction.embedding is not None
     assert prediction.embedding.shape == (128,)
+
+
+@pytest.mark.parametrize(
+    ("logits", "usable"),
+    [([0.0], 0.5), ([2.0], 0.8808), ([-1000.0], 0.0), ([1000.0], 1.0), (None, 1.0)],
+)
+def test_the_belief_in_a_usable_face_is_told(
+    model: FaceModel, logits: list[float] | None, usable: float
+) -> None:
+    class Network(FakeEngine):
+        def run(self, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+            out = {"logits": np.zeros((1, 7), np.float32), "embedding": np.ones((1, 3))}
+            return out if logits is None else out | {"usable": np.array(logits, np.float32)}
+
+    prediction = FaceModel(model.card, Network()).predict(mask())  # type: ignore[arg-type]
+    assert prediction.usable == pytest.approx(usable, abs=1e-4)
+
+
+def test_a_card_without_a_limit_for_usable_faces_has_none(model: FaceModel) -> None:
+    settings = {k: v for k, v in model.card.preprocessing.items() if k != "usable_below"}
+    card = replace(model.card, preprocessing=settings)
+    assert FaceModel(card, FakeEngine()).usable_below == 0.0  # type: ignore[arg-type]
 
 
 def test_it_says_how_to_cut_the_crop(model: FaceModel) -> None:
@@ -86,7 +114,15 @@ def test_another_shape_or_type_is_refused(model: FaceModel, crop: np.ndarray) ->
 
 
 @pytest.mark.parametrize(
-    "change", [{"left_eye": 5}, {"left_eye": [0.685, 0.4]}, {"right_eye": [0.1]}, {"size": 0}]
+    "change",
+    [
+        {"left_eye": 5},
+        {"left_eye": [0.685, 0.4]},
+        {"right_eye": [0.1]},
+        {"size": 0},
+        {"usable_below": 1.5},
+        {"usable_below": "half"},
+    ],
 )
 def test_a_card_with_a_senseless_crop_is_refused(tmp_path: Path, change: dict[str, object]) -> None:
     shutil.copy(weights_dir() / "face.onnx", tmp_path)

@@ -2,10 +2,8 @@ import numpy as np
 import pytest
 
 from mmer.training.augment import (
-    FaceChanges,
     SpeechChanges,
     TextChanges,
-    change_face,
     change_speech,
     change_text,
     fit_length,
@@ -15,26 +13,6 @@ from mmer.training.augment import (
 
 def rng(seed: int = 0) -> np.random.Generator:
     return np.random.default_rng(seed)
-
-
-@pytest.mark.parametrize("seed", range(5))
-def test_a_changed_face_keeps_shape_and_range(seed: int) -> None:
-    image = rng(9).integers(0, 256, (48, 48)).astype(np.uint8)
-    before = image.copy()
-    changed = change_face(image, rng(seed), FaceChanges())
-    assert changed.shape == (48, 48)
-    assert changed.dtype == np.float32
-    assert 0 <= changed.min() <= changed.max() <= 255
-    assert (image == before).all()
-    assert (changed == change_face(image, rng(seed), FaceChanges())).all()
-    assert (changed != image).mean() > 0.5
-
-
-def test_a_face_that_may_not_be_changed_is_only_flipped() -> None:
-    image = rng(9).integers(0, 256, (48, 48)).astype(np.uint8)
-    still = FaceChanges(0, 0, 0, 0, 0, 0, 0)
-    changed = change_face(image, rng(), still)
-    assert min(abs(changed - image).max(), abs(changed - image[:, ::-1]).max()) < 0.01
 
 
 @pytest.mark.parametrize("frames", [5, 50, 200])

@@ -24,7 +24,7 @@ class TrainFaces:
     """``images`` uint8 (N, 48, 48), ``targets`` float32 (N, 7): shares of the votes.
 
     ``unusable`` uint8 (M, 48, 48): pictures that the taggers could not read or called no face.
-    ``keys`` uint64: the image keys of both. ``dropped``: how many pictures were left out, by reason.
+    ``keys`` uint64: the image keys of both. ``dropped``: pictures left out, by reason.
     """
 
     images: np.ndarray

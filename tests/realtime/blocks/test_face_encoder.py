@@ -15,12 +15,17 @@ LOGS = np.log(np.full(7, 1 / 7, dtype=np.float32))
 class Answer:
     log_probs: np.ndarray
     embedding: np.ndarray | None = None
+    usable: float = 1.0
 
 
+@dataclass
 class FakeModel:
+    usable: float = 1.0
+    usable_below: float = 0.5
+
     def predict(self, crop: np.ndarray) -> Answer:
         assert crop.shape == (64, 64, 3)
-        return Answer(LOGS)
+        return Answer(LOGS, usable=self.usable)
 
 
 def seen(t: float, quality: float, why: str = "") -> FaceObservation:
@@ -62,6 +67,31 @@ def test_the_least_quality_is_a_setting_and_0_is_always_poor():
     assert isinstance(out, Missing)
     with pytest.raises(MmerError, match="min_quality"):
         FaceEncoderConfig(min_quality=2)
+
+
+def test_what_the_network_calls_no_face_is_missing():
+    (out,) = run(FaceEncoder(FakeModel(usable=0.49)), [seen(2.0, 0.8)])
+    assert isinstance(out, Missing)
+    assert (out.t0, out.t1, out.why, out.partial) == (2.0, 2.0, "no usable face", True)
+
+
+def test_the_quality_is_times_the_belief_in_a_usable_face():
+    (out,) = run(FaceEncoder(FakeModel(usable=0.6)), [seen(2.0, 0.8)])
+    assert isinstance(out, Evidence)
+    assert out.quality == pytest.approx(0.48)
+
+
+@pytest.mark.parametrize(("limit", "kind"), [(0.0, Evidence), (0.3, Evidence), (0.31, Missing)])
+def test_the_limit_can_be_set(limit, kind):
+    config = FaceEncoderConfig(usable_below=limit)
+    (out,) = run(FaceEncoder(FakeModel(usable=0.3), config), [seen(2.0, 0.8)])
+    assert isinstance(out, kind)
+
+
+@pytest.mark.parametrize("limit", [-0.1, 1.1, float("nan")])
+def test_a_senseless_limit_is_refused(limit):
+    with pytest.raises(MmerError, match=r"usable_below must be 0\.\.1"):
+        FaceEncoderConfig(usable_below=limit)
 
 
 def test_other_messages_pass():
