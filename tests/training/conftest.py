@@ -45,27 +45,19 @@ def write_rows(path: Path, rows: list[dict[str, object]], delimiter: str = ",") 
 
 
 def make_audio(root: Path, rng: np.random.Generator) -> None:
-    rows: list[dict[str, object]] = []
-
-    def add(corpus: str, speaker: str, name: str, emotion: str, hz: float) -> None:
+    def add(path: str, hz: float) -> None:
         t = np.arange(RATE) / RATE
         sound = 6000 * np.sin(2 * np.pi * hz * t) * (1 + 0.3 * np.sin(2 * np.pi * 4 * t))
-        path = f"{corpus}/{name}.wav"
         write_wav(root / "audio" / path, sound + rng.normal(0, 30, len(t)))
-        rows.append(
-            {"path": path, "corpus": corpus, "language": "en", "speaker": speaker, "gender": "f"}
-            | {"label": emotion, "emotion": emotion, "text": "", "seconds": 1.0}
-        )
 
     for actor in ("01", "02", "17", "20"):
-        for index, emotion in enumerate(EMOTIONS):
-            name = f"Actor_{actor}/{index}"
-            add("ravdess", actor, name, emotion, 150 * 1.6**index)
-        add("ravdess", actor, f"Actor_{actor}/calm", "", 200)
-    for index, emotion in enumerate(EMOTIONS[:4]):
-        add("emodb", "03", f"03{index}", emotion, 160 * 1.6**index)
-    add("esc10", "", "rain", "", 900)
-    write_rows(root / "audio/index.csv", rows)
+        # RAVDESS' codes in the order of EMOTIONS; 02 is calm
+        for index, code in enumerate(("05", "07", "06", "03", "01", "04", "08")):
+            add(f"ravdess/Actor_{actor}/03-01-{code}-01-01-01-{actor}.wav", 150 * 1.6**index)
+        add(f"ravdess/Actor_{actor}/03-01-02-01-01-01-{actor}.wav", 200)
+    for index, letter in enumerate("WEAF"):
+        add(f"emodb/wav/03a01{letter}a.wav", 160 * 1.6**index)
+    add("esc10/002 - Rain/1-10000-A.wav", 900)
 
 
 def make_faces(root: Path, rng: np.random.Generator) -> None:
