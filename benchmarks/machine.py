@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from mmer.models.errors import MmerError
+from mmer.models.machine import cpu_name
 
 PACKAGES: Final = ("mmer-live", "numpy", "onnxruntime", "mediapipe", "opencv-contrib-python",
                    "pocketsphinx", "vosk", "av")  # fmt: skip
@@ -40,17 +41,6 @@ def load_psutil() -> Any:
     except ImportError as error:
         raise MmerError("mmer-bench needs psutil: pip install 'mmer-live[eval]'") from error
     return psutil
-
-
-def cpu_name() -> str:
-    """The processor's name as the system gives it."""
-    cpuinfo = Path("/proc/cpuinfo")
-    if cpuinfo.exists():
-        for line in cpuinfo.read_text(errors="replace").splitlines():
-            key, _, value = line.partition(":")
-            if key.strip() in ("model name", "Model", "Hardware"):
-                return " ".join(value.split())
-    return platform.processor() or platform.machine()
 
 
 def commit() -> str | None:

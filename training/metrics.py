@@ -39,6 +39,12 @@ def confusion(labels: np.ndarray, predicted: np.ndarray) -> np.ndarray:
     return table
 
 
+def class_recall(table: np.ndarray) -> dict[str, float]:
+    """Share found of each emotion that occurs, from a ``confusion``."""
+    support = table.sum(axis=1)
+    return {name: float(table[k, k] / support[k]) for k, name in enumerate(EMOTIONS) if support[k]}
+
+
 def expected_calibration_error(log_probs: np.ndarray, labels: np.ndarray, bins: int = 15) -> float:
     """Mean gap of confidence and accuracy over equal-width bins (Guo et al. 2017), 0..1."""
     probs = np.exp(log_probs)

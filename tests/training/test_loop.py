@@ -19,7 +19,8 @@ from mmer.models.errors import MmerError
 from mmer.models.face import FaceModel
 from mmer.models.speech import SpeechModel
 from mmer.models.text import TextModel
-from mmer.training.export import export, write_onnx
+from mmer.training.export import export
+from mmer.training.onnx_file import write_onnx
 from mmer.training.loop import Trainer, development_logits
 from mmer.training.metrics import log_softmax
 from mmer.training.recipe import Recipe

@@ -46,6 +46,20 @@ class Task(ABC):
     outputs: tuple[str, ...] = ("logits", "embedding")
     """Names of what the network returns, in its order: logits (B, 7) first."""
     batches_per_epoch: int
+    starting_point: str = ""
+    """Whose weights the network starts from, with their licence; empty where from none."""
+    intended_use: tuple[str, ...] = (
+        "Prototypes and studies of interaction, with people who know of it and agree.",
+        "Research on how emotion shows in voice, words and face.",
+    )
+    unintended_use: tuple[str, ...] = (
+        "Any decision about a person: hiring, schooling, policing, insurance, care, access.",
+        "Watching people who do not know of it; workplaces and schools in the European Union, "
+        "where the AI Act (Article 5) forbids it.",
+        "Diagnosis. An expression is not what a person feels.",
+    )
+    known_failures: tuple[str, ...] = ()
+    """Who and what it does badly on, beside what the development figures themselves show."""
     dropped: Mapping[str, int] = MappingProxyType({})
     """How many items of the corpora were left out, by corpus and reason, in words."""
 
@@ -60,6 +74,10 @@ class Task(ABC):
     @abstractmethod
     def development(self, condition: str | None = None) -> Iterator[tuple[Arrays, np.ndarray]]:
         """The development fold without augmentation: inputs and class indices (B,)."""
+
+    def single(self, inputs: Arrays, row: int) -> Arrays:
+        """One item of a development batch as the wrapper gives it: a batch of 1, no padding."""
+        return {name: array[row : row + 1] for name, array in inputs.items()}
 
     @abstractmethod
     def development_groups(self) -> list[str]:

@@ -1,0 +1,105 @@
+"""A trained network as one ONNX file: float32, or with 8-bit matrices and embeddings."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+
+from mmer.models.engine import Engine
+from mmer.models.errors import MmerError
+from mmer.training.loop import tensors
+from mmer.training.tasks.task import Task
+
+OPSET = 18
+
+
+def write_onnx(network: nn.Module, task: Task, path: Path, tolerance: float = 1e-3) -> None:
+    """Export, and see that ONNX Runtime answers as torch does on development data.
+
+    Raises:
+        MmerError: the largest difference of the outputs is above ``tolerance``.
+    """
+    network = network.eval().to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
+    samples = [inputs for (inputs, _), _ in zip(task.development(), range(3), strict=False)]
+    axes = task.dynamic_axes()
+    shapes = tuple(dict.fromkeys(axes[name], torch.export.Dim.DYNAMIC) for name in samples[0])
+    # A batch of 2: an axis of length 1 would be taken for a constant.
+    example = tuple(t[:1].repeat(2, *[1] * (t.dim() - 1)) for t in tensors(samples[0]))
+    # torch warns that torchvision is not there, and of its own deprecations
+    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        program = torch.onnx.export(
+            network,
+            example,
+            input_names=list(samples[0]),
+            dynamic_shapes=shapes,
+            opset_version=OPSET,
+            dynamo=True,
+            optimize=True,
+            verbose=False,
+        )
+    if program is None:  # only where the exporter is asked for a file
+        raise MmerError(f"torch did not export {path}")
+    graph = program.model.graph
+    for node in graph:
+        node.metadata_props.clear()  # stack traces, with the paths of this machine
+        for value in node.outputs:
+            value.metadata_props.clear()
+            if value.name in task.outputs:  # a layer of that name; the exporter misses the clash
+                value.name += "_inside"
+    for value, name in zip(graph.outputs, task.outputs, strict=True):
+        value.name = name
+    program.save(str(path), external_data=False)
+    engine = Engine(path, "cpu")
+    for inputs in samples:
+        with torch.no_grad():
+            ours = network(*tensors(inputs))
+        theirs = engine.run(inputs)
+        for tensor, name in zip(ours, task.outputs, strict=True):
+            gap = float(np.abs(tensor.numpy() - theirs[name]).max())
+            if not gap <= tolerance:
+                raise MmerError(f"{path}: {name} differs from torch's by {gap:.2g}")
+
+
+def quantize(float32: Path, path: Path) -> None:
+    """Write ``path`` from ``float32`` with int8 weights of MatMul, Gemm and Gather.
+
+    Matrices have a scale for each column; activations are quantized as they come. Weights use
+    seven of the eight bits: on processors without VNNI, products of eight would overflow and a
+    network would answer differently from one machine to the next.
+
+    Raises:
+        MmerError: the file has not become smaller.
+    """
+    import onnx
+    from onnxruntime.quantization import QuantType, quantize_dynamic
+
+    model = onnx.load(float32)
+    # the shapes of what the quantizer transposes would be wrong; it infers them anew
+    del model.graph.value_info[:]
+    root = logging.getLogger()
+    level = root.level
+    root.setLevel(logging.ERROR)  # it advises a preparation that changes nothing here
+    try:
+        quantize_dynamic(
+            model,
+            path,
+            op_types_to_quantize=["MatMul", "Gemm", "Gather"],
+            per_channel=True,
+            reduce_range=True,
+            weight_type=QuantType.QInt8,
+        )
+    finally:
+        root.setLevel(level)
+    before, after = float32.stat().st_size, path.stat().st_size
+    if after >= before:
+        raise MmerError(
+            f"{path.name}: int8 makes {before} bytes {after}: it has no large matrix or embedding; "
+            'let the recipe say precision = "float32"'
+        )
