@@ -33,6 +33,7 @@ _USAGE: Final[Mapping[str, str]] = {
 }
 FER_LABELS: Final = ("anger", "disgust", "fear", "joy", "sadness", "surprise", "neutral")
 """The emotions by FER2013's own codes."""
+_CODES: Final = {str(code): code for code in range(len(FER_LABELS))}
 SEVEN: Final = ("neutral", "joy", "surprise", "sadness", "anger", "disgust", "fear")
 VOTES: Final = (*SEVEN, "contempt", "unknown", "not a face")
 """FER+'s ten columns; the last three map to none of the seven."""
@@ -120,26 +121,24 @@ def _from_table(table: Path, wanted: tuple[str, ...]) -> dict[str, FerSplit]:
     labels: dict[str, list[int]] = {name: [] for name in wanted}
     rows: dict[str, list[int]] = {name: [] for name in wanted}
     usages = []
-    with table.open(encoding="utf-8-sig", newline="") as file:  # 300 MB: never whole
-        reader = csv.reader(file)
-        header = [name.strip().lower() for name in next(reader, [])]
-        try:
+    line = 1
+    try:
+        with table.open(encoding="utf-8-sig", newline="") as file:  # 300 MB: never whole
+            reader = csv.reader(file)
+            header = [name.strip().lower() for name in next(reader, [])]
             emotion, pixels, usage = (header.index(n) for n in ("emotion", "pixels", "usage"))
             for number, row in enumerate(filter(None, reader)):
+                line = reader.line_num
                 name = _USAGE[row[usage].strip()]
                 usages.append(name)
                 if name in wanted:
-                    image = np.array(row[pixels].split(), np.uint8).reshape(_SIDE, _SIDE)
-                    code = int(row[emotion])
-                    if not 0 <= code < len(FER_LABELS):
-                        raise ValueError(f"unknown emotion {code}")
-                    images[name].append(image)
-                    labels[name].append(code)
+                    images[name].append(_pixels(row[pixels]))
+                    labels[name].append(_CODES[row[emotion].strip()])
                     rows[name].append(number)
-        except (ValueError, KeyError, IndexError, OverflowError, csv.Error) as error:
-            raise MmerError(
-                f"{table}, line {reader.line_num}: expected emotion, pixels and Usage ({error})"
-            ) from error
+    except (OSError, ValueError, KeyError, IndexError, OverflowError, csv.Error) as error:
+        raise MmerError(
+            f"{table}, line {line}: expected emotion (0 to 6), pixels and Usage ({error!r})"
+        ) from error
     votes = _votes(table.with_name("fer2013new.csv"), usages)
     return {
         name: FerSplit(
@@ -151,6 +150,10 @@ def _from_table(table: Path, wanted: tuple[str, ...]) -> dict[str, FerSplit]:
         for name in wanted
         if images[name]
     }
+
+
+def _pixels(text: str) -> NDArray[np.uint8]:
+    return np.array(text.split(), np.uint8).reshape(_SIDE, _SIDE)
 
 
 def _votes(path: Path, usages: list[str]) -> NDArray[np.uint8] | None:

@@ -194,10 +194,13 @@ def _packed_scores(path: Path, clips: list[_Clip]) -> dict[tuple[str, str], Scor
         with h5py.File(path, "r") as file:
             data = next(iter(file.values()))["data"]
             vectors = {
-                video: (np.array(group["intervals"]), np.array(group["features"]))
+                video: (
+                    np.reshape(group["intervals"], (-1, 2)),
+                    np.reshape(group["features"], (-1, 7)),
+                )
                 for video, group in data.items()
             }
-    except (OSError, KeyError, StopIteration) as error:
+    except (OSError, KeyError, ValueError, TypeError, StopIteration) as error:
         raise MmerError(f"{path} is not understood: {error}") from error
     scores = {}
     for clip in clips:
@@ -206,7 +209,7 @@ def _packed_scores(path: Path, clips: list[_Clip]) -> dict[tuple[str, str], Scor
             apart = np.abs(np.maximum(times, 0.0) - (clip.start_s, clip.end_s)).max(axis=1)
             rows = np.flatnonzero(apart < 0.01)
             if len(rows):
-                scores[clip.video, clip.number] = features[rows[0], 1:7].astype(float)
+                scores[clip.video, clip.number] = features[rows[0], 1:].astype(float)
     return scores
 
 

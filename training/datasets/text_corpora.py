@@ -82,7 +82,8 @@ def _read(
         if unknown := [n for n in names if n not in EMOTIONS]:
             raise MmerError(f"{path}, line {line}: {unknown[0]!r} is none of {', '.join(EMOTIONS)}")
         if not names:
-            dropped[maps_to_none(row.get("label") or "no label")] += 1
+            own = row.get("label", "")
+            dropped[maps_to_none(own) if own else "no label"] += 1
         elif len(names) > 1:
             dropped["more than one of the seven"] += 1
         elif not text:

@@ -105,7 +105,7 @@ def test_what_is_missing_or_strange_is_told(write: Write, tmp_path: Path) -> Non
         with pytest.raises(MmerError, match=r"fer2013\.csv, line 2: expected emotion"):
             read("fer2013", tmp_path, "face", "train")
     write("fer2013.csv", "a,b\n")
-    with pytest.raises(MmerError, match=r"fer2013\.csv, line 1: expected emotion"):
+    with pytest.raises(MmerError, match=r"fer2013\.csv, line 1: expected emotion \(0 to 6\)"):
         read("fer2013", tmp_path, "face", "train")
     write("fer2013.csv", f"emotion,pixels,Usage\n1,{' '.join(['0'] * 2304)},Training\n")
     write("fer2013new.csv", VOTE_HEAD)

@@ -1,3 +1,4 @@
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -112,4 +113,27 @@ def test_what_is_missing_or_strange_is_told(write: Write, tmp_path: Path) -> Non
         read("mosei", tmp_path, "text", "all")
     write(f"{TEXTS}a.txt", "a__0\n")
     with pytest.raises(MmerError, match=r"a\.txt, line 1: expected VIDEO___CLIP"):
+        read("mosei", tmp_path, "text", "all")
+
+
+def test_strange_labels_of_the_sdk_are_told(write: Write, tmp_path: Path) -> None:
+    h5py = pytest.importorskip("h5py")
+    raw_files(write)
+    path = write("CMU_MOSEI_Labels.csd", b"not that")
+    with pytest.raises(MmerError, match=r"Labels\.csd is not understood"):
+        read("mosei", tmp_path, "text", "all")
+    with h5py.File(path, "w") as file:
+        file["All Labels/data/-3g5yACwYnA/intervals"] = np.zeros((2, 2))
+        file["All Labels/data/-3g5yACwYnA/features"] = np.zeros((2, 6))
+    with pytest.raises(MmerError, match=r"Labels\.csd is not understood"):
+        read("mosei", tmp_path, "text", "all")
+
+
+def test_the_sdks_labels_need_h5py(
+    write: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    raw_files(write)
+    write("CMU_MOSEI_Labels.csd", b"")
+    monkeypatch.setitem(sys.modules, "h5py", None)
+    with pytest.raises(MmerError, match="needs h5py: pip install h5py"):
         read("mosei", tmp_path, "text", "all")
