@@ -58,3 +58,19 @@ def test_reading_needs_no_torch() -> None:
     code += "import mmer.training.datasets.likeness; print('torch' in sys.modules)"
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert out.stdout.strip() == "False"
+
+
+def test_the_page_of_datasets_names_them_all() -> None:
+    page = Path(__file__).parents[3] / "training/datasets/README.md"
+    if not page.is_file():
+        pytest.skip("the tests run without the sources beside them")
+    text = page.read_text(encoding="utf-8")
+    for name in NAMES:
+        assert f"`{name}`" in text
+    rows = [line for line in text.splitlines() if line.startswith("| `")]
+    for row in rows:
+        _, name, modalities, splits, *_ = (cell.strip() for cell in row.split("|"))
+        name = name.strip("`")
+        if modalities != "all":
+            assert set(modalities.split(", ")) == set(CORPORA[name].modalities)
+        assert splits.startswith(default_split(name))
