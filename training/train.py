@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import resource
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,20 +21,23 @@ from mmer.training.recipe import Recipe, load_recipe
 class Arguments:
     """Train one of mmer's networks by a recipe."""
 
-    recipe: Annotated[str, tyro.conf.Positional]
+    recipe: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="RECIPE")]
     """A bundled recipe (speech, text, face) or the path of a .toml file."""
     data: Path | None = None
     """Folder of the corpora; by default what MMER_DATA names."""
     output: Path | None = None
-    """Folder for the checkpoint, losses, network and card; by default ./runs/NAME."""
+    """Folder for the checkpoint, curves, network and card; by default ./runs/NAME."""
     cache: Path | None = None
     """Folder for decoded features, kept between runs; by default nothing is kept."""
     resume: bool = False
-    """Take up the run in the output folder after its last finished epoch."""
+    """Take up the run in the output folder after its last finished epoch; a finished run is
+    exported anew."""
 
 
 def train(recipe: Recipe, data: Path, output: Path, cache: Path | None, resume: bool) -> Card:
     """Train, export, and return the card of what was written to ``output``."""
+    # before CUDA starts: without it, its matrix products are not repeatable
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     try:
         import torch
     except ImportError as error:
@@ -45,6 +50,8 @@ def train(recipe: Recipe, data: Path, output: Path, cache: Path | None, resume: 
     from mmer.training.tasks import open_task
 
     torch.set_num_threads(recipe.threads)
+    if torch.cuda.is_available():
+        torch.use_deterministic_algorithms(True, warn_only=True)
     try:
         output.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -54,9 +61,13 @@ def train(recipe: Recipe, data: Path, output: Path, cache: Path | None, resume: 
     task = open_task(recipe, data, cache)
     for corpus in task.training_data():
         console.print(f"  {corpus.corpus}: {corpus.items} items of {corpus.split}")
+    for reason, count in task.dropped.items():
+        console.print(f"  left out: {count} of {reason}")
     trainer = Trainer(recipe, task, output)
     if resume:
         trainer.resume()
+        console.print(f"resumed after epoch {trainer.epoch} of {recipe.epochs}")
+    console.print(f"training on {trainer.device}")
     columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console) as progress:
         steps = recipe.epochs * task.batches_per_epoch
@@ -71,9 +82,22 @@ def train(recipe: Recipe, data: Path, output: Path, cache: Path | None, resume: 
                 f"(floor {f.floor_accuracy:.3f})  macro F1 {f.macro_f1:.3f}  "
                 f"recall {f.unweighted_recall:.3f}  {report.seconds:.0f} s"
             )
+    console.print("exporting, and measuring what was exported")
     card = export(trainer.average, recipe, task, output)
-    console.print(f"wrote {output / card.file} and its card")
+    d = card.development
+    console.print(
+        f"wrote {output / card.file} ({card.precision}) and its card: accuracy {d.accuracy:.3f}, "
+        f"macro F1 {d.macro_f1:.3f}, recall {d.unweighted_recall:.3f}, ece {d.ece:.3f}; "
+        f"{card.latency_ms} ms an item"
+    )
+    console.print(f"most memory held: {peak_memory_gb():.1f} GB")
     return card
+
+
+def peak_memory_gb() -> float:
+    """The most that this process has held at once, in 10^9 bytes."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / 1e9 if sys.platform == "darwin" else peak * 1024 / 1e9  # bytes, KiB
 
 
 def main() -> None:
@@ -92,7 +116,7 @@ def main() -> None:
         print(f"mmer-train: {error}", file=sys.stderr)
         raise SystemExit(2) from error
     except KeyboardInterrupt:
-        print("mmer-train: stopped; --resume takes it up again", file=sys.stderr)
+        print("mmer-train: stopped; --resume takes up after a finished epoch", file=sys.stderr)
         raise SystemExit(130) from None
 
 
