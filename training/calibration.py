@@ -12,7 +12,8 @@ from mmer.training.metrics import expected_calibration_error, fit_temperature, l
 THRESHOLDS = (0.0, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 ABSTENTION = (
     "The threshold is the highest of the curve below which answers are right no more often than "
-    "always giving the commonest emotion would be: they are worth nothing, and are withheld."
+    "always giving the commonest emotion would be: they are worth nothing. The curve is of the "
+    "development data in all its states together, its confidence cross-fitted."
 )
 
 
