@@ -2,9 +2,12 @@
 
 import numpy as np
 import pytest
+from sklearn.calibration import calibration_curve
 from sklearn.metrics import accuracy_score, confusion_matrix, f1_score, log_loss, recall_score
 
+from mmer.models.labels import EMOTIONS
 from mmer.training.metrics import (
+    class_recall,
     confusion,
     expected_calibration_error,
     figures,
@@ -14,16 +17,20 @@ from mmer.training.metrics import (
 
 
 def random_case(seed: int, n: int = 400, classes: int = 7) -> tuple[np.ndarray, np.ndarray]:
-    """Logits that are right about half of the time, and labels of the first ``classes``."""
+    """Logits that are right about half of the time, and labels of some ``classes`` of the seven.
+
+    The logits may say any of the seven.
+    """
     rng = np.random.default_rng(seed)
-    labels = rng.choice(classes, n, p=rng.dirichlet(np.ones(classes)))
+    some = rng.choice(7, classes, replace=False)
+    labels = rng.choice(some, n, p=rng.dirichlet(np.ones(classes)))
     logits = rng.normal(0, 1, (n, 7))
     logits[np.arange(n), labels] += 1.5
     return logits, labels
 
 
 @pytest.mark.parametrize("seed", range(4))
-@pytest.mark.parametrize("classes", [7, 4])
+@pytest.mark.parametrize("classes", [7, 4, 1])
 def test_figures_are_scikit_learns(seed: int, classes: int) -> None:
     logits, labels = random_case(seed, classes=classes)
     predicted = logits.argmax(axis=1)
@@ -40,6 +47,25 @@ def test_figures_are_scikit_learns(seed: int, classes: int) -> None:
     assert ours.unweighted_recall == pytest.approx(theirs)
     table = confusion_matrix(labels, predicted, labels=range(7))
     assert (confusion(labels, predicted) == table).all()
+    theirs = recall_score(labels, predicted, labels=seen, average=None, zero_division=0)
+    assert class_recall(table) == pytest.approx(
+        {EMOTIONS[k]: recall for k, recall in zip(seen, theirs, strict=True)}
+    )
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("bins", [15, 10])
+def test_calibration_error_is_the_weighted_gap_of_scikit_learns_curve(seed: int, bins: int) -> None:
+    logits, labels = random_case(seed)
+    log_probs = log_softmax(2 * logits)
+    confidence = np.exp(log_probs).max(axis=1)
+    right = log_probs.argmax(axis=1) == labels
+    accuracy, mean_confidence = calibration_curve(right, confidence, n_bins=bins)
+    counts, _ = np.histogram(confidence, bins, (0, 1))
+    share = counts[counts > 0] / len(labels)
+    ours = expected_calibration_error(log_probs, labels, bins)
+    assert ours == pytest.approx((share * np.abs(accuracy - mean_confidence)).sum())
+    assert ours > 0.02
 
 
 def test_log_softmax_survives_large_logits() -> None:
