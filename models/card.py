@@ -22,6 +22,7 @@ __all__ = [
     "Measured",
     "Parity",
     "TrainingData",
+    "card_path",
     "check_file",
     "load_card",
     "open_model",
@@ -216,14 +217,14 @@ def open_model(
     inputs: tuple[str, ...],
     outputs: tuple[str, ...] = ("logits", "embedding"),
 ) -> tuple[Card, Engine]:
-    """Read MODALITY.json in ``folder`` (by default the shipped one), check its network, open it.
+    """Read the card that ``folder`` means (see ``card_path``), check its network, open it.
 
     Raises:
         MmerError: a file is missing, damaged or not the one that the card describes; the network
             is of another modality, does not take ``inputs`` or lacks one of ``outputs``; the
             provider cannot run.
     """
-    path = (weights_dir() if folder is None else folder) / f"{modality}.json"
+    path = card_path(folder, modality)
     card = load_card(path)
     if card.modality != modality:
         raise MmerError(f"{path} is the card of a {card.modality} model, expected {modality}")
@@ -236,6 +237,13 @@ def open_model(
             f"expected {inputs} and {outputs}"
         )
     return card, engine
+
+
+def card_path(folder: Path | None, modality: str) -> Path:
+    """MODALITY.json in a folder, by default the shipped one; a path to a card is that card."""
+    if folder is not None and folder.suffix == ".json":
+        return folder
+    return (weights_dir() if folder is None else folder) / f"{modality}.json"
 
 
 def weights_dir() -> Path:

@@ -1,0 +1,134 @@
+"""How far the figures would move with other people: intervals by resampling speakers or dialogues.
+
+The percentile bootstrap over clusters (Efron & Tibshirani 1993; Field & Welsh 2007): whole groups
+are drawn with replacement, since what one speaker says is no independent evidence.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mmer.models.labels import EMOTIONS
+from mmer.training.datasets.item import Item
+
+FEWEST_GROUPS: Final = 10
+"""With fewer groups than this, items are drawn instead."""
+METRICS: Final = ("accuracy", "weighted_f1", "macro_f1", "unweighted_recall", "ece")
+_BINS: Final = 15
+_CHUNK: Final = 2_000_000
+"""Numbers drawn at a time."""
+
+
+@dataclass(frozen=True, eq=False)
+class Groups:
+    """Who is drawn together: ``of`` has the group of each item, int (N,), numbered from 0.
+
+    ``by`` is "speaker", "dialogue" or "item"; ``why`` says what forbade the better choice.
+    """
+
+    by: str
+    of: NDArray[np.int64]
+    n: int
+    why: str = ""
+
+
+def group(items: Sequence[Item], dialogues_first: bool = False) -> Groups:
+    """Speakers, else dialogues (or the other way round), else single items.
+
+    An item that has no speaker in a corpus that has speakers is a group of its own.
+    """
+    kinds = {
+        "speaker": [item.speaker_group for item in items],
+        "dialogue": [item.dialogue_group for item in items],
+    }
+    found = []
+    for kind in sorted(kinds) if dialogues_first else sorted(kinds, reverse=True):
+        named = sorted({name for name in kinds[kind] if name})
+        if len(named) >= FEWEST_GROUPS:
+            names = [name or f" {k}" for k, name in enumerate(kinds[kind])]
+            numbers = {name: k for k, name in enumerate(dict.fromkeys(names))}
+            return Groups(kind, np.array([numbers[n] for n in names], np.int64), len(numbers))
+        if named:
+            found.append(f"{len(named)} {kind}{'s' if len(named) > 1 else ''}")
+    why = f"only {' and '.join(found)}" if found else "no speakers or dialogues are named"
+    return Groups("item", np.arange(len(items)), len(items), why)
+
+
+def intervals(
+    log_probs: NDArray[np.floating],
+    labels: NDArray[np.int64],
+    groups: NDArray[np.int64],
+    resamples: int = 2000,
+    seed: int = 0,
+    share: float = 0.95,
+) -> dict[str, tuple[float, float]]:
+    """Low and high of each of ``METRICS``, percentiles; the same for the same seed.
+
+    The calibration error's are shifted so that their mean is the error that was found.
+
+    Args:
+        log_probs: (N, 7).
+        labels: class indices (N,).
+        groups: the group of each item (N,), from 0 on, each there.
+        resamples: how many times as many groups are drawn as there are.
+        seed: of the draws.
+        share: of the resamples that lie between low and high.
+    """
+    counts = _counts(log_probs, labels, groups)
+    n = len(counts)
+    rng = np.random.default_rng(seed)
+    drawn: list[NDArray[np.float64]] = []
+    rows = max(1, _CHUNK // n)
+    for k in range(0, resamples, rows):
+        some = min(rows, resamples - k)
+        picks = rng.integers(n, size=(some, n)) + np.arange(some)[:, None] * n
+        times = np.bincount(picks.ravel(), minlength=some * n).reshape(some, n)
+        drawn.append(times.astype(np.float64) @ counts)
+    values = scores(np.concatenate(drawn))
+    # noise adds to a calibration error and never cancels in it, so resamples lie too high
+    values["ece"] += scores(counts.sum(axis=0)[None])["ece"] - values["ece"].mean()
+    edges = [50 * (1 - share), 50 * (1 + share)]
+    found = {name: np.percentile(values[name], edges).clip(0, 1) for name in METRICS}
+    return {name: (float(low), float(high)) for name, (low, high) in found.items()}
+
+
+def _counts(
+    log_probs: NDArray[np.floating], labels: NDArray[np.int64], groups: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    """What figures are made of, by group, (G, 49 + 15): all figures are of sums of these.
+
+    49 cells of the confusion matrix, row by row the true class; then, by bin of confidence, hits
+    less the sum of confidence.
+    """
+    probs = np.exp(np.asarray(log_probs, np.float64))
+    confidence, predicted = probs.max(axis=1), probs.argmax(axis=1)
+    bins = np.minimum((confidence * _BINS).astype(int), _BINS - 1)
+    classes = len(EMOTIONS)
+    out = np.zeros((int(groups.max()) + 1, classes**2 + _BINS))
+    np.add.at(out, (groups, labels * classes + predicted), 1)
+    np.add.at(out, (groups, classes**2 + bins), (predicted == labels) - confidence)
+    return out
+
+
+def scores(counts: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:
+    """``METRICS`` of sums (R, 49 + 15), each (R,): as ``metrics.figures``, many at a time."""
+    classes = len(EMOTIONS)
+    tables = counts[:, : classes**2].reshape(-1, classes, classes)
+    hits = np.einsum("rcc->rc", tables)
+    support, said = tables.sum(axis=2), tables.sum(axis=1)
+    n = support.sum(axis=1)
+    there = support > 0
+    recall = hits / np.where(there, support, 1)
+    f1 = 2 * hits / np.where(there, support + said, 1)
+    return {
+        "accuracy": hits.sum(axis=1) / n,
+        "weighted_f1": (f1 * support).sum(axis=1) / n,
+        "macro_f1": (f1 * there).sum(axis=1) / there.sum(axis=1),
+        "unweighted_recall": recall.sum(axis=1) / there.sum(axis=1),
+        "ece": np.abs(counts[:, classes**2 :]).sum(axis=1) / n,
+    }

@@ -1,0 +1,187 @@
+"""``mmer-evaluate MODALITY --dataset NAME --root DIR``: honest figures of any weights."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+import tyro
+
+from mmer.models.errors import MmerError
+from mmer.realtime.options import parse_modalities
+from mmer.realtime.sinks.output import check_output_path
+from mmer.training.datasets.registry import NAMES
+from mmer.training.evaluation.result import Evaluation
+from mmer.training.evaluation.settings import Settings
+
+Flag = Annotated[bool, tyro.conf.FlagCreatePairsOff]
+
+
+@dataclass(frozen=True)
+class Arguments:
+    """Evaluate a model on labelled data that it was not trained on.
+
+    Figures are of the likeliest answer to every item: none is left out for being unsure, quiet or
+    poor. A corpus of which a speaker, a dialogue or a file was trained on is refused.
+    """
+
+    modality: Annotated[Literal["speech", "face", "text", "clip"], tyro.conf.Positional]
+    """What to evaluate; clip is the whole recognizer on audio-visual clips."""
+    dataset: Annotated[str, tyro.conf.arg(metavar="NAME")]
+    """The corpus, or manifest: a CSV file with columns path, label and, where wanted, speaker,
+    text, start, end, split, dialogue."""
+    root: Annotated[Path, tyro.conf.arg(metavar="DIR")]
+    """Folder of the corpus in its official layout; the CSV file of a manifest."""
+    split: Annotated[str | None, tyro.conf.arg(metavar="NAME")] = None
+    """Official split, or all; by default the test split, and all where there is none."""
+    weights: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
+    """NAME.onnx, its card NAME.json or their folder (for clip the folder of all); by default the
+    shipped models."""
+    json: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
+    """Write the figures here as JSON."""
+    plots: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None
+    """Write confusion.png and reliability.png into this folder."""
+    allow_leak: Flag = False
+    """Evaluate even on what was trained on."""
+    drop_leaks: Flag = False
+    """Leave out what was trained on, and go on with the rest."""
+    drop_twins: Flag = False
+    """Leave out look-alikes of training data: equal texts, pictures that look the same."""
+    asr_style: Flag = False
+    """Text: lower-case words without punctuation, as recognizers write."""
+    word_error_rate: Annotated[float, tyro.conf.arg(metavar="RATE")] = 0.0
+    """Text: simulated recognition errors, 0 to 1 (0.25: a word in four)."""
+    context: Annotated[int | None, tyro.conf.arg(metavar="N")] = None
+    """Text: how many earlier utterances are seen; by default as many as the model reads."""
+    cropped: Flag = False
+    """Face: the pictures are face crops already; no face is looked for."""
+    modalities: Annotated[str, tyro.conf.arg(metavar="NAMES")] = "speech,text,face"
+    """Clip: what the recognizer may use, with commas."""
+    asr: Literal["auto", "vosk", "pocketsphinx", "none"] = "auto"
+    """Clip: who recognizes the words."""
+    gold_words: Flag = False
+    """Clip: the corpus' own words instead of recognized ones."""
+    provider: Literal["auto", "cpu", "cuda", "tensorrt"] = "auto"
+    """What the networks run on."""
+    offline: Flag = False
+    """Clip and face: download nothing."""
+    resamples: Annotated[int, tyro.conf.arg(metavar="N")] = 2000
+    """Draws of the bootstrap."""
+    seed: Annotated[int, tyro.conf.arg(metavar="N")] = 0
+    """Of the draws and of simulated errors."""
+
+    def settings(self) -> Settings:
+        """The options that shape the figures."""
+        return Settings(
+            allow_leak=self.allow_leak,
+            drop_leaks=self.drop_leaks,
+            drop_twins=self.drop_twins,
+            asr_style=self.asr_style,
+            word_error_rate=self.word_error_rate,
+            context=self.context,
+            cropped=self.cropped,
+            modalities=parse_modalities(self.modalities),
+            asr=self.asr,
+            gold_words=self.gold_words,
+            provider=self.provider,
+            offline=self.offline,
+            resamples=self.resamples,
+            seed=self.seed,
+        )
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """The command; a user's mistake is told in one line, with exit status 2."""
+    arguments = tyro.cli(Arguments, prog="mmer-evaluate", args=argv)
+    try:
+        _run(arguments)
+    except MmerError as error:
+        print(f"mmer-evaluate: {error}", file=sys.stderr)
+        raise SystemExit(2) from error
+    except KeyboardInterrupt:
+        print("mmer-evaluate: stopped", file=sys.stderr)
+        raise SystemExit(130) from None
+
+
+def _run(arguments: Arguments) -> None:
+    from mmer.training.evaluation.evaluate import evaluate
+    from mmer.training.evaluation.report import render
+
+    if arguments.dataset not in NAMES:
+        raise MmerError(f"no dataset {arguments.dataset!r}; known are {', '.join(NAMES)}")
+    _check_outputs(arguments)
+    with _Bar() as bar:
+        found = evaluate(
+            arguments.modality,
+            arguments.dataset,
+            arguments.root,
+            split=arguments.split,
+            weights=arguments.weights,
+            settings=arguments.settings(),
+            progress=bar.show,
+        )
+    for warning in found.warnings:
+        print(f"mmer-evaluate: warning: {warning}", file=sys.stderr)
+    print(render(found))
+    try:
+        _write(found, arguments)
+    except OSError as error:
+        raise MmerError(f"cannot write {error.filename}: {error.strerror}") from error
+
+
+def _check_outputs(arguments: Arguments) -> None:
+    """Say before the work what could not be written after it."""
+    if arguments.json is not None:
+        check_output_path(arguments.json)
+    if arguments.plots is not None:
+        from mmer.training.evaluation.plots import need_matplotlib
+
+        need_matplotlib()
+        if arguments.plots.exists() and not arguments.plots.is_dir():
+            raise MmerError(f"--plots {arguments.plots} is a file; name a folder")
+        check_output_path(arguments.plots / "x" if arguments.plots.exists() else arguments.plots)
+
+
+def _write(found: Evaluation, arguments: Arguments) -> None:
+    if arguments.json is not None:
+        text = json.dumps(found.for_json(), indent=2, ensure_ascii=False)
+        arguments.json.write_text(text + "\n", encoding="utf-8")
+    if arguments.plots is not None:
+        from mmer.training.evaluation.plots import draw
+
+        arguments.plots.mkdir(exist_ok=True)
+        draw(found, arguments.plots)
+
+
+class _Bar:
+    """Progress on stderr, where somebody is looking."""
+
+    def __init__(self) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
+
+        columns = (BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        console = Console(stderr=True)
+        self._progress = Progress(
+            *columns, console=console, transient=True, disable=not console.is_terminal
+        )
+        self._task = self._progress.add_task("items", total=None)
+
+    def __enter__(self) -> _Bar:
+        self._progress.start()
+        return self
+
+    def __exit__(self, *problem: object) -> None:
+        self._progress.stop()
+
+    def show(self, done: int, total: int) -> None:
+        """So many items of so many are done."""
+        self._progress.update(self._task, completed=done, total=total)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,112 @@
+"""Audio-visual clips, judged by the whole recognizer: voice, words and face fused to one label."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mmer.models.errors import MmerError
+from mmer.models.labels import EMOTIONS, MODALITIES
+from mmer.models.store import Store
+from mmer.models.text import TextModel
+from mmer.realtime.assemble import assemble
+from mmer.realtime.blocks.text_encoder import TextEncoder
+from mmer.realtime.clock import ManualClock
+from mmer.realtime.messages import AudioBlock, EmotionEstimate, Gap, Message, Notice, VideoFrame
+from mmer.realtime.options import Options
+from mmer.realtime.pacing import captured_at
+from mmer.realtime.pipeline import Pipeline
+from mmer.realtime.sources.media import MediaFile
+from mmer.training.datasets.item import Item
+from mmer.training.evaluation.answers import Answer
+from mmer.training.evaluation.settings import Settings
+from mmer.training.evaluation.whole_clip import GoldWords, WholeClip
+
+_UNIFORM = np.full(len(EMOTIONS), -np.log(len(EMOTIONS)))
+
+
+class ClipAnswerer:
+    """The pipeline of replay with one change: a clip is one utterance, whose final is the answer.
+
+    So no clip goes without an answer for want of a voice. What has no evidence at all gets the
+    uniform answer, and is counted as ``unanswered``.
+    """
+
+    def __init__(self, weights: Path | None, settings: Settings) -> None:
+        self.counts: Counter[str] = Counter()
+        self._options = Options(
+            source="clip",
+            modalities=tuple(m for m in MODALITIES if m in settings.modalities),
+            asr=settings.asr,
+            provider=settings.provider,
+            weights=weights,
+            offline=settings.offline,
+            pace="max",
+        )
+        made = assemble(
+            self._options, frozenset({"audio", "video"}), Store(offline=settings.offline or None)
+        )
+        self.models = made.models
+        self.notices = tuple(notice.text for notice in made.notices)
+        blocks: dict[str, Any] = {stage.name: stage.block for stage in made.pipeline.stages}
+        self._gold: GoldWords | None = None
+        if settings.gold_words and "words" in blocks:
+            self._gold = blocks["words"] = GoldWords()
+            blocks["text"] = TextEncoder(TextModel.load(_own(weights), settings.provider))
+            self.models["words"] = "gold"
+        if "voice" in blocks:
+            blocks["voice"] = WholeClip()
+        self._pipeline = Pipeline(blocks.pop("fusion"), **blocks)
+
+    def answer(self, item: Item) -> Answer:
+        """See ``Answerer``."""
+        if item.path is None:
+            raise MmerError(f"{item.key} has no recording")
+        if self._gold is not None:
+            self._gold.text = item.text or ""
+        for stage in self._pipeline.stages:
+            stage.block.reset()
+        final = self._final(item)
+        parts = {m: np.log(c.probs) for m, c in final.modalities.items() if c is not None}
+        if final.probs is None:
+            return Answer(_UNIFORM, usable=False, parts=parts)
+        return Answer(np.log(final.probs), parts=parts)
+
+    def _final(self, item: Item) -> EmotionEstimate:
+        source = MediaFile(str(item.path), video_fps=self._options.video_fps)
+        until = 0.0
+        try:
+            source.open(ManualClock())
+            for message in source.messages():
+                if isinstance(message, Notice):
+                    self.counts["damaged"] += 1
+                elif isinstance(message, Gap) or _within(message, item):
+                    self._pipeline.push(message)
+                    until = max(until, captured_at(message))
+                elif item.end_s is not None and captured_at(message) > item.end_s + 1.0:
+                    break
+        finally:
+            source.close()
+        # tells where a clip without sound ends
+        self._pipeline.push(Gap("audio", until, until, "the clip has ended"))
+        finals = _finals(self._pipeline.flush())
+        if not finals:
+            raise MmerError(f"{item.path} has neither sound nor picture there")
+        return finals[-1]
+
+
+def _within(message: AudioBlock | VideoFrame, item: Item) -> bool:
+    t = captured_at(message)
+    return t >= (item.start_s or 0.0) and (item.end_s is None or t <= item.end_s)
+
+
+def _finals(events: Sequence[Message]) -> list[EmotionEstimate]:
+    return [e for e in events if isinstance(e, EmotionEstimate) and e.final]
+
+
+def _own(weights: Path | None) -> Path | None:
+    return weights if weights is not None and (weights / "text.json").exists() else None

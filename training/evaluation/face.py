@@ -1,0 +1,112 @@
+"""Pictures and videos, judged by the face in them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mmer.models.errors import MmerError
+from mmer.models.face import FaceModel
+from mmer.models.prediction import Prediction
+from mmer.models.store import Store
+from mmer.realtime.blocks.face_tracker import FaceTracker
+from mmer.realtime.choose import find_blazeface, load_detector
+from mmer.realtime.messages import FaceObservation, VideoFrame
+from mmer.training.datasets.item import Item
+from mmer.training.evaluation.answers import Answer, Change, pooled
+from mmer.training.evaluation.pictures import (
+    centre_square,
+    is_video,
+    read_picture,
+    shrunk,
+    video_pictures,
+)
+
+
+class FaceAnswerer:
+    """The most prominent face, found and aligned as live; every item is answered.
+
+    A picture that is a face crop (``cropped``, and every picture that has no file of its own) goes
+    to the network as it is, squeezed to its size. Where no face is found the middle of the picture
+    is judged, and counted as ``no_face``. Of a video the pictures with a face count, each by the
+    quality that it has live.
+    """
+
+    def __init__(
+        self,
+        weights: Path,
+        provider: str = "auto",
+        change: Change | None = None,
+        *,
+        cropped: bool = False,
+        offline: bool = False,
+    ) -> None:
+        self.counts: Counter[str] = Counter()
+        self._model = FaceModel.load(weights, provider)
+        self._side = self._model.geometry.size
+        self._change = change
+        self._cropped = cropped
+        self._offline = offline
+
+    @cached_property
+    def _tracker(self) -> FaceTracker:
+        blazeface = find_blazeface("auto", Store(offline=self._offline or None))
+        return FaceTracker(load_detector("auto", blazeface).made, self._model.geometry)
+
+    @property
+    def detector(self) -> str | None:
+        """Who found the faces; None where nobody looked for any."""
+        return self._tracker.detector.name if "_tracker" in self.__dict__ else None
+
+    def answer(self, item: Item) -> Answer:
+        """See ``Answerer``."""
+        if is_video(item):
+            return self._answer_video(item)
+        image = self._changed(read_picture(item))
+        if self._cropped or item.pixels is not None:
+            return Answer.of(self._model.predict(shrunk(image, self._side)))
+        self._tracker.reset()
+        found = self._find(image, 0.0)
+        return Answer.of(self._anyway(image) if found.crop is None else self._look(found)[0])
+
+    def _answer_video(self, item: Item) -> Answer:
+        self._tracker.reset()
+        said: list[Prediction] = []
+        weights: list[float] = []
+        first: NDArray[np.uint8] | None = None
+        for t, raw in video_pictures(item):
+            image = self._changed(raw)
+            first = image if first is None else first
+            if self._cropped:
+                said.append(self._model.predict(shrunk(image, self._side)))
+                weights.append(said[-1].usable)
+            elif (found := self._find(image, t)).crop is not None:
+                prediction, quality = self._look(found)
+                said.append(prediction)
+                weights.append(quality)
+        if first is None:
+            raise MmerError(f"{item.path} has no picture")
+        if not said:
+            return Answer.of(self._anyway(first))
+        return Answer(pooled([p.log_probs for p in said], weights))
+
+    def _changed(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        return image if self._change is None else self._change(image)
+
+    def _find(self, image: NDArray[np.uint8], t: float) -> FaceObservation:
+        observed = self._tracker.push(VideoFrame(t, np.ascontiguousarray(image)))[0]
+        assert isinstance(observed, FaceObservation)
+        return observed
+
+    def _look(self, found: FaceObservation) -> tuple[Prediction, float]:
+        assert found.crop is not None
+        prediction = self._model.predict(found.crop)
+        return prediction, found.quality * prediction.usable
+
+    def _anyway(self, image: NDArray[np.uint8]) -> Prediction:
+        self.counts["no_face"] += 1
+        return self._model.predict(shrunk(centre_square(image), self._side))

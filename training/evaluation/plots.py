@@ -1,0 +1,92 @@
+"""An evaluation as pictures: confusion.png and reliability.png."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from mmer.models.errors import MmerError
+from mmer.models.labels import EMOTIONS
+from mmer.training.evaluation.result import Evaluation
+
+_BINS = 10
+
+
+def need_matplotlib() -> None:
+    """See that pictures can be drawn.
+
+    Raises:
+        MmerError: matplotlib is not installed.
+    """
+    try:
+        import matplotlib  # noqa: F401
+    except ImportError as error:
+        raise MmerError("--plots needs matplotlib: pip install 'mmer-live[eval]'") from error
+
+
+def draw(e: Evaluation, folder: Path) -> list[Path]:
+    """Write both pictures into a folder that exists.
+
+    Raises:
+        OSError: the folder cannot be written to.
+    """
+    paths = [folder / "confusion.png", folder / "reliability.png"]
+    _draw_confusion(e, paths[0])
+    _draw_reliability(e, paths[1])
+    return paths
+
+
+def _draw_confusion(e: Evaluation, path: Path) -> None:
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(7, 6), layout="constrained")
+    FigureCanvasAgg(figure)  # no display is asked for
+    axes = figure.subplots()
+    support = e.confusion.sum(axis=1, keepdims=True)
+    shares = e.confusion / np.maximum(support, 1)
+    image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    for (row, column), n in np.ndenumerate(e.confusion):
+        colour = "white" if shares[row, column] > 0.5 else "black"
+        axes.text(column, row, f"{n}", ha="center", va="center", color=colour, fontsize=9)
+    axes.set_xticks(range(len(EMOTIONS)), EMOTIONS, rotation=30)
+    axes.set_yticks(range(len(EMOTIONS)), EMOTIONS)
+    axes.set(xlabel="said", ylabel="true", title=_title(e))
+    figure.colorbar(image, label="share of the true class", shrink=0.8)
+    figure.savefig(path, dpi=110)
+
+
+def _draw_reliability(e: Evaluation, path: Path) -> None:
+    """How often answers of a confidence are right (DeGroot & Fienberg 1983)."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    probs = np.exp(e.log_probs)
+    confidence, right = probs.max(axis=1), probs.argmax(axis=1) == e.labels
+    bins = np.minimum((confidence * _BINS).astype(int), _BINS - 1)
+    there = [b for b in range(_BINS) if (bins == b).any()]
+    figure = Figure(figsize=(6, 6), layout="constrained")
+    FigureCanvasAgg(figure)  # no display is asked for
+    reliability, counts = figure.subplots(2, 1, height_ratios=(3, 1), sharex=True)
+    reliability.plot([0, 1], [0, 1], color="grey", linestyle="--", label="calibrated")
+    reliability.plot(
+        [confidence[bins == b].mean() for b in there],
+        [right[bins == b].mean() for b in there],
+        marker="o",
+        label=f"answers (calibration error {100 * e.figures.ece:.1f} %)",
+    )
+    reliability.set(ylabel="share that is right", xlim=(0, 1), ylim=(0, 1), title=_title(e))
+    reliability.legend(loc="upper left")
+    reliability.grid(alpha=0.3)
+    counts.hist(confidence, bins=np.linspace(0, 1, _BINS + 1), color="tab:blue")
+    counts.set(xlabel="confidence", ylabel="items")
+    figure.savefig(path, dpi=110)
+
+
+def _title(e: Evaluation) -> str:
+    about = e.about
+    return (
+        f"{about.get('modality')} on {about.get('dataset')} {about.get('split')}: "
+        f"{e.figures.n} items, accuracy {100 * e.figures.accuracy:.1f} %"
+    )

@@ -1,0 +1,83 @@
+"""How an evaluation is done, checked at the door."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any, Final
+
+from mmer.models.errors import MmerError
+from mmer.models.labels import MODALITIES
+
+KINDS: Final = (*MODALITIES, "clip")
+"""What can be evaluated."""
+_FOR: Final[Mapping[str, tuple[str, ...]]] = {
+    "asr_style": ("text",),
+    "word_error_rate": ("text",),
+    "context": ("text",),
+    "cropped": ("face",),
+    "modalities": ("clip",),
+    "asr": ("clip",),
+    "gold_words": ("clip",),
+    "offline": ("face", "clip"),
+}
+ASR: Final = ("auto", "vosk", "pocketsphinx", "none")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What ``mmer-evaluate`` has options for; see its ``--help``.
+
+    ``context``: how many earlier utterances a text is read after, at most; None: as many as the
+    model reads. ``resamples`` and ``seed`` are of the bootstrap and of simulated errors.
+    """
+
+    allow_leak: bool = False
+    drop_leaks: bool = False
+    drop_twins: bool = False
+    asr_style: bool = False
+    word_error_rate: float = 0.0
+    context: int | None = None
+    cropped: bool = False
+    modalities: tuple[str, ...] = MODALITIES
+    asr: str = "auto"
+    gold_words: bool = False
+    provider: str = "auto"
+    offline: bool = False
+    resamples: int = 2000
+    seed: int = 0
+
+    def check(self, modality: str) -> None:
+        """See that the values make sense for what is evaluated.
+
+        Raises:
+            MmerError: they do not.
+        """
+        if modality not in KINDS:
+            raise MmerError(f"cannot evaluate {modality!r}: name one of {', '.join(KINDS)}")
+        for setting in fields(self):
+            kinds = _FOR.get(setting.name, KINDS)
+            if modality not in kinds and getattr(self, setting.name) != setting.default:
+                name = setting.name.replace("_", "-")
+                raise MmerError(f"--{name} is for {' and '.join(kinds)}, not for {modality}")
+        if self.allow_leak and self.drop_leaks:
+            raise MmerError("--allow-leak with --drop-leaks: choose one of the two")
+        if not 0 <= self.word_error_rate <= 1:
+            raise MmerError(f"--word-error-rate is {self.word_error_rate:g}: it must be 0 to 1")
+        if self.context is not None and self.context < 0:
+            raise MmerError(f"--context is {self.context}: it must be 0 or more")
+        if self.resamples < 100:
+            raise MmerError(f"--resamples is {self.resamples}: an interval needs 100 or more")
+        if self.asr not in ASR:
+            raise MmerError(f"--asr {self.asr!r} is unknown: use {', '.join(ASR)}")
+        if self.gold_words and self.asr == "none":
+            raise MmerError("--gold-words with --asr none: choose one of the two")
+        if unknown := sorted(set(self.modalities) - set(MODALITIES)):
+            raise MmerError(
+                f"--modalities: {', '.join(unknown)} is unknown: use {', '.join(MODALITIES)}"
+            )
+
+    def for_json(self, modality: str) -> dict[str, Any]:
+        """Those that mean something for what is evaluated."""
+        values = asdict(self)
+        return {k: v for k, v in values.items() if modality in _FOR.get(k, KINDS)}

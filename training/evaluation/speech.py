@@ -1,0 +1,60 @@
+"""Whole recordings, judged by their sound."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mmer.models.errors import MmerError
+from mmer.models.logmel import SAMPLE_RATE
+from mmer.models.speech import SpeechModel
+from mmer.training.datasets.item import Item
+from mmer.training.datasets.media import decode, trim
+from mmer.training.evaluation.answers import Answer, Change, pooled
+
+
+class SpeechAnswerer:
+    """Decoded to 16 kHz mono, silence cut off both ends (see ``trim``), as in training.
+
+    Of a recording longer than the card's max_s, windows of that length cover it evenly, and the
+    mean of their log-probabilities is the answer.
+    """
+
+    def __init__(self, weights: Path, provider: str = "auto", change: Change | None = None) -> None:
+        self.counts: Counter[str] = Counter()
+        self._model = SpeechModel.load(weights, provider)
+        self._longest = round(self._model.card.number("max_s") * SAMPLE_RATE)
+        self._change = change
+
+    def answer(self, item: Item) -> Answer:
+        """See ``Answerer``."""
+        if item.path is None:
+            raise MmerError(f"{item.key} has no recording")
+        samples = decode(item.path, item.start_s, item.end_s)
+        if not len(samples):
+            raise MmerError(f"{item.path} has no sound" + _between(item))
+        samples = trim(samples)
+        if self._change is not None:
+            samples = self._change(samples)
+        said = [self._model.predict(window) for window in windows(samples, self._longest)]
+        heard = [p for p in said if p.embedding is not None]
+        if len(said) == 1 or not heard:
+            return Answer.of(said[0])
+        return Answer(pooled([p.log_probs for p in heard], [1.0] * len(heard)))
+
+
+def windows(samples: NDArray[np.int16], longest: int) -> list[NDArray[np.int16]]:
+    """As few parts of length ``longest`` as cover int16 (n,), evenly spread; all where shorter."""
+    n = max(1, -(-len(samples) // longest))
+    starts = np.linspace(0, max(0, len(samples) - longest), n).round().astype(int)
+    return [samples[start : start + longest] for start in starts]
+
+
+def _between(item: Item) -> str:
+    if item.start_s is None and item.end_s is None:
+        return ""
+    end = "its end" if item.end_s is None else f"{item.end_s:g} s"
+    return f" from {item.start_s or 0:g} s to {end}"

@@ -1,0 +1,68 @@
+"""Utterances, judged by their words, as written or as a recognizer would have written them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from mmer.models.errors import MmerError
+from mmer.models.text import TextModel
+from mmer.training.datasets.item import Item
+from mmer.training.datasets.texts import bare
+from mmer.training.evaluation.answers import Answer, Change
+from mmer.training.evaluation.settings import Settings
+
+
+class TextAnswerer:
+    """The text with the past that its item brings."""
+
+    def __init__(self, weights: Path, provider: str = "auto", change: Change | None = None) -> None:
+        self.counts: Counter[str] = Counter()
+        self._model = TextModel.load(weights, provider)
+        self._change = change or str
+        self.past_utterances = self._model.past_utterances
+
+    def answer(self, item: Item) -> Answer:
+        """See ``Answerer``."""
+        text = self._change(item.text or "")
+        return Answer.of(self._model.predict(text, [self._change(said) for said in item.past]))
+
+
+def as_heard(items: Sequence[Item], settings: Settings, past_utterances: int) -> list[Item]:
+    """The items as the settings want them read: their past cut, their words bare or misheard.
+
+    A word error rate implies bare words. Errors are drawn anew for each text and each of the past;
+    the words that are put in are those of all the texts.
+
+    Raises:
+        MmerError: too few words to make errors of, or what makes them is not installed.
+    """
+    context = past_utterances if settings.context is None else settings.context
+    cut = [replace(item, past=item.past[max(0, len(item.past) - context) :]) for item in items]
+    if settings.word_error_rate:
+        try:
+            from mmer.training.recognition_errors import misrecognize
+        except ImportError as error:
+            raise MmerError(f"--word-error-rate: {error}; pip install 'mmer-live[eval]'") from error
+        texts = [item.text or "" for item in cut] + [said for item in cut for said in item.past]
+        heard = iter(misrecognize(texts, settings.word_error_rate, texts, settings.seed))
+        words = [next(heard) for _ in cut]
+        return [
+            replace(item, text=text, past=tuple(next(heard) for _ in item.past))
+            for item, text in zip(cut, words, strict=True)
+        ]
+    if settings.asr_style:
+        return [
+            replace(item, text=bare(item.text or ""), past=tuple(map(bare, item.past)))
+            for item in cut
+        ]
+    return cut
+
+
+def warn_of_context(context: int | None, past_utterances: int) -> list[str]:
+    """A line where more of the past is asked for than the model reads."""
+    if context is None or context <= past_utterances:
+        return []
+    return [f"--context {context}: this model reads {past_utterances} earlier utterances at most"]

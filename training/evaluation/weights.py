@@ -1,0 +1,56 @@
+"""Which weights are judged, and what they were fitted to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from mmer.models.card import Card, load_card, weights_dir
+from mmer.models.errors import MmerError
+from mmer.models.seen import Seen
+
+
+@dataclass(frozen=True)
+class Weights:
+    """A card, where it lies, and what its network has seen (None: nobody wrote it down)."""
+
+    path: Path
+    card: Card
+    seen: Seen | None
+
+
+def find_weights(given: Path | None, modality: str) -> Weights:
+    """The card of ``modality`` for what a user named: a network, a card or their folder.
+
+    Raises:
+        MmerError: there is none, it is not sound, or the file that it names of what was seen is
+            missing or not sound.
+    """
+    path = _card_of(given, modality)
+    card = load_card(path)
+    if card.modality != modality:
+        raise MmerError(f"{path} is the card of a {card.modality} model, expected {modality}")
+    seen = path.with_name(card.seen) if card.seen else path.with_suffix(".seen.npz")
+    return Weights(path, card, Seen.load(seen) if card.seen or seen.is_file() else None)
+
+
+def _card_of(given: Path | None, modality: str) -> Path:
+    if given is None:
+        return weights_dir() / f"{modality}.json"
+    if given.is_dir():
+        path = given / f"{modality}.json"
+        if not path.is_file():
+            raise MmerError(f"--weights {given} holds no {modality}.json")
+        return path
+    if not given.is_file():
+        raise MmerError(f"--weights {given}: there is no such file or folder")
+    if given.suffix == ".json":
+        return given
+    if given.suffix != ".onnx":
+        raise MmerError(f"--weights {given}: expected NAME.onnx, its card NAME.json or a folder")
+    card = given.with_suffix(".json")
+    if not card.is_file():
+        raise MmerError(f"--weights {given}: there is no card {card.name} beside it")
+    if load_card(card).file != given.name:
+        raise MmerError(f"--weights {given}: the card beside it is of {load_card(card).file}")
+    return card
