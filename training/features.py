@@ -3,47 +3,77 @@
 from __future__ import annotations
 
 import hashlib
+import zlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from mmer.models.logmel import LogMel
-from mmer.training.datasets.clips import Clip, decode, trim
+from mmer.training.datasets.media import decode, trim
+from mmer.training.waveform import RecordingChanges, change_recording
+
+SHARD = 256
+"""Clips a cache file: what an interruption loses at most, and what is held twice in memory."""
 
 
-def _fingerprint(clips: Sequence[Clip], mel: LogMel) -> str:
-    digest = hashlib.sha256(repr(mel).encode())
-    for clip in clips:
-        digest.update(f"{clip.path}|{clip.path.stat().st_size}|".encode())
+def _fingerprint(paths: Sequence[Path], settings: object) -> str:
+    digest = hashlib.sha256(repr(settings).encode())
+    for path in paths:
+        digest.update(f"{path}|{path.stat().st_size}|".encode())
     return digest.hexdigest()[:16]
 
 
+def _read(path: Path) -> list[np.ndarray]:
+    with np.load(path) as data:
+        return np.split(data["features"], data["ends"][:-1])
+
+
+def _write(path: Path, features: Sequence[np.ndarray]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_suffix(".partial.npz")
+    ends = np.cumsum([len(f) for f in features])
+    np.savez(partial, features=np.concatenate(features), ends=ends)
+    partial.replace(path)
+
+
 def clip_features(
-    clips: Sequence[Clip],
+    paths: Sequence[Path],
     mel: LogMel,
     cache: Path | None,
     on_clip: Callable[[], None] = lambda: None,
+    *,
+    corpus: str = "",
+    version: int = 0,
+    changes: RecordingChanges | None = None,
 ) -> list[np.ndarray]:
-    """Raw log-mel (T, bins), float16, of each clip without the silence at its ends.
+    """Raw log-mel (T, bins), float16, of each recording without the silence at its ends.
 
-    The cache is keyed by the paths and sizes of the clips and by the filter bank.
+    With ``changes`` a recording is changed first, by random numbers that ``version``, the corpus
+    and the file's name decide. The cache is keyed by the paths and sizes of the files, the filter
+    bank and the changes; it is written ``SHARD`` recordings at a time, so that a run that was
+    interrupted goes on where it stopped.
+
+    Raises:
+        MmerError: a recording cannot be read.
     """
-    path = cache / f"logmel-{_fingerprint(clips, mel)}.npz" if cache else None
-    if path and path.is_file():
-        with np.load(path) as data:
-            return np.split(data["features"], data["ends"][:-1])
-    features = []
-    for clip in clips:
-        features.append(mel.raw(trim(decode(clip.path))).astype(np.float16))
-        on_clip()
-    if path:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_suffix(".partial.npz")
-        np.savez(
-            partial,
-            features=np.concatenate(features),
-            ends=np.cumsum([len(f) for f in features]),
-        )
-        partial.replace(path)
+    features: list[np.ndarray] = []
+    for start in range(0, len(paths), SHARD):
+        part = paths[start : start + SHARD]
+        key = _fingerprint(part, (mel, version, changes))
+        kept = cache / f"logmel-{key}.npz" if cache else None
+        if kept and kept.is_file():
+            features += _read(kept)
+            continue
+        fresh = []
+        for path in part:
+            samples = trim(decode(path))
+            if changes:
+                name = zlib.crc32(f"{corpus}/{path.parent.name}/{path.name}".encode())
+                samples = change_recording(samples, np.random.default_rng([version, name]), changes)
+            fresh.append(mel.raw(samples).astype(np.float16))
+            on_clip()
+        if kept:
+            _write(kept, fresh)
+        features += fresh
     return features

@@ -9,7 +9,7 @@ from torch import nn
 class Residual(nn.Module):
     """Two 3x3 convolutions beside a short cut (He et al. 2016), average-pooled when strided."""
 
-    def __init__(self, inputs: int, outputs: int, stride: int = 1) -> None:
+    def __init__(self, inputs: int, outputs: int, stride: int | tuple[int, int] = 1) -> None:
         super().__init__()
         self.body = nn.Sequential(
             nn.Conv2d(inputs, outputs, 3, stride, 1, bias=False),
@@ -19,9 +19,9 @@ class Residual(nn.Module):
             nn.BatchNorm2d(outputs),
         )
         self.short: nn.Module = nn.Identity()
-        if inputs != outputs or stride > 1:
+        if inputs != outputs or stride != 1:
             self.short = nn.Sequential(
-                nn.AvgPool2d(stride, ceil_mode=True) if stride > 1 else nn.Identity(),
+                nn.AvgPool2d(stride, ceil_mode=True) if stride != 1 else nn.Identity(),
                 nn.Conv2d(inputs, outputs, 1, bias=False),
                 nn.BatchNorm2d(outputs),
             )

@@ -1,6 +1,9 @@
-"""The speech encoder: residual convolutions over log-mel, attention over time."""
+"""The speech encoder: a few small networks that read a log-mel spectrum in different ways."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
 
 import torch
 from torch import nn
@@ -9,49 +12,170 @@ from mmer.models.labels import EMOTIONS
 from mmer.models.networks.layers import Residual
 
 
-class SpeechNetwork(nn.Module):
-    """Normalised log-mel of any length in, class logits and an embedding out.
+class AttentivePooling(nn.Module):
+    """(B, C, T) to the attention-weighted mean and deviation over time, (B, 2 C).
 
-    Time is pooled into an attention-weighted mean and deviation (Okabe et al. 2018).
+    Okabe et al. 2018, "Attentive Statistics Pooling for Deep Speaker Embedding".
     """
 
-    def __init__(
-        self,
-        bins: int = 64,
-        widths: tuple[int, int, int] = (16, 32, 64),
-        embedding: int = 128,
-        dropout: float = 0.3,
-    ) -> None:
+    def __init__(self, channels: int, hidden: int = 32) -> None:
+        super().__init__()
+        self.attention = nn.Sequential(
+            nn.Conv1d(channels, hidden, 1), nn.Tanh(), nn.Conv1d(hidden, 1, 1), nn.Softmax(dim=2)
+        )
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """See the class."""
+        weight = self.attention(x)  # (B, 1, T)
+        mean = (weight * x).sum(dim=2)
+        variance = (weight * (x - mean.unsqueeze(2)).square()).sum(dim=2)
+        return torch.cat([mean, (variance + 1e-4).sqrt()], dim=1)
+
+
+class Spectral(nn.Module):
+    """The spectrum as a picture: residual 2-D convolutions, (B, T, bins) to (B, channels, T/8).
+
+    A pattern is known at whatever pitch and formant it stands.
+    """
+
+    def __init__(self, bins: int, widths: Sequence[int], channels: int) -> None:
         super().__init__()
         a, b, c = widths
-        self.stem = nn.Sequential(
-            nn.Conv2d(1, a, 5, 2, 2, bias=False), nn.BatchNorm2d(a), nn.ReLU()
-        )
         self.body = nn.Sequential(
-            Residual(a, a),
+            nn.Conv2d(1, a, (7, 5), (4, 2), (3, 2), bias=False),
+            nn.BatchNorm2d(a),
+            nn.ReLU(),
             Residual(a, b, 2),
             Residual(b, b),
-            Residual(b, c, 2),
+            Residual(b, c, (1, 2)),
             Residual(c, c),
         )
         rows = -(-bins // 8)
         self.across = nn.Sequential(
-            nn.Conv2d(c, embedding, (1, rows), bias=False), nn.BatchNorm2d(embedding), nn.ReLU()
+            nn.Conv2d(c, channels, (1, rows), bias=False), nn.BatchNorm2d(channels), nn.ReLU()
         )
-        self.attention = nn.Sequential(
-            nn.Conv1d(embedding, 32, 1), nn.Tanh(), nn.Conv1d(32, 1, 1), nn.Softmax(dim=2)
+
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        """See the class."""
+        out: torch.Tensor = self.across(self.body(features.unsqueeze(1))).squeeze(3)
+        return out
+
+
+class TemporalBlock(nn.Module):
+    """Two convolutions over time beside a short cut, (B, C, T) to (B, C, T).
+
+    Each channel is weighed by what all of the sound shows (squeeze and excitation, Hu et al. 2018).
+    """
+
+    def __init__(self, channels: int, dilation: int) -> None:
+        super().__init__()
+        self.body = nn.Sequential(
+            nn.Conv1d(channels, channels, 3, 1, dilation, dilation, bias=False),
+            nn.BatchNorm1d(channels),
+            nn.ReLU(),
+            nn.Conv1d(channels, channels, 3, 1, 1, bias=False),
+            nn.BatchNorm1d(channels),
         )
+        self.gate = nn.Sequential(
+            nn.Linear(channels, channels // 4),
+            nn.ReLU(),
+            nn.Linear(channels // 4, channels),
+            nn.Sigmoid(),
+        )
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """See the class."""
+        y = self.body(x)
+        return torch.relu(x + y * self.gate(y.mean(dim=2)).unsqueeze(2))
+
+
+class Temporal(nn.Module):
+    """The spectrum as a sequence: dilated convolutions over time, (B, T, bins) to (B, C, T/4)."""
+
+    def __init__(self, bins: int, channels: int) -> None:
+        super().__init__()
+        self.body = nn.Sequential(
+            nn.Conv1d(bins, channels, 5, 2, 2, bias=False),
+            nn.BatchNorm1d(channels),
+            nn.ReLU(),
+            nn.Conv1d(channels, channels, 3, 2, 1, bias=False),
+            nn.BatchNorm1d(channels),
+            nn.ReLU(),
+            TemporalBlock(channels, 1),
+            TemporalBlock(channels, 2),
+            TemporalBlock(channels, 4),
+        )
+
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        """See the class."""
+        out: torch.Tensor = self.body(features.transpose(1, 2))
+        return out
+
+
+class Branch(nn.Module):
+    """A reader of the spectrum, pooled over time: logits (B, 7) and embedding (B, embedding)."""
+
+    def __init__(self, reader: nn.Module, channels: int, embedding: int, dropout: float) -> None:
+        super().__init__()
+        self.reader = reader
+        self.pool = AttentivePooling(channels)
         self.project = nn.Sequential(
-            nn.Dropout(dropout), nn.Linear(2 * embedding, embedding), nn.ReLU()
+            nn.Dropout(dropout), nn.Linear(2 * channels, embedding), nn.ReLU()
         )
         self.drop = nn.Dropout(dropout)
         self.head = nn.Linear(embedding, len(EMOTIONS))
 
     def forward(self, features: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Features float32 (B, T, bins); logits (B, 7), embedding (B, embedding)."""
-        x = self.across(self.body(self.stem(features.unsqueeze(1)))).squeeze(3)  # (B, E, T/8)
-        weight = self.attention(x)
-        mean = (weight * x).sum(dim=2)
-        variance = (weight * (x - mean.unsqueeze(2)).square()).sum(dim=2)
-        embedding = self.project(torch.cat([mean, (variance + 1e-4).sqrt()], dim=1))
+        """Features float32 (B, T, bins)."""
+        embedding = self.project(self.pool(self.reader(features)))
         return self.head(self.drop(embedding)), embedding
+
+
+KINDS: Final = ("spectral", "temporal")
+
+
+class SpeechNetwork(nn.Module):
+    """Normalised log-mel of any length in, class logits and an embedding out.
+
+    An ensemble in one network: branches that start from different weights and read differently,
+    each trained to be right alone (``each``); the logits are their mean, the embedding all of
+    theirs, one after another.
+    """
+
+    def __init__(
+        self,
+        bins: int = 64,
+        branches: Sequence[str] = KINDS,
+        widths: Sequence[int] = (16, 32, 64),
+        channels: int = 128,
+        embedding: int = 64,
+        dropout: float = 0.3,
+    ) -> None:
+        super().__init__()
+        if unknown := sorted(set(branches) - set(KINDS)):
+            raise ValueError(f"unknown branches {unknown}; known are {', '.join(KINDS)}")
+        self.branches = nn.ModuleList(
+            Branch(
+                Spectral(bins, widths, channels)
+                if kind == "spectral"
+                else Temporal(bins, channels),
+                channels,
+                embedding,
+                dropout,
+            )
+            for kind in branches
+        )
+
+    def each(self, features: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Logits of each branch (branches, B, 7), and the embedding (B, branches * embedding)."""
+        logits, embeddings = zip(*(branch(features) for branch in self.branches), strict=True)
+        return torch.stack(logits), torch.cat(embeddings, dim=1)
+
+    def forward(self, features: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        """Features float32 (B, T, bins); logits (B, 7), embedding (B, branches * embedding).
+
+        In training the logits of each branch (branches, B, 7) come third, for the loss.
+        """
+        logits, embedding = self.each(features)
+        out = (logits.mean(dim=0), embedding)
+        return (*out, logits) if self.training else out

@@ -1,12 +1,11 @@
-"""The speech task: acted and natural speech of five corpora, log-mel, a small residual network."""
+"""The speech task: acted and natural speech of five corpora, log-mel, a small ensemble."""
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from torch import nn
@@ -16,17 +15,15 @@ from mmer.models.errors import MmerError
 from mmer.models.labels import EMOTIONS
 from mmer.models.logmel import SAMPLE_RATE, LogMel
 from mmer.models.networks.speech import SpeechNetwork
-from mmer.training.augment import SpeechChanges, change_speech, mask_speech
-from mmer.training.datasets.clips import (
-    Clip,
-    development_clips,
-    read_clips,
-    training_clips,
-)
-from mmer.training.datasets.corpora import training_data
-from mmer.training.features import clip_features
+from mmer.models.seen import Seen
+from mmer.training.augment_speech import SpeechChanges, change_speech, mask_speech
 from mmer.training.recipe import Recipe, from_table
+from mmer.training.tasks.speech_data import SpeechData, conditions, heard_in
 from mmer.training.tasks.task import Arrays, Task
+from mmer.training.waveform import RecordingChanges
+
+if TYPE_CHECKING:
+    import torch
 
 MIN_S = 0.5
 MAX_S = 6.0
@@ -41,20 +38,35 @@ class SpeechOptions:
     """
 
     shares: Mapping[str, float]
+    leave_out: str = ""
+    """A corpus of ``shares`` that is not trained on, to be evaluated on as another domain."""
+    copies: Mapping[str, int] = field(default_factory=dict)
+    """Versions of each clip of a corpus in another voice, room and codec."""
+    clean: float = 0.4
+    """How often the clip itself is drawn where there are copies."""
     noise: str = "esc10"
-    """Corpus of background sounds; empty for white noise alone."""
+    """Corpus of background sounds; empty for synthetic noise alone."""
+    not_speech: float = 0.04
+    """Share of examples that are noise and tones, of which no emotion may be thought likelier."""
+    mixup: float = 0.0
+    """Alpha of mixup (Zhang et al. 2018); 0 for none."""
+    own_classes: bool = True
+    """Let a clip compete only among the classes that its corpus has."""
     draws: int = 6000
     """Training examples an epoch."""
     shortest_s: float = 0.5
     longest_s: float = 4.0
+    branches: tuple[str, ...] = ("spectral", "spectral", "temporal")
     widths: tuple[int, int, int] = (16, 32, 64)
-    embedding: int = 128
+    channels: int = 128
+    embedding: int = 64
     dropout: float = 0.3
     changes: Mapping[str, Any] = field(default_factory=dict)
+    recording: Mapping[str, Any] = field(default_factory=dict)
 
 
 class SpeechTask(Task):
-    """See ``Task``."""
+    """See ``Task``. Targets are (B, 14): the distribution, then which classes may compete."""
 
     modality = "speech"
     development_data = (
@@ -62,72 +74,113 @@ class SpeechTask(Task):
         "whole clips without the silence at their ends, 'calm' left out"
     )
 
-    conditions: tuple[str, ...] = ()
-
     def __init__(self, recipe: Recipe, data: Path, cache: Path | None) -> None:
         where = f"recipe {recipe.name}: options"
         self._recipe = recipe
         self._options = options = from_table(SpeechOptions, recipe.options, where)
         self._changes = from_table(SpeechChanges, options.changes, f"{where}.changes")
+        recording = from_table(RecordingChanges, options.recording, f"{where}.recording")
+        shares = dict(options.shares)
+        if options.leave_out and shares.pop(options.leave_out, None) is None:
+            raise MmerError(f"{where}: leave_out is {options.leave_out!r}, which is not in shares")
         self.mel = LogMel()
-        clips = read_clips(data, list(options.shares))
-        self._train, self._held = training_clips(clips), development_clips(clips)
-        if not self._held:
-            raise MmerError(f"recipe {recipe.name}: no clips of the development speakers")
-        self._features = clip_features(self._train, self.mel, cache)
-        self._held_features = clip_features(self._held, self.mel, cache)
-        self._noise_clips = read_clips(data, [options.noise]) if options.noise else []
-        white = np.random.default_rng(recipe.seed).standard_normal(SAMPLE_RATE * 20)
-        self._noises = clip_features(self._noise_clips, self.mel, cache)
-        # as often white as anything else
-        self._noises += [self.mel.raw(white).astype(np.float16)] * max(1, len(self._noises) // 2)
-        self._groups = self._grouped(self._train)
-        total = sum(options.shares.values())
-        self._corpora = [(c, s / total) for c, s in options.shares.items() if c in self._groups]
+        self.data = SpeechData(
+            data, cache, self.mel, list(shares), options.noise, options.copies, recording
+        )
+        total = sum(shares.values())
+        self._corpora = [(c, s / total) for c, s in shares.items() if c in self.data.groups]
+        if not self._corpora:
+            raise MmerError(f"recipe {recipe.name}: no clips to train on")
         self.class_shares = np.zeros(len(EMOTIONS))
         for corpus, share in self._corpora:
-            for label in self._groups[corpus]:
-                self.class_shares[label] += share / len(self._groups[corpus])
+            for label in self.data.groups[corpus]:
+                self.class_shares[label] += share / len(self.data.groups[corpus])
         self.batches_per_epoch = options.draws // recipe.batch
-
-    @staticmethod
-    def _grouped(clips: list[Clip]) -> dict[str, dict[int, list[int]]]:
-        groups: dict[str, dict[int, list[int]]] = {}
-        for index, clip in enumerate(clips):
-            groups.setdefault(clip.corpus, {}).setdefault(clip.label, []).append(index)
-        return groups
+        self.conditions = conditions(bool(self.data.held_noises))
 
     def network(self) -> nn.Module:
         """A fresh ``SpeechNetwork``."""
         o = self._options
-        a, b, c = o.widths
-        return SpeechNetwork(self.mel.bins, (a, b, c), o.embedding, o.dropout)
+        return SpeechNetwork(
+            self.mel.bins, o.branches, o.widths, o.channels, o.embedding, o.dropout
+        )
 
-    def _draw(self, rng: np.random.Generator) -> int:
-        corpus = rng.choice(len(self._corpora), p=[share for _, share in self._corpora])
-        classes = list(self._groups[self._corpora[corpus][0]].values())
-        clips = classes[int(rng.integers(len(classes)))]
-        return clips[int(rng.integers(len(clips)))]
+    def _draw(self, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+        """Raw log-mel of one example, and its targets (14,)."""
+        target = np.zeros(2 * len(EMOTIONS), np.float32)
+        if rng.random() < self._options.not_speech:
+            target[:] = 1 / len(EMOTIONS)
+            target[len(EMOTIONS) :] = 1
+            return self.data.noises[int(rng.integers(len(self.data.noises)))], target
+        corpus = self._corpora[
+            int(rng.choice(len(self._corpora), p=[share for _, share in self._corpora]))
+        ][0]
+        classes = self.data.groups[corpus]
+        label = list(classes)[int(rng.integers(len(classes)))]
+        clips = classes[label]
+        target[label] = 1
+        for c in classes if self._options.own_classes else range(len(EMOTIONS)):
+            target[len(EMOTIONS) + c] = 1
+        row = clips[int(rng.integers(len(clips)))]
+        versions = self.data.versions[row]
+        if len(versions) == 1 or rng.random() < self._options.clean:
+            return versions[0], target
+        return versions[int(rng.integers(1, len(versions)))], target
 
     def batches(self, rng: np.random.Generator) -> Iterator[tuple[Arrays, np.ndarray]]:
-        """Pieces of one random length a batch, in another voice, room and noise."""
+        """Pieces of one random length a batch, in another voice, room, codec and noise."""
         o = self._options
         for _ in range(self.batches_per_epoch):
             frames = self.mel.frames(int(rng.uniform(o.shortest_s, o.longest_s) * SAMPLE_RATE))
-            rows = [self._draw(rng) for _ in range(self._recipe.batch)]
-            features = []
-            for row in rows:
-                raw = change_speech(self._features[row], frames, self._noises, rng, self._changes)
-                features.append(mask_speech(self.mel.normalise(raw), rng, self._changes))
-            labels = [self._train[row].label for row in rows]
-            yield {"features": np.stack(features)}, np.eye(len(EMOTIONS), dtype=np.float32)[labels]
+            features = np.empty((self._recipe.batch, frames, self.mel.bins), np.float32)
+            targets = np.empty((self._recipe.batch, 2 * len(EMOTIONS)), np.float32)
+            for i in range(self._recipe.batch):
+                raw, targets[i] = self._draw(rng)
+                raw = change_speech(raw, frames, self.data.noises, rng, self._changes)
+                features[i] = mask_speech(self.mel.normalise(raw), rng, self._changes)
+            if o.mixup:
+                part = np.float32(rng.beta(o.mixup, o.mixup))
+                features = part * features + (1 - part) * np.roll(features, 1, axis=0)
+                other = np.roll(targets, 1, axis=0)
+                allowed = np.maximum(targets, other)[:, len(EMOTIONS) :]
+                targets = part * targets + (1 - part) * other
+                targets[:, len(EMOTIONS) :] = allowed
+            yield {"features": features}, targets
+
+    def loss(
+        self,
+        outputs: tuple[torch.Tensor, ...],
+        targets: torch.Tensor,
+        weights: torch.Tensor,
+        smoothing: float,
+    ) -> torch.Tensor:
+        """Mean of the branches' cross-entropies, each among the classes that may compete."""
+        logits = outputs[2].float()  # (branches, B, 7)
+        wanted, allowed = targets[:, : len(EMOTIONS)], targets[:, len(EMOTIONS) :]
+        smooth = wanted * (1 - smoothing) + smoothing * allowed / allowed.sum(1, keepdim=True)
+        log_probs = logits.masked_fill(allowed == 0, -1e4).log_softmax(dim=2)
+        return -(weights * smooth * log_probs).sum(dim=2).mean()
 
     def development(self, condition: str | None = None) -> Iterator[tuple[Arrays, np.ndarray]]:
-        """One clip at a time, at its own length, cut to the last seconds as the wrapper does."""
+        """One clip at a time, at its own length, cut to the last seconds as the wrapper does.
+
+        Conditions are ``conditions``: noise mixed into the waveform, or the first seconds alone.
+        """
         longest = self.mel.frames(round(MAX_S * SAMPLE_RATE))
-        for clip, raw in zip(self._held, self._held_features, strict=True):
-            features = self.mel.normalise(raw[-longest:])[None]
-            yield {"features": features}, np.array([clip.label])
+        for index, (clip, raw) in enumerate(
+            zip(self.data.held, self.data.held_features, strict=True)
+        ):
+            if condition:
+                raw = self.mel.raw(heard_in(condition, self.data, index))
+            yield {"features": self.mel.normalise(raw[-longest:])[None]}, np.array([clip.label])
+
+    def development_groups(self) -> list[str]:
+        """ "ravdess/17" of each development clip."""
+        return [c.speaker_group for c in self.data.held]
+
+    def seen(self) -> Seen:
+        """Every speaker and file of the training clips, and the files of the noises."""
+        return self.data.seen()
 
     def dynamic_axes(self) -> Mapping[str, Mapping[int, str]]:
         """The batch and the frames."""
@@ -144,13 +197,7 @@ class SpeechTask(Task):
 
     def training_data(self) -> tuple[TrainingData, ...]:
         """Clips by corpus, and the noise mixed in."""
-        count = Counter(c.corpus for c in self._train)
-        split = {"ravdess": "actors 02-16", "emogator": "wordless bursts of all contributors"}
-        out = [training_data(c, split.get(c, "all speakers"), n) for c, n in count.items()]
-        if self._noise_clips:
-            noise = self._options.noise
-            out.append(training_data(noise, "background noise, no labels", len(self._noise_clips)))
-        return tuple(out)
+        return self.data.training_data()
 
     def notes(self) -> tuple[str, ...]:
         """How to read the figures."""
@@ -161,6 +208,3 @@ class SpeechTask(Task):
             "Four development speakers are few: read the figures as plus or minus 10 points.",
             "Disgust is in RAVDESS, EmoDB and EmoGator alone; surprise is not in EmoDB or URDU.",
         )
-
-    def save_extras(self, folder: Path) -> None:
-        """Nothing."""

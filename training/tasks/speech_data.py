@@ -1,0 +1,135 @@
+"""What the speech task hears: clips and their changed copies, noises, the development clips."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+from mmer.models.card import TrainingData
+from mmer.models.logmel import SAMPLE_RATE, LogMel
+from mmer.models.seen import Seen, as_keys, file_digest
+from mmer.training.augment_speech import synthetic_sounds
+from mmer.training.datasets.corpora import training_data
+from mmer.training.datasets.item import Item
+from mmer.training.datasets.media import decode, sound_files, trim
+from mmer.training.datasets.registry import read
+from mmer.training.features import clip_features
+from mmer.training.waveform import RecordingChanges
+
+SNR_DB: Final = (20, 10, 5, 0)
+SECONDS: Final = (0.5, 1.0, 2.0)
+WHITE, SOUNDS, FIRST = "white noise at", "ESC-10 sounds at", "its first"
+HELD_NOISE: Final = "5-"
+"""ESC-10's fifth fold is kept for the evaluation: one sound of each of its ten classes."""
+SPLITS: Final = {"ravdess": "actors 02-16", "emogator": "wordless bursts of all contributors"}
+
+
+def conditions(sounds: bool) -> tuple[str, ...]:
+    """States of the development data that the card gives figures of."""
+    kinds = (WHITE, SOUNDS) if sounds else (WHITE,)
+    noisy = [f"{kind} {snr} dB" for kind in kinds for snr in SNR_DB]
+    return (*noisy, *(f"{FIRST} {seconds:g} s" for seconds in SECONDS))
+
+
+def in_noise(speech: np.ndarray, noise: np.ndarray, snr_db: float) -> np.ndarray:
+    """Speech (n,) in noise of any length, repeated to fit, by mean power: float (n,)."""
+    noise = np.resize(noise.astype(np.float64), len(speech))
+    power = np.mean(speech.astype(np.float64) ** 2) / max(np.mean(noise**2), 1e-12)
+    return np.asarray(speech + noise * np.sqrt(power * 10 ** (-snr_db / 10)))
+
+
+def read_corpus(root: Path, corpus: str, split: str) -> list[Item]:
+    """The clips of a split of a corpus in ``root``/audio; "all" is what may train.
+
+    That leaves RAVDESS' actors 17-20 to development and 21-24 to tests, and actor 01, of whom
+    the audio-visual clips are, out.
+    """
+    if corpus == "ravdess" and split == "all":
+        split = "train"
+    return read(corpus, root / "audio" / corpus, "speech", split).items
+
+
+def paths_of(items: Sequence[Item]) -> list[Path]:
+    """Their recordings."""
+    return [item.path for item in items if item.path is not None]
+
+
+class SpeechData:
+    """Clips of ``corpora`` that may train, each in all its versions, and those that may not.
+
+    Raises:
+        MmerError: a corpus is not in ``root``, or a recording cannot be read.
+    """
+
+    def __init__(
+        self,
+        root: Path,
+        cache: Path | None,
+        mel: LogMel,
+        corpora: Sequence[str],
+        noise: str,
+        copies: Mapping[str, int],
+        recording: RecordingChanges,
+    ) -> None:
+        self.train: list[Item] = []
+        self.versions: list[list[np.ndarray]] = []
+        """Of each training clip: raw log-mel (T, bins) as it is, then its changed copies."""
+        for corpus in corpora:
+            clips = read_corpus(root, corpus, "all")
+            paths = paths_of(clips)
+            features = [clip_features(paths, mel, cache)]
+            for version in range(1, 1 + copies.get(corpus, 0)):
+                features.append(
+                    clip_features(
+                        paths, mel, cache, corpus=corpus, version=version, changes=recording
+                    )
+                )
+            self.train += clips
+            self.versions += [list(rows) for rows in zip(*features, strict=True)]
+        self.groups: dict[str, dict[int, list[int]]] = {}
+        """Rows of ``train`` by corpus and class."""
+        for row, clip in enumerate(self.train):
+            self.groups.setdefault(clip.corpus, {}).setdefault(clip.label, []).append(row)
+        self.held = read_corpus(root, "ravdess", "dev")
+        self.held_features = clip_features(paths_of(self.held), mel, cache)
+        self.noise = noise
+        sounds = sound_files(root / "audio" / noise, noise) if noise else []
+        self.noise_files = [f for f in sounds if not f.name.startswith(HELD_NOISE)]
+        self.held_noises = [decode(f) for f in sounds if f.name.startswith(HELD_NOISE)]
+        self.noises = clip_features(self.noise_files, mel, cache)
+        # as often synthetic as recorded
+        self.noises += synthetic_sounds(
+            mel, np.random.default_rng(0), max(4, len(self.noises) // 2)
+        )
+
+    def seen(self) -> Seen:
+        """Every speaker and file of the training clips, and the files of the noises."""
+        groups = frozenset(c.speaker_group for c in self.train)
+        files = (*paths_of(self.train), *self.noise_files)
+        return Seen(groups, as_keys(file_digest(f) for f in files))
+
+    def training_data(self) -> tuple[TrainingData, ...]:
+        """Clips by corpus, and the noise mixed in."""
+        count = Counter(c.corpus for c in self.train)
+        out = [training_data(c, SPLITS.get(c, "all speakers"), n) for c, n in count.items()]
+        if self.noise_files:
+            split = "folds 1-4, background noise, no labels"
+            out.append(training_data(self.noise, split, len(self.noise_files)))
+        return tuple(out)
+
+
+def heard_in(condition: str, data: SpeechData, index: int) -> np.ndarray:
+    """Development clip ``index`` in one of ``conditions``, the same at each call: float (n,)."""
+    speech = trim(decode(paths_of(data.held)[index])).astype(np.float64)
+    number = float(condition.split()[-2])
+    if condition.startswith(FIRST):
+        return speech[: round(number * SAMPLE_RATE)]
+    rng = np.random.default_rng([index, 1])
+    if condition.startswith(WHITE):
+        return in_noise(speech, rng.standard_normal(len(speech)), number)
+    noise = data.held_noises[index % len(data.held_noises)]
+    return in_noise(speech, np.roll(noise, -int(rng.integers(len(noise)))), number)
