@@ -9,14 +9,13 @@ from typing import Final
 
 import numpy as np
 
+from mmer.models.errors import MmerError
 from mmer.models.labels import EMOTIONS
-from mmer.training.datasets.corpora import need
+from mmer.training.datasets.fer2013 import VOTES, FerSplit, load_fer2013, majority
 from mmer.training.datasets.likeness import TWIN_DISTANCE, image_key, near
 
-FERPLUS: Final = ("neutral", "joy", "surprise", "sadness", "anger", "disgust", "fear")
-"""The first seven of FER+'s ten columns; contempt, unknown and "not a face" map to none."""
-_UNKNOWN, _NO_FACE = 8, 9
-_COLUMNS: Final = [FERPLUS.index(e) for e in EMOTIONS]
+_UNKNOWN, _NO_FACE = VOTES.index("unknown"), VOTES.index("not a face")
+_COLUMNS: Final = [VOTES.index(e) for e in EMOTIONS]
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,17 +52,15 @@ def read_train(root: Path) -> TrainFaces:
     Single votes are dropped, as FER+ does; a picture stays when the seven emotions hold at least
     half of the votes that are left. Twins' votes are added up.
     """
-    with np.load(need(root / "face/fer2013/public_test.npz")) as data:
-        judged_by = image_keys(data["images"])
-    with np.load(need(root / "face/fer2013/train.npz")) as data:
-        images, votes = data["images"], data["ferplus_votes"].astype(np.float32)
-    keys = image_keys(images)
+    judged_by = image_keys(_load(root, "public_test")[0].images)
+    part, votes = _load(root, "train")
+    images, keys = part.images, image_keys(part.images)
     fresh = ~near(keys, judged_by, TWIN_DISTANCE)
     dropped = {"shown in the public test split": int((~fresh).sum())}
     keys, first, which = np.unique(keys[fresh], return_index=True, return_inverse=True)
     dropped["twin of another, votes added to its"] = len(which) - len(keys)
     images = images[fresh][first]
-    single = np.where(votes[fresh] <= 1, 0, votes[fresh])
+    single = np.where(votes[fresh] <= 1, 0, votes[fresh]).astype(np.float32)
     votes = np.zeros((len(keys), votes.shape[1]), np.float32)
     np.add.at(votes, which, single)
 
@@ -88,11 +85,26 @@ def read_development(root: Path, twins: bool = False) -> DevelopmentFaces:
 
     ``twins``: also those that occur in FER2013's training split.
     """
-    with np.load(need(root / "face/fer2013/public_test.npz")) as data:
-        majority = data["ferplus_majority"].astype(np.int64)
-        keep = (majority >= 0) & (majority < len(FERPLUS))
-        if not twins:
-            keep &= ~data["near_duplicate_of_train"]
-        images = data["images"][keep]
-    to_ours = np.array([EMOTIONS.index(e) for e in FERPLUS])
-    return DevelopmentFaces(images, to_ours[majority[keep]])
+    part, votes = _load(root, "public_test")
+    names = [majority(row) for row in votes]
+    keep = np.array([name in EMOTIONS for name in names])
+    if not twins:
+        keep &= ~_twins(root, part)
+    labels = [EMOTIONS.index(names[row]) for row in np.flatnonzero(keep)]
+    return DevelopmentFaces(part.images[keep], np.array(labels, np.int64))
+
+
+def _load(root: Path, split: str) -> tuple[FerSplit, np.ndarray]:
+    """A split and FER+'s votes uint8 (N, 10)."""
+    part = load_fer2013(root / "face", split)[split]
+    if part.votes is None:
+        raise MmerError(f"{root / 'face'}: no votes of FER+: put fer2013new.csv beside fer2013.csv")
+    return part, part.votes
+
+
+def _twins(root: Path, part: FerSplit) -> np.ndarray:
+    """Which pictures are also in train: as documented, else by their keys."""
+    if part.twins is not None:
+        return part.twins
+    train, _ = _load(root, "train")
+    return near(image_keys(part.images), image_keys(train.images), TWIN_DISTANCE)

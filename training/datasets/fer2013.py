@@ -38,6 +38,7 @@ SEVEN: Final = ("neutral", "joy", "surprise", "sadness", "anger", "disgust", "fe
 VOTES: Final = (*SEVEN, "contempt", "unknown", "not a face")
 """FER+'s ten columns; the last three map to none of the seven."""
 _VOTE_COLUMNS: Final = ("neutral", "happiness", "surprise", "sadness", "anger", "disgust", "fear")
+_TWINS: Final = "near_duplicate_of_train"
 _SIDE: Final = 48
 
 
@@ -45,13 +46,15 @@ _SIDE: Final = 48
 class FerSplit:
     """``images`` uint8 (N, 48, 48), ``labels`` FER2013's codes (N,), ``rows`` in fer2013.csv (N,).
 
-    ``votes`` uint8 (N, 10) in the order of ``VOTES``; None where FER+ is not there.
+    ``votes`` uint8 (N, 10) in the order of ``VOTES``; None where FER+ is not there. ``twins`` bool
+    (N,): pictures that are also in train, where that is documented.
     """
 
     images: NDArray[np.uint8]
     labels: NDArray[np.int64]
     rows: NDArray[np.int64]
     votes: NDArray[np.uint8] | None
+    twins: NDArray[np.bool_] | None = None
 
 
 def read_fer2013(root: Path, modality: str, split: str) -> Reading:
@@ -111,7 +114,8 @@ def _from_arrays(path: Path) -> FerSplit:
             rows = data["row"] if "row" in data.files else np.arange(n)
             votes = data["ferplus_votes"] if "ferplus_votes" in data.files else None
             labels = data["fer_label"] if votes is None else np.zeros(n)
-            return FerSplit(data["images"], labels.astype(int), rows.astype(int), votes)
+            twins = data[_TWINS] if _TWINS in data.files else None
+            return FerSplit(data["images"], labels.astype(int), rows.astype(int), votes, twins)
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
         raise MmerError(f"{path} is not understood: {error}") from error
 
