@@ -65,14 +65,14 @@ def read_named_files(
             continue
         understood += 1
         parts = match.groupdict()
+        if split in names.folds and parts["speaker"] not in names.folds[split]:
+            continue
         if parts.get("song"):
             dropped["song"] += 1
             continue
         rank = _rank(suffix, modality)
         if rank is None or (parts.get("silent") and modality != "face"):
             dropped[_LACKS[modality]] += 1
-            continue
-        if names.folds.get(split) and parts["speaker"] not in names.folds[split]:
             continue
         take = (parts.get("take") or match[0].lstrip("/")) + (parts.get("frame") or "")
         candidate = ((rank, place), path, match)

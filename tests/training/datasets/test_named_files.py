@@ -169,11 +169,13 @@ def test_the_least_compressed_sound_is_taken(write: Write, tmp_path: Path) -> No
 def test_ravdess_has_sentences_and_folds(write: Write, tmp_path: Path) -> None:
     for actor in ("01", "02", "16", "17", "20", "21"):
         write(f"Actor_{actor}/03-01-05-01-02-01-{actor}.wav")
+        write(f"Actor_{actor}/03-02-05-01-02-01-{actor}.wav")
     speakers = {
         split: [i.speaker for i in read("ravdess", tmp_path, "speech", split).items]
         for split in ("train", "dev", "test")
     }
     assert speakers == {"train": ["02", "16"], "dev": ["17", "20"], "test": ["21"]}
+    assert read("ravdess", tmp_path, "speech", "dev").dropped == {"song": 2}
     everyone = read("ravdess", tmp_path, "speech").items
     assert [i.speaker_group for i in everyone][:2] == ["ravdess/01", "ravdess/02"]
     assert {i.text for i in everyone} == {"Dogs are sitting by the door."}
