@@ -12,7 +12,8 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from itertools import chain
 from pathlib import Path
 from typing import Final
 
@@ -60,35 +61,11 @@ def read_iemocap(root: Path, modality: str, split: str) -> Reading:
     for name, folder in sessions.items():
         sounds = _sounds(folder) if modality == "speech" else {}
         for evaluation in sorted((folder / "dialog/EmoEvaluation").glob("Ses*.txt")):
-            labels, said = _labels(evaluation), _said(folder, evaluation.name, modality)
-            # texts have the order of the dialogue; without them the labels' times give it
-            names = list(dict.fromkeys([*said, *labels]))
-            heard = pasts(("dialogue", said.get(n, "")) for n in names)
-            for utterance, past in zip(names, heard, strict=True):
-                code, text = labels.get(utterance), said.get(utterance)
-                if code is None:  # laughter and such: heard by the others, but not labelled
-                    continue
-                label = LABELS[CODES[code]]
-                if label is None:
-                    dropped[maps_to_none(CODES[code])] += 1
-                elif modality == "text" and not text:
-                    dropped["no words"] += 1
-                elif modality == "speech" and utterance not in sounds:
-                    dropped["no clip"] += 1
+            for found in _dialogue(folder, name, evaluation, modality, sounds):
+                if isinstance(found, str):
+                    dropped[found] += 1
                 else:
-                    items.append(
-                        Item(
-                            "iemocap",
-                            utterance,
-                            label,
-                            name,
-                            speaker=utterance[:5] + utterance.rpartition("_")[2][0],
-                            dialogue=evaluation.stem,
-                            path=sounds.get(utterance),
-                            text=text,
-                            past=past,
-                        )
-                    )
+                    items.append(found)
     if not items and dropped["no clip"]:
         raise MmerError(
             f"no sound of iemocap below {root}: expected "
@@ -97,9 +74,42 @@ def read_iemocap(root: Path, modality: str, split: str) -> Reading:
     return Reading(items, dropped)
 
 
+def _dialogue(
+    session: Path, split: str, evaluation: Path, modality: str, sounds: Mapping[str, Path]
+) -> Iterator[Item | str]:
+    """The items of a dialogue, or why one is left out, in the order of speaking."""
+    labels, said = _labels(evaluation), _said(session, evaluation.name, modality)
+    # what is said but has no label (laughter and such) is heard all the same
+    names = list(dict.fromkeys([*said, *labels]))
+    heard = pasts(("dialogue", said.get(name, "")) for name in names)
+    for name, past in zip(names, heard, strict=True):
+        if name not in labels:
+            continue
+        label = LABELS[CODES[labels[name]]]
+        if label is None:
+            yield maps_to_none(CODES[labels[name]])
+        elif modality == "text" and not said.get(name):
+            yield "no words"
+        elif modality == "speech" and name not in sounds:
+            yield "no clip"
+        else:
+            yield Item(
+                "iemocap",
+                name,
+                label,
+                split,
+                speaker=name[:5] + name.rpartition("_")[2][0],
+                dialogue=evaluation.stem,
+                path=sounds.get(name),
+                text=said.get(name),
+                past=past,
+            )
+
+
 def _sessions(root: Path) -> dict[str, Path]:
-    """The folders of the sessions in root, in a folder of it, or root itself: by split's name."""
-    folders = [root.resolve(), *sorted(root.glob("Session?")), *sorted(root.glob("*/Session?"))]
+    """The folders of the sessions, root itself or up to two folders below it: by split's name."""
+    below = (sorted(root.glob(f"{outer}Session?")) for outer in ("", "*/", "*/*/"))
+    folders = [root.resolve(), *chain.from_iterable(below)]
     named = {folder.name.lower(): folder for folder in reversed(folders)}
     return {s: named[s] for s in SPLITS if s in named and _evaluated(named[s])}
 

@@ -43,7 +43,7 @@ def release(write: Write, outer: str = "IEMOCAP_full_release/") -> None:
         write(f"{session}sentences/wav/Ses01F_impro01/{name}.wav")
 
 
-@pytest.mark.parametrize("outer", ["IEMOCAP_full_release/", ""])
+@pytest.mark.parametrize("outer", ["IEMOCAP/IEMOCAP_full_release/", "IEMOCAP_full_release/", ""])
 def test_dialogues_are_read_in_the_order_of_speaking(
     outer: str, write: Write, tmp_path: Path
 ) -> None:
