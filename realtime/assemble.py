@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from mmer.models.card import KINDS
 from mmer.models.errors import MmerError
 from mmer.models.labels import MODALITIES
 from mmer.models.store import Store
@@ -15,6 +16,11 @@ from mmer.realtime.choose import find_blazeface, find_vosk, load_detector, load_
 from mmer.realtime.messages import Notice, Stream
 from mmer.realtime.options import Options
 from mmer.realtime.pipeline import Pipeline
+
+_NO_FUSION = (
+    "the folder of --weights has no fusion.json: the encoders' opinions are multiplied as they "
+    "are; `mmer-train fusion --weights DIR` trains a fusion for them"
+)
 
 
 @dataclass(frozen=True)
@@ -45,6 +51,7 @@ def assemble(options: Options, streams: frozenset[Stream], store: Store) -> Asse
         blazeface = find_blazeface(options.detector, store)
         loads["detector"] = lambda: load_detector(options.detector, blazeface)
         loads["face"] = _face_model(options)
+    loads["fusion"] = _fusion_model(options)
     with ThreadPoolExecutor(max(1, len(loads)), thread_name_prefix="load") as pool:
         loading: dict[str, Future[Any]] = {n: pool.submit(make) for n, make in loads.items()}
     loaded = {name: future.result() for name, future in loading.items()}
@@ -64,7 +71,7 @@ def _without_device(options: Options, hears: bool, sees: bool) -> dict[str, str]
 def _connect(options: Options, absent: dict[str, str], loaded: dict[str, Any]) -> Assembly:
     from mmer.realtime.blocks.face_encoder import FaceEncoder
     from mmer.realtime.blocks.face_tracker import FaceTracker
-    from mmer.realtime.blocks.fusion import Fusion, live_config
+    from mmer.realtime.blocks.fusion import Fusion, FusionConfig
     from mmer.realtime.blocks.speech_encoder import SpeechEncoder
     from mmer.realtime.blocks.text_encoder import TextEncoder, TextEncoderConfig
     from mmer.realtime.blocks.voice_activity import VoiceActivity, VoiceConfig
@@ -94,10 +101,17 @@ def _connect(options: Options, absent: dict[str, str], loaded: dict[str, Any]) -
     if speech is not None or words is not None:
         voice = VoiceActivity(VoiceConfig(hangover_s=options.hangover_s))
     expects = [name for name, block in (("speech", speech), ("text", text)) if block is not None]
-    fusion = Fusion(live_config(options.window_s), options.modalities, expects, absent)
+    learned = loaded.pop("fusion")
+    config = FusionConfig(options.window_s)
+    if learned is None:
+        notices.append(Notice(0.0, "info", "fusion", _NO_FUSION))
+    else:
+        config = replace(config, min_confidence=learned.abstain_below)
+    fusion = Fusion(config, options.modalities, expects, absent, learned)
     for name in MODALITIES:
         if name in loaded:
             models[name] = loaded[name].card.file
+    models["fusion"] = None if learned is None else learned.card.file
     return Assembly(
         pipeline=Pipeline(
             fusion, voice=voice, words=words, speech=speech, text=text, tracker=tracker, face=face
@@ -135,13 +149,26 @@ def _face_model(options: Options) -> Callable[[], Any]:
     return load
 
 
+def _fusion_model(options: Options) -> Callable[[], Any]:
+    def load() -> Any:
+        from mmer.models.fusion import FusionModel
+
+        folder = _folder(options.weights, "fusion")
+        return FusionModel.load(folder) if options.weights is None or folder else None
+
+    return load
+
+
 def _folder(weights: Path | None, name: str) -> Path | None:
-    """``weights`` where it holds this model's card, else None: the shipped one."""
+    """``weights`` where it holds this model's card, else None: the shipped one.
+
+    There is no shipped fusion for encoders of the user's own: it would believe them as the others.
+    """
     if weights is None:
         return None
     if not weights.is_dir():
         raise MmerError(f"--weights {weights} is no folder: name one with NAME.onnx and NAME.json")
-    if not any((weights / f"{each}.json").exists() for each in MODALITIES):
-        cards = ", ".join(f"{each}.json" for each in MODALITIES)
+    if not any((weights / f"{each}.json").exists() for each in KINDS):
+        cards = ", ".join(f"{each}.json" for each in KINDS)
         raise MmerError(f"--weights {weights} holds no model card: expected one of {cards}")
     return weights if (weights / f"{name}.json").exists() else None

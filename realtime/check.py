@@ -9,10 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeAlias
 
-from mmer.models.card import check_file, load_card, weights_dir
+from mmer.models.card import KINDS, check_file, load_card, weights_dir
 from mmer.models.engine import PROVIDERS
 from mmer.models.errors import MmerError
-from mmer.models.labels import MODALITIES
 from mmer.models.store import Store
 from mmer.realtime import devices
 from mmer.realtime.display import display_problem
@@ -139,7 +138,7 @@ def _libraries() -> Iterator[Item]:
 
 def _models(store: Store, weights: Path) -> Iterator[Item]:
     group = "Models"
-    for name in MODALITIES:
+    for name in KINDS:
         try:
             card = load_card(weights / f"{name}.json")
             path = weights / card.file

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 
 from mmer.models.errors import MmerError
 from mmer.models.labels import EMOTIONS, MODALITIES
 from mmer.realtime.blocks.memory import SPOKEN, Memory, Utterance, newest, settled
-from mmer.realtime.blocks.pooling import Opinion, fuse, normalise, summarise
+from mmer.realtime.blocks.pooling import Pool, ProductPool, normalise, summarise
 from mmer.realtime.blocks.window import Span
 from mmer.realtime.messages import (
     Contribution,
@@ -25,43 +25,22 @@ from mmer.realtime.messages import (
 
 
 @dataclass(frozen=True)
-class ModalityConfig:
-    """How one modality weighs in the fusion."""
-
-    weight: float = 1.0  # power of its opinion at full quality and no age
-    tau_s: float = 3.0  # evidence of this age weighs 1/e
-    reliability: float = 1.0  # share of its opinion that is believed; the rest counts as uniform
-
-    def __post_init__(self) -> None:
-        if not 0.0 < self.reliability <= 1.0:
-            raise MmerError(
-                f"a modality's reliability must be above 0 and at most 1, got {self.reliability}"
-            )
-        if self.weight <= 0 or self.tau_s <= 0:
-            raise MmerError(
-                f"a modality's weight and tau_s must be above 0, got {self.weight}, {self.tau_s}"
-            )
-
-
-@dataclass(frozen=True)
 class FusionConfig:
-    """The window, the wait for a final, and the modalities' weights."""
+    """The window, the wait for a final, and how fast evidence within the window fades."""
 
     window_s: float = 4.0
     final_wait_s: float = 0.5  # how long after an utterance's end its final waits for the slowest
     min_confidence: float = 0.0  # below it there is no label ("too unsure"); 0 = always a label
     face_margin_s: float = 0.25  # the face counts so long before and after an utterance as well
     longest_utterance_s: float = 20.0  # of the voice activity: bounds what is remembered
-    speech: ModalityConfig = field(default_factory=ModalityConfig)
-    text: ModalityConfig = field(default_factory=ModalityConfig)
-    face: ModalityConfig = field(default_factory=lambda: ModalityConfig(tau_s=1.0))
+    speech_tau_s: float = 3.0  # of a modality's pieces in the window, one of this age weighs 1/e
+    text_tau_s: float = 3.0
+    face_tau_s: float = 1.0
 
     def __post_init__(self) -> None:
-        if self.window_s <= 0 or self.longest_utterance_s <= 0:
-            raise MmerError(
-                "window_s and longest_utterance_s must be above 0, "
-                f"got {self.window_s}, {self.longest_utterance_s}"
-            )
+        for name in ("window_s", "longest_utterance_s", "speech_tau_s", "text_tau_s", "face_tau_s"):
+            if not getattr(self, name) > 0:
+                raise MmerError(f"{name} must be above 0, got {getattr(self, name)}")
         if self.final_wait_s < 0 or self.face_margin_s < 0:
             raise MmerError(
                 "final_wait_s and face_margin_s cannot be negative, "
@@ -70,25 +49,10 @@ class FusionConfig:
         if not 0.0 <= self.min_confidence <= 1.0:
             raise MmerError(f"min_confidence must be 0..1, got {self.min_confidence}")
 
-    def of(self, modality: str) -> ModalityConfig:
-        """The settings of one modality."""
-        return {"speech": self.speech, "text": self.text, "face": self.face}[modality]
-
-
-def live_config(window_s: float = 4.0) -> FusionConfig:
-    """The fusion of the shipped networks.
-
-    The reliabilities are rounded judgements, not fits: the face network, calibrated on posed web
-    pictures, is far too sure of "neutral" while people talk (on the 43 clips of the audio-visual
-    development speaker, RAVDESS Actor_01, a likelihood fit gives it 0.24 and the voice 1.0);
-    the words are right as often as the text network on its development data.
-    """
-    return FusionConfig(
-        window_s=window_s,
-        speech=ModalityConfig(reliability=0.9),
-        text=ModalityConfig(reliability=0.6),
-        face=ModalityConfig(reliability=0.3, tau_s=1.0),
-    )
+    @property
+    def tau_s(self) -> Mapping[str, float]:
+        """Seconds by modality."""
+        return {"speech": self.speech_tau_s, "text": self.text_tau_s, "face": self.face_tau_s}
 
 
 class Fusion:
@@ -103,18 +67,20 @@ class Fusion:
     ``final_wait_s`` after the end was decided. What came only in part counts as far as it came;
     what did not come is "late", and counts in later ticks alone.
 
-    How opinions are weighed and pooled is in ``pooling``. A modality without evidence is None and
-    has its reason: "off", a gap's cause, "silence", "waiting" (nothing yet), "late", or what the
-    encoder said ("no words", "too short", "no face", "poor picture: ..."). The block never asks
-    for the time: an estimate's ``t`` is the tick's, or the later of the decided end and the last
-    tick, and never decreases. A runner may put a later ``t``, up to its next tick's.
+    Each modality's evidence is pooled (``pooling.summarise``), then ``pool`` makes one opinion of
+    theirs. A modality without evidence is None and has its reason: "off", a gap's cause, "silence",
+    "waiting" (nothing yet), "late", or what the encoder said ("no words", "too short", "no face",
+    "poor picture: ..."). The block never asks for the time: an estimate's ``t`` is the tick's, or
+    the later of the decided end and the last tick, and never decreases. A runner may put a later
+    ``t``, up to its next tick's.
 
     Args:
-        config: window, waiting, weights.
+        config: window, waiting, fading.
         modalities: those switched on, of "speech", "text", "face".
         expects: those of "speech" and "text" that a final waits for; default: all that are
             switched on and not ``absent``.
         absent: why a modality that is switched on cannot say anything ("no recognizer").
+        pool: makes one opinion of the modalities'; default: the product of what they say.
 
     Raises:
         ValueError: unknown or contradictory names; evidence that is not (7,) numbers, or names no
@@ -127,8 +93,10 @@ class Fusion:
         modalities: Collection[str] = MODALITIES,
         expects: Collection[str] | None = None,
         absent: Mapping[str, str] | None = None,
+        pool: Pool | None = None,
     ) -> None:
         self._config = config or FusionConfig()
+        self._pool = pool or ProductPool(self._config.tau_s)
         self._absent = dict(absent or {})
         if not set(modalities) <= set(MODALITIES):
             raise ValueError(f"modalities must be of {MODALITIES}, got {sorted(modalities)}")
@@ -199,11 +167,11 @@ class Fusion:
             spans[modality] = _span(
                 item for item in said if isinstance(item, Evidence) and item.t1 > after
             )
-        opinions = self._summarise(spans, now=t)
-        why = {m: self._why_not(m, after, t) for m in MODALITIES if m not in opinions}
+        heard = _heard(spans)
+        why = {m: self._why_not(m, after, t) for m in MODALITIES if m not in heard}
         current = self._memory.current(after, t)
         number = None if current is None else current.number
-        out.append(self._estimate(t, (max(0.0, after), t), opinions, why, False, number))
+        out.append(self._estimate(t, (max(0.0, after), t), heard, why, False, number))
         config = self._config
         self._memory.forget(t, after, config.longest_utterance_s, config.face_margin_s)
         return out
@@ -217,11 +185,11 @@ class Fusion:
         last = {m: newest(utterance.said(m)) for m in SPOKEN}
         spans = {m: _span([item] if isinstance(item, Evidence) else []) for m, item in last.items()}
         spans["face"] = self._memory.face.between(before, until)
-        opinions = self._summarise(spans, now=None)  # nothing fades: the utterance is one whole
+        heard = _heard(spans)
         why = {}
         for m in MODALITIES:
             item = last.get(m)
-            if m in opinions:
+            if m in heard:
                 continue
             if isinstance(item, Missing):
                 why[m] = item.why
@@ -230,38 +198,33 @@ class Fusion:
             else:
                 why[m] = self._why_not(m, before, t)
         window = (utterance.t0, utterance.t1)
-        return self._estimate(t, window, opinions, why, True, utterance.number)
-
-    def _summarise(self, spans: Mapping[str, Span], now: float | None) -> dict[str, Opinion]:
-        return {
-            m: summarise(*spans[m], now=now, tau_s=self._config.of(m).tau_s)
-            for m in self._modalities
-            if len(spans[m].t)
-        }
+        return self._estimate(t, window, heard, why, True, utterance.number)
 
     def _estimate(
         self,
         t: float,
         window: tuple[float, float],
-        opinions: Mapping[str, Opinion],
+        heard: Mapping[str, Span],
         why: dict[str, str],
         final: bool,
         utterance: int | None,
     ) -> EmotionEstimate:
-        """Pool ``opinions``; ``why`` has the reason of every modality that is not among them."""
+        """Pool what was ``heard``; ``why`` has the reason of every modality that was not."""
         self._last_t = t
         modalities: dict[str, Contribution | None] = dict.fromkeys(MODALITIES)
         label, probs, confidence = None, None, None
-        if opinions:
-            bases = [self._config.of(m).weight for m in opinions]
-            reliabilities = [self._config.of(m).reliability for m in opinions]
-            fused, shares = fuse(list(opinions.values()), bases, reliabilities)
-            for (m, opinion), share in zip(opinions.items(), shares, strict=True):
+        if heard:
+            now = None if final else t  # in a final nothing fades: the utterance is one whole
+            tau_s = self._config.tau_s
+            opinions = {m: summarise(*span, now, tau_s[m]) for m, span in heard.items()}
+            fused, shares = self._pool.fuse(opinions)
+            for m, opinion in opinions.items():
+                newest_t = float(heard[m].t.max())
                 modalities[m] = Contribution(
                     label=EMOTIONS[int(opinion.log_probs.argmax())],
-                    weight=float(share),
-                    t=opinion.t,
-                    age_s=t - opinion.t,
+                    weight=shares[m],
+                    t=newest_t,
+                    age_s=t - newest_t,
                     probs=np.exp(opinion.log_probs).astype(np.float32),
                 )
             probs = np.exp(fused).astype(np.float32)
@@ -305,6 +268,11 @@ def _check(evidence: Evidence) -> None:
             f"evidence of {evidence.modality} must be ({len(EMOTIONS)},) log-probabilities "
             f"without NaN, got shape {shape}: {evidence.log_probs}"
         )
+
+
+def _heard(spans: Mapping[str, Span]) -> dict[str, Span]:
+    """Those with any evidence, in the modalities' order."""
+    return {m: spans[m] for m in MODALITIES if len(spans[m].t)}
 
 
 def _span(evidence: Iterable[Evidence]) -> Span:

@@ -1,27 +1,25 @@
-"""How several opinions become one: discounted, weighted, multiplied.
+"""How several opinions become one.
 
 The pieces of one modality's evidence (the frames of a face) are no independent witnesses. They are
 pooled by a weighted geometric mean whose weights sum to 1, the logarithmic opinion pool (Genest &
 Zidek 1986, "Combining probability distributions: a critique and an annotated bibliography",
 Statistical Science 1(1)): frames that agree give back what they agree on, however many they are.
 
-The modalities are different witnesses of one feeling. Their distributions are multiplied, each to
-the power of its weight (a product of experts, Hinton 2002; naive Bayes with equal priors): a flat
-opinion changes nothing, two that agree are surer than one, and what is old or of poor quality fades
-to flat. A product trusts a sure expert blindly, and a network is sure and wrong away from the data
-that it was calibrated on; so each opinion is first discounted by how far its source is to be
-believed (Shafer 1976, "A Mathematical Theory of Evidence"): r p + (1 - r) uniform. That bounds what
-any one of them can say, and with that the confidence of the whole.
+The modalities are different witnesses of one feeling: a ``Pool`` makes one distribution of theirs.
+The shipped one is learned (``mmer.models.fusion``); ``ProductPool`` is for encoders that no fusion
+was trained for.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Final
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+
+from mmer.models.fusion import Opinion
 
 MIN_PROBABILITY: Final = 1e-4
 """No single opinion may rule a class out: lower probabilities count as this one."""
@@ -30,13 +28,14 @@ MIN_INFORMATION: Final = 0.01
 """The share of a flat opinion is counted as if it said this much, so that shares always exist."""
 
 
-@dataclass(frozen=True, eq=False)
-class Opinion:
-    """What one modality says in all."""
+class Pool(Protocol):
+    """Makes one opinion of the modalities'."""
 
-    log_probs: NDArray[np.float64]  # shape (7,), normalised
-    trust: float  # above 0: quality faded by age
-    t: float  # capture time of its newest evidence
+    def fuse(
+        self, opinions: Mapping[str, Opinion]
+    ) -> tuple[NDArray[np.float64], Mapping[str, float]]:
+        """Fused log-probabilities (7,) and each opinion's share, sum 1, of at least one."""
+        ...
 
 
 def normalise(log_probs: NDArray[np.floating]) -> NDArray[np.float64]:
@@ -55,13 +54,6 @@ def information(log_probs: NDArray[np.float64]) -> float:
     """One minus the normalised entropy of (7,): 0 for a flat distribution, 1 for a sure one."""
     entropy = -float((np.exp(log_probs) * log_probs).sum())
     return max(0.0, 1.0 - entropy / float(np.log(len(log_probs))))
-
-
-def discounted(log_probs: NDArray[np.float64], reliability: float) -> NDArray[np.float64]:
-    """(7,) log-probabilities of which the share ``reliability`` is believed, the rest uniform."""
-    believed = reliability * np.exp(log_probs) + (1.0 - reliability) / len(log_probs)
-    logs: NDArray[np.float64] = np.log(believed)
-    return logs
 
 
 def log_pool(log_probs: NDArray[np.float64], weights: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -84,32 +76,41 @@ def summarise(
     """Pool one modality's evidence: times (k,), qualities (k,) above 0, log-probabilities (k, 7).
 
     Each piece weighs its quality, faded by exp(-age / ``tau_s``) at time ``now``; with ``now``
-    None nothing fades. The trust in the whole is the mean quality, faded as the newest piece is:
-    many frames do not make a modality weigh more than one good one.
+    None nothing fades and the whole is of no age. The quality of the whole is the mean: many
+    frames do not make a modality weigh more than one good one.
     """
     # the bound keeps very old evidence above zero, where it is all there is
     recency = np.ones_like(t) if now is None else np.exp(np.maximum((t - now) / tau_s, -50.0))
     weights = recency * quality
-    trust = float(weights.sum() / recency.sum() * recency.max())
-    return Opinion(log_pool(log_probs, weights), trust, float(t.max()))
+    mean_quality = float(weights.sum() / recency.sum())
+    age_s = 0.0 if now is None else max(0.0, now - float(t.max()))
+    return Opinion(log_pool(log_probs, weights), mean_quality, age_s)
 
 
-def fuse(
-    opinions: Sequence[Opinion], bases: Sequence[float], reliabilities: Sequence[float]
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Multiply the modalities: fused log-probabilities (7,) and each one's share (k,), sum 1.
+@dataclass(frozen=True)
+class ProductPool:
+    """Multiplies the distributions, each to the power quality x exp(-age / ``tau_s``).
 
-    Each opinion is discounted by its reliability (0..1) and raised to the power base x trust. Its
-    share in the answer is that power times the information of what was believed of it.
+    A product of experts (Hinton 2002; naive Bayes with equal priors): a flat opinion changes
+    nothing, two that agree are surer than one, and what is old or of poor quality fades to flat.
+    It trusts a sure expert blindly. A modality's share is its power times the information of what
+    it says.
     """
-    believed = np.stack(
-        [
-            discounted(opinion.log_probs, reliability)
-            for opinion, reliability in zip(opinions, reliabilities, strict=True)
-        ]
+
+    tau_s: Mapping[str, float] = field(
+        default_factory=lambda: {"speech": 3.0, "text": 3.0, "face": 1.0}
     )
-    powers = np.array([base * opinion.trust for opinion, base in zip(opinions, bases, strict=True)])
-    # a sum over rows, not a matrix product: the order of additions is the same on every run
-    fused = normalise((powers[:, None] * believed).sum(axis=0))
-    pull = powers * [max(MIN_INFORMATION, information(logs)) for logs in believed]
-    return fused, pull / pull.sum()
+
+    def fuse(
+        self, opinions: Mapping[str, Opinion]
+    ) -> tuple[NDArray[np.float64], Mapping[str, float]]:
+        """See ``Pool``."""
+        powers = np.array(
+            [o.quality * np.exp(max(-50.0, -o.age_s / self.tau_s[m])) for m, o in opinions.items()]
+        )
+        logs = np.stack([o.log_probs for o in opinions.values()])
+        # a sum over rows, not a matrix product: the order of additions is the same on every run
+        fused = normalise((powers[:, None] * logs).sum(axis=0))
+        pull = powers * [max(MIN_INFORMATION, information(row)) for row in logs]
+        shares = pull / pull.sum()
+        return fused, {m: float(share) for m, share in zip(opinions, shares, strict=True)}

@@ -7,7 +7,7 @@ import pytest
 from mmer.models.errors import MmerError
 from mmer.models.labels import EMOTIONS, MODALITIES
 from mmer.realtime.blocks.block import run
-from mmer.realtime.blocks.fusion import Fusion, FusionConfig, ModalityConfig
+from mmer.realtime.blocks.fusion import Fusion, FusionConfig
 from mmer.realtime.messages import (
     EmotionEstimate,
     Evidence,
@@ -152,22 +152,6 @@ def test_agreement_is_surer_than_one_alone():
     assert e.confidence > 0.7
 
 
-def test_reliability_bounds_what_a_modality_can_say():
-    config = FusionConfig(face=ModalityConfig(tau_s=1.0, reliability=0.4))
-    (e,) = fused([face(4.0, logs=dist("neutral", 0.999)), Tick(4.0)], config)
-    assert e.confidence == pytest.approx(0.4 * 0.999 + 0.6 / 7, rel=1e-4)
-    (e,) = fused(
-        [face(4.0, "neutral", logs=dist("neutral", 0.999)), speech(4.0), Tick(4.0)], config
-    )
-    assert e.label == "joy"  # 0.7 of a reliable voice outweighs 0.999 of an unreliable face
-
-
-@pytest.mark.parametrize("reliability", [0.0, 1.1, -1.0])
-def test_a_reliability_is_a_share(reliability):
-    with pytest.raises(MmerError, match="reliability"):
-        ModalityConfig(reliability=reliability)
-
-
 def test_a_conflict_is_decided_by_quality():
     for better, label in ((0.9, "anger"), (0.2, "joy")):
         (e,) = fused([speech(4.0, "anger", quality=better), text(4.0, quality=0.5), Tick(4.0)])
@@ -177,17 +161,51 @@ def test_a_conflict_is_decided_by_quality():
 
 
 def test_a_conflict_is_decided_by_age():
-    config = FusionConfig(speech=ModalityConfig(tau_s=2.0), text=ModalityConfig(tau_s=2.0))
+    config = FusionConfig(speech_tau_s=2.0, text_tau_s=2.0)
     (e,) = fused([speech(2.0, "anger"), text(4.0, "joy", number=2), Tick(4.0)], config)
     assert e.label == "joy"
     assert e.modalities["speech"].weight == pytest.approx(np.exp(-1) / (1 + np.exp(-1)))
 
 
-def test_the_base_weight_counts():
-    config = FusionConfig(speech=ModalityConfig(weight=3.0))
-    (e,) = fused([speech(4.0, "anger"), text(4.0), Tick(4.0)], config)
-    assert e.label == "anger"
-    assert e.modalities["speech"].weight == pytest.approx(0.75)
+class Listening:
+    """A pool that notes what it is asked, and answers with fear and shares of its own."""
+
+    def __init__(self):
+        self.heard = []
+
+    def fuse(self, opinions):
+        self.heard.append(opinions)
+        return np.float64(dist("fear")), dict.fromkeys(opinions, 1 / len(opinions))
+
+
+def test_the_pool_decides_and_hears_quality_and_age():
+    pool = Listening()
+    messages = [speech(2.0, quality=0.5), face(3.0), face(4.0, quality=0.6), Tick(4.5)]
+    (e,) = fused(messages, pool=pool)
+    assert (e.label, e.confidence) == ("fear", pytest.approx(0.7))
+    assert {m: c and c.weight for m, c in e.modalities.items()} == {
+        "speech": 0.5,
+        "text": None,
+        "face": 0.5,
+    }
+    (opinions,) = pool.heard
+    assert list(opinions) == ["speech", "face"]
+    assert (opinions["speech"].quality, opinions["speech"].age_s) == (0.5, 2.5)
+    assert opinions["face"].age_s == 0.5
+    assert 0.6 < opinions["face"].quality < 0.8  # the mean of 1 and 0.6, the newer counting more
+
+
+def test_in_a_final_the_pool_hears_of_no_age():
+    pool = Listening()
+    messages = [face(1.0), ended(1, 0.9, 2.0), speech(2.0), text(2.0), Tick(9.0)]
+    assert fused(messages, pool=pool)[0].final
+    assert [o.age_s for o in pool.heard[0].values()] == [0.0, 0.0, 0.0]
+
+
+def test_with_no_evidence_the_pool_is_not_asked():
+    pool = Listening()
+    (e,) = fused([no_face(1.0), Tick(1.0)], pool=pool)
+    assert (e.label, pool.heard) == (None, [])
 
 
 def test_a_flat_modality_takes_little():
@@ -221,7 +239,7 @@ def test_a_final_replaces_a_partial_that_reaches_into_the_hangover():
 
 
 def test_older_utterances_in_the_window_count_less():
-    config = FusionConfig(speech=ModalityConfig(tau_s=1.0))
+    config = FusionConfig(speech_tau_s=1.0)
     (e,) = fused([speech(3.0, "anger", 1), speech(4.0, "joy", 2), Tick(4.0)], config)
     part = e.modalities["speech"]
     share = 1 / (1 + np.exp(-1))
@@ -232,7 +250,7 @@ def test_older_utterances_in_the_window_count_less():
 
 def test_face_frames_are_pooled_by_quality_and_recency():
     frames = [face(3.0, "anger", 0.9), face(4.0, "joy", 0.6)]
-    (e,) = fused([*frames, Tick(4.0)], FusionConfig(face=ModalityConfig(tau_s=1.0)))
+    (e,) = fused([*frames, Tick(4.0)], FusionConfig(face_tau_s=1.0))
     old, new = 0.9 * np.exp(-1), 0.6
     expected = (old * dist("anger") + new * dist("joy")) / (old + new)
     quality = (0.9 * np.exp(-1) + 0.6) / (np.exp(-1) + 1)
@@ -665,5 +683,5 @@ def test_wrong_names_and_settings_are_refused():
         FusionConfig(final_wait_s=-1)
     with pytest.raises(MmerError, match="min_confidence"):
         FusionConfig(min_confidence=2)
-    with pytest.raises(MmerError, match="weight"):
-        ModalityConfig(weight=0)
+    with pytest.raises(MmerError, match="face_tau_s"):
+        FusionConfig(face_tau_s=0)

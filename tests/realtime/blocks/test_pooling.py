@@ -1,11 +1,10 @@
 import numpy as np
 import pytest
 
+from mmer.models.fusion import Opinion
 from mmer.realtime.blocks.pooling import (
     MIN_PROBABILITY,
-    Opinion,
-    discounted,
-    fuse,
+    ProductPool,
     information,
     log_pool,
     normalise,
@@ -69,7 +68,7 @@ def test_summary_weighs_quality_and_age():
     t, logs = np.array([1.0, 2.0]), np.stack([peaked(0), peaked(3)])
     evenly = summarise(t, np.array([0.5, 0.5]), logs, None, 1.0)
     assert np.exp(evenly.log_probs[0]) == pytest.approx(np.exp(evenly.log_probs[3]))
-    assert evenly.trust == pytest.approx(0.5)
+    assert (evenly.quality, evenly.age_s) == (pytest.approx(0.5), 0.0)
     newer = summarise(t, np.array([0.5, 0.5]), logs, 2.0, 1.0)
     assert newer.log_probs[3] - newer.log_probs[0] == pytest.approx(
         (1 - np.exp(-1)) / (1 + np.exp(-1)) * (peaked(0)[0] - peaked(0)[3])
@@ -78,54 +77,46 @@ def test_summary_weighs_quality_and_age():
     assert better.log_probs.argmax() == 0
 
 
-def test_trust_does_not_grow_with_the_number_of_frames_and_fades_with_the_newest():
-    def trust(count: int, now: float) -> float:
+def test_quality_does_not_grow_with_the_number_of_frames_and_age_is_the_newest():
+    def whole(count: int, now: float) -> Opinion:
         t = np.linspace(0, 1, count) if count > 1 else np.array([1.0])
-        return summarise(t, np.full(count, 0.8), np.stack([peaked(1)] * count), now, 2.0).trust
+        return summarise(t, np.full(count, 0.8), np.stack([peaked(1)] * count), now, 2.0)
 
-    assert trust(80, 1.0) == pytest.approx(trust(1, 1.0)) == pytest.approx(0.8)
-    assert trust(80, 3.0) == pytest.approx(0.8 * np.exp(-1))
+    assert whole(80, 1.0).quality == pytest.approx(whole(1, 1.0).quality) == pytest.approx(0.8)
+    assert whole(80, 3.0).quality == pytest.approx(0.8)
+    assert (whole(80, 3.0).age_s, whole(1, 1.0).age_s) == (2.0, 0.0)
 
 
 def test_ancient_evidence_still_counts_alone():
     out = summarise(np.array([0.0]), np.array([1.0]), peaked(2)[None], 1e6, 0.1)
-    assert out.trust > 0
+    assert (out.quality, out.age_s) == (1.0, 1e6)
     np.testing.assert_allclose(out.log_probs, peaked(2))
+    fused, shares = ProductPool().fuse({"speech": out})
+    assert np.isfinite(fused).all()
+    assert shares == {"speech": 1.0}
 
 
-def test_fuse_shares_sum_to_1_and_follow_base_trust_and_information():
-    same = [Opinion(peaked(0), 0.8, 0.0), Opinion(peaked(3), 0.4, 0.0)]
-    _, shares = fuse(same, [1.0, 1.0], [1.0, 1.0])
-    np.testing.assert_allclose(shares, [2 / 3, 1 / 3])
-    _, shares = fuse(same, [1.0, 2.0], [1.0, 1.0])
-    np.testing.assert_allclose(shares, [0.5, 0.5])
+def test_shares_sum_to_1_and_follow_quality_age_and_information():
+    pool = ProductPool({"speech": 2.0, "text": 2.0, "face": 1.0})
+    _, shares = pool.fuse(
+        {"speech": Opinion(peaked(0), 0.8, 0.0), "text": Opinion(peaked(3), 0.4, 0.0)}
+    )
+    assert shares == {"speech": pytest.approx(2 / 3), "text": pytest.approx(1 / 3)}
+    _, shares = pool.fuse(
+        {"speech": Opinion(peaked(0), 0.8, 2.0), "text": Opinion(peaked(3), 0.8, 0.0)}
+    )
+    assert shares["speech"] == pytest.approx(np.exp(-1) / (1 + np.exp(-1)))
 
 
 def test_a_flat_opinion_changes_nothing():
-    sure, flat = Opinion(peaked(3), 1.0, 0.0), Opinion(FLAT, 1.0, 0.0)
-    fused, shares = fuse([sure, flat], [1.0, 1.0], [1.0, 1.0])
+    fused, shares = ProductPool().fuse(
+        {"speech": Opinion(peaked(3), 1.0, 0.0), "face": Opinion(FLAT, 1.0, 0.0)}
+    )
     np.testing.assert_allclose(fused, peaked(3), atol=1e-9)
-    assert shares[1] < 0.05
+    assert shares["face"] < 0.05
 
 
 def test_flat_opinions_alone_are_heard():
-    fused, shares = fuse([Opinion(FLAT, 0.5, 0.0)], [1.0], [0.5])
+    fused, shares = ProductPool().fuse({"face": Opinion(FLAT, 0.5, 0.0)})
     np.testing.assert_allclose(fused, FLAT)
-    assert shares[0] == 1.0
-
-
-def test_discounting_mixes_with_the_uniform_distribution():
-    np.testing.assert_allclose(discounted(peaked(2), 1.0), peaked(2))
-    half = np.exp(discounted(peaked(2), 0.5))
-    np.testing.assert_allclose(half, 0.5 * np.exp(peaked(2)) + 0.5 / 7)
-
-
-def test_a_sure_opinion_of_an_unreliable_source_yields_to_a_fair_one_of_a_reliable_source():
-    sure_of_0, fairly_3 = (
-        Opinion(normalise(peaked(0, 0.99)), 1.0, 0.0),
-        Opinion(peaked(3), 1.0, 0.0),
-    )
-    believed, _ = fuse([sure_of_0, fairly_3], [1.0, 1.0], [1.0, 1.0])
-    doubted, _ = fuse([sure_of_0, fairly_3], [1.0, 1.0], [0.3, 1.0])
-    assert believed.argmax() == 0
-    assert doubted.argmax() == 3
+    assert shares == {"face": 1.0}
