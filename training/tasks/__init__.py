@@ -8,16 +8,17 @@ from mmer.models.errors import MmerError
 from mmer.training.recipe import Recipe
 from mmer.training.tasks.task import Task
 
-TASKS = ("speech", "text", "face")
+TASKS = ("speech", "text", "face", "fusion")
 
 
-def open_task(recipe: Recipe, data: Path, cache: Path | None) -> Task:
+def open_task(recipe: Recipe, data: Path, cache: Path | None, weights: Path | None = None) -> Task:
     """Read the data that a recipe's task needs.
 
     Args:
         recipe: names the task and holds its options.
         data: folder of the corpora.
         cache: folder for decoded data; none keeps nothing.
+        weights: folder of the encoders that a fusion is for; by default what its recipe says.
 
     Raises:
         MmerError: unknown task or option, or a corpus is missing.
@@ -34,4 +35,8 @@ def open_task(recipe: Recipe, data: Path, cache: Path | None) -> Task:
         from mmer.training.tasks.text import TextTask
 
         return TextTask(recipe, data)
+    if recipe.task == "fusion":
+        from mmer.training.tasks.fusion import FusionTask
+
+        return FusionTask(recipe, data, cache, weights)
     raise MmerError(f"recipe {recipe.name}: unknown task {recipe.task!r}; use {', '.join(TASKS)}")

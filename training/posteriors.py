@@ -1,0 +1,221 @@
+"""What the encoders say of items that they were not fitted to: what a fusion learns from.
+
+Voice: RAVDESS actors 17-20. Words: MELD's development split. Faces: FER+'s public test split. Each
+item is judged in several states (cut short, in noise, misheard, far away, dark, blurred), and each
+judgement has the quality that the live blocks would give it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mmer.models.card import weights_dir
+from mmer.models.engine import sha256_of
+from mmer.models.face import FaceModel
+from mmer.models.labels import EMOTIONS, MODALITIES
+from mmer.models.logmel import SAMPLE_RATE
+from mmer.models.prediction import Prediction
+from mmer.models.seen import digest64, file_digest
+from mmer.models.speech import SpeechModel
+from mmer.models.text import TextModel
+from mmer.training.datasets.clips import decode, trim
+from mmer.training.datasets.corpora import need
+from mmer.training.datasets.faces import read_development as read_faces
+from mmer.training.datasets.likeness import image_key, text_key
+from mmer.training.datasets.registry import read as read_corpus
+from mmer.training.datasets.texts import bare
+from mmer.training.recognition_errors import misrecognize
+from mmer.training.spoilt import (
+    face_quality,
+    far_dark_blurred,
+    in_noise,
+    speech_quality,
+    text_quality,
+)
+
+SPEECH_STATES: Final = (
+    *("whole", "first 2 s", "first 1 s", "first 0.5 s"),
+    *("noise 20 dB", "noise 10 dB", "noise 5 dB", "noise 0 dB"),
+)
+TEXT_STATES: Final = ("as written", "bare", "15 % wrong", "30 % wrong", "first half", "no past")
+FACE_STATES: Final = ("as it is", "far", "dark", "blurred")
+
+
+@dataclass(frozen=True, eq=False)
+class Posteriors:
+    """One encoder's opinions of N items in S states; the first state is the item as it is."""
+
+    states: tuple[str, ...]
+    log_probs: NDArray[np.float32]  # shape (N, S, 7), calibrated
+    quality: NDArray[np.float32]  # shape (N, S), 0..1; 0 gives no evidence
+    labels: NDArray[np.int64]  # shape (N,)
+    groups: NDArray[np.str_]  # shape (N,): speaker, dialogue or picture, as in ``Seen``
+    contents: NDArray[np.uint64]  # shape (N,): the key of the file, the text or the picture
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def of(self, rows: NDArray[np.bool_]) -> Posteriors:
+        """Some of the items; ``rows`` is bool (N,)."""
+        return Posteriors(
+            self.states,
+            *(getattr(self, name)[rows] for name in _ARRAYS),
+        )
+
+
+_ARRAYS: Final = ("log_probs", "quality", "labels", "groups", "contents")
+_Judged = tuple[int, str, int, Sequence[tuple[Prediction, float]]]
+"""Label, group, content and, for each state, prediction and quality."""
+
+
+def _gather(states: tuple[str, ...], judged: Iterator[_Judged]) -> Posteriors:
+    rows = list(judged)
+    return Posteriors(
+        states,
+        np.array([[p.log_probs for p, _ in said] for *_, said in rows], np.float32),
+        np.array([[quality for _, quality in said] for *_, said in rows], np.float32),
+        np.array([row[0] for row in rows], np.int64),
+        np.array([row[1] for row in rows]),
+        np.array([row[2] for row in rows], np.uint64),
+    )
+
+
+def _some(labels: NDArray[np.int64], per_class: int) -> NDArray[np.int64]:
+    """At most ``per_class`` rows of each class, evenly spaced, in order."""
+    rows = [np.flatnonzero(labels == c) for c in range(len(EMOTIONS))]
+    kept = [r[np.linspace(0, len(r) - 1, min(len(r), per_class)).astype(int)] for r in rows]
+    return np.sort(np.concatenate([k for k, r in zip(kept, rows, strict=True) if len(r)]))
+
+
+def judge_voices(data: Path, model: SpeechModel, per_class: int) -> Posteriors:
+    """The development actors' clips without the silence at their ends."""
+    noises = [
+        decode(path).astype(np.float64)
+        for path in sorted(need(data / "audio/esc10").rglob("*.*"))
+        if path.suffix in (".opus", ".wav", ".ogg")
+    ]
+    items = read_corpus("ravdess", data / "audio/ravdess", "speech", "dev").items
+
+    def judge() -> Iterator[_Judged]:
+        for row in _some(np.array([i.label for i in items]), per_class):
+            item, rng = items[row], np.random.default_rng([1, int(row)])
+            assert item.path is not None
+            whole = trim(decode(item.path))
+            sounds = [whole, *(whole[: round(s * SAMPLE_RATE)] for s in (2.0, 1.0, 0.5))]
+            for snr_db in (20, 10, 5, 0):
+                noise = noises[int(rng.integers(len(noises)))]
+                sounds.append(in_noise(whole, noise, snr_db, rng))
+            said = [(p, speech_quality(s) * p.usable) for s in sounds for p in [model.predict(s)]]
+            yield item.label, item.speaker_group, file_digest(item.path), said
+
+    return _gather(SPEECH_STATES, judge())
+
+
+def judge_words(data: Path, model: TextModel, per_class: int) -> Posteriors:
+    """MELD's development utterances, after what was said before."""
+    items = read_corpus("meld", data / "text/meld", "text", "dev").items
+    texts = [item.text or "" for item in items]
+    misheard = [misrecognize(texts, rate, texts, seed=1) for rate in (0.15, 0.3)]
+
+    def judge() -> Iterator[_Judged]:
+        for row in _some(np.array([i.label for i in items]), per_class):
+            item, words = items[row], bare(texts[row]).split()
+            heard = tuple(map(bare, item.past))
+            # text, past, and how far its recognizer is trusted
+            states = (
+                (texts[row], item.past, 1.0),
+                (" ".join(words), heard, 1.0),
+                (misheard[0][row], heard, 0.85),
+                (misheard[1][row], heard, 0.7),
+                (" ".join(words[: (len(words) + 1) // 2]), heard, 1.0),
+                (" ".join(words), (), 1.0),
+            )
+            said = []
+            for text, past, trust in states:
+                prediction = model.predict(text, past)
+                said.append((prediction, text_quality(text, trust) * prediction.usable))
+            yield item.label, item.dialogue_group, text_key(texts[row]), said
+
+    return _gather(TEXT_STATES, judge())
+
+
+def judge_faces(data: Path, model: FaceModel, per_class: int) -> Posteriors:
+    """The pictures with a majority for one of the seven that do not occur in the train split."""
+    import cv2
+
+    faces = read_faces(data)
+    size = model.geometry.size
+
+    def judge() -> Iterator[_Judged]:
+        for row in _some(faces.labels, per_class):
+            image, rng = faces.images[row], np.random.default_rng([3, int(row)])
+            said = []
+            for picture, eyes_px in far_dark_blurred(image, model.geometry, rng):
+                crop = cv2.resize(picture, (size, size), interpolation=cv2.INTER_LINEAR)
+                prediction = model.predict(np.asarray(crop, np.uint8))
+                usable = prediction.usable if prediction.usable >= model.usable_below else 0.0
+                said.append((prediction, face_quality(picture, eyes_px) * usable))
+            key = image_key(image)
+            yield int(faces.labels[row]), f"fer2013/{key:016x}", key, said
+
+    return _gather(FACE_STATES, judge())
+
+
+def read(
+    data: Path, weights: Path | None, cache: Path | None, per_class: int
+) -> dict[str, Posteriors]:
+    """By modality, what the encoders in ``weights`` (by default the shipped) say.
+
+    ``per_class`` bounds the items of each emotion; ``cache`` keeps the answer between runs, keyed
+    by the encoders' cards.
+
+    Raises:
+        MmerError: a corpus or an encoder is missing or damaged.
+    """
+    folder = weights or weights_dir()
+    speech = SpeechModel.load(folder, "cpu")
+    text = TextModel.load(folder, "cpu")
+    face = FaceModel.load(folder, "cpu")
+    key = digest64(f"{per_class} {encoders(weights)}".encode())
+    path = None if cache is None else cache / f"posteriors-{key:016x}.npz"
+    if path is not None and path.is_file():
+        return _load(path)
+    said = {
+        "speech": judge_voices(data, speech, per_class),
+        "text": judge_words(data, text, per_class),
+        "face": judge_faces(data, face, per_class),
+    }
+    if path is not None:
+        _save(path, said)
+    return said
+
+
+def encoders(weights: Path | None) -> dict[str, str]:
+    """By modality, the SHA-256 of the encoder's card in ``weights``."""
+    folder = weights or weights_dir()
+    return {m: sha256_of(folder / f"{m}.json") for m in MODALITIES}
+
+
+def _save(path: Path, said: Mapping[str, Posteriors]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    arrays = {f"{m}.{n}": np.asarray(getattr(p, n)) for m, p in said.items() for n in _ARRAYS}
+    states = {f"{m}.states": np.array(p.states) for m, p in said.items()}
+    partial = path.with_suffix(".partial.npz")
+    np.savez(partial, **arrays, **states)
+    partial.replace(path)
+
+
+def _load(path: Path) -> dict[str, Posteriors]:
+    with np.load(path, allow_pickle=False) as data:
+        return {
+            m: Posteriors(
+                tuple(str(s) for s in data[f"{m}.states"]), *(data[f"{m}.{n}"] for n in _ARRAYS)
+            )
+            for m in MODALITIES
+        }
