@@ -53,10 +53,55 @@ class Live:
     """File for the results as a Markdown table."""
 
 
+@dataclass(frozen=True)
+class Curve:
+    """How right the label is after 0.5, 1 and 2 s of speech and at the end, with a picture.
+
+    Measured are the voice (RAVDESS actors 17-20, cut short), voice, words and face through the
+    replay pipeline (RAVDESS Actor_01; words that are known beside recognized ones), and words alone
+    (MELD dev at a simulated rate of speech, with and without simulated errors). What is not on disk
+    is left out, with the reason. Writes curve.png, curve.json and curve.md.
+    """
+
+    data: Annotated[Path, tyro.conf.arg(metavar="DIR")]
+    """Folder of the corpora: audio/ravdess, video/ravdess_actor01_frames, text/meld."""
+    output: Annotated[Path, tyro.conf.arg(metavar="DIR")]
+    """Folder for the results; it must be there."""
+    weights: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None
+    """Folder with the networks; left out: the shipped ones."""
+    asr: Literal["auto", "vosk", "pocketsphinx"] = "pocketsphinx"
+    """What recognizes the words of the clips."""
+
+
+@dataclass(frozen=True)
+class Accuracy:
+    """Every accuracy figure of the README, from the data on disk: accuracy.json and ACCURACY.md.
+
+    One Markdown table with the floor, 95 % intervals and what others published, with notes on why
+    that is not the same measurement. What is not on disk is left out, with the reason; a row that
+    fails does not stop the others, and ends the command with status 1.
+    """
+
+    data: Annotated[Path, tyro.conf.arg(metavar="DIR")]
+    """Folder of the corpora: audio/ravdess, face/fer2013, text/meld, video, features ..."""
+    output: Annotated[Path, tyro.conf.arg(metavar="DIR")]
+    """Folder for the results; it must be there."""
+    only: Annotated[str | None, tyro.conf.arg(metavar="GROUPS")] = None
+    """Some of the groups speech, face, text, fused, with commas between."""
+    weights: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None
+    """Folder with the networks; left out: the shipped ones."""
+    asr: Literal["auto", "vosk", "pocketsphinx"] = "pocketsphinx"
+    """What recognizes the words of the clips."""
+    write_cards: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None
+    """Folder of model cards to store the figures in, as what was measured."""
+    readme: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
+    """README to write the table into, between <!-- accuracy --> and <!-- /accuracy -->."""
+
+
 def main(argv: Sequence[str] | None = None) -> None:
     """Entry point: status 0 when measured, 2 with one message for a user's mistake."""
     arguments: Any = tyro.extras.subcommand_cli_from_dict(
-        {"live": Live},
+        {"live": Live, "accuracy": Accuracy, "curve": Curve},
         prog="mmer-bench",
         description="Measure mmer on this machine.",
         args=argv,
@@ -64,7 +109,12 @@ def main(argv: Sequence[str] | None = None) -> None:
     )
     given = sys.argv[1:] if argv is None else argv
     try:
-        _live(arguments, shlex.join(["mmer-bench", *given]))
+        if isinstance(arguments, Live):
+            _live(arguments, shlex.join(["mmer-bench", *given]))
+        elif isinstance(arguments, Accuracy):
+            _accuracy(arguments)
+        else:
+            _curve(arguments)
     except MmerError as problem:
         print(f"mmer-bench: {problem}", file=sys.stderr)
         sys.exit(2)
@@ -97,3 +147,56 @@ def _live(arguments: Live, command: str) -> None:
         arguments.json.write_text(report.to_json(), encoding="utf-8")
     if arguments.markdown is not None:
         arguments.markdown.write_text(report.to_markdown(), encoding="utf-8")
+
+
+def _curve(arguments: Curve) -> None:
+    from rich.console import Console
+    from rich.markdown import Markdown
+
+    from mmer.benchmarks.curve.run import CurveSettings, run
+    from mmer.benchmarks.report import check_folder
+
+    check_folder("--data", arguments.data)
+    check_folder("--output", arguments.output)
+    settings = CurveSettings(arguments.data, arguments.output, arguments.weights, arguments.asr)
+    with Console(stderr=True).status("starting") as status:
+        curves = run(settings, status.update)
+    Console().print(Markdown(curves.to_markdown("curve.png")))
+
+
+def _accuracy(arguments: Accuracy) -> None:
+    from rich.console import Console
+
+    from mmer.benchmarks.accuracy.cards import write_cards
+    from mmer.benchmarks.accuracy.render import check_readme, readme_part, replace_part
+    from mmer.benchmarks.accuracy.row import Setting
+    from mmer.benchmarks.accuracy.run import choose, measure, report, write
+    from mmer.benchmarks.report import check_folder
+
+    for option, folder in (
+        ("--data", arguments.data),
+        ("--output", arguments.output),
+        ("--write-cards", arguments.write_cards),
+    ):
+        check_folder(option, folder)
+    check_readme(arguments.readme)
+    rows = choose(arguments.only)
+    setting = Setting(arguments.data, arguments.weights, arguments.asr)
+    console = Console(stderr=True, highlight=False, markup=False)
+    with console.status("starting") as status:
+        outcomes = measure(rows, setting, status.update, console.print)
+    found = report(outcomes, arguments.weights)
+    write(found, arguments.output)
+    if arguments.write_cards is not None:
+        write_cards(found, arguments.write_cards)
+    if arguments.readme is not None:
+        written = replace_part(arguments.readme.read_text(encoding="utf-8"), readme_part(found))
+        arguments.readme.write_text(written, encoding="utf-8")
+    failed = sum(bool(outcome.failed) for outcome in outcomes)
+    skipped = sum(bool(outcome.skipped) for outcome in outcomes)
+    print(
+        f"{len(outcomes) - failed - skipped} measured, {skipped} skipped, {failed} failed: "
+        f"{arguments.output / 'ACCURACY.md'}"
+    )
+    if failed:
+        sys.exit(1)

@@ -114,6 +114,12 @@ def check_writable(path: Path | None) -> None:
         raise MmerError(f"{path.parent} is no folder: make it first, or name another file")
 
 
+def check_folder(option: str, folder: Path | None) -> None:
+    """Refuse, before hours are spent, a folder that is not there."""
+    if folder is not None and not folder.is_dir():
+        raise MmerError(f"{option} {folder} is no folder: make it first, or name another")
+
+
 def _finite(value: Any) -> Any:
     if isinstance(value, float):
         return round(value, 4) if math.isfinite(value) else None

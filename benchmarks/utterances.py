@@ -35,21 +35,23 @@ class Utterance:
         return len(self.samples) / SAMPLE_RATE
 
 
-def speech_span(samples: NDArray[np.int16]) -> tuple[int, int]:
+def speech_span(
+    samples: NDArray[np.int16], range_db: float = RANGE_DB, pause_s: float = PAUSE_S
+) -> tuple[int, int]:
     """First sample of the speech in ``samples`` (n,) and one past its last.
 
-    Loudness is the power in a window of 10 ms around each sample. Speech is what lies within 20 dB
-    of the loudest moment, with pauses of at most 0.25 s; of several stretches the one with most
-    such samples. A faint last sound may fall off; but then it is not in the clip either, so the
-    annotated end stays true. Raises MmerError for silence.
+    Loudness is the power in a window of 10 ms around each sample. Speech is what lies within
+    ``range_db`` of the loudest moment, with pauses of at most ``pause_s``; of several stretches the
+    one with most such samples. A faint last sound may fall off; but then it is not in the clip
+    either, so the annotated end stays true. Raises MmerError for silence.
     """
     power = np.square(samples.astype(np.float64))
     window = round(LEVEL_S * SAMPLE_RATE)
     if len(power) < window or not power.any():
-        raise MmerError("there is no speech in a recording for the benchmark's clip: it is silent")
+        raise MmerError("there is no speech in a recording for the benchmark: it is silent")
     level = np.convolve(power, np.full(window, 1 / window), "same")
-    loud = np.flatnonzero(level >= level.max() * 10 ** (-RANGE_DB / 10))
-    stretches = np.split(loud, np.flatnonzero(np.diff(loud) > PAUSE_S * SAMPLE_RATE) + 1)
+    loud = np.flatnonzero(level >= level.max() * 10 ** (-range_db / 10))
+    stretches = np.split(loud, np.flatnonzero(np.diff(loud) > pause_s * SAMPLE_RATE) + 1)
     speech = max(stretches, key=len)
     return int(speech[0]), int(speech[-1]) + 1
 

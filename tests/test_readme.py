@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
 from pathlib import Path
 
-README = (Path(__file__).resolve().parent.parent / "README.md").read_text()
+import pytest
+
+from mmer.benchmarks.accuracy.render import page, readme_part
+
+ROOT = Path(__file__).resolve().parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+ACCURACY = ROOT / "benchmarks/accuracy.json"
 
 
 def python_examples() -> list[str]:
@@ -37,3 +44,10 @@ def test_the_two_commands_are_one_line_each() -> None:
     lines = README.splitlines()
     assert sum(line.endswith("&& .venv/bin/mmer-live --demo") for line in lines) == 1
     assert sum(line.endswith("&& .venv/bin/pytest") for line in lines) == 1
+
+
+@pytest.mark.skipif(not ACCURACY.exists(), reason="the accuracy has not been measured yet")
+def test_the_accuracy_table_is_what_was_measured() -> None:
+    report = json.loads(ACCURACY.read_text(encoding="utf-8"))
+    assert readme_part(report) in README
+    assert page(report) == ACCURACY.with_name("ACCURACY.md").read_text(encoding="utf-8")

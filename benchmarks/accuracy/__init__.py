@@ -1,0 +1,1 @@
+"""`mmer-bench accuracy`: every accuracy figure of the README, from the data on disk."""

@@ -1,0 +1,51 @@
+"""The figures onto the models' cards, for those who read a card and not the table."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Final
+
+from mmer.models.card import load_card
+from mmer.models.card_parts import Measured
+from mmer.models.errors import MmerError
+
+CARD_OF: Final[Mapping[str, str]] = {
+    "speech": "speech", "face": "face", "text": "text", "fused": "fusion",
+}  # fmt: skip
+"""By group of rows, the name of the card that they belong on."""
+_FIGURES: Final = (
+    "n", "floor_accuracy", "accuracy", "weighted_f1", "macro_f1", "unweighted_recall", "ece",
+    "interval",
+)  # fmt: skip
+
+
+def write_cards(report: Mapping[str, Any], folder: Path) -> None:
+    """Store what was measured on other than a card's own development data, in its ``measured``.
+
+    Cards of groups of which nothing was measured stay as they are.
+
+    Raises:
+        MmerError: a card is missing, not sound, or of other weights than were measured.
+    """
+    for group, name in CARD_OF.items():
+        rows = [
+            row
+            for row in report["rows"]
+            if row["group"] == group
+            and row["status"] == "measured"
+            and (row["kind"] != "development" or group == "fused")
+        ]
+        if not rows:
+            continue
+        path = folder / f"{name}.json"
+        card = load_card(path)
+        if report["models"].get(name) != card.sha256:
+            raise MmerError(f"{path} is the card of other weights than were measured")
+        replace(card, measured=tuple(_measured(row) for row in rows)).save(path)
+
+
+def _measured(row: Mapping[str, Any]) -> Measured:
+    figures = {name: row["figures"][name] for name in _FIGURES}
+    return Measured(row["data"], row["condition"], command=row["command"], **figures)

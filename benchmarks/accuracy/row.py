@@ -1,0 +1,77 @@
+"""One line of the table: what is measured, and what came of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, Literal
+
+GROUPS: Final[Mapping[str, str]] = {
+    "speech": "Voice",
+    "face": "Face",
+    "text": "Words",
+    "fused": "Voice, words and face together",
+}
+"""What ``--only`` takes, and the table's headings."""
+
+Kind = Literal["development", "in domain", "out of domain"]
+"""Whether recipes were judged by the data, its corpus was trained on (other items), or neither."""
+
+METRICS: Final[Mapping[str, str]] = {
+    "accuracy": "accuracy",
+    "weighted_f1": "weighted F1",
+    "macro_f1": "macro F1",
+    "unweighted_recall": "recall",
+}
+"""Keys of an evaluation in the order of the table's columns, with their headings."""
+
+
+class NotHere(Exception):
+    """A row cannot be measured on this machine; its text says what is missing."""
+
+
+@dataclass(frozen=True)
+class Setting:
+    """Where data and networks are."""
+
+    data: Path
+    weights: Path | None
+    asr: str = "pocketsphinx"
+
+
+@dataclass(frozen=True)
+class Row:
+    """``measure`` returns an evaluation as a mapping with JSON's keys, or raises NotHere."""
+
+    key: str
+    group: str
+    data: str
+    condition: str
+    kind: Kind
+    headline: str  # the key of METRICS that the task is judged by
+    measure: Callable[[Setting], Mapping[str, Any]]
+    needs: tuple[str, ...] = ()  # below the data folder
+    command: str = ""  # the single command that measures the same, for the card
+    anchors: str = ""  # a key of ANCHORS
+    in_readme: bool = False
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A row's figures, or why there are none: skipped for want of data, or failed."""
+
+    row: Row
+    figures: Mapping[str, Any] | None = None
+    skipped: str = ""
+    failed: str = ""
+    seconds: float = 0.0
+
+    @property
+    def told(self) -> str:
+        """What came of it, in one line."""
+        if self.figures is None:
+            return f"skipped: {self.skipped}" if self.skipped else f"FAILED: {self.failed}"
+        value = 100 * self.figures[self.row.headline]
+        return f"{METRICS[self.row.headline]} {value:.1f} ({self.seconds:.0f} s)"

@@ -1,0 +1,130 @@
+"""Rows of the voice: clean, in noise, cut short, and speech of a corpus never trained on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mmer.benchmarks.accuracy.evaluate import evaluated
+from mmer.benchmarks.accuracy.row import Row, Setting
+from mmer.models.logmel import SAMPLE_RATE
+from mmer.training.datasets.media import decode, sound_files
+from mmer.training.tasks.speech_data import HELD_NOISE, SECONDS, SNR_DB, in_noise
+
+PLACE: Final = "audio/ravdess"
+NOISE_PLACE: Final = "audio/esc10"
+ACTORS: Final = "RAVDESS actors 17-20"
+PEAK: Final = 32_000.0
+
+Sound = NDArray[np.int16]
+
+
+@cache
+def _noises(place: Path) -> tuple[Sound, ...]:
+    """The sounds that no training heard."""
+    return tuple(decode(p) for p in sound_files(place, "esc10") if p.name.startswith(HELD_NOISE))
+
+
+def _first(seconds: float) -> Callable[[Setting], Mapping[str, Any]]:
+    def cut(sound: Sound) -> Sound:
+        return sound[: round(seconds * SAMPLE_RATE)]
+
+    return evaluated("speech", "ravdess", PLACE, "dev", cut)
+
+
+def _in_white(snr_db: float) -> Callable[[Setting], Mapping[str, Any]]:
+    def measure(setting: Setting) -> Mapping[str, Any]:
+        rng = np.random.default_rng(17)
+
+        def mix(sound: Sound) -> Sound:
+            return _mixed(sound, rng.standard_normal(len(sound)), snr_db)
+
+        return evaluated("speech", "ravdess", PLACE, "dev", mix)(setting)
+
+    return measure
+
+
+def _in_sounds(snr_db: float) -> Callable[[Setting], Mapping[str, Any]]:
+    def measure(setting: Setting) -> Mapping[str, Any]:
+        rng = np.random.default_rng(17)
+        noises = _noises(setting.data / NOISE_PLACE)
+
+        def mix(sound: Sound) -> Sound:
+            noise = noises[int(rng.integers(len(noises)))]
+            return _mixed(sound, np.roll(noise, -int(rng.integers(len(noise)))), snr_db)
+
+        return evaluated("speech", "ravdess", PLACE, "dev", mix)(setting)
+
+    return measure
+
+
+def _mixed(sound: Sound, noise: NDArray[Any], snr_db: float) -> Sound:
+    mixed = in_noise(sound, noise, snr_db)
+    return (mixed * (PEAK / max(PEAK, float(np.abs(mixed).max(initial=0.0))))).astype(np.int16)
+
+
+def _row(
+    name: str,
+    condition: str,
+    measure: Callable[[Setting], Mapping[str, Any]],
+    *needs: str,
+    note: str = "",
+) -> Row:
+    return Row(
+        key=f"speech.ravdess.{name}",
+        group="speech",
+        data=ACTORS,
+        condition=condition,
+        kind="development",
+        headline="unweighted_recall",
+        measure=measure,
+        needs=(PLACE, *needs),
+        in_readme=name in ("white_10", "esc10_10", "first_1"),
+        note=note,
+    )
+
+
+SPEECH_ROWS: Final = (
+    Row(
+        key="speech.ravdess.clean",
+        group="speech",
+        data=ACTORS,
+        condition="clean",
+        kind="development",
+        headline="unweighted_recall",
+        measure=evaluated("speech", "ravdess", PLACE, "dev"),
+        needs=(PLACE,),
+        command="mmer-evaluate speech --dataset ravdess --root DATA/audio/ravdess --split dev",
+        anchors="speech.ravdess",
+        in_readme=True,
+        note="acted English, two sentences, four speakers",
+    ),
+    *(_row(f"white_{db}", f"white noise, {db} dB", _in_white(db)) for db in SNR_DB),
+    *(_row(f"esc10_{db}", f"ESC-10 sounds, {db} dB", _in_sounds(db), NOISE_PLACE) for db in SNR_DB),
+    *(
+        _row(
+            f"first_{s:g}",
+            f"first {s:g} s",
+            _first(s),
+            note="counted from up to 0.15 s before the speech; in the curve from its begin",
+        )
+        for s in SECONDS
+    ),
+    Row(
+        key="speech.grid.clean",
+        group="speech",
+        data="GRID",
+        condition="sound of the clips",
+        kind="out of domain",
+        headline="accuracy",
+        measure=evaluated("speech", "grid", "video/grid", "all"),
+        needs=("video/grid",),
+        command="mmer-evaluate speech --dataset grid --root DATA/video/grid",
+        note="eight read commands, all neutral: how often a plain voice is called something else",
+    ),
+)

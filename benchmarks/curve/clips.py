@@ -1,0 +1,181 @@
+"""Everything against time: audio-visual clips through the replay pipeline, fused in four ways.
+
+A clip goes once through the recognizer, which is what takes time. What its blocks said is kept, and
+fused again with other words or fewer modalities by the very block that fuses live.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from mmer.benchmarks.curve.gold import GoldWords, timed
+from mmer.benchmarks.curve.points import MOMENTS, Answers, Line, Panel
+from mmer.benchmarks.networks import folder_of
+from mmer.benchmarks.utterances import read_sound, speech_span
+from mmer.models.labels import MODALITIES
+from mmer.models.store import Store
+from mmer.models.text import TextModel
+from mmer.realtime.assemble import assemble
+from mmer.realtime.blocks.text_encoder import TextEncoder
+from mmer.realtime.clock import ManualClock
+from mmer.realtime.messages import (
+    SAMPLE_RATE,
+    EmotionEstimate,
+    Evidence,
+    Health,
+    Message,
+    Missing,
+    Notice,
+    Stream,
+    Tick,
+    Transcript,
+)
+from mmer.realtime.options import Options
+from mmer.realtime.pipeline import Pipeline
+from mmer.realtime.replay import Replay
+from mmer.realtime.sources.media import MediaFile
+from mmer.training.datasets.registry import read
+
+HOP_S: Final = 0.05
+"""An answer is at most so much older than the moment it is asked for."""
+SPEECH_DB: Final = 30.0
+PAUSE_S: Final = 1.0
+
+
+def clips_panel(data: Path, weights: Path | None, asr: str, say: Callable[[str], None]) -> Panel:
+    """RAVDESS Actor_01, on whom nothing was trained.
+
+    Raises:
+        MmerError: the clips are not there; the recognizer cannot be put together.
+    """
+    items = read("ravdess", data / "video", "clip", "all").items
+    recorder = Recorder(weights, asr)
+    answers = Answers(items)
+    for row, item in enumerate(items):
+        say(f"clips: {row + 1} of {len(items)}")
+        assert item.path is not None  # what is read for clip has a video
+        span = speech_span(read_sound(item.path), SPEECH_DB, PAUSE_S)
+        begin, end = (sample / SAMPLE_RATE for sample in span)
+        events = recorder.record(item.path).events
+        gold = GoldWords(timed(item.text or "", begin, end))
+        ways: dict[str, list[EmotionEstimate]] = {
+            "fused_gold": recorder.fuse(events, MODALITIES, gold),
+            "fused_recognized": recorder.fuse(events, MODALITIES),
+            "voice": recorder.fuse(events, ("speech",)),
+            "face": recorder.fuse(events, ("face",)),
+        }
+        for way, estimates in ways.items():
+            for t in MOMENTS:
+                said = at_end(estimates) if t is None else at(estimates, begin + t)
+                log_probs = None if said is None or said.probs is None else np.log(said.probs)
+                answers.put(way, row, t, log_probs, t is not None and begin + t < end)
+    names = {
+        "fused_gold": "fused, gold words",
+        "fused_recognized": f"fused, words by {recorder.words}",
+        "voice": "voice alone",
+        "face": "face alone",
+    }
+    lines = [Line(key, name, answers.points(key)) for key, name in names.items()]
+    return Panel(
+        key="clips",
+        title="voice, words and face",
+        data=f"RAVDESS Actor_01, {len(items)} audio-visual clips; time since the speech began",
+        lines=tuple(lines),
+        notes=(
+            "one speaker: intervals are over his clips and say nothing about other people; all but "
+            "four of the videos are rebuilt from 20 pictures each",
+            "the two sentences are the same in every emotion, so the words can only mislead",
+            "gold words are spread over the speech by their letters, each there when it has ended",
+        ),
+    )
+
+
+def at(estimates: Sequence[EmotionEstimate], t: float) -> EmotionEstimate | None:
+    """The newest answer that was out at ``t``; None before the first."""
+    out = [e for e in estimates if not e.final and e.t <= t + 1e-6]
+    return out[-1] if out else None
+
+
+def at_end(estimates: Sequence[EmotionEstimate]) -> EmotionEstimate | None:
+    """The final of the longest utterance; of no utterance the last answer that has a label."""
+    finals = [e for e in estimates if e.final]
+    if finals:
+        return max(finals, key=lambda e: e.window[1] - e.window[0])
+    named = [e for e in estimates if e.label is not None]
+    return named[-1] if named else None
+
+
+@dataclass(frozen=True)
+class Recording:
+    """``events``: what the blocks said of a clip, and the ticks; ``live``: what became of it."""
+
+    events: list[Message]
+    live: list[EmotionEstimate]
+
+
+class Recorder:
+    """One recognizer, loaded once, that clips go through."""
+
+    def __init__(self, weights: Path | None, asr: str, hop_s: float = HOP_S) -> None:
+        self._hop_s = hop_s
+        self._options = Options(source="clip", asr=asr, weights=weights, offline=True, pace="max")
+        streams: frozenset[Stream] = frozenset(("audio", "video"))
+        made = assemble(self._options, streams, Store(offline=True), abstain=False)
+        self._pipeline = made.pipeline
+        self._text = TextModel.load(folder_of(weights, "text"))
+        self.words = (made.models.get("words") or "no recognizer").split()[0]
+
+    def record(self, path: Path) -> Recording:
+        """Send a clip through all blocks."""
+        for stage in self._pipeline.stages:
+            stage.block.reset()
+        source = MediaFile(str(path), video_fps=self._options.video_fps)
+        source.open(ManualClock())
+        try:
+            replay = Replay(self._pipeline, source, self._hop_s)
+            events = [e for e in replay.events() if not isinstance(e, Notice | Health)]
+        finally:
+            source.close()
+        return Recording(
+            events=[
+                Tick(event.t) if isinstance(event, EmotionEstimate) else event
+                for event in events
+                if not (isinstance(event, EmotionEstimate) and event.final)
+            ],
+            live=[event for event in events if isinstance(event, EmotionEstimate)],
+        )
+
+    def fuse(
+        self, events: Sequence[Message], keep: Collection[str], gold: GoldWords | None = None
+    ) -> list[EmotionEstimate]:
+        """The estimates from recorded ``events`` where only ``keep`` is there; with ``gold`` the
+        words are those, not the recognizer's."""
+        fusion: Any = self._pipeline.fusion.block
+        fusion.reset()
+        pipeline = Pipeline(fusion)
+        if gold is not None:
+            pipeline = Pipeline(fusion, words=gold, text=TextEncoder(self._text))
+            events = [e for e in events if not _of_words(e)]
+        said: list[Message] = []
+        for event in events:
+            said += pipeline.push(_only(event, keep))
+        said += pipeline.flush()
+        return [e for e in said if isinstance(e, EmotionEstimate)]
+
+
+def _of_words(event: Message) -> bool:
+    return isinstance(event, Transcript) or (
+        isinstance(event, Evidence | Missing) and event.modality == "text"
+    )
+
+
+def _only(event: Message, keep: Collection[str]) -> Message:
+    if isinstance(event, Evidence) and event.modality not in keep:
+        e = event
+        return Missing(e.modality, e.t0, e.t1, "left out", e.partial, e.utterance)
+    return event

@@ -1,0 +1,72 @@
+"""The words against time: written utterances revealed at the rate of speech."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any, Final
+
+from numpy.typing import NDArray
+
+from mmer.benchmarks.curve.points import MOMENTS, Answers, Line, Panel
+from mmer.benchmarks.networks import folder_of
+from mmer.models.text import TextModel
+from mmer.training.datasets.registry import read
+from mmer.training.datasets.texts import bare
+from mmer.training.recognition_errors import misrecognize
+
+WORDS_PER_S: Final = 2.7
+"""Of conversation: about 160 words a minute."""
+ERRORS: Final = 0.25
+"""Share of the words that a recognizer gets wrong, about what the bundled one does."""
+SEED: Final = 0
+
+
+def words_panel(data: Path, weights: Path | None, say: Callable[[str], None]) -> Panel:
+    """MELD's development split: there is no sound of it here, so time is counted in words.
+
+    Raises:
+        MmerError: MELD is not there.
+    """
+    items = read("meld", data / "text" / "meld", "text", "dev").items
+    model = TextModel.load(folder_of(weights, "text"))
+    answers = Answers(items)
+
+    @cache
+    def judge(text: str, past: tuple[str, ...]) -> NDArray[Any]:
+        return model.predict(text, past).log_probs
+
+    written = [item.text or "" for item in items]
+    spoken = {
+        "gold": written,
+        "bare": [bare(text) for text in written],
+        "recognized": misrecognize(written, ERRORS, vocabulary=written, seed=SEED),
+    }
+    for row, item in enumerate(items):
+        say(f"words: utterance {row + 1} of {len(items)}")
+        for line, texts in spoken.items():
+            words = texts[row].split()
+            for t in MOMENTS:
+                count = len(words) if t is None else max(1, int(t * WORDS_PER_S))
+                so_far = " ".join(words[:count])
+                past = item.past if line == "gold" else tuple(map(bare, item.past))
+                log_probs = judge(so_far, past) if so_far else None
+                answers.put(line, row, t, log_probs, count < len(words))
+    names = {
+        "gold": "gold words, as written",
+        "bare": "gold words, as a recognizer writes",
+        "recognized": f"simulated recognizer, {ERRORS:.0%} word errors",
+    }
+    return Panel(
+        key="words",
+        title="words",
+        data=f"MELD dev; simulated time, {WORDS_PER_S:g} words a second",
+        lines=tuple(Line(key, name, answers.points(key)) for key, name in names.items()),
+        notes=(
+            f"time is simulated: {WORDS_PER_S:g} words a second, at least one; the sound of the "
+            "utterances is not there, and the recognizer's errors are simulated too",
+            "earlier utterances of the dialogue are known as far as the network reads them; those "
+            "are free of errors",
+        ),
+    )
