@@ -33,10 +33,13 @@ class Assembly:
     notices: list[Notice]
 
 
-def assemble(options: Options, streams: frozenset[Stream], store: Store) -> Assembly:
+def assemble(
+    options: Options, streams: frozenset[Stream], store: Store, *, abstain: bool = True
+) -> Assembly:
     """Build the pipeline for a source that has ``streams``; raises MmerError where that fails.
 
     What ``auto`` lets be absent (Vosk, the MediaPipe detector, any recognizer) becomes a notice.
+    Without ``abstain`` there is a label however unsure it is.
     """
     chosen = frozenset(options.modalities)
     hears, sees = "audio" in streams, "video" in streams
@@ -55,7 +58,7 @@ def assemble(options: Options, streams: frozenset[Stream], store: Store) -> Asse
     with ThreadPoolExecutor(max(1, len(loads)), thread_name_prefix="load") as pool:
         loading: dict[str, Future[Any]] = {n: pool.submit(make) for n, make in loads.items()}
     loaded = {name: future.result() for name, future in loading.items()}
-    return _connect(options, _without_device(options, hears, sees), loaded)
+    return _connect(options, _without_device(options, hears, sees), loaded, abstain)
 
 
 def _without_device(options: Options, hears: bool, sees: bool) -> dict[str, str]:
@@ -68,7 +71,9 @@ def _without_device(options: Options, hears: bool, sees: bool) -> dict[str, str]
     return {name: why for name, why in absent.items() if name in options.modalities}
 
 
-def _connect(options: Options, absent: dict[str, str], loaded: dict[str, Any]) -> Assembly:
+def _connect(
+    options: Options, absent: dict[str, str], loaded: dict[str, Any], abstain: bool
+) -> Assembly:
     from mmer.realtime.blocks.face_encoder import FaceEncoder
     from mmer.realtime.blocks.face_tracker import FaceTracker
     from mmer.realtime.blocks.fusion import Fusion, FusionConfig
@@ -105,7 +110,7 @@ def _connect(options: Options, absent: dict[str, str], loaded: dict[str, Any]) -
     config = FusionConfig(options.window_s)
     if learned is None:
         notices.append(Notice(0.0, "info", "fusion", _NO_FUSION))
-    else:
+    elif abstain:
         config = replace(config, min_confidence=learned.abstain_below)
     fusion = Fusion(config, options.modalities, expects, absent, learned)
     for name in MODALITIES:

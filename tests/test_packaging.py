@@ -101,10 +101,14 @@ def imports_of(module: Path) -> set[str]:
         ("models", ("mmer.realtime", "mmer.training", "mmer.benchmarks")),
         ("realtime", ("mmer.training", "mmer.benchmarks", "mmer.models.networks", "torch")),
         ("training", ("mmer.realtime", "mmer.benchmarks")),
+        # judges the recognizer as it runs, and on machines without torch
+        ("training/evaluation", ("mmer.benchmarks", "mmer.models.networks", "torch")),
     ],
 )
 def test_dependencies_point_one_way(folder: str, forbidden: tuple[str, ...]) -> None:
     for module in (ROOT / folder).rglob("*.py"):
+        if folder == "training" and ROOT / "training/evaluation" in module.parents:
+            continue
         for name in imports_of(module):
             assert not name.startswith(forbidden), f"{module} imports {name}"
 

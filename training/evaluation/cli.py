@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
@@ -13,7 +14,12 @@ import tyro
 
 from mmer.models.errors import MmerError
 from mmer.realtime.options import parse_modalities
-from mmer.realtime.sinks.output import check_output_path
+from mmer.realtime.sinks.output import (
+    ReaderGone,
+    check_output_path,
+    print_line,
+    refuse_source,
+)
 from mmer.training.datasets.registry import NAMES
 from mmer.training.evaluation.result import Evaluation
 from mmer.training.evaluation.settings import Settings
@@ -124,37 +130,42 @@ def _run(arguments: Arguments) -> None:
             settings=arguments.settings(),
             progress=bar.show,
         )
+    _write(found, arguments)
     for warning in found.warnings:
         print(f"mmer-evaluate: warning: {warning}", file=sys.stderr)
-    print(render(found))
-    try:
-        _write(found, arguments)
-    except OSError as error:
-        raise MmerError(f"cannot write {error.filename}: {error.strerror}") from error
+    with suppress(ReaderGone):
+        print_line(sys.stdout, render(found))
 
 
 def _check_outputs(arguments: Arguments) -> None:
     """Say before the work what could not be written after it."""
     if arguments.json is not None:
         check_output_path(arguments.json)
+        refuse_source(arguments.json, arguments.root)
     if arguments.plots is not None:
-        from mmer.training.evaluation.plots import need_matplotlib
+        from mmer.training.evaluation.plots import PICTURES, need_matplotlib
 
         need_matplotlib()
-        if arguments.plots.exists() and not arguments.plots.is_dir():
-            raise MmerError(f"--plots {arguments.plots} is a file; name a folder")
-        check_output_path(arguments.plots / "x" if arguments.plots.exists() else arguments.plots)
+        folder = arguments.plots
+        if folder.exists() and not folder.is_dir():
+            raise MmerError(f"--plots {folder} is a file; name a folder")
+        for name in PICTURES:
+            check_output_path(folder / name if folder.exists() else folder)
 
 
 def _write(found: Evaluation, arguments: Arguments) -> None:
-    if arguments.json is not None:
-        text = json.dumps(found.for_json(), indent=2, ensure_ascii=False)
-        arguments.json.write_text(text + "\n", encoding="utf-8")
-    if arguments.plots is not None:
-        from mmer.training.evaluation.plots import draw
+    path = arguments.json
+    try:
+        if path is not None:
+            text = json.dumps(found.for_json(), indent=2, ensure_ascii=False)
+            path.write_text(text + "\n", encoding="utf-8")
+        if (path := arguments.plots) is not None:
+            from mmer.training.evaluation.plots import draw
 
-        arguments.plots.mkdir(exist_ok=True)
-        draw(found, arguments.plots)
+            path.mkdir(exist_ok=True)
+            draw(found, path)
+    except OSError as error:
+        raise MmerError(f"cannot write {path}: {error.strerror or error}") from error
 
 
 class _Bar:

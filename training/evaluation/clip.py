@@ -47,9 +47,8 @@ class ClipAnswerer:
             offline=settings.offline,
             pace="max",
         )
-        made = assemble(
-            self._options, frozenset({"audio", "video"}), Store(offline=settings.offline or None)
-        )
+        store = Store(offline=settings.offline or None)
+        made = assemble(self._options, frozenset({"audio", "video"}), store, abstain=False)
         self.models = made.models
         self.notices = tuple(notice.text for notice in made.notices)
         blocks: dict[str, Any] = {stage.name: stage.block for stage in made.pipeline.stages}

@@ -21,12 +21,12 @@ from mmer.training.evaluation.leaks import LEAK, TWIN, find_leaks, find_twins, l
 from mmer.training.evaluation.pictures import picture_or_none
 from mmer.training.evaluation.result import Evaluation, judge
 from mmer.training.evaluation.settings import Settings
-from mmer.training.evaluation.weights import Weights, find_weights
+from mmer.training.evaluation.weights import Weights, weights_of
 from mmer.training.metrics import figures
 
 UNREADABLE: Final = "cannot be read"
 _NAMED: Final = 3
-_SEARCH: Final = ("numpy", "onnxruntime", "mmer-live")
+_VERSIONS: Final = ("mmer-live", "numpy", "onnxruntime", "opencv-contrib-python")
 
 
 @dataclass
@@ -70,7 +70,7 @@ def evaluate(
     settings.check(modality)
     if modality == "clip" and change is not None:
         raise ValueError("change is for a single modality, not for clips")
-    judged = _weights_of(modality, weights, settings)
+    judged = weights_of(modality, weights, settings)
     reading = read(dataset, root, modality, split)
     run = _Run(
         Counter(reading.dropped),
@@ -80,7 +80,7 @@ def evaluate(
             "split": default_split(dataset) if split is None else split,
             "weights": {w.card.modality: w.card.sha256 for w in judged},
             "options": settings.for_json(modality),
-            "versions": {name: metadata.version(name) for name in _SEARCH},
+            "versions": {name: metadata.version(name) for name in _VERSIONS},
         },
     )
     items = _without_leaks(reading.items, judged, settings, run)
@@ -111,32 +111,6 @@ def evaluate(
         resamples=settings.resamples,
         seed=settings.seed,
     )
-
-
-def _weights_of(modality: str, given: Path | None, settings: Settings) -> list[Weights]:
-    """The models that an answer rests on."""
-    if modality != "clip":
-        return [find_weights(given, modality)]
-    if given is not None and not given.is_dir():
-        raise MmerError(f"--weights {given}: for clips name a folder with the models' cards")
-    names = [m for m in MODALITIES if m in settings.modalities and (m, settings.asr) != _NO_WORDS]
-    own = [n for n in (*names, "fusion") if given is not None and (given / f"{n}.json").is_file()]
-    shipped = [n for n in names if n not in own]
-    if given is not None and not own:
-        raise MmerError(f"--weights {given} holds no model card such as speech.json")
-    if given is None and find_fusion():
-        shipped.append("fusion")
-    return [*(find_weights(given, n) for n in own), *(find_weights(None, n) for n in shipped)]
-
-
-_NO_WORDS: Final = ("text", "none")
-
-
-def find_fusion() -> bool:
-    """Whether a learned fusion is shipped."""
-    from mmer.models.card import weights_dir
-
-    return (weights_dir() / "fusion.json").is_file()
 
 
 def _without_leaks(
@@ -172,6 +146,11 @@ def _without_twins(
         if w.seen is not None:
             twins |= find_twins(items, w.seen, picture_or_none)
     run.about["twins"] = int(twins.sum())
+    if 2 * twins.sum() >= len(items):
+        run.warnings.append(
+            f"{twins.sum()} of {len(items)} items look like training data: these figures are "
+            "those of a memory; --drop-twins leaves such items out"
+        )
     if not settings.drop_twins:
         return items
     return _kept(items, {int(k): TWIN for k in np.flatnonzero(twins)}, run)

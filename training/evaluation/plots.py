@@ -10,6 +10,7 @@ from mmer.models.errors import MmerError
 from mmer.models.labels import EMOTIONS
 from mmer.training.evaluation.result import Evaluation
 
+PICTURES = ("confusion.png", "reliability.png")
 _BINS = 10
 
 
@@ -25,16 +26,14 @@ def need_matplotlib() -> None:
         raise MmerError("--plots needs matplotlib: pip install 'mmer-live[eval]'") from error
 
 
-def draw(e: Evaluation, folder: Path) -> list[Path]:
-    """Write both pictures into a folder that exists.
+def draw(e: Evaluation, folder: Path) -> None:
+    """Write ``PICTURES`` into a folder that exists.
 
     Raises:
         OSError: the folder cannot be written to.
     """
-    paths = [folder / "confusion.png", folder / "reliability.png"]
-    _draw_confusion(e, paths[0])
-    _draw_reliability(e, paths[1])
-    return paths
+    for name, draw_one in zip(PICTURES, (_draw_confusion, _draw_reliability), strict=True):
+        draw_one(e, folder / name)
 
 
 def _draw_confusion(e: Evaluation, path: Path) -> None:

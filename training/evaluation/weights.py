@@ -4,10 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from mmer.models.card import Card, load_card, weights_dir
 from mmer.models.errors import MmerError
+from mmer.models.labels import MODALITIES
 from mmer.models.seen import Seen
+from mmer.training.evaluation.settings import Settings
+
+_NO_WORDS: Final = ("text", "none")
+"""Of the modalities and the recognizers of words: goes without."""
 
 
 @dataclass(frozen=True)
@@ -17,6 +23,26 @@ class Weights:
     path: Path
     card: Card
     seen: Seen | None
+
+
+def weights_of(modality: str, given: Path | None, settings: Settings) -> list[Weights]:
+    """The models that an answer rests on: one, or for a clip all that the recognizer opens.
+
+    Raises:
+        MmerError: see ``find_weights``.
+    """
+    if modality != "clip":
+        return [find_weights(given, modality)]
+    if given is not None and not given.is_dir():
+        raise MmerError(f"--weights {given}: for clips name a folder with the models' cards")
+    names = [m for m in MODALITIES if m in settings.modalities and (m, settings.asr) != _NO_WORDS]
+    own = [n for n in (*names, "fusion") if given is not None and (given / f"{n}.json").is_file()]
+    shipped = [n for n in names if n not in own]
+    if given is not None and not own:
+        raise MmerError(f"--weights {given} holds no model card such as speech.json")
+    if given is None and (weights_dir() / "fusion.json").is_file():
+        shipped.append("fusion")
+    return [*(find_weights(given, n) for n in own), *(find_weights(None, n) for n in shipped)]
 
 
 def find_weights(given: Path | None, modality: str) -> Weights:
