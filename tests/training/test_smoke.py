@@ -1,0 +1,45 @@
+"""A real training, small: some minutes on real voices must beat the floor clearly."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from mmer.models.card import load_card
+from mmer.models.seen import Seen
+from mmer.models.speech import SpeechModel
+
+RECIPE = Path(__file__).with_name("smoke.toml")
+
+
+@pytest.mark.data
+@pytest.mark.timeout(900)  # a minute of one core; more where others want it too
+def test_a_minutes_training_on_real_voices_beats_the_floor(tmp_path: Path) -> None:
+    pytest.importorskip("torch", reason="training needs torch: pip install 'mmer-live[train]'")
+    if not (data := os.environ.get("MMER_DATA")):
+        pytest.skip("MMER_DATA is not set")
+    if not (Path(data) / "audio/ravdess").is_dir():
+        pytest.skip(f"RAVDESS is not in {data}")
+    command = [sys.executable, "-m", "mmer.training.train", str(RECIPE), "--output", str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    card = load_card(tmp_path / "smoke.json")
+    figures = card.development
+    assert figures.n == 208
+    assert figures.accuracy > figures.floor_accuracy + 0.1
+    assert figures.unweighted_recall > 0.25  # chance is 0.143
+    assert card.parity is not None
+    assert card.parity.items == 208
+    assert card.parity.shipped_agreement == 1
+    assert card.latency_ms is not None
+    assert card.latency_ms < 15
+    groups = Seen.load(tmp_path / card.seen).groups
+    assert "ravdess/02" in groups
+    assert not groups & {f"ravdess/{k:02}" for k in (1, *range(17, 25))}
+    # the wrapper opens what was written, under the name that it looks for
+    (tmp_path / "smoke.json").rename(tmp_path / "speech.json")
+    assert SpeechModel.load(tmp_path, "cpu").card == card
