@@ -57,8 +57,7 @@ class ClipAnswerer:
             self._gold = blocks["words"] = GoldWords()
             blocks["text"] = TextEncoder(TextModel.load(_own(weights), settings.provider))
             self.models["words"] = "gold"
-        if "voice" in blocks:
-            blocks["voice"] = WholeClip()
+        blocks["voice"] = WholeClip()
         self._pipeline = Pipeline(blocks.pop("fusion"), **blocks)
 
     def answer(self, item: Item) -> Answer:

@@ -1,0 +1,136 @@
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mmer.models.seen import Seen
+from mmer.training.evaluation.cli import main
+
+Make = Callable[..., Path]
+
+
+def told(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str]:
+    """Exit status, and what is said on stderr: one line."""
+    with pytest.raises(SystemExit) as stopped:
+        main(list(arguments))
+    out, error = capsys.readouterr()
+    assert out == ""
+    assert error.startswith("mmer-evaluate: ")
+    assert error.count("\n") == 1
+    return int(stopped.value.code or 0), error
+
+
+def speech(root: Path, *options: str) -> tuple[str, ...]:
+    return ("speech", "--dataset", "manifest", "--root", str(root), *options)
+
+
+def test_text_json_and_pictures(
+    parrot: list[Any], manifest: Make, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    root = manifest("path,label", "a_joy.wav,joy", "b_joy.wav,fear")
+    out = tmp_path / "out.json"
+    main([*speech(root), "--json", str(out), "--plots", str(tmp_path / "plots"), "--allow-leak"])
+    assert "2 items" in capsys.readouterr().out
+    assert json.loads(out.read_text())["accuracy"] == 0.5
+    assert {f.name for f in (tmp_path / "plots").iterdir()} == {"confusion.png", "reliability.png"}
+
+
+def test_a_leak_ends_with_status_2_and_says_how_to_go_on(
+    parrot: list[Any], manifest: Make, weights: Make, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = manifest("path,label,speaker", "a_joy.wav,joy,ann", "b_joy.wav,fear,bob")
+    out = root.with_name("out.json")
+    given = str(weights("speech", Seen(frozenset({"manifest/bob"}))))
+    status, error = told(capsys, *speech(root, "--weights", given, "--json", str(out)))
+    assert status == 2
+    assert "manifest/bob" in error
+    assert "--allow-leak" in error
+    assert "--drop-leaks" in error
+    assert not out.exists()
+    main([*speech(root), "--weights", given, "--drop-leaks"])
+    assert "speaker is in the training data (1)" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (("text", "--dataset", "ravdess", "--root", "."), "ravdess is not read for text"),
+        (("speech", "--dataset", "smell", "--root", "."), "no dataset 'smell'"),
+        (("speech", "--dataset", "ravdess", "--root", "nowhere"), "nowhere does not exist"),
+        (("speech", "--dataset", "ravdess", "--root", "."), "ravdess"),
+        (("text", "--dataset", "meld", "--root", ".", "--split", "x"), "no split x"),
+        (("speech", "--dataset", "ravdess", "--root", ".", "--cropped"), "--cropped is for face"),
+        (("speech", "--dataset", "ravdess", "--root", ".", "--weights", "no"), "no such file"),
+        (("clip", "--dataset", "meld", "--root", ".", "--modalities", "x"), "--modalities 'x'"),
+    ],
+)
+def test_what_is_wrong_is_said_in_one_line(
+    arguments: tuple[str, ...],
+    expected: str,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    status, error = told(capsys, *arguments)
+    assert status == 2
+    assert expected in error
+
+
+@pytest.mark.parametrize(
+    ("option", "path"),
+    [
+        ("--json", "no/such/folder.json"),
+        ("--json", "folder"),
+        ("--json", "items.csv"),
+        ("--plots", "no/such/folder"),
+        ("--plots", "items.csv"),
+    ],
+)
+def test_what_cannot_be_written_is_said_before_the_work(
+    option: str,
+    path: str,
+    parrot: list[Any],
+    manifest: Make,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+) -> None:
+    root = manifest("path,label", "a_joy.wav,joy")
+    before = root.read_text()
+    (tmp_path / "folder").mkdir()
+    status, error = told(capsys, *speech(root, option, str(tmp_path / path)))
+    assert status == 2
+    assert str(tmp_path / path) in error
+    assert parrot == []
+    assert root.read_text() == before
+    assert not (tmp_path / "no").exists()
+
+
+def test_ctrl_c_ends_with_status_130(
+    parrot: list[Any],
+    manifest: Make,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    root = manifest("path,label", "a_joy.wav,joy")
+
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("mmer.training.evaluation.evaluate.judge", interrupted)
+    status, error = told(capsys, *speech(root))
+    assert status == 130
+    assert "stopped" in error
+
+
+def test_missing_extras_are_named(
+    manifest: Make, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = manifest("path,label", "a_joy.wav,joy")
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    status, error = told(capsys, *speech(root, "--plots", str(root.with_name("plots"))))
+    assert status == 2
+    assert "mmer-live[eval]" in error

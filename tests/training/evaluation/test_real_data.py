@@ -1,0 +1,70 @@
+"""The shipped weights on their development data: the figures of their cards, found again."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from mmer.models.card import Development, load_card, weights_dir
+from mmer.models.errors import MmerError
+from mmer.training.evaluation.evaluate import evaluate
+from mmer.training.evaluation.result import Evaluation
+from mmer.training.evaluation.settings import Settings
+
+pytestmark = pytest.mark.data
+
+if not os.environ.get("MMER_DATA"):
+    pytest.skip("MMER_DATA is not set: no real data", allow_module_level=True)
+DATA = Path(os.environ["MMER_DATA"])
+QUICK = Settings(resamples=500)
+
+
+def card(modality: str) -> Development:
+    return load_card(weights_dir() / f"{modality}.json").development
+
+
+def assert_same(found: Evaluation, expected: Development) -> None:
+    assert found.figures.n == expected.n
+    for name in ("floor_accuracy", "accuracy", "weighted_f1", "macro_f1", "unweighted_recall"):
+        assert getattr(found.figures, name) == pytest.approx(getattr(expected, name), abs=0.005)
+
+
+def test_the_voice() -> None:
+    root = DATA / "audio/ravdess"
+    e = evaluate("speech", "ravdess", root, split="dev", settings=QUICK)
+    assert_same(e, card("speech"))
+    assert e.groups.why == "only 4 speakers"
+    assert e.warnings == ()
+    with pytest.raises(MmerError, match="speakers ravdess/02, ravdess/03"):
+        evaluate("speech", "ravdess", root, settings=QUICK)
+
+
+def test_the_words() -> None:
+    root = DATA / "text/meld"
+    e = evaluate("text", "meld", root, split="dev", settings=QUICK)
+    assert_same(e, card("text"))
+    assert (e.groups.by, e.groups.n) == ("dialogue", 114)
+    assert e.warnings == ()
+    misheard = evaluate(
+        "text", "meld", root, split="dev", settings=Settings(resamples=500, word_error_rate=0.3)
+    )
+    assert misheard.figures.weighted_f1 < e.figures.weighted_f1
+    with pytest.raises(MmerError, match="dialogues meld/train/"):
+        evaluate("text", "meld", root, split="train", settings=QUICK)
+
+
+def test_the_face() -> None:
+    root = DATA / "face/fer2013"
+    e = evaluate("face", "fer2013", root, split="public_test", settings=QUICK)
+    assert e.figures.accuracy == pytest.approx(card("face").accuracy, abs=0.02)
+    assert e.about["twins"] < 0.02 * e.figures.n
+
+
+def test_the_whole_recognizer() -> None:
+    root = DATA / "video/ravdess"
+    e = evaluate("clip", "ravdess", root, settings=Settings(resamples=100, asr="none"))
+    assert e.figures.n == 4
+    assert set(e.about["parts"]) == {"speech", "face"}
+    assert e.about["unanswered"] == 0
