@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import numpy as np
 from torch import nn
@@ -58,7 +59,7 @@ def development_figures(
     data: str, log_probs: np.ndarray, labels: np.ndarray, note: str = ""
 ) -> Development:
     """Figures for a card of log-probabilities (N, 7) against class indices (N,)."""
-    rounded = {
+    rounded: dict[str, Any] = {
         key: round(value, 4) if isinstance(value, float) else value
         for key, value in asdict(figures(log_probs, labels)).items()
     }

@@ -83,7 +83,7 @@ def compare(network: nn.Module, task: Task, float32: Engine, shipped: Engine) ->
 
 def median_latency_ms(engine: Engine, task: Task) -> float:
     """Median time of one development item at a time, in milliseconds."""
-    times = []
+    times: list[float] = []
     for inputs in some_items(task):
         if not times:
             engine.run(inputs)  # the first run sets memory aside

@@ -35,6 +35,7 @@ def test_a_recipe_is_read_from_a_path(tmp_path: Path) -> None:
         (SOUND + "average_decay = 1.0\n", "average_decay"),
         (SOUND + "class_balance = true\n", "class_balance must be a number"),
         (SOUND + "options = 3\n", "options must be a table"),
+        (SOUND + 'precision = "int4"\n', "precision is 'int4', use float32 or int8"),
         ("name = ", "not sound TOML"),
     ],
 )
@@ -47,7 +48,7 @@ def test_a_mistake_in_a_recipe_is_told(tmp_path: Path, text: str, message: str) 
 
 @pytest.mark.parametrize("name", ["smell", "no/such.toml", ""])
 def test_a_missing_recipe_is_told_with_those_there_are(name: str) -> None:
-    with pytest.raises(MmerError, match=r"no recipe .*face, speech, text"):
+    with pytest.raises(MmerError, match=r"no recipe .*face, fusion, speech.*, text"):
         load_recipe(name)
 
 
@@ -63,3 +64,14 @@ def test_a_table_becomes_a_dataclass_or_a_message() -> None:
     with pytest.raises(MmerError, match=r"here: .*learning_rate"):
         from_table(Recipe, table, "here")
     assert from_table(Recipe, table | {"learning_rate": 0.1}, "here").learning_rate == 0.1
+
+
+def test_what_changes_the_trained_weights_changes_the_fingerprint() -> None:
+    def fingerprint(**changes: Any) -> str:
+        plain: dict[str, Any] = {"name": "x", "task": "t", "epochs": 1, "batch": 1}
+        return Recipe(**(plain | {"learning_rate": 0.1} | changes)).fingerprint()
+
+    assert fingerprint(options={"a": 1, "b": (2, 3)}) == fingerprint(options={"b": [2, 3], "a": 1})
+    assert fingerprint(precision="int8") == fingerprint()
+    for changes in ({"seed": 2}, {"options": {"a": 1}}, {"bfloat16": True}, {"epochs": 2}):
+        assert fingerprint(**changes) != fingerprint()
