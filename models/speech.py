@@ -1,4 +1,4 @@
-"""What a voice says of the emotion: log-mel spectrum, small residual network."""
+"""What a voice says of the emotion: log-mel spectrum, a small ensemble of convolutions."""
 
 from __future__ import annotations
 
@@ -44,7 +44,9 @@ class SpeechModel:
     def predict(self, samples: NDArray[np.int16]) -> Prediction:
         """Judge int16 (n,) at 16 kHz mono, whatever its gain: of a longer sound the last max_s.
 
-        Digital silence and no samples at all are ``Prediction.unknown()``.
+        Digital silence and no samples at all are ``Prediction.unknown()``; of a sound shorter than
+        ``min_s``, ``usable`` is the share of it that is there. Whether a sound is speech is not
+        judged: that is the voice detector's part.
 
         Raises:
             ValueError: not int16 (n,).
@@ -54,7 +56,9 @@ class SpeechModel:
         samples = samples[-self._longest :]
         if not samples.any():
             return Prediction.unknown()
-        if len(samples) < self._least:
+        usable = min(1.0, len(samples) / self._least)
+        if usable < 1:
             samples = np.pad(samples, (0, self._least - len(samples)))
         out = self._engine.run({"features": self._mel(samples)[None]})
-        return Prediction.from_logits(out["logits"][0], self.card.temperature, out["embedding"][0])
+        logits, embedding = out["logits"][0], out["embedding"][0]
+        return Prediction.from_logits(logits, self.card.temperature, embedding, usable)

@@ -55,7 +55,15 @@ def test_short_sound_gives_probabilities(model: SpeechModel, n: int) -> None:
 
 @pytest.mark.parametrize("n", [0, 10, 16_000])
 def test_digital_silence_prefers_nothing(model: SpeechModel, n: int) -> None:
-    assert model.predict(np.zeros(n, np.int16)).probs == pytest.approx(np.full(7, 1 / 7))
+    prediction = model.predict(np.zeros(n, np.int16))
+    assert prediction.probs == pytest.approx(np.full(7, 1 / 7))
+    assert prediction.usable == 0.0
+
+
+def test_how_much_of_the_shortest_sound_is_there_is_how_usable_it_is(model: SpeechModel) -> None:
+    least = round(model.min_s * SAMPLE_RATE)
+    assert model.predict(voice(1.0)[: least // 4]).usable == pytest.approx(0.25)
+    assert model.predict(voice(1.0)).usable == 1.0
 
 
 def test_extreme_samples_are_finite(model: SpeechModel) -> None:

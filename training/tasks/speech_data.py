@@ -96,6 +96,7 @@ class SpeechData:
             self.groups.setdefault(clip.corpus, {}).setdefault(clip.label, []).append(row)
         self.held = read_corpus(root, "ravdess", "dev")
         self.held_features = clip_features(paths_of(self.held), mel, cache)
+        self._held_samples: dict[int, np.ndarray] = {}
         self.noise = noise
         sounds = sound_files(root / "audio" / noise, noise) if noise else []
         self.noise_files = [f for f in sounds if not f.name.startswith(HELD_NOISE)]
@@ -105,6 +106,12 @@ class SpeechData:
         self.noises += synthetic_sounds(
             mel, np.random.default_rng(0), max(4, len(self.noises) // 2)
         )
+
+    def held_samples(self, index: int) -> np.ndarray:
+        """A development clip without the silence at its ends, int16 (n,)."""
+        if index not in self._held_samples:
+            self._held_samples[index] = trim(decode(paths_of(self.held)[index]))
+        return self._held_samples[index]
 
     def seen(self) -> Seen:
         """Every speaker and file of the training clips, and the files of the noises."""
@@ -124,7 +131,7 @@ class SpeechData:
 
 def heard_in(condition: str, data: SpeechData, index: int) -> np.ndarray:
     """Development clip ``index`` in one of ``conditions``, the same at each call: float (n,)."""
-    speech = trim(decode(paths_of(data.held)[index])).astype(np.float64)
+    speech = data.held_samples(index).astype(np.float64)
     number = float(condition.split()[-2])
     if condition.startswith(FIRST):
         return speech[: round(number * SAMPLE_RATE)]
