@@ -92,6 +92,8 @@ class Accuracy:
     """Folder with the networks; left out: the shipped ones."""
     asr: Literal["auto", "vosk", "pocketsphinx"] = "pocketsphinx"
     """What recognizes the words of the clips."""
+    runs: Annotated[Path, tyro.conf.arg(metavar="DIR")] = Path("runs")
+    """Folder of trainings with one corpus left out (mmer-train speech-short --leave-out CORPUS)."""
     write_cards: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None
     """Folder of model cards to store the figures in, as what was measured."""
     readme: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
@@ -181,7 +183,7 @@ def _accuracy(arguments: Accuracy) -> None:
         check_folder(option, folder)
     check_readme(arguments.readme)
     rows = choose(arguments.only)
-    setting = Setting(arguments.data, arguments.weights, arguments.asr)
+    setting = Setting(arguments.data, arguments.weights, arguments.asr, arguments.runs)
     console = Console(stderr=True, highlight=False, markup=False)
     with console.status("starting") as status:
         outcomes = measure(rows, setting, status.update, console.print)

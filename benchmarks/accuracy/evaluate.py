@@ -19,6 +19,8 @@ KEPT: Final = (
 """What the table keeps of an evaluation."""
 _DIGITS: Final = 4
 
+Measure = Callable[[Setting], Mapping[str, Any]]
+
 
 def evaluated(
     modality: str,
@@ -27,20 +29,19 @@ def evaluated(
     split: str,
     change: Change | None = None,
     **options: Any,
-) -> Callable[[Setting], Mapping[str, Any]]:
+) -> Measure:
     """The measuring of a row: a dataset in ``place`` below the data folder, with the evaluator's
     ``options``; ``change`` is done to each input first."""
 
     def measure(setting: Setting) -> Mapping[str, Any]:
+        weights = setting.weights if modality == "clip" else folder_of(setting.weights, modality)
         return figures_of(
             evaluate(
                 modality,
                 dataset,
                 setting.data / place,
                 split=split,
-                weights=setting.weights
-                if modality == "clip"
-                else folder_of(setting.weights, modality),
+                weights=weights,
                 settings=Settings(**options),
                 change=change,
             )

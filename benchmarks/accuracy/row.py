@@ -33,11 +33,12 @@ class NotHere(Exception):
 
 @dataclass(frozen=True)
 class Setting:
-    """Where data and networks are."""
+    """Where data and networks are; in ``runs`` lie trainings with one corpus left out."""
 
     data: Path
     weights: Path | None
     asr: str = "pocketsphinx"
+    runs: Path = Path("runs")
 
 
 @dataclass(frozen=True)
