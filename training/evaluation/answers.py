@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeAlias
@@ -37,8 +36,8 @@ class Answer:
 class Answerer(Protocol):
     """One model, or all of them, opened to judge items."""
 
-    counts: Counter[str]
-    """What happened on the way, by name: "no_face"."""
+    notices: list[str]
+    """What a user should know of how it is done."""
 
     def answer(self, item: Item) -> Answer:
         """Judge one item.
@@ -46,6 +45,10 @@ class Answerer(Protocol):
         Raises:
             MmerError: it cannot be read.
         """
+        ...
+
+    def about(self) -> dict[str, Any]:
+        """How items were judged so far, fit for JSON: counts, and what was used."""
         ...
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -37,7 +36,7 @@ class ClipAnswerer:
     """
 
     def __init__(self, weights: Path | None, settings: Settings) -> None:
-        self.counts: Counter[str] = Counter()
+        self._damaged = 0
         self._options = Options(
             source="clip",
             modalities=tuple(m for m in MODALITIES if m in settings.modalities),
@@ -49,14 +48,14 @@ class ClipAnswerer:
         )
         store = Store(offline=settings.offline or None)
         made = assemble(self._options, frozenset({"audio", "video"}), store, abstain=False)
-        self.models = made.models
-        self.notices = tuple(notice.text for notice in made.notices)
+        self._models = made.models
+        self.notices = [notice.text for notice in made.notices]
         blocks: dict[str, Any] = {stage.name: stage.block for stage in made.pipeline.stages}
         self._gold: GoldWords | None = None
         if settings.gold_words and "words" in blocks:
             self._gold = blocks["words"] = GoldWords()
             blocks["text"] = TextEncoder(TextModel.load(_own(weights), settings.provider))
-            self.models["words"] = "gold"
+            self._models["words"] = "gold"
         blocks["voice"] = WholeClip()
         self._pipeline = Pipeline(blocks.pop("fusion"), **blocks)
 
@@ -74,6 +73,10 @@ class ClipAnswerer:
             return Answer(_UNIFORM, usable=False, parts=parts)
         return Answer(np.log(final.probs), parts=parts)
 
+    def about(self) -> dict[str, Any]:
+        """The parts that were used, and how many notices of damage there were."""
+        return {"models": self._models, "damaged": self._damaged}
+
     def _final(self, item: Item) -> EmotionEstimate:
         source = MediaFile(str(item.path), video_fps=self._options.video_fps)
         until = 0.0
@@ -81,7 +84,7 @@ class ClipAnswerer:
             source.open(ManualClock())
             for message in source.messages():
                 if isinstance(message, Notice):
-                    self.counts["damaged"] += 1
+                    self._damaged += 1
                 elif isinstance(message, Gap) or _within(message, item):
                     self._pipeline.push(message)
                     until = max(until, captured_at(message))

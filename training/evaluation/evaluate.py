@@ -90,7 +90,8 @@ def evaluate(
     labels = np.array([item.label for item in items], np.int64)
     log_probs = np.array([answer.log_probs for answer in answers], np.float64)
     unanswered = sum(not answer.usable for answer in answers)
-    run.about |= {"unanswered": unanswered, **answerer.counts}
+    run.about |= {"unanswered": unanswered, **answerer.about()}
+    run.warnings += answerer.notices
     if unanswered:
         run.warnings.append(
             f"{unanswered} of {len(items)} items had nothing to judge (silence, no word): they "
@@ -180,10 +181,7 @@ def _answerer(
     if modality == "clip":
         from mmer.training.evaluation.clip import ClipAnswerer
 
-        clips = ClipAnswerer(weights, settings)
-        run.about["models"] = clips.models
-        run.warnings += clips.notices
-        return clips, items
+        return ClipAnswerer(weights, settings), items
     if modality == "speech":
         from mmer.training.evaluation.speech import SpeechAnswerer
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,7 +45,9 @@ class FaceAnswerer:
         cropped: bool = False,
         offline: bool = False,
     ) -> None:
-        self.counts: Counter[str] = Counter()
+        self.notices: list[str] = []
+        self._faceless = 0
+        self._detector: str | None = None
         self._model = FaceModel.load(weights, provider)
         self._side = self._model.geometry.size
         self._change = change
@@ -55,12 +57,11 @@ class FaceAnswerer:
     @cached_property
     def _tracker(self) -> FaceTracker:
         blazeface = find_blazeface("auto", Store(offline=self._offline or None))
-        return FaceTracker(load_detector("auto", blazeface).made, self._model.geometry)
-
-    @property
-    def detector(self) -> str | None:
-        """Who found the faces; None where nobody looked for any."""
-        return self._tracker.detector.name if "_tracker" in self.__dict__ else None
+        choice = load_detector("auto", blazeface)
+        assert choice.made is not None  # Haar's comes with OpenCV
+        self._detector = choice.name
+        self.notices += [notice.text for notice in choice.notices]
+        return FaceTracker(choice.made, self._model.geometry)
 
     def answer(self, item: Item) -> Answer:
         """See ``Answerer``."""
@@ -72,6 +73,10 @@ class FaceAnswerer:
         self._tracker.reset()
         found = self._find(image, 0.0)
         return Answer.of(self._anyway(image) if found.crop is None else self._look(found)[0])
+
+    def about(self) -> dict[str, Any]:
+        """Who looked for faces (None: nobody had to), and how many items showed none."""
+        return {"detector": self._detector, "no_face": self._faceless}
 
     def _answer_video(self, item: Item) -> Answer:
         self._tracker.reset()
@@ -108,5 +113,5 @@ class FaceAnswerer:
         return prediction, found.quality * prediction.usable
 
     def _anyway(self, image: NDArray[np.uint8]) -> Prediction:
-        self.counts["no_face"] += 1
+        self._faceless += 1
         return self._model.predict(shrunk(centre_square(image), self._side))

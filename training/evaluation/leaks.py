@@ -72,8 +72,6 @@ def find_twins(
 
     ``picture`` gives an item's picture, uint8 (H, W) or (H, W, 3) BGR, or None where it has none.
     """
-    import cv2
-
     found = np.zeros(len(items), np.bool_)
     texts = [k for k, item in enumerate(items) if item.text]
     if len(seen.texts) and texts:
@@ -81,10 +79,15 @@ def find_twins(
         found[texts] = near(keys, seen.texts)
     if len(seen.images):
         shown = [(k, image) for k, item in enumerate(items) if (image := picture(item)) is not None]
-        greys = [cv2.cvtColor(i, cv2.COLOR_BGR2GRAY) if i.ndim == 3 else i for _, i in shown]
-        keys = np.array([image_key(grey) for grey in greys], np.uint64)
+        keys = np.array([image_key(_grey(image)) for _, image in shown], np.uint64)
         found[[k for k, _ in shown]] |= near(keys, seen.images, TWIN_DISTANCE)
     return found
+
+
+def _grey(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    import cv2
+
+    return image if image.ndim == 2 else np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2GRAY))
 
 
 def leave_out(

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,7 +24,7 @@ class SpeechAnswerer:
     """
 
     def __init__(self, weights: Path, provider: str = "auto", change: Change | None = None) -> None:
-        self.counts: Counter[str] = Counter()
+        self.notices: list[str] = []
         self._model = SpeechModel.load(weights, provider)
         self._longest = round(self._model.card.number("max_s") * SAMPLE_RATE)
         self._change = change
@@ -44,6 +44,10 @@ class SpeechAnswerer:
         if len(said) == 1 or not heard:
             return Answer.of(said[0])
         return Answer(pooled([p.log_probs for p in heard], [1.0] * len(heard)))
+
+    def about(self) -> dict[str, Any]:
+        """Nothing: there is one way to do it."""
+        return {}
 
 
 def windows(samples: NDArray[np.int16], longest: int) -> list[NDArray[np.int16]]:

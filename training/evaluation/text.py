@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from mmer.models.errors import MmerError
 from mmer.models.text import TextModel
@@ -19,7 +19,7 @@ class TextAnswerer:
     """The text with the past that its item brings."""
 
     def __init__(self, weights: Path, provider: str = "auto", change: Change | None = None) -> None:
-        self.counts: Counter[str] = Counter()
+        self.notices: list[str] = []
         self._model = TextModel.load(weights, provider)
         self._change = change or str
         self.past_utterances = self._model.past_utterances
@@ -28,6 +28,10 @@ class TextAnswerer:
         """See ``Answerer``."""
         text = self._change(item.text or "")
         return Answer.of(self._model.predict(text, [self._change(said) for said in item.past]))
+
+    def about(self) -> dict[str, Any]:
+        """How much of the past the model reads."""
+        return {"past_utterances": self.past_utterances}
 
 
 def as_heard(items: Sequence[Item], settings: Settings, past_utterances: int) -> list[Item]:

@@ -35,7 +35,9 @@ def weights_of(modality: str, given: Path | None, settings: Settings) -> list[We
         return [find_weights(given, modality)]
     if given is not None and not given.is_dir():
         raise MmerError(f"--weights {given}: for clips name a folder with the models' cards")
-    names = [m for m in MODALITIES if m in settings.modalities and (m, settings.asr) != _NO_WORDS]
+    names: list[str] = [
+        m for m in MODALITIES if m in settings.modalities and (m, settings.asr) != _NO_WORDS
+    ]
     own = [n for n in (*names, "fusion") if given is not None and (given / f"{n}.json").is_file()]
     shipped = [n for n in names if n not in own]
     if given is not None and not own:

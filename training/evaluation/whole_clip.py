@@ -27,6 +27,8 @@ class WholeClip:
     between is filled with zeros.
     """
 
+    _until: float
+
     def __init__(self) -> None:
         self.reset()
 

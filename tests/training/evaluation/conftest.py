@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -25,7 +25,7 @@ class Parrot:
     past_utterances = 2
 
     def __init__(self, *_: object, **__: object) -> None:
-        self.counts: Counter[str] = Counter()
+        self.notices: list[str] = []
         self.shown: list[Item] = []
 
     def answer(self, item: Item) -> Answer:
@@ -36,6 +36,9 @@ class Parrot:
         probs = np.full(len(EMOTIONS), 0.05)
         probs[EMOTIONS.index(said[-1])] = 0.7
         return Answer(np.log(probs))
+
+    def about(self) -> dict[str, Any]:
+        return {}
 
 
 @pytest.fixture
