@@ -145,6 +145,8 @@ class SpeechEncoder:
             why = "too short" if len(samples) < self._least else "too quiet"
             return Missing("speech", update.t0, update.t1, why, partial, update.utterance)
         prediction = self._model.predict(samples)
+        if prediction.usable <= 0.0:  # the part that the model hears is digital silence
+            return Missing("speech", update.t0, update.t1, "too quiet", partial, update.utterance)
         return Evidence(
             "speech",
             t0=max(update.t0, update.t1 - len(samples) / SAMPLE_RATE),

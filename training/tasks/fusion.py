@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from copy import copy
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -88,7 +89,7 @@ class FusionTask(Task):
         self, recipe: Recipe, data: Path, cache: Path | None, weights: Path | None = None
     ) -> None:
         where = f"recipe {recipe.name}: options"
-        self._recipe = recipe
+        self.recipe = recipe
         self._options = options = from_table(FusionOptions, recipe.options, where)
         self._life = from_table(Life, options.life, f"{where}.life")
         if not options.modalities or not set(options.modalities) <= set(MODALITIES):
@@ -122,7 +123,7 @@ class FusionTask(Task):
     def batches(self, rng: np.random.Generator) -> Iterator[tuple[Arrays, np.ndarray]]:
         """Moments as in life, with any choice of the modalities."""
         for _ in range(self.batches_per_epoch):
-            moments = self._pairing.draw(self._recipe.batch, rng, self._life)
+            moments = self._pairing.draw(self.recipe.batch, rng, self._life)
             inputs = drop_some(moments.inputs, rng, self._options.modalities)
             yield _not_empty(inputs, np.eye(len(EMOTIONS), dtype=np.float32)[moments.labels])
 
@@ -135,6 +136,17 @@ class FusionTask(Task):
         """The speaker of each moment's voice: the other two modalities have many groups."""
         rows = self._development[None].rows[:, MODALITIES.index("speech")]
         return [str(group) for group in self._held["speech"].groups[rows]]
+
+    def voices(self, condition: str | None = None) -> np.ndarray:
+        """The voice's clip of each moment, uint64 (N,): there are fewest, each is in many."""
+        rows = self._development[condition].rows[:, MODALITIES.index("speech")]
+        return self._held["speech"].contents[rows]
+
+    def without_others(self, modalities: Sequence[str]) -> FusionTask:
+        """The same data for a fusion that never meets the others in training."""
+        other = copy(self)
+        other._options = replace(self._options, modalities=tuple(modalities))
+        return other
 
     def seen(self) -> Seen:
         """The half that trained."""

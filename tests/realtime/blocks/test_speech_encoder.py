@@ -20,6 +20,7 @@ LOGS = np.log(np.full(7, 1 / 7, dtype=np.float32))
 class Answer:
     log_probs: np.ndarray
     embedding: np.ndarray | None = None
+    usable: float = 1.0
 
 
 @dataclass
@@ -81,6 +82,15 @@ def test_what_cannot_be_judged_is_missing_once(seconds, amplitude, why):
     )
     assert [(type(m), m.why, m.partial, m.utterance) for m in out] == [(Missing, why, False, 1)]
     assert model.heard == []
+
+
+def test_what_the_model_calls_unusable_is_missing():
+    class Deaf(FakeModel):
+        def predict(self, samples: np.ndarray) -> Answer:
+            return Answer(LOGS, None, usable=0.0)
+
+    out = run(SpeechEncoder(Deaf()), [update(1.0), update(1.5, ENDED)])
+    assert [(type(e), e.why, e.partial) for e in out] == [(Missing, "too quiet", False)]
 
 
 def test_exactly_one_end_for_each_of_several_utterances():

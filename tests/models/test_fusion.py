@@ -1,0 +1,130 @@
+"""The learned fusion as it is shipped: what it must do whatever it has learnt."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import shutil
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mmer.models.card import weights_dir
+from mmer.models.engine import sha256_of
+from mmer.models.errors import MmerError
+from mmer.models.fusion import FusionModel, Opinion, stacked
+from mmer.models.labels import EMOTIONS, MODALITIES
+
+FLAT = np.full(7, -np.log(7))
+ANSWERS = [m for n in (1, 2, 3) for m in itertools.combinations(MODALITIES, n)]
+
+
+@pytest.fixture(scope="module")
+def model() -> FusionModel:
+    return FusionModel.load()
+
+
+def says(emotion: str, p: float = 0.8, quality: float = 1.0, age_s: float = 0.0) -> Opinion:
+    probs = np.full(7, (1 - p) / 6)
+    probs[EMOTIONS.index(emotion)] = p
+    return Opinion(np.log(probs), quality, age_s)
+
+
+@pytest.mark.parametrize("present", ANSWERS)
+def test_any_choice_of_modalities_gives_a_distribution_and_shares(
+    model: FusionModel, present: tuple[str, ...]
+) -> None:
+    log_probs, shares = model.fuse({m: says("joy") for m in present})
+    assert np.exp(log_probs).sum() == pytest.approx(1.0)
+    assert EMOTIONS[int(log_probs.argmax())] == "joy"
+    assert tuple(shares) == present
+    assert sum(shares.values()) == pytest.approx(1.0)
+    assert all(share > 0 for share in shares.values())
+
+
+@pytest.mark.parametrize("modality", MODALITIES)
+@pytest.mark.parametrize("emotion", EMOTIONS)
+def test_alone_a_modality_that_is_sure_gives_its_own_label(
+    model: FusionModel, modality: str, emotion: str
+) -> None:
+    log_probs, shares = model.fuse({modality: says(emotion)})
+    assert EMOTIONS[int(log_probs.argmax())] == emotion
+    assert shares == {modality: pytest.approx(1.0)}
+
+
+@pytest.mark.parametrize("present", ANSWERS)
+def test_flat_opinions_stay_flat(model: FusionModel, present: tuple[str, ...]) -> None:
+    log_probs, _ = model.fuse({m: Opinion(FLAT, 1.0, 0.0) for m in present})
+    np.testing.assert_allclose(log_probs, FLAT, atol=1e-5)
+
+
+def test_a_flat_opinion_changes_nothing(model: FusionModel) -> None:
+    alone, _ = model.fuse({"speech": says("fear")})
+    beside, shares = model.fuse({"speech": says("fear"), "face": Opinion(FLAT, 1.0, 0.0)})
+    np.testing.assert_allclose(alone, beside, atol=1e-5)
+    assert shares["speech"] > 0.9
+
+
+@pytest.mark.parametrize("modality", MODALITIES)
+def test_the_better_and_the_fresher_the_surer(model: FusionModel, modality: str) -> None:
+    def confidence(quality: float, age_s: float) -> float:
+        return float(model.fuse({modality: says("anger", 0.8, quality, age_s)})[0].max())
+
+    by_quality = [confidence(q, 0.0) for q in (0.05, 0.2, 0.5, 1.0)]
+    assert by_quality == sorted(by_quality)
+    by_age = [confidence(1.0, age) for age in (0.0, 0.5, 2.0, 4.0)]
+    assert by_age == sorted(by_age, reverse=True)
+
+
+@pytest.mark.parametrize("modality", MODALITIES)
+def test_no_modality_rules_out_what_another_is_sure_of(model: FusionModel, modality: str) -> None:
+    others = {m: says("sadness", 0.95) for m in MODALITIES if m != modality}
+    log_probs, _ = model.fuse(
+        {**others, modality: Opinion(np.log([0.9999, *[1.7e-5] * 6]), 1.0, 0)}
+    )
+    assert np.exp(log_probs[EMOTIONS.index("sadness")]) > 0.05
+
+
+def test_what_is_absent_says_nothing() -> None:
+    inputs = stacked({"text": says("joy", quality=0.5, age_s=2.0)})
+    assert inputs["present"].tolist() == [[0, 1, 0]]
+    assert inputs["quality"].tolist() == [[0, 0.5, 0]]
+    assert inputs["age_s"].tolist() == [[0, 2, 0]]
+    np.testing.assert_allclose(inputs["log_probs"][0, 0], FLAT, atol=1e-6)
+
+
+def test_nothing_and_strangers_are_refused(model: FusionModel) -> None:
+    with pytest.raises(ValueError, match="opinions of some of"):
+        model.fuse({})
+    with pytest.raises(ValueError, match="smell"):
+        model.fuse({"smell": says("disgust")})
+
+
+def test_it_is_small_and_fast(model: FusionModel) -> None:
+    assert (weights_dir() / model.card.file).stat().st_size < 1_000_000
+    opinions = {m: says("joy") for m in MODALITIES}
+    took = []
+    for _ in range(200):
+        begun = time.perf_counter()
+        model.fuse(opinions)
+        took.append(time.perf_counter() - begun)
+    assert np.median(took) < 0.001
+
+
+def test_it_was_trained_with_the_encoders_that_are_shipped(model: FusionModel) -> None:
+    encoders = {m: sha256_of(weights_dir() / f"{m}.json") for m in MODALITIES}
+    assert model.card.setting("encoders") == encoders, "run `mmer-train fusion` again"
+
+
+def test_a_damaged_network_is_refused(tmp_path: Path) -> None:
+    for name in ("fusion.json", "fusion.onnx"):
+        shutil.copy(weights_dir() / name, tmp_path)
+    (tmp_path / "fusion.onnx").write_bytes(b"something else")
+    with pytest.raises(MmerError, match="damaged"):
+        FusionModel.load(tmp_path)
+    card = json.loads((tmp_path / "fusion.json").read_text())
+    (tmp_path / "fusion.json").write_text(json.dumps({**card, "modality": "face"}))
+    with pytest.raises(MmerError, match="expected fusion"):
+        FusionModel.load(tmp_path)
