@@ -79,7 +79,8 @@ class FaceAnswerer:
         return {"detector": self._detector, "no_face": self._faceless}
 
     def _answer_video(self, item: Item) -> Answer:
-        self._tracker.reset()
+        if not self._cropped:
+            self._tracker.reset()
         said: list[Prediction] = []
         weights: list[float] = []
         first: NDArray[np.uint8] | None = None
