@@ -24,10 +24,10 @@ from mmer.models.prediction import Prediction
 from mmer.models.seen import digest64, file_digest
 from mmer.models.speech import SpeechModel
 from mmer.models.text import TextModel
-from mmer.training.datasets.clips import decode, trim
 from mmer.training.datasets.corpora import need
 from mmer.training.datasets.faces import read_development as read_faces
 from mmer.training.datasets.likeness import image_key, text_key
+from mmer.training.datasets.media import decode, trim
 from mmer.training.datasets.registry import read as read_corpus
 from mmer.training.datasets.texts import bare
 from mmer.training.recognition_errors import misrecognize
