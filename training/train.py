@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import resource
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated
 
@@ -22,19 +22,31 @@ class Arguments:
     """Train one of mmer's networks by a recipe."""
 
     recipe: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="RECIPE")]
-    """A bundled recipe (speech, text, face) or the path of a .toml file."""
+    """A bundled recipe (speech, text, face, fusion) or the path of a .toml file."""
     data: Path | None = None
     """Folder of the corpora; by default what MMER_DATA names."""
     output: Path | None = None
-    """Folder for the checkpoint, curves, network and card; by default ./runs/NAME."""
+    """Folder for the checkpoint, curves, network and card; by default ./runs/NAME (and
+    -without-CORPUS where one is left out)."""
     cache: Path | None = None
     """Folder for decoded features, kept between runs; by default nothing is kept."""
+    weights: Path | None = None
+    """Folder of the encoders that a fusion is trained for; by default the shipped ones."""
+    leave_out: str | None = None
+    """A corpus of the recipe not to train on (speech), so as to evaluate on another domain."""
     resume: bool = False
     """Take up the run in the output folder after its last finished epoch; a finished run is
     exported anew."""
 
 
-def train(recipe: Recipe, data: Path, output: Path, cache: Path | None, resume: bool) -> Card:
+def train(
+    recipe: Recipe,
+    data: Path,
+    output: Path,
+    cache: Path | None,
+    resume: bool,
+    weights: Path | None = None,
+) -> Card:
     """Train, export, and return the card of what was written to ``output``."""
     # before CUDA starts: without it, its matrix products are not repeatable
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
@@ -58,7 +70,7 @@ def train(recipe: Recipe, data: Path, output: Path, cache: Path | None, resume: 
         raise MmerError(f"cannot make the folder {output}: {error.strerror}") from error
     console = Console(stderr=True)
     console.print(f"[bold]{recipe.name}[/]: reading the data")
-    task = open_task(recipe, data, cache)
+    task = open_task(recipe, data, cache, weights)
     for corpus in task.training_data():
         console.print(f"  {corpus.corpus}: {corpus.items} items of {corpus.split}")
     for reason, count in task.dropped.items():
@@ -104,13 +116,17 @@ def main() -> None:
     """The command; a user's mistake is told in one line, with exit status 2."""
     arguments = tyro.cli(Arguments, prog="mmer-train")
     try:
-        recipe = load_recipe(arguments.recipe)
+        recipe, folder = load_recipe(arguments.recipe), ""
+        if corpus := arguments.leave_out:
+            recipe = replace(recipe, options={**recipe.options, "leave_out": corpus})
+            folder = f"-without-{corpus}"
         train(
             recipe,
             data_dir(arguments.data),
-            arguments.output or Path("runs") / recipe.name,
+            arguments.output or Path("runs") / f"{recipe.name}{folder}",
             arguments.cache,
             arguments.resume,
+            arguments.weights,
         )
     except MmerError as error:
         print(f"mmer-train: {error}", file=sys.stderr)
