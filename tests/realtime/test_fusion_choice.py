@@ -1,0 +1,72 @@
+"""Which fusion goes with which encoders."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from mmer.models.card import load_card, weights_dir
+from mmer.models.errors import MmerError
+from mmer.models.fusion import FusionModel
+from mmer.models.store import Store
+from mmer.realtime.assemble import Assembly, assemble
+from mmer.realtime.blocks.pooling import ProductPool
+from mmer.realtime.options import Options
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return Store(tmp_path / "home", [], offline=True, report=lambda line: None)
+
+
+def build(store: Store, weights: Path | None = None, abstain: bool = True) -> Assembly:
+    options = Options(source="clip.mp4", modalities=("speech",), weights=weights)
+    return assemble(options, frozenset({"audio"}), store, abstain=abstain)
+
+
+def copy(folder: Path, *names: str) -> Path:
+    folder.mkdir()
+    for name in names:
+        for path in weights_dir().glob(f"{name}.*"):
+            shutil.copy(path, folder)
+    return folder
+
+
+def test_the_shipped_encoders_have_the_shipped_fusion(store: Store) -> None:
+    made = build(store)
+    block = made.pipeline.fusion.block
+    card = load_card(weights_dir() / "fusion.json")
+    assert isinstance(block._pool, FusionModel)
+    assert made.models["fusion"] == "fusion.onnx"
+    assert made.notices == []
+    assert block._config.min_confidence == card.abstain_below
+
+
+def test_encoders_of_ones_own_are_multiplied_and_it_is_said(store: Store, tmp_path: Path) -> None:
+    made = build(store, copy(tmp_path / "own", "speech"))
+    assert isinstance(made.pipeline.fusion.block._pool, ProductPool)
+    assert made.models == {"speech": "speech.onnx", "fusion": None}
+    (notice,) = made.notices
+    assert (notice.level, notice.about) == ("info", "fusion")
+    assert "mmer-train fusion --weights" in notice.text
+
+
+def test_a_fusion_of_ones_own_is_used(store: Store, tmp_path: Path) -> None:
+    made = build(store, copy(tmp_path / "own", "speech", "fusion"))
+    assert isinstance(made.pipeline.fusion.block._pool, FusionModel)
+    assert made.notices == []
+    made = build(store, copy(tmp_path / "fusion alone", "fusion"))
+    assert isinstance(made.pipeline.fusion.block._pool, FusionModel)
+
+
+def test_where_every_answer_is_asked_for_none_is_withheld(store: Store) -> None:
+    assert build(store, abstain=False).pipeline.fusion.block._config.min_confidence == 0.0
+
+
+def test_a_damaged_fusion_is_told(store: Store, tmp_path: Path) -> None:
+    folder = copy(tmp_path / "own", "speech", "fusion")
+    (folder / "fusion.onnx").write_bytes(b"")
+    with pytest.raises(MmerError, match=r"fusion\.onnx is damaged"):
+        build(store, folder)
