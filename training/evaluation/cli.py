@@ -38,15 +38,13 @@ class Arguments:
     modality: Annotated[Literal["speech", "face", "text", "clip"], tyro.conf.Positional]
     """What to evaluate; clip is the whole recognizer on audio-visual clips."""
     dataset: Annotated[str, tyro.conf.arg(metavar="NAME")]
-    """The corpus, or manifest: a CSV file with columns path, label and, where wanted, speaker,
-    text, start, end, split, dialogue."""
+    """The corpus, or manifest: a CSV file (path, label; speaker, text, start, end, split)."""
     root: Annotated[Path, tyro.conf.arg(metavar="DIR")]
     """Folder of the corpus in its official layout; the CSV file of a manifest."""
     split: Annotated[str | None, tyro.conf.arg(metavar="NAME")] = None
     """Official split, or all; by default the test split, and all where there is none."""
     weights: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
-    """NAME.onnx, its card NAME.json or their folder (for clip the folder of all); by default the
-    shipped models."""
+    """NAME.onnx, its card NAME.json or their folder; by default the shipped models."""
     json: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
     """Write the figures here as JSON."""
     plots: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None

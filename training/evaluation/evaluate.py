@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from importlib import metadata
 from pathlib import Path
 from typing import Any, Final
 
@@ -13,6 +12,7 @@ import numpy as np
 
 from mmer.models.errors import MmerError
 from mmer.models.labels import MODALITIES
+from mmer.realtime.needs import version
 from mmer.training.datasets.item import Item
 from mmer.training.datasets.registry import default_split, read
 from mmer.training.evaluation.answers import Answer, Answerer, Change
@@ -80,7 +80,7 @@ def evaluate(
             "split": default_split(dataset) if split is None else split,
             "weights": {w.card.modality: w.card.sha256 for w in judged},
             "options": settings.for_json(modality),
-            "versions": {name: metadata.version(name) for name in _VERSIONS},
+            "versions": {name: version(name) for name in _VERSIONS},
         },
     )
     items = _without_leaks(reading.items, judged, settings, run)

@@ -20,7 +20,7 @@ class SpeechAnswerer:
     """Decoded to 16 kHz mono, silence cut off both ends (see ``trim``), as in training.
 
     Of a recording longer than the card's max_s, windows of that length cover it evenly, and the
-    mean of their log-probabilities is the answer.
+    mean of their log-probabilities, each weighing its ``usable``, is the answer.
     """
 
     def __init__(self, weights: Path, provider: str = "auto", change: Change | None = None) -> None:
@@ -43,7 +43,7 @@ class SpeechAnswerer:
         heard = [p for p in said if p.embedding is not None]
         if len(said) == 1 or not heard:
             return Answer.of(said[0])
-        return Answer(pooled([p.log_probs for p in heard], [1.0] * len(heard)))
+        return Answer(pooled([p.log_probs for p in heard], [p.usable for p in heard]))
 
     def about(self) -> dict[str, Any]:
         """Nothing: there is one way to do it."""
