@@ -104,7 +104,7 @@ def paired(
         for half in (0, 1)
     ]
     networks = [_trained(task) for task in tasks]
-    moments = {}
+    moments: dict[str, Any] = {}
     for condition, present in {ALL: MODALITIES, **ONLY, AS_IN_LIFE: MODALITIES}.items():
         parts = []
         for task, network in zip(tasks, networks, strict=True):
@@ -116,10 +116,9 @@ def paired(
             inputs, labels = next(iter(task.development(asked)))
             answers = {name: pool(inputs) for name, pool in pools.items()}
             parts.append((labels, task.voices(asked), answers))
-        moments[condition] = measure(
-            *(np.concatenate([part[k] for part in parts]) for k in (0, 1)),  # type: ignore[arg-type]
-            {name: np.concatenate([part[2][name] for part in parts]) for name in parts[0][2]},
-        )
+        labels, voices = (np.concatenate([part[k] for part in parts]) for k in (0, 1))
+        together = {n: np.concatenate([part[2][n] for part in parts]) for n in parts[0][2]}
+        moments[condition] = measure(labels, voices, together)
     rest = {}
     for condition, present in ONLY.items():
         right: dict[str, list[float]] = {"of all": [], "of the rest": []}
@@ -129,7 +128,7 @@ def paired(
             for name, each in (("of all", network), ("of the rest", own)):
                 right[name] += list(learned(each)(inputs).argmax(axis=1) == labels)
         rest[condition] = {name: round(float(np.mean(hits)), 4) for name, hits in right.items()}
-    return {"n": 2 * len(labels), "moments": moments, "rest": rest}
+    return {"n": sum(len(task.voices()) for task in tasks), "moments": moments, "rest": rest}
 
 
 def _trained(task: FusionTask) -> nn.Module:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -204,10 +204,10 @@ def encoders(weights: Path | None) -> dict[str, str]:
 
 def _save(path: Path, said: Mapping[str, Posteriors]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    arrays = {f"{m}.{n}": np.asarray(getattr(p, n)) for m, p in said.items() for n in _ARRAYS}
-    states = {f"{m}.states": np.array(p.states) for m, p in said.items()}
+    arrays: dict[str, Any] = {f"{m}.{n}": getattr(p, n) for m, p in said.items() for n in _ARRAYS}
+    arrays |= {f"{m}.states": np.array(p.states) for m, p in said.items()}
     partial = path.with_suffix(".partial.npz")
-    np.savez(partial, **arrays, **states)
+    np.savez(partial, **arrays)
     partial.replace(path)
 
 

@@ -62,7 +62,7 @@ def in_noise(
 ) -> NDArray[np.int16]:
     """int16 (n,) with ``noise`` (m,), from somewhere in it on, ``snr_db`` below its mean power."""
     piece = np.resize(np.roll(noise, -int(rng.integers(len(noise)))), len(samples))
-    power, disturbance = np.mean(samples.astype(np.float64) ** 2), np.mean(piece**2)
+    power, disturbance = (float(np.mean(s**2)) for s in (samples.astype(np.float64), piece))
     gain = np.sqrt(power / max(disturbance, 1e-9) / 10 ** (snr_db / 10))
     mixed = samples + piece * gain
     mixed *= 32_000 / max(32_000.0, float(np.abs(mixed).max(initial=0.0)))
