@@ -14,7 +14,7 @@ from mmer.training.evaluation.settings import Settings
 
 KEPT: Final = (
     "n", "floor_accuracy", "accuracy", "weighted_f1", "macro_f1", "unweighted_recall", "ece",
-    "interval", "resampled_by", "groups", "recall", "dropped", "warnings",
+    "interval", "resampled_by", "groups", "recall", "dropped", "twins", "warnings",
 )  # fmt: skip
 """What the table keeps of an evaluation."""
 _DIGITS: Final = 4

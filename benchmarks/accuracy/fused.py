@@ -58,7 +58,7 @@ def _posteriors(pool: str, condition: str) -> Row:
     def measure(setting: Setting) -> Mapping[str, Any]:
         found = _iemocap(setting.data)
         about = {"n": found["n"], "resampled_by": "dialogue", "groups": found["dialogues"]}
-        return {"warnings": [], **about, **found["pools"][pool]}
+        return {"twins": 0, "warnings": [], **about, **found["pools"][pool]}
 
     return Row(
         key=f"fused.iemocap.{pool}",

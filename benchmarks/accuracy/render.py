@@ -13,6 +13,9 @@ from mmer.models.errors import MmerError
 BEGIN, END = "<!-- accuracy -->", "<!-- /accuracy -->"
 """What lies between them in the README is written by ``mmer-bench accuracy``."""
 
+MOST_NAMED: Final = 2
+"""Of the rows that a note is about, the others are counted."""
+
 _PREFACE: Final = """\
 # Accuracy
 
@@ -144,13 +147,23 @@ def _footnotes(marks: Mapping[str, int]) -> list[str]:
 
 
 def _notes(rows: Sequence[Mapping[str, Any]]) -> list[str]:
-    """A line for each remark, with all that it is about."""
+    """A line for each remark, with what it is about."""
     about: dict[str, list[str]] = {}
     for row in rows:
-        for remark in [row["note"], *row["figures"]["warnings"]]:
+        for remark in [row["note"], _twins(row), *row["figures"]["warnings"]]:
             if remark:
                 about.setdefault(remark, []).append(f"{row['data']}, {row['condition']}")
-    return [f"- {'; '.join(places)}: {remark}." for remark, places in about.items()]
+    return [f"- {_places(places)}: {remark}." for remark, places in about.items()]
+
+
+def _twins(row: Mapping[str, Any]) -> str:
+    twins = row["figures"]["twins"]
+    return f"{twins} look like something trained on (equal words, same picture)" if twins else ""
+
+
+def _places(names: Sequence[str]) -> str:
+    more = len(names) - MOST_NAMED
+    return "; ".join(names[:MOST_NAMED]) + (f"; and {more} more" if more > 0 else "")
 
 
 def _percent(share: float | None) -> str:

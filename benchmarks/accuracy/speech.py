@@ -163,6 +163,7 @@ SPEECH_ROWS: Final = (
         measure=evaluated("speech", "grid", "video/grid", "all"),
         needs=("video/grid",),
         command="mmer-evaluate speech --dataset grid --root DATA/video/grid",
+        in_readme=True,
         note="eight read commands, all neutral: how often a plain voice is called something else",
     ),
     *map(_left_out, LEFT_OUT),

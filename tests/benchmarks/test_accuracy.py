@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import wave
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -24,7 +23,7 @@ from mmer.benchmarks.accuracy.text import TEXT_ROWS
 from mmer.benchmarks.networks import hashes
 from mmer.models.card import load_card, weights_dir
 from mmer.models.errors import MmerError
-from mmer.models.labels import EMOTIONS, MODALITIES
+from mmer.models.labels import MODALITIES
 
 needs_weights = pytest.mark.skipif(
     not all((weights_dir() / f"{name}.onnx").exists() for name in MODALITIES),
@@ -39,6 +38,7 @@ FIGURES = {
     "unweighted_recall": 0.55,
     "ece": 0.04,
     "interval": {name: [0.4, 0.7] for name in METRICS},
+    "twins": 3,
     "warnings": [],
 }
 
@@ -96,6 +96,7 @@ def test_page_has_floor_interval_anchor_and_reasons(report: dict[str, Any]) -> N
     assert "| *published: VGG13* (1) | *another protocol* |  |  |  | *85.0* |  |  |  |  |" in text
     assert "- (1) Barsoum et al. 2016" in text
     assert "- good, plain: only a test." in text
+    assert "- good, plain; quiet, plain: 3 look like something trained on" in text
     assert "- untrained, plain: train it first: mmer-train speech" in text
     assert "- broken, plain: MmerError: DATA/x is not understood" in text
     widths = {line.count("|") for line in text.splitlines() if line.startswith("|")}
@@ -181,40 +182,8 @@ def test_pictures_made_worse_keep_their_shape(channels: tuple[int, ...]) -> None
     assert dark(0.1, image).max() == 25
 
 
-def make_speech(root: Path) -> None:
-    rng = np.random.default_rng(0)
-    for actor in (17, 18):
-        for code in range(1, 9):
-            path = root / f"audio/ravdess/Actor_{actor}/03-01-0{code}-01-01-01-{actor}.wav"
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with wave.open(str(path), "wb") as file:
-                file.setnchannels(1)
-                file.setsampwidth(2)
-                file.setframerate(16_000)
-                file.writeframes(rng.normal(0, 3000, 16_000).astype("<i2").tobytes())
-
-
-def make_faces(root: Path) -> None:
-    folder = root / "face/fer2013"
-    folder.mkdir(parents=True)
-    votes = np.zeros((14, 10), np.uint8)
-    votes[np.arange(14), np.arange(14) % 7] = 9
-    images = np.random.default_rng(0).integers(0, 256, (14, 48, 48), np.uint8)
-    np.savez(folder / "public_test.npz", images=images, ferplus_votes=votes)
-
-
-def make_texts(root: Path) -> None:
-    (root / "text/meld").mkdir(parents=True)
-    rows = [f"What a {name} this is,{name},0,{k}" for k, name in enumerate(EMOTIONS)]
-    table = "\n".join(["Utterance,Emotion,Dialogue_ID,Utterance_ID", *rows, ""])
-    (root / "text/meld/dev_sent_emo.csv").write_text(table)
-
-
 @needs_weights
-def test_rows_measure_tiny_corpora(tmp_path: Path) -> None:
-    make_speech(tmp_path)
-    make_faces(tmp_path)
-    make_texts(tmp_path)
+def test_rows_measure_tiny_corpora(corpora: Path) -> None:
     wanted = (
         "white_5",
         "first_0.5",
@@ -225,7 +194,7 @@ def test_rows_measure_tiny_corpora(tmp_path: Path) -> None:
     )
     rows = [r for r in (*SPEECH_ROWS, *FACE_ROWS, *TEXT_ROWS) if r.key.endswith(wanted)]
     assert len(rows) == len(wanted)
-    for outcome in run.measure(rows, Setting(tmp_path, None), lambda _: None, lambda _: None):
+    for outcome in run.measure(rows, Setting(corpora, None), lambda _: None, lambda _: None):
         assert outcome.figures is not None, outcome.told
         # 14 of 16 clips: calm maps to none
         assert outcome.figures["n"] == {"speech": 14, "face": 14, "text": 7}[outcome.row.group]
@@ -233,8 +202,8 @@ def test_rows_measure_tiny_corpora(tmp_path: Path) -> None:
         low, high = outcome.figures["interval"][outcome.row.headline]
         assert 0 <= low <= outcome.figures[outcome.row.headline] <= high <= 1
     # the same again: noise and errors are drawn from seeds
-    first = run.measure(rows[:1], Setting(tmp_path, None), lambda _: None, lambda _: None)
-    again = run.measure(rows[:1], Setting(tmp_path, None), lambda _: None, lambda _: None)
+    first = run.measure(rows[:1], Setting(corpora, None), lambda _: None, lambda _: None)
+    again = run.measure(rows[:1], Setting(corpora, None), lambda _: None, lambda _: None)
     assert first[0].figures == again[0].figures
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from mmer.benchmarks import cli
 from mmer.benchmarks.curve.clips import Recorder, at, at_end
 from mmer.benchmarks.curve.gold import GoldWords, timed
 from mmer.benchmarks.curve.plot import draw
@@ -125,3 +126,29 @@ def test_fusing_anew_gives_what_the_recognizer_gave() -> None:
     assert any(e.modalities["speech"] is not None for e in voice)
     gold = recorder.fuse(events, MODALITIES, GoldWords(timed("what a wonderful day", 0.0, 5.0)))
     assert any(e.modalities["text"] is not None for e in gold)
+
+
+@needs_weights
+def test_the_command_measures_what_is_there(
+    corpora: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cli.main(["curve", "--data", str(corpora), "--output", str(tmp_path)])
+    assert "gold words" in capsys.readouterr().out
+    found = json.loads((tmp_path / "curve.json").read_text())
+    assert [panel["key"] for panel in found["panels"]] == ["voice", "words"]
+    assert found["skipped"] == {
+        "voice, words and face": "DATA/video/ravdess_actor01_frames is not there"
+    }
+    voice = found["panels"][0]["lines"][0]["points"]
+    assert [p["n"] for p in voice] == [14] * 4
+    assert [p["speaking"] for p in voice] == [14, 0, 0, 0]  # each clip lasts a second
+    texts = (tmp_path / "curve.md").read_text() + (tmp_path / "curve.json").read_text()
+    assert str(tmp_path) not in texts
+    assert (tmp_path / "curve.png").exists()
+
+
+def test_nothing_to_measure_on_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        cli.main(["curve", "--data", str(tmp_path), "--output", str(tmp_path)])
+    assert stopped.value.code == 2
+    assert "DATA/audio/ravdess is not there" in capsys.readouterr().err
