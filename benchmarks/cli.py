@@ -173,6 +173,7 @@ def _accuracy(arguments: Accuracy) -> None:
     from mmer.benchmarks.accuracy.render import check_readme, readme_part, replace_part
     from mmer.benchmarks.accuracy.row import Setting
     from mmer.benchmarks.accuracy.run import choose, measure, report, write
+    from mmer.benchmarks.machine import describe_machine
     from mmer.benchmarks.report import check_folder
 
     for option, folder in (
@@ -183,11 +184,12 @@ def _accuracy(arguments: Accuracy) -> None:
         check_folder(option, folder)
     check_readme(arguments.readme)
     rows = choose(arguments.only)
+    machine = describe_machine()  # first: the load before our own
     setting = Setting(arguments.data, arguments.weights, arguments.asr, arguments.runs)
     console = Console(stderr=True, highlight=False, markup=False)
     with console.status("starting") as status:
         outcomes = measure(rows, setting, status.update, console.print)
-    found = report(outcomes, arguments.weights)
+    found = report(outcomes, arguments.weights, machine)
     write(found, arguments.output)
     if arguments.write_cards is not None:
         write_cards(found, arguments.write_cards)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
@@ -16,7 +16,6 @@ from mmer.benchmarks.accuracy.render import page
 from mmer.benchmarks.accuracy.row import GROUPS, NotHere, Outcome, Row, Setting
 from mmer.benchmarks.accuracy.speech import SPEECH_ROWS
 from mmer.benchmarks.accuracy.text import TEXT_ROWS
-from mmer.benchmarks.machine import describe_machine
 from mmer.benchmarks.networks import hashes
 from mmer.models.errors import MmerError
 
@@ -74,12 +73,14 @@ def _measure(row: Row, setting: Setting) -> Outcome:
     return Outcome(row, figures=figures, seconds=time.perf_counter() - begun)
 
 
-def report(outcomes: Sequence[Outcome], weights: Path | None) -> dict[str, Any]:
+def report(
+    outcomes: Sequence[Outcome], weights: Path | None, machine: Mapping[str, Any]
+) -> dict[str, Any]:
     """Everything for JSON, version 1; fractions, rounded to four digits."""
     return {
         "v": VERSION,
         "type": "accuracy",
-        "machine": describe_machine(),
+        "machine": machine,
         "models": hashes(weights),
         "rows": [_row(outcome) for outcome in outcomes],
         "anchors": {name: [asdict(a) for a in beside] for name, beside in ANCHORS.items()},

@@ -16,16 +16,24 @@ DODGE_S: Final = 0.04
 """Lines stand so far apart that their intervals can be told from each other."""
 
 
-def draw(panels: Sequence[Panel], path: Path) -> None:
-    """A column a panel: unweighted recall above, accuracy with its floor below; PNG.
+def check_matplotlib() -> None:
+    """Say before the work that its picture could not be drawn.
 
     Raises:
         MmerError: matplotlib is not installed.
     """
     try:
-        from matplotlib.figure import Figure
+        import matplotlib  # noqa: F401
     except ImportError as error:
-        raise MmerError("the plot needs matplotlib: pip install 'mmer-live[eval]'") from error
+        raise MmerError(
+            "mmer-bench curve needs matplotlib: pip install 'mmer-live[eval]'"
+        ) from error
+
+
+def draw(panels: Sequence[Panel], path: Path) -> None:
+    """A column a panel: unweighted recall above, accuracy with its floor below; PNG."""
+    from matplotlib.figure import Figure
+
     figure = Figure(figsize=(4.6 * len(panels), 7.0), layout="constrained")
     axes = figure.subplots(2, len(panels), squeeze=False, sharex=True, sharey=True)
     for column, panel in enumerate(panels):

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mmer.benchmarks.curve.clips import clips_panel
-from mmer.benchmarks.curve.plot import draw
+from mmer.benchmarks.curve.plot import check_matplotlib, draw
 from mmer.benchmarks.curve.points import Panel
 from mmer.benchmarks.curve.report import Curves
 from mmer.benchmarks.curve.voice import voice_panel
@@ -33,6 +33,7 @@ def run(settings: CurveSettings, say: Callable[[str], None]) -> Curves:
     Raises:
         MmerError: there is data for nothing; a model or a package is missing.
     """
+    check_matplotlib()
     machine = describe_machine()
     data, weights = settings.data, settings.weights
     panels: list[Panel] = []

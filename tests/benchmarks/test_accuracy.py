@@ -73,7 +73,7 @@ ROWS = (
 @pytest.fixture
 def report(tmp_path: Path) -> dict[str, Any]:
     outcomes = run.measure(ROWS, Setting(tmp_path, None), lambda _: None, lambda _: None)
-    return run.report(outcomes, None)
+    return run.report(outcomes, None, {"commit": None, "date": "today"})
 
 
 def test_one_row_does_not_stop_the_others(report: dict[str, Any]) -> None:
