@@ -71,8 +71,8 @@ def _posteriors(pool: str, condition: str) -> Row:
         needs=(POSTERIORS,),
         command="python -m mmer.training.late_fusion",
         in_readme=pool in ("audio", "text", "mean", "learned"),
-        note="six classes of its own; not the shipped fusion but one of its kind, each fifth of the "
-        "20 dialogues judged by one fitted to the others"
+        note="six classes of its own; not the shipped fusion but one of its kind, each fifth of "
+        "the 20 dialogues judged by one fitted to the others"
         if pool == "learned"
         else "",
     )
