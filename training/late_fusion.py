@@ -96,7 +96,8 @@ def paired(
     """On label-paired moments of both halves, each judged by the fusion of the other half.
 
     ``moments``: by what is present and in what state, the figures of each pool; intervals are over
-    the voices' clips, of which there are fewest. ``rest``: by what is left when modalities are
+    the voices' clips, of which there are fewest; the learned fusion is as it was trained, without
+    the card's temperature. ``rest``: by what is left when modalities are
     removed, the accuracy of the fusion of all and of one trained without them.
     """
     tasks = [

@@ -15,8 +15,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from mmer.models.card import weights_dir
-from mmer.models.engine import sha256_of
+from mmer.models.card import load_card, weights_dir
 from mmer.models.face import FaceModel
 from mmer.models.labels import EMOTIONS, MODALITIES
 from mmer.models.logmel import SAMPLE_RATE
@@ -182,7 +181,8 @@ def read(
     speech = SpeechModel.load(folder, "cpu")
     text = TextModel.load(folder, "cpu")
     face = FaceModel.load(folder, "cpu")
-    key = digest64(f"{per_class} {encoders(weights)}".encode())
+    cards = [(model.card.sha256, model.card.temperature) for model in (speech, text, face)]
+    key = digest64(f"{per_class} {cards}".encode())
     path = None if cache is None else cache / f"posteriors-{key:016x}.npz"
     if path is not None and path.is_file():
         return _load(path)
@@ -197,9 +197,13 @@ def read(
 
 
 def encoders(weights: Path | None) -> dict[str, str]:
-    """By modality, the SHA-256 of the encoder's card in ``weights``."""
+    """By modality, the SHA-256 of the encoder's network in ``weights``, as its card says.
+
+    Raises:
+        MmerError: a card is missing or not sound.
+    """
     folder = weights or weights_dir()
-    return {m: sha256_of(folder / f"{m}.json") for m in MODALITIES}
+    return {m: load_card(folder / f"{m}.json").sha256 for m in MODALITIES}
 
 
 def _save(path: Path, said: Mapping[str, Posteriors]) -> None:

@@ -11,8 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mmer.models.card import weights_dir
-from mmer.models.engine import sha256_of
+from mmer.models.card import load_card, weights_dir
 from mmer.models.errors import MmerError
 from mmer.models.fusion import FusionModel, Opinion, stacked
 from mmer.models.labels import EMOTIONS, MODALITIES
@@ -114,7 +113,7 @@ def test_it_is_small_and_fast(model: FusionModel) -> None:
 
 
 def test_it_was_trained_with_the_encoders_that_are_shipped(model: FusionModel) -> None:
-    encoders = {m: sha256_of(weights_dir() / f"{m}.json") for m in MODALITIES}
+    encoders = {m: load_card(weights_dir() / f"{m}.json").sha256 for m in MODALITIES}
     assert model.card.setting("encoders") == encoders, "run `mmer-train fusion` again"
 
 

@@ -163,7 +163,7 @@ class FusionTask(Task):
         return {name: {0: "batch"} for name in ("log_probs", "quality", "age_s", "present")}
 
     def preprocessing(self) -> dict[str, Any]:
-        """The order of the modalities, and the cards of the encoders that it was trained with."""
+        """The order of the modalities, and the encoders that it was trained with."""
         return {"modalities": list(MODALITIES), "encoders": encoders(self._weights)}
 
     def training_data(self) -> tuple[TrainingData, ...]:
