@@ -16,6 +16,7 @@ pytestmark = pytest.mark.data
 SETS = ("ravdess", "ravdess_actor01_frames")
 
 
+@pytest.mark.timeout(900)
 def test_voice_and_face_are_not_worse_than_the_voice_alone() -> None:
     if not os.environ.get("MMER_DATA"):
         pytest.skip("MMER_DATA is not set: no real clips")
