@@ -22,8 +22,9 @@ from mmer.training.calibration import (
     cross_fitted,
 )
 from mmer.training.metrics import class_recall, confusion, figures, fit_temperature, log_softmax
-from mmer.training.onnx_file import quantize, write_onnx
+from mmer.training.onnx_file import write_onnx
 from mmer.training.parity import compare, median_latency_ms
+from mmer.training.quantize import quantize
 from mmer.training.recipe import Recipe
 from mmer.training.tasks.task import Task
 

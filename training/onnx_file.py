@@ -1,4 +1,4 @@
-"""A trained network as one ONNX file: float32, or with 8-bit matrices and embeddings."""
+"""A trained network as one ONNX file, checked against the one it was made from."""
 
 from __future__ import annotations
 
@@ -65,41 +65,3 @@ def write_onnx(network: nn.Module, task: Task, path: Path, tolerance: float = 1e
             gap = float(np.abs(tensor.numpy() - theirs[name]).max())
             if not gap <= tolerance:
                 raise MmerError(f"{path}: {name} differs from torch's by {gap:.2g}")
-
-
-def quantize(float32: Path, path: Path) -> None:
-    """Write ``path`` from ``float32`` with int8 weights of MatMul, Gemm and Gather.
-
-    Matrices have a scale for each column; activations are quantized as they come. Weights use
-    seven of the eight bits: on processors without VNNI, products of eight would overflow and a
-    network would answer differently from one machine to the next.
-
-    Raises:
-        MmerError: the file has not become smaller.
-    """
-    import onnx
-    from onnxruntime.quantization import QuantType, quantize_dynamic
-
-    model = onnx.load(float32)
-    # the shapes of what the quantizer transposes would be wrong; it infers them anew
-    del model.graph.value_info[:]
-    root = logging.getLogger()
-    level = root.level
-    root.setLevel(logging.ERROR)  # it advises a preparation that changes nothing here
-    try:
-        quantize_dynamic(
-            model,
-            path,
-            op_types_to_quantize=["MatMul", "Gemm", "Gather"],
-            per_channel=True,
-            reduce_range=True,
-            weight_type=QuantType.QInt8,
-        )
-    finally:
-        root.setLevel(level)
-    before, after = float32.stat().st_size, path.stat().st_size
-    if after >= before:
-        raise MmerError(
-            f"{path.name}: int8 makes {before} bytes {after}: it has no large matrix or embedding; "
-            'let the recipe say precision = "float32"'
-        )

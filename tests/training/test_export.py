@@ -22,7 +22,7 @@ from mmer.training.calibration import THRESHOLDS
 from mmer.training.export import export, shown_failures
 from mmer.training.loop import Trainer, development_logits
 from mmer.training.metrics import expected_calibration_error, log_softmax
-from mmer.training.onnx_file import quantize, write_onnx
+from mmer.training.onnx_file import write_onnx
 from mmer.training.parity import compare, some_items
 
 PRECISIONS = ["float32", "int8"]
@@ -75,7 +75,7 @@ def test_the_network_is_one_file_of_the_recipes_precision(
     card, _, _, folder = exported
     graph = onnx.load(folder / card.file, load_external_data=False).graph
     assert all(t.data_location != onnx.TensorProto.EXTERNAL for t in graph.initializer)
-    kinds = {t.data_type for t in graph.initializer if len(t.dims) == 2}
+    kinds = {t.data_type for t in graph.initializer if len(t.dims) == 2 and 1 not in t.dims}
     eight = {onnx.TensorProto.INT8}
     assert kinds == (eight if card.precision == "int8" else {onnx.TensorProto.FLOAT})
     assert [o.name for o in graph.output] == ["logits", "embedding"]
@@ -93,7 +93,7 @@ def test_parity_is_of_500_items_and_within_bounds(
     if card.precision == "float32":
         assert parity.shipped_logit == parity.float32_logit
     else:
-        assert 1e-3 < parity.shipped_logit < 0.5
+        assert parity.float32_logit < parity.shipped_logit < 0.5
         assert parity.shipped_agreement > 0.98
     engine = Engine(folder / card.file, "cpu")
     gaps = []
@@ -164,13 +164,6 @@ def test_a_network_that_answers_otherwise_is_refused_and_nothing_is_written(
     with pytest.raises(MmerError, match="agrees with"):
         export(network, tiny_recipe(), task, folder)
     assert not list(folder.iterdir())
-
-
-def test_quantizing_what_does_not_shrink_is_refused(tmp_path: Path) -> None:
-    task = TinyTask(width=2)
-    write_onnx(task.network(), task, tmp_path / "a.onnx")
-    with pytest.raises(MmerError, match='precision = "float32"'):
-        quantize(tmp_path / "a.onnx", tmp_path / "b.onnx")
 
 
 def test_weak_classes_and_groups_are_told() -> None:
