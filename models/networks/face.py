@@ -52,12 +52,19 @@ class FaceNetwork(nn.Module):
     """Grey crop in; class logits, an embedding, and whether it is a usable face out.
 
     The picture is brought to zero mean and unit deviation inside the network, so that brightness
-    and contrast do not matter and no caller can get the normalisation wrong. Out of training the
-    mirror image is seen too and the two embeddings are averaged.
+    and contrast do not matter and no caller can get the normalisation wrong. Trained on windows of
+    ``window`` pixels anywhere in the crop, it looks at the middle one and its mirror image when it
+    is used, and averages the two embeddings.
     """
 
-    def __init__(self, widths: tuple[int, int, int] = (32, 64, 128), dropout: float = 0.2) -> None:
+    def __init__(
+        self,
+        widths: tuple[int, int, int] = (32, 64, 128),
+        dropout: float = 0.2,
+        window: int = 40,
+    ) -> None:
         super().__init__()
+        self._window = window
         a, b, c = widths
         self.stem = nn.Sequential(
             nn.Conv2d(1, a, 5, 2, 2, bias=False), nn.BatchNorm2d(a), nn.ReLU()
@@ -76,8 +83,14 @@ class FaceNetwork(nn.Module):
     def forward(self, image: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """Image float32 (B, 1, S, S), 0..255; logits (B, 7), embedding (B, d), usable (B,).
 
+        In training S is the window's, else the crop's.
+
         ``usable`` is a logit: above 0 the picture is more likely a face than not.
         """
+        if not self.training:
+            edge = (image.shape[2] - self._window) // 2
+            middle = slice(edge, edge + self._window)
+            image = image[:, :, middle, middle]
         centred = image - image.mean(dim=(2, 3), keepdim=True)
         deviation = centred.square().mean(dim=(2, 3), keepdim=True).sqrt()
         x = centred / (deviation + 4.0)

@@ -42,7 +42,7 @@ class FaceOptions:
     widths: tuple[int, int, int] = (32, 64, 128)
     dropout: float = 0.2
     side: int = 40
-    """Trained on windows of this many pixels, judged by whole crops (Touvron et al. 2019)."""
+    """Trained on windows of this many pixels, anywhere in the crop; used on the middle one."""
     no_faces: int = 16
     """Crops that are no usable face, in each batch, beside the recipe's ``batch`` of faces."""
     usable_weight: float = 0.3
@@ -123,7 +123,7 @@ class FaceTask(Task):
     def network(self) -> nn.Module:
         """A fresh ``FaceNetwork``."""
         a, b, c = self._options.widths
-        return FaceNetwork((a, b, c), self._options.dropout)
+        return FaceNetwork((a, b, c), self._options.dropout, self._options.side)
 
     def batches(self, rng: np.random.Generator) -> Iterator[tuple[Arrays, np.ndarray]]:
         """Every picture once, changed, and with each batch some that are no usable face."""
