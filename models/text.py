@@ -1,19 +1,51 @@
-"""What words say of the emotion: word pieces, small convolutional network."""
+"""What words say of the emotion, after what was said before: word pieces, small transformer."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
+from numpy.typing import NDArray
 
-from mmer.models.card import Card, check_file, open_model, weights_dir
+from mmer.models.card import Card, card_path, check_file, open_model
 from mmer.models.engine import Engine
 from mmer.models.errors import MmerError
 from mmer.models.prediction import Prediction
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
+
+FIRST: Final = "[CLS]"
+"""The piece that begins a stretch of dialogue; it belongs to the first utterance."""
+SEPARATOR: Final = "[SEP]"
+"""The piece that ends each utterance, and belongs to it."""
+
+
+def lay_out(
+    utterances: Sequence[Sequence[int]], first: int, separator: int, max_tokens: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Word pieces of utterances, oldest first, as the network reads them: tokens and turns (T,).
+
+    Turns number the utterances from 1. Where ``max_tokens`` do not hold them all, the oldest are
+    left out; of a last utterance longer than that, the end is kept.
+    """
+    last = utterances[-1][-(max_tokens - 2) :]
+    chosen = [last]
+    room = max_tokens - 2 - len(last)
+    for past in reversed(utterances[:-1]):
+        room -= len(past) + 1
+        if room < 0:
+            break
+        chosen.append(past)
+    chosen.reverse()
+    tokens = [first]
+    turns = [1]
+    for number, pieces in enumerate(chosen, 1):
+        tokens += [*pieces, separator]
+        turns += [number] * (len(pieces) + 1)
+    return np.array(tokens, np.int64), np.array(turns, np.int64)
 
 
 class TextModel:
@@ -22,9 +54,15 @@ class TextModel:
     def __init__(self, card: Card, engine: Engine, tokenizer: Tokenizer) -> None:
         self.card = card
         self.provider = engine.provider
+        self.past_utterances = _count(card, "past_utterances")
         self._engine = engine
         self._tokenizer = tokenizer
         self._longest = int(card.number("max_tokens"))
+        self._marks = (tokenizer.token_to_id(FIRST), tokenizer.token_to_id(SEPARATOR))
+        if None in self._marks or self._longest < 3:
+            raise MmerError(
+                f"the card or the tokenizer of the model {card.name} is of another kind"
+            )
 
     @classmethod
     def load(cls, folder: Path | None = None, provider: str = "auto") -> TextModel:
@@ -33,22 +71,36 @@ class TextModel:
         Raises:
             MmerError: a file is missing, damaged or of another kind; the provider cannot run.
         """
-        card, engine = open_model(folder, "text", provider, inputs=("tokens",))
-        return cls(card, engine, _open_tokenizer(card, folder or weights_dir()))
+        card, engine = open_model(folder, "text", provider, inputs=("tokens", "turns"))
+        return cls(card, engine, _open_tokenizer(card, card_path(folder, "text").parent))
 
-    def predict(self, text: str) -> Prediction:
+    def predict(self, text: str, past: Sequence[str] = ()) -> Prediction:
         """Judge what was said, in any case and with or without punctuation.
 
-        Of a longer text the last max_tokens word pieces count. A text without a word is
-        ``Prediction.unknown()``.
+        ``past`` are the utterances before it, oldest first; the last ``past_utterances`` of them
+        that have a word and fit into the card's max_tokens count. Of a longer text the end
+        counts. A text without a word is ``Prediction.unknown()``.
         """
+        own = self._pieces(text)
+        if not own:
+            return Prediction.unknown()
+        before = [pieces for said in past if (pieces := self._pieces(said))]
+        before = before[max(0, len(before) - self.past_utterances) :]
+        tokens, turns = lay_out([*before, own], *self._marks, self._longest)
+        out = self._engine.run({"tokens": tokens[None], "turns": turns[None]})
+        return Prediction.from_logits(out["logits"][0], self.card.temperature, out["embedding"][0])
+
+    def _pieces(self, text: str) -> list[int]:
         # a lone surrogate is no character, and the tokenizer takes none
         sound = text.encode("utf-8", "replace").decode("utf-8")
-        ids = self._tokenizer.encode(sound).ids[-self._longest :]
-        if not ids:
-            return Prediction.unknown()
-        out = self._engine.run({"tokens": np.array([ids], np.int64)})
-        return Prediction.from_logits(out["logits"][0], self.card.temperature, out["embedding"][0])
+        return list(self._tokenizer.encode(sound, add_special_tokens=False).ids)
+
+
+def _count(card: Card, key: str) -> int:
+    value = card.setting(key)
+    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+        raise MmerError(f"card {card.name}: {key} is {value!r}, expected a whole number from 0 on")
+    return value
 
 
 def _open_tokenizer(card: Card, folder: Path) -> Tokenizer:

@@ -172,7 +172,8 @@ def export(network: nn.Module, recipe: Recipe, task: Task, folder: Path) -> Card
         MmerError: the exported network does not answer as the trained one does; nothing is
             written then.
     """
-    network = network.cpu()
+    network = network.cpu().eval()
+    task.settle(network)
     with TemporaryDirectory(dir=folder) as made:
         path = Path(made) / f"{recipe.name}.onnx"
         float32 = path

@@ -1,58 +1,54 @@
-"""Pieces of words learned from the training texts."""
+"""The starting point's word pieces, cut down to those that the training texts need."""
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
 
-from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers, trainers
+import numpy as np
+from numpy.typing import NDArray
+from tokenizers import Tokenizer, normalizers
 
-from mmer.models.errors import MmerError
 from mmer.models.networks.text import PAD
+from mmer.models.text import FIRST, SEPARATOR
 
-UNKNOWN = 1
-"""The token of a word with a character that training hardly saw; word dropout uses it too."""
-RARE = 20
-"""A character seen less often than this is unknown."""
+SPECIAL: Final = ("[PAD]", "[UNK]", FIRST, SEPARATOR)
+_CONTINUED: Final = "##"
 
 
-def train_tokenizer(texts: Sequence[str], vocabulary: int) -> Tokenizer:
-    """Byte-pair encoding (Sennrich et al. 2016) of lower-cased words, the same at every run.
+def prune_tokenizer(
+    source: Path, texts: Sequence[str], at_least: int
+) -> tuple[Tokenizer, NDArray[np.int64]]:
+    """The tokenizer with the pieces that ``texts`` hold ``at_least`` times, and their old numbers.
 
-    All that happens to a text before the network is in the tokenizer: NFKC, lower case, straight
-    apostrophes. Each punctuation mark is a word; apostrophes stay inside words ("don't"), as
-    recognizers write them. "▁" begins a word.
+    Every single character stays, so that any word of them can be spelt out. Pieces keep their
+    order, after the special ones; row k of the new embedding is row ``numbers[k]`` of the old.
     """
-    tokenizer = Tokenizer(models.BPE(unk_token="[UNK]", fuse_unk=True))
-    tokenizer.normalizer = normalizers.Sequence(
-        [
-            normalizers.NFKC(),
-            normalizers.Lowercase(),
-            normalizers.Replace("’", "'"),
-            normalizers.Replace("‘", "'"),
-        ]
+    whole = Tokenizer.from_file(str(source))
+    whole.no_truncation()
+    whole.no_padding()
+    count: Counter[int] = Counter()
+    for encoding in whole.encode_batch(list(texts), add_special_tokens=False):
+        count.update(encoding.ids)
+    old = whole.get_vocab()
+    kept = sorted(
+        (number, piece)
+        for piece, number in old.items()
+        if piece not in SPECIAL
+        and not (piece.startswith("[") and piece.endswith("]") and len(piece) > 1)
+        and (count[number] >= at_least or len(piece.removeprefix(_CONTINUED)) == 1)
     )
-    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
-        [
-            pre_tokenizers.Split(Regex(r"[^\w\s']|_|(?<!\w)'|'(?!\w)"), "isolated"),
-            pre_tokenizers.WhitespaceSplit(),
-            pre_tokenizers.Metaspace(),
-        ]
+    pieces = [*SPECIAL, *(piece for _, piece in kept)]
+    table = json.loads(whole.to_str())
+    table["model"]["vocab"] = {piece: number for number, piece in enumerate(pieces)}
+    table["added_tokens"] = []  # "[SEP]" in what somebody says is no separator
+    table["post_processor"] = None
+    pruned = Tokenizer.from_str(json.dumps(table))
+    pruned.normalizer = normalizers.Sequence(
+        [normalizers.Replace("’", "'"), normalizers.Replace("‘", "'"), whole.normalizer]
     )
-    count = Counter(
-        c for t in texts for c in tokenizer.normalizer.normalize_str(t) if c.isprintable()
-    )
-    # Named here: the trainer's own choice among equally rare characters is random.
-    alphabet = sorted({"▁"} | {c for c, n in count.items() if n >= RARE and c != " "})
-    trainer = trainers.BpeTrainer(
-        vocab_size=vocabulary,
-        min_frequency=2,
-        initial_alphabet=alphabet,
-        limit_alphabet=len(alphabet),
-        special_tokens=["[PAD]", "[UNK]"],
-        show_progress=False,
-    )
-    tokenizer.train_from_iterator(texts, trainer)
-    if tokenizer.token_to_id("[PAD]") != PAD or tokenizer.token_to_id("[UNK]") != UNKNOWN:
-        raise MmerError("the tokenizer did not number its special tokens as expected")
-    return tokenizer
+    assert pruned.token_to_id(SPECIAL[0]) == PAD
+    return pruned, np.array([old[piece] for piece in pieces])

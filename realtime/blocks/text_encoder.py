@@ -1,7 +1,8 @@
-"""From the words of an utterance to what they say of the emotion."""
+"""From the words of an utterance, and of those before it, to what they say of the emotion."""
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
@@ -12,27 +13,35 @@ from mmer.realtime.messages import Evidence, Message, Missing, Transcript
 if TYPE_CHECKING:
     from mmer.models.prediction import Prediction
 
+_REMEMBERED = 32
+"""More utterances than any model reads."""
+
 
 class TextModel(Protocol):
     """What the block needs of a text network."""
 
-    def predict(self, text: str) -> Prediction:
-        """Judge the words so far."""
+    def predict(self, text: str, past: Sequence[str] = ()) -> Prediction:
+        """Judge the words so far, after those of the utterances before, oldest first."""
         ...
 
 
 @dataclass(frozen=True)
 class TextEncoderConfig:
-    """How far the recognized words are believed."""
+    """How far the recognized words are believed, and how long they are remembered."""
 
     trust: float = 1.0  # 0..1, in the recognizer (``SpeechRecognizer.trust``)
     full_words: int = 4  # from so many words on, length takes nothing from the quality
+    past_s: float = (
+        60.0  # utterances that ended earlier than so long before are no context; 0: none
+    )
 
     def __post_init__(self) -> None:
         if not 0.0 <= self.trust <= 1.0:
             raise MmerError(f"the trust in a recognizer must be 0..1, got {self.trust}")
         if self.full_words < 1:
             raise MmerError(f"full_words must be at least 1, got {self.full_words}")
+        if not self.past_s >= 0.0:
+            raise MmerError(f"past_s must be at least 0 seconds, got {self.past_s}")
 
 
 def text_quality(transcript: Transcript, config: TextEncoderConfig) -> float:
@@ -57,6 +66,10 @@ class TextEncoder:
     A partial transcript is judged when its words differ from the last ones (case and spaces
     aside); the final gives exactly one Evidence or Missing with ``partial=False``, and takes over
     the last judgement when the words are the same.
+
+    What was said before is read along: the final words of the last ``past_s`` seconds, of which
+    the model takes as many utterances as it was trained on; never a partial. One microphone hears
+    whoever speaks, so they may be another person's: so they were in the dialogues of the training.
     """
 
     _utterance: int | None
@@ -67,6 +80,8 @@ class TextEncoder:
     def __init__(self, model: TextModel, config: TextEncoderConfig | None = None) -> None:
         self._model = model
         self._config = config or TextEncoderConfig()
+        # end in seconds and words, oldest first
+        self._past: deque[tuple[float, str]] = deque(maxlen=_REMEMBERED)
         self.reset()
 
     def push(self, message: Message) -> Sequence[Message]:
@@ -74,21 +89,27 @@ class TextEncoder:
         if not isinstance(message, Transcript):
             return ()
         if message.utterance != self._utterance:
-            self.reset()
-            self._utterance = message.utterance
+            self._begin(message)
         words = " ".join(message.text.lower().split())
         if self._ended or (message.partial and words == self._words):
             return ()
         self._ended = not message.partial
         if words != self._words:
             self._words, self._prediction = words, None
+        text = " ".join(message.text.split())
+        past = tuple(said for _, said in self._past)
         quality = text_quality(message, self._config)
+        if self._ended and quality > 0.0:
+            self._past.append((message.t1, text))
         if quality <= 0.0:
             why = "unsure words" if words else "no words"
             span = (message.t0, message.t1)
             return (Missing("text", *span, why, message.partial, message.utterance),)
         if self._prediction is None:
-            self._prediction = self._model.predict(" ".join(message.text.split()))
+            self._prediction = self._model.predict(text, past)
+        if self._prediction.usable <= 0.0:
+            span = (message.t0, message.t1)
+            return (Missing("text", *span, "no words", message.partial, message.utterance),)
         return (
             Evidence(
                 "text",
@@ -107,8 +128,18 @@ class TextEncoder:
         return ()
 
     def reset(self) -> None:
-        """Forget the utterance under way."""
+        """Forget the utterance under way and those before it."""
+        self._past.clear()
         self._utterance = None
+        self._forget_words()
+
+    def _begin(self, message: Transcript) -> None:
+        self._utterance = message.utterance
+        self._forget_words()
+        while self._past and self._past[0][0] < message.t0 - self._config.past_s:
+            self._past.popleft()
+
+    def _forget_words(self) -> None:
         self._words = ""
         self._prediction = None
         self._ended = False

@@ -20,9 +20,9 @@ from mmer.models.face import FaceModel
 from mmer.models.speech import SpeechModel
 from mmer.models.text import TextModel
 from mmer.training.export import export
-from mmer.training.onnx_file import write_onnx
 from mmer.training.loop import Trainer, development_logits
 from mmer.training.metrics import log_softmax
+from mmer.training.onnx_file import write_onnx
 from mmer.training.recipe import Recipe
 from mmer.training.tasks import open_task
 from mmer.training.tasks.task import Task
@@ -40,9 +40,9 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "text": {
         "shares": {"meld": 3, "emorynlp": 1},
         "draws": 256,
-        "vocabulary": 150,
-        "width": 16,
-        "channels": 8,
+        "layers": 1,
+        "piece_count": 1,
+        "word_count": 1,
         "embedding": 16,
         "dropout": 0.0,
     },
@@ -137,17 +137,3 @@ def test_a_misspelt_option_is_told(task_name: str, corpora: Path) -> None:
 def test_an_unknown_task_is_told(corpora: Path) -> None:
     with pytest.raises(MmerError, match="unknown task 'smell'; use speech, text, face"):
         open_task(Recipe("x", "smell", 1, 8, 1e-3), corpora, None)
-
-
-def test_padding_does_not_change_a_texts_answer() -> None:
-    from mmer.models.networks.text import PAD, TextNetwork
-
-    network = TextNetwork(50, heads=2).eval()
-    text = torch.tensor([[5, 6, 7]])
-    padded = torch.tensor([[5, 6, 7, PAD, PAD, PAD, PAD]])
-    with torch.no_grad():
-        for ours, theirs in zip(network(text), network(padded), strict=True):
-            assert torch.allclose(ours, theirs, atol=1e-5)
-        first, second = (network(text, torch.tensor([k]))[0] for k in (0, 1))
-        assert torch.equal(first, network(text)[0])
-        assert not torch.equal(first, second)

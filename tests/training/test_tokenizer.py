@@ -1,22 +1,66 @@
+import json
+from pathlib import Path
+
 import pytest
 
 pytest.importorskip("torch", reason="training needs torch: pip install 'mmer-live[train]'")
 
-from mmer.training.tokenizer import UNKNOWN, train_tokenizer
+from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 
-TEXTS = [f"Don't you {word} the {word}s, {other}!" for word in ("love", "hate", "see", "like")
-         for other in ("Joe", "Ann", "Bob", "Eve", "Sue", "Max", "Tim", "Zoe")]  # fmt: skip
+from mmer.training.tokenizer import SPECIAL, prune_tokenizer
 
-
-def test_training_twice_gives_the_same() -> None:
-    assert train_tokenizer(TEXTS, 120).to_str() == train_tokenizer(TEXTS, 120).to_str()
-
-
-def test_punctuation_stands_alone_and_apostrophes_stay_inside() -> None:
-    tokenizer = train_tokenizer(TEXTS, 200)
-    assert tokenizer.encode("Don’t LOVE!!").tokens == ["▁don't", "▁love", "▁!", "▁!"]
-    assert tokenizer.encode("").ids == []
+PIECES = (
+    "[PAD] [unused0] [UNK] [CLS] [SEP] [MASK] ! ' a d e g o n t ##d ##g ##o ##n ##t "
+    "do don dog ##og zebra"
+)
 
 
-def test_a_character_never_seen_is_unknown() -> None:
-    assert UNKNOWN in train_tokenizer(TEXTS, 120).encode("世").ids
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    """A BERT tokenizer of a few pieces."""
+    vocabulary = {piece: k for k, piece in enumerate(PIECES.split())}
+    tokenizer = Tokenizer(models.WordPiece(vocabulary, unk_token="[UNK]"))
+    tokenizer.normalizer = normalizers.BertNormalizer()
+    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    tokenizer.post_processor = processors.BertProcessing(("[SEP]", 4), ("[CLS]", 3))
+    tokenizer.add_special_tokens(["[SEP]"])
+    tokenizer.enable_truncation(3)
+    tokenizer.save(str(tmp_path / "tokenizer.json"))
+    return tmp_path / "tokenizer.json"
+
+
+def test_pieces_that_are_seldom_go_and_single_characters_stay(source: Path) -> None:
+    pruned, numbers = prune_tokenizer(source, ["Don't!", "don don dog"], at_least=2)
+    vocabulary = pruned.get_vocab()
+    assert {piece for piece in PIECES.split() if piece not in vocabulary} == {
+        *("[unused0]", "[MASK]"),
+        *("do", "dog", "##og", "zebra"),
+    }
+    assert [vocabulary[piece] for piece in SPECIAL] == [0, 1, 2, 3]
+    old = {piece: k for k, piece in enumerate(PIECES.split())}
+    assert len(numbers) == pruned.get_vocab_size()
+    assert all(numbers[new] == old[piece] for piece, new in vocabulary.items())
+
+
+def test_what_is_gone_is_spelt_out(source: Path) -> None:
+    pruned, _ = prune_tokenizer(source, ["Don't!", "don don dog"], at_least=2)
+    assert pruned.encode("DON’T dog!").tokens == ["don", "'", "t", "d", "##o", "##g", "!"]
+    assert pruned.encode("xyz").tokens == ["[UNK]"]
+
+
+def test_what_somebody_says_holds_no_special_piece(source: Path) -> None:
+    pruned, _ = prune_tokenizer(source, ["don"], at_least=1)
+    assert "[SEP]" not in pruned.encode("[SEP]").tokens
+    assert pruned.encode("don").tokens == ["don"]
+
+
+def test_it_is_the_same_every_time_and_can_be_saved(source: Path, tmp_path: Path) -> None:
+    first, _ = prune_tokenizer(source, ["don dog"], at_least=1)
+    again, _ = prune_tokenizer(source, ["don dog"], at_least=1)
+    assert first.to_str() == again.to_str()
+    first.save(str(tmp_path / "ours.json"))
+    assert json.loads((tmp_path / "ours.json").read_text(encoding="utf-8"))["truncation"] is None
+    assert (
+        Tokenizer.from_file(str(tmp_path / "ours.json")).encode("dog").ids
+        == first.encode("dog").ids
+    )

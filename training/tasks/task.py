@@ -117,5 +117,8 @@ class Task(ABC):
         """Groups for the optimizer; "scale" multiplies the recipe's learning rate (default 1)."""
         return [{"params": list(network.parameters())}]
 
+    def settle(self, network: nn.Module) -> None:  # noqa: B027 (most tasks need none)
+        """Ready the trained network for the export; its answers must stay as they are."""
+
     def save_extras(self, folder: Path) -> None:  # noqa: B027 (most tasks have none)
         """Write what the wrapper needs beside the network (a tokenizer)."""

@@ -1,3 +1,4 @@
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -13,19 +14,24 @@ from mmer.realtime.messages import Evidence, Missing, Tick, Transcript
 class Answer:
     log_probs: np.ndarray
     embedding: np.ndarray | None = None
+    usable: float = 1.0
 
 
 @dataclass
 class FakeModel:
     read: list[str] = field(default_factory=list)
+    past: list[tuple[str, ...]] = field(default_factory=list)
 
-    def predict(self, text: str) -> Answer:
+    def predict(self, text: str, past: Sequence[str] = ()) -> Answer:
         self.read.append(text)
+        self.past.append(tuple(past))
         return Answer(np.log(np.full(7, 1 / 7, dtype=np.float32)))
 
 
-def said(text: str, partial=True, number=1, t1=2.0, asr="vosk", confidence=None) -> Transcript:
-    return Transcript(number, 1.0, t1, text, partial, asr, confidence=confidence)
+def said(
+    text: str, partial=True, number=1, t0=1.0, t1=2.0, asr="vosk", confidence=None
+) -> Transcript:
+    return Transcript(number, t0, t1, text, partial, asr, confidence=confidence)
 
 
 def test_each_new_partial_is_judged_and_the_same_words_are_not():
@@ -103,8 +109,48 @@ def test_reset_forgets_and_other_messages_pass():
     assert len(block.push(said("x", partial=False))) == 1
 
 
+def test_final_words_are_the_past_of_what_follows_and_partial_ones_are_not():
+    model = FakeModel()
+    run(
+        TextEncoder(model),
+        [
+            said("you", number=1),
+            said("You won", partial=False, number=1),
+            said("no", number=2, t0=3.0, t1=3.5),
+            said("no way", partial=False, number=2, t0=3.0, t1=4.0),
+            said("", partial=False, number=3, t0=5.0, t1=5.5),
+            said("unsure", partial=False, number=4, t0=6.0, t1=6.5, confidence=0.0),
+            said("yes", partial=False, number=5, t0=7.0, t1=8.0),
+        ],
+    )
+    assert model.read == ["you", "You won", "no", "no way", "yes"]
+    assert model.past == [(), (), ("You won",), ("You won",), ("You won", "no way")]
+
+
+def test_the_past_is_forgotten_after_its_time_and_at_a_reset():
+    model = FakeModel()
+    block = TextEncoder(model, TextEncoderConfig(past_s=10.0))
+    block.push(said("a", partial=False, number=1, t0=0.0, t1=1.0))
+    block.push(said("b", partial=False, number=2, t0=5.0, t1=6.0))
+    block.push(said("c", partial=False, number=3, t0=11.5, t1=12.0))
+    block.reset()
+    block.push(said("d", partial=False, number=4, t0=13.0, t1=14.0))
+    assert model.past == [(), ("a",), ("b",), ()]
+
+
 def test_wrong_settings_are_refused():
     with pytest.raises(MmerError, match="trust"):
         TextEncoderConfig(trust=1.2)
     with pytest.raises(MmerError, match="full_words"):
         TextEncoderConfig(full_words=0)
+    with pytest.raises(MmerError, match="past_s"):
+        TextEncoderConfig(past_s=-1.0)
+
+
+def test_words_that_the_model_cannot_use_are_missing():
+    class Blank(FakeModel):
+        def predict(self, text: str, past: Sequence[str] = ()) -> Answer:
+            return Answer(np.log(np.full(7, 1 / 7, np.float32)), usable=0.0)
+
+    (out,) = run(TextEncoder(Blank()), [said("...", partial=False)])
+    assert (type(out), out.why) == (Missing, "no words")

