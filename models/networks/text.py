@@ -23,6 +23,9 @@ EVENED = ("attend", "widen")
 class Layer(nn.Module):
     """One transformer layer, normalised after each half (Devlin et al. 2019)."""
 
+    attend_scale: torch.Tensor
+    widen_scale: torch.Tensor
+
     def __init__(self, width: int, heads: int, wide: int, dropout: float) -> None:
         super().__init__()
         self.heads = heads

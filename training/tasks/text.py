@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -30,6 +29,7 @@ from mmer.training.recipe import Recipe, from_table
 from mmer.training.recognition_errors import ErrorModel
 from mmer.training.tasks.task import Arrays, Task
 from mmer.training.tasks.text_data import Window, conversations, cut
+from mmer.training.tasks.text_options import TextOptions
 from mmer.training.tokenizer import prune_tokenizer
 
 TOKENIZER = "text-tokenizer.json"
@@ -42,37 +42,6 @@ _SORTED_TOGETHER = 20
 """So many batches are drawn at once and sorted by length, which saves padding."""
 _SETTLED_BY = 12
 """So many batches show how large the network's inner values become."""
-
-
-@dataclass(frozen=True)
-class TextOptions:
-    """The text recipe's own settings.
-
-    A training example is drawn by corpus (``shares``, relative), then at random. The first corpus
-    is the one whose understanding of the labels the exported network follows.
-    """
-
-    shares: Mapping[str, float]
-    draws: int = 20_000
-    """Utterances an epoch; the recipe's batch is in utterances, too."""
-    layers: int = 5
-    """Of the starting point's layers, so many from below."""
-    piece_count: int = 8
-    """Word pieces that the training texts hold less often are left out."""
-    word_count: int = 3
-    """Words that the training texts hold less often are never heard for others."""
-    past_utterances: int = 4
-    """How many earlier utterances the exported network is given."""
-    window: int = 6
-    """How many utterances one training example holds at most."""
-    max_tokens: int = 128
-    embedding: int = 128
-    dropout: float = 0.1
-    layer_decay: float = 0.9
-    """Learning rate of each layer, relative to the one above."""
-    head_rate: float = 10.0
-    """Learning rate of what is not pretrained, relative to the topmost layer's."""
-    changes: Mapping[str, Any] = field(default_factory=dict)
 
 
 def _pad(rows: Sequence[np.ndarray]) -> np.ndarray:
@@ -136,7 +105,8 @@ class TextTask(Task):
             [*texts, *(bare(text) for text in texts)],
             options.piece_count,
         )
-        self._marks = [self._tokenizer.token_to_id(mark) for mark in (FIRST, SEPARATOR)]
+        vocabulary = self._tokenizer.get_vocab()
+        self._marks = (vocabulary[FIRST], vocabulary[SEPARATOR])
         self.class_shares = np.zeros(len(EMOTIONS))
         for share, group in zip(self._shares, self._by_corpus, strict=True):
             labels = [label for c in group for label in c.labels.values()]
