@@ -58,11 +58,10 @@ class TextModel:
         self._engine = engine
         self._tokenizer = tokenizer
         self._longest = int(card.number("max_tokens"))
-        self._marks = (tokenizer.token_to_id(FIRST), tokenizer.token_to_id(SEPARATOR))
-        if None in self._marks or self._longest < 3:
-            raise MmerError(
-                f"the card or the tokenizer of the model {card.name} is of another kind"
-            )
+        first, separator = tokenizer.token_to_id(FIRST), tokenizer.token_to_id(SEPARATOR)
+        if first is None or separator is None or self._longest < 3:
+            raise MmerError(f"card {card.name}: its tokenizer or max_tokens is of another kind")
+        self._marks = (first, separator)
 
     @classmethod
     def load(cls, folder: Path | None = None, provider: str = "auto") -> TextModel:
