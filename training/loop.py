@@ -22,6 +22,7 @@ from mmer.training.metrics import Figures, figures, log_softmax
 from mmer.training.recipe import Recipe
 from mmer.training.tasks.task import Arrays, Task
 
+CHECKPOINT = "checkpoint.pt"
 WARM_UP = 0.05
 """Share of all steps in which the learning rate climbs; it then falls along a cosine."""
 
@@ -84,6 +85,8 @@ class Trainer:
         self.network.to(  # type: ignore[call-overload]
             device=self.device, memory_format=torch.channels_last
         )
+        if recipe.start:
+            self._begin_with(folder.parent / recipe.start / CHECKPOINT)
         self.average = deepcopy(self.network).requires_grad_(False)
         self.optimizer = torch.optim.AdamW(
             task.parameter_groups(self.network),
@@ -99,7 +102,26 @@ class Trainer:
 
     @property
     def _checkpoint(self) -> Path:
-        return self.folder / "checkpoint.pt"
+        return self.folder / CHECKPOINT
+
+    def _begin_with(self, path: Path) -> None:
+        """Take the averaged weights of another run's last epoch."""
+        if not path.is_file():
+            raise MmerError(
+                f"recipe {self.recipe.name} begins with the weights of another run, and {path} "
+                f"does not exist: run mmer-train {self.recipe.start} first"
+            )
+        try:
+            self.network.load_state_dict(self._read(path)["average"])
+        except RuntimeError as error:
+            raise MmerError(f"{path} is of another network than this recipe's") from error
+
+    def _read(self, path: Path) -> dict[str, Any]:
+        try:
+            state = torch.load(path, map_location=self.device, weights_only=True)
+        except (OSError, RuntimeError, ValueError, EOFError, UnpicklingError) as error:
+            raise MmerError(f"{path} is damaged; train anew, without --resume") from error
+        return dict(state)
 
     def resume(self) -> None:
         """Take up where the checkpoint in the folder stopped.
@@ -109,10 +131,7 @@ class Trainer:
         """
         if not self._checkpoint.is_file():
             raise MmerError(f"nothing to resume: {self._checkpoint} does not exist")
-        try:
-            state = torch.load(self._checkpoint, map_location=self.device, weights_only=True)
-        except (OSError, RuntimeError, ValueError, EOFError, UnpicklingError) as error:
-            raise MmerError(f"{self._checkpoint} is damaged; train without --resume") from error
+        state = self._read(self._checkpoint)
         if state["recipe"] != self.recipe.fingerprint():
             raise MmerError(
                 f"{self._checkpoint} was written by another recipe: choose another --output"

@@ -42,6 +42,9 @@ class Recipe:
     """Train in bfloat16 with float32 weights; development figures and export are float32."""
     precision: str = "float32"
     """Of the exported weights: "float32", or "int8" for matrices and embeddings."""
+    start: str = ""
+    """Name of a finished run, a folder beside this one's output, whose weights this one begins
+    with; empty to begin afresh."""
     options: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -52,6 +55,8 @@ class Recipe:
         for name in ("epochs", "batch", "threads", "seed"):
             if not isinstance(getattr(self, name), int):
                 raise MmerError(f"recipe {self.name}: {name} must be a whole number")
+        if not isinstance(self.start, str):
+            raise MmerError(f"recipe {self.name}: start must be the name of a run")
         if not isinstance(self.options, Mapping):
             raise MmerError(f"recipe {self.name}: options must be a table")
         if not 0 <= self.average_decay < 1:
