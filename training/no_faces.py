@@ -78,13 +78,13 @@ class NoFaces:
 
     def _scene(self, rng: np.random.Generator) -> np.ndarray:
         """A square of a picture, from the crop's own size to all of the picture."""
-        picture = self._scenes[rng.integers(len(self._scenes))]
+        picture = self._scenes[int(rng.integers(len(self._scenes)))]
         longest = min(picture.shape)
         side = int(np.exp(rng.uniform(np.log(min(24, longest)), np.log(longest))))
         top = rng.integers(0, picture.shape[0] - side + 1)
         left = rng.integers(0, picture.shape[1] - side + 1)
         patch = picture[top : top + side, left : left + side]
-        patch = np.rot90(patch, rng.integers(4))
+        patch = np.rot90(patch, int(rng.integers(4)))
         mode = cv2.INTER_AREA if side > self._size else cv2.INTER_LINEAR
         shape = (self._size, self._size)
         return np.asarray(cv2.resize(np.ascontiguousarray(patch), shape, interpolation=mode))
@@ -98,7 +98,7 @@ class NoFaces:
         out = rng.uniform(0, 255) + rng.uniform(-150, 150) * along
         if rng.random() < 0.4:
             out += rng.uniform(20, 120) * np.sign(np.sin(along * rng.uniform(6, 80)))
-        out = np.clip(out, 0, 255).astype(np.uint8)
+        out = np.asarray(np.clip(out, 0, 255), np.uint8)
         for _ in range(rng.integers(0, 6)):
             a, b = (tuple(int(v) for v in rng.integers(0, size, 2)) for _ in range(2))
             shade, width = float(rng.uniform(0, 255)), int(rng.integers(1, 5))
@@ -123,7 +123,8 @@ class NoFaces:
         spectrum = np.fft.rfft2(rng.standard_normal((size, size))) / frequency ** rng.uniform(0, 2)
         out = np.fft.irfft2(spectrum, (size, size))
         out = (out - out.mean()) / (out.std() + 1e-6)
-        return np.clip(rng.uniform(40, 215) + rng.uniform(2, 60) * out, 0, 255).astype(np.uint8)
+        out = rng.uniform(40, 215) + rng.uniform(2, 60) * out
+        return np.asarray(np.clip(out, 0, 255), np.uint8)
 
     def _turned(self, rng: np.random.Generator) -> np.ndarray:
         """A face turned by 70 to 290 degrees."""

@@ -67,7 +67,7 @@ def _turn(image: np.ndarray, degrees: float) -> np.ndarray:
 
 def _hide(image: np.ndarray, side: str) -> np.ndarray:
     out, half = image.copy(), image.shape[0] // 2
-    out[{"left": np.s_[:, :half], "lower": np.s_[half:], "upper": np.s_[:half]}[side]] = 128
+    {"left": out[:, :half], "lower": out[half:], "upper": out[:half]}[side][:] = 128
     return out
 
 
