@@ -101,7 +101,7 @@ class FaceTask(Task):
         "Faces half covered, turned well away, or of fewer than about 20 pixels; a lower half "
         "that is hidden (hand, mask, microphone) hides most of joy and surprise.",
         "Skin colour, age, sex, glasses and beards: FER2013 does not say, so how much worse it is "
-        "for whom is unknown. Children and the elderly are few among its pictures.",
+        "for whom is unknown.",
     )
     outputs = ("logits", "embedding", "usable")
 
