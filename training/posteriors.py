@@ -7,7 +7,7 @@ judgement has the quality that the live blocks would give it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -15,7 +15,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from mmer.models.card import load_card, weights_dir
+from mmer.models.card import Card, load_card, weights_dir
 from mmer.models.face import FaceModel
 from mmer.models.labels import EMOTIONS, MODALITIES
 from mmer.models.logmel import SAMPLE_RATE
@@ -171,8 +171,8 @@ def read(
 ) -> dict[str, Posteriors]:
     """By modality, what the encoders in ``weights`` (by default the shipped) say.
 
-    ``per_class`` bounds the items of each emotion; ``cache`` keeps the answer between runs, keyed
-    by the encoders' cards.
+    ``per_class`` bounds the items of each emotion; ``cache`` keeps the answers between runs, keyed
+    by the encoder.
 
     Raises:
         MmerError: a corpus or an encoder is missing or damaged.
@@ -181,19 +181,31 @@ def read(
     speech = SpeechModel.load(folder, "cpu")
     text = TextModel.load(folder, "cpu")
     face = FaceModel.load(folder, "cpu")
-    cards = [(model.card.sha256, model.card.temperature) for model in (speech, text, face)]
-    key = digest64(f"{per_class} {cards}".encode())
-    path = None if cache is None else cache / f"posteriors-{key:016x}.npz"
-    if path is not None and path.is_file():
-        return _load(path)
-    said = {
-        "speech": judge_voices(data, speech, per_class),
-        "text": judge_words(data, text, per_class),
-        "face": judge_faces(data, face, per_class),
+    judges: dict[str, tuple[Card, Callable[[], Posteriors]]] = {
+        "speech": (speech.card, lambda: judge_voices(data, speech, per_class)),
+        "text": (text.card, lambda: judge_words(data, text, per_class)),
+        "face": (face.card, lambda: judge_faces(data, face, per_class)),
     }
-    if path is not None:
-        _save(path, said)
-    return said
+    return {
+        modality: judge() if cache is None else _kept(cache, f"{per_class}", card, judge)
+        for modality, (card, judge) in judges.items()
+    }
+
+
+def _kept(cache: Path, how: str, card: Card, judge: Callable[[], Posteriors]) -> Posteriors:
+    key = digest64(f"{how} {card.sha256} {card.temperature}".encode())
+    path = cache / f"posteriors-{card.modality}-{key:016x}.npz"
+    if not path.is_file():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        said = judge()
+        arrays: dict[str, Any] = {name: getattr(said, name) for name in _ARRAYS}
+        partial = path.with_suffix(".partial.npz")
+        np.savez(partial, states=np.array(said.states), **arrays)
+        partial.replace(path)
+        return said
+    with np.load(path, allow_pickle=False) as data:
+        states = tuple(str(state) for state in data["states"])
+        return Posteriors(states, *(data[name] for name in _ARRAYS))
 
 
 def encoders(weights: Path | None) -> dict[str, str]:
@@ -204,22 +216,3 @@ def encoders(weights: Path | None) -> dict[str, str]:
     """
     folder = weights or weights_dir()
     return {m: load_card(folder / f"{m}.json").sha256 for m in MODALITIES}
-
-
-def _save(path: Path, said: Mapping[str, Posteriors]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    arrays: dict[str, Any] = {f"{m}.{n}": getattr(p, n) for m, p in said.items() for n in _ARRAYS}
-    arrays |= {f"{m}.states": np.array(p.states) for m, p in said.items()}
-    partial = path.with_suffix(".partial.npz")
-    np.savez(partial, **arrays)
-    partial.replace(path)
-
-
-def _load(path: Path) -> dict[str, Posteriors]:
-    with np.load(path, allow_pickle=False) as data:
-        return {
-            m: Posteriors(
-                tuple(str(s) for s in data[f"{m}.states"]), *(data[f"{m}.{n}"] for n in _ARRAYS)
-            )
-            for m in MODALITIES
-        }
