@@ -8,6 +8,7 @@ other half, and on IEMOCAP's posteriors, each fifth of the dialogues judged by o
 from __future__ import annotations
 
 import json
+import sys
 import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -20,6 +21,7 @@ import tyro
 from numpy.typing import NDArray
 from torch import nn
 
+from mmer.models.errors import MmerError
 from mmer.models.labels import EMOTIONS, MODALITIES
 from mmer.models.networks.fusion import FusionNetwork
 from mmer.training.datasets.corpora import data_dir, need
@@ -213,13 +215,17 @@ class Arguments:
 
 
 def main() -> None:
-    """Print both comparisons."""
+    """Print both comparisons; a user's mistake is told in one line, with exit status 2."""
     arguments = tyro.cli(Arguments)
-    data = data_dir(arguments.data)
-    found = {
-        "paired": paired(load_recipe("fusion"), data, arguments.weights, arguments.cache),
-        "iemocap": iemocap(data),
-    }
+    try:
+        data = data_dir(arguments.data)
+        found = {
+            "paired": paired(load_recipe("fusion"), data, arguments.weights, arguments.cache),
+            "iemocap": iemocap(data),
+        }
+    except MmerError as error:
+        print(f"late_fusion: {error}", file=sys.stderr)
+        raise SystemExit(2) from error
     for condition, pools in found["paired"]["moments"].items():
         print(f"{condition}: accuracy\n{table(pools, 'accuracy')}")
     for condition, pair in found["paired"]["rest"].items():

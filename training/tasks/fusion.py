@@ -138,8 +138,13 @@ class FusionTask(Task):
         return [str(group) for group in self._held["speech"].groups[rows]]
 
     def voices(self, condition: str | None = None) -> np.ndarray:
-        """The voice's clip of each moment, uint64 (N,): there are fewest, each is in many."""
-        rows = self._development[condition].rows[:, MODALITIES.index("speech")]
+        """The voice's clip of each moment that ``development`` gives, uint64 (N,).
+
+        There are fewest of them, so each is in many moments.
+        """
+        moments = self._development[condition]
+        there = moments.inputs["present"].any(axis=1)
+        rows = moments.rows[there, MODALITIES.index("speech")]
         return self._held["speech"].contents[rows]
 
     def without_others(self, modalities: Sequence[str]) -> FusionTask:
