@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, cast
 
 import numpy as np
 
@@ -78,7 +78,8 @@ def through_codec(
 
     packed = io.BytesIO()
     with av.open(packed, "w", format=container) as out:
-        stream = out.add_stream(encoder, rate=rate)
+        # PyAV's types know this encoder's name for none of theirs
+        stream = cast("av.AudioStream", out.add_stream(encoder, rate=rate))
         stream.layout, stream.bit_rate = "mono", bit_rate
         frame = av.AudioFrame.from_ndarray(samples[None], format="s16", layout="mono")
         frame.sample_rate = SAMPLE_RATE
@@ -90,7 +91,7 @@ def through_codec(
             out.mux(stream.encode(part))
         out.mux(stream.encode(None))
     packed.seek(0)
-    with av.open(packed) as read:
+    with av.open(packed, "r") as read:
         up = av.AudioResampler(format="s16", layout="mono", rate=SAMPLE_RATE)
         frames = [*read.decode(audio=0), None]
         parts = [p.to_ndarray().reshape(-1) for f in frames for p in up.resample(f)]
