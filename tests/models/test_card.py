@@ -24,7 +24,7 @@ from mmer.models.engine import sha256_of
 from mmer.models.errors import MmerError
 from mmer.models.labels import EMOTIONS, MODALITIES
 
-INPUTS = {"speech": ("features",), "text": ("tokens",), "face": ("image",)}
+INPUTS = {"speech": ("features",), "text": ("tokens", "turns"), "face": ("image",)}
 
 
 @pytest.fixture

@@ -49,8 +49,9 @@ def test_all_that_a_card_says_is_on_the_page(folder: Path) -> None:
     full.save(folder / "fusion.json")
     page = render(folder)
     section = page[page.index("## fusion") :]
+    megabytes = (folder / card.file).stat().st_size / 1e6
     for told in (
-        "int8, 2.72 MB; 1.54 ms a development item (median) on one thread of an abacus.",
+        f"int8, {megabytes:.2f} MB; 1.54 ms a development item (median) on one thread of an abacus.",
         "Starting point: another network (MIT).",
         "Made for:\n\n- a study\n",
         "Not made for:\n\n- a court\n",
