@@ -41,12 +41,11 @@ def _fer(
     condition: str,
     change: Callable[[Picture], Picture] | None = None,
     *,
-    twins: bool = False,
     note: str = "",
 ) -> Row:
     command = (
         "mmer-evaluate face --dataset fer2013 --root DATA/face/fer2013 --split public_test "
-        "--cropped" + ("" if twins else " --drop-twins")
+        "--cropped --drop-twins"
     )
     return Row(
         key=f"face.ferplus.{name}",
@@ -56,7 +55,7 @@ def _fer(
         kind="development",
         headline="accuracy",
         measure=evaluated(
-            "face", "fer2013", FER, "public_test", change, cropped=True, drop_twins=not twins
+            "face", "fer2013", FER, "public_test", change, cropped=True, drop_twins=True
         ),
         needs=(f"{FER}/public_test.npz",),
         command=command if change is None else "",
@@ -86,10 +85,9 @@ def _other(dataset: str, place: str, data: str, kind: Kind, cropped: bool, note:
 FACE_ROWS: Final = (
     _fer(
         "clean",
-        "without its train duplicates",
+        "as it is; what resembles it was kept out of training",
         note="majority label of the crowd, one of the seven",
     ),
-    _fer("all", "all, duplicates of train included", twins=True),
     *(_fer(f"blur_{s}", f"blurred, sigma {s} px of {SIDE}", partial(blurred, s)) for s in (1, 2)),
     *(_fer(f"small_{s}", f"from {s} px of {SIDE}", partial(small, s)) for s in (24, 16)),
     *(_fer(f"dark_{n}", f"{n} % of the light", partial(dark, n / 100)) for n in (30, 10)),
