@@ -188,7 +188,6 @@ def test_rows_measure_tiny_corpora(corpora: Path) -> None:
         "white_5",
         "first_0.5",
         "ferplus.small_16",
-        "ferplus.all",
         "meld.asr",
         "meld.context_1",
     )
