@@ -10,10 +10,12 @@ from mmer.models.card import Coverage
 from mmer.training.metrics import expected_calibration_error, fit_temperature, log_softmax
 
 THRESHOLDS = (0.0, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
+WORTH_GIVING = 1 / 3
 ABSTENTION = (
-    "The threshold is the highest of the curve below which answers are right no more often than "
-    "always giving the commonest emotion would be: they are worth nothing. The curve is of the "
-    "development data in all its states together, its confidence cross-fitted."
+    "The threshold is the highest of the curve below which answers are right at most one time in "
+    "three: a wrong answer is taken to harm half as much as a right one helps, so that answers "
+    "less often right than that do more harm than good. The curve is of the development data in "
+    "all its states together, its confidence cross-fitted."
 )
 
 
@@ -37,20 +39,20 @@ def halves(groups: Sequence[str]) -> np.ndarray:
 
 
 def cross_fitted(
-    states: Sequence[np.ndarray], labels: np.ndarray, groups: Sequence[str]
+    states: Sequence[np.ndarray], labels: np.ndarray, groups: Sequence[str], fitted: int
 ) -> list[np.ndarray]:
     """Log-probabilities of each state's logits (N, 7), by a temperature of the other half.
 
     ``states`` are the same items, in one order, in several conditions; the temperature of a half
-    is fitted to all states of its items.
+    is fitted to the first ``fitted`` states of its items.
     """
     first = halves(groups)
     scaled = [np.empty_like(log_softmax(logits)) for logits in states]
     for half in (first, ~first):
         other = ~half
         temperature = fit_temperature(
-            np.concatenate([logits[other] for logits in states]),
-            np.concatenate([labels[other]] * len(states)),
+            np.concatenate([logits[other] for logits in states[:fitted]]),
+            np.tile(labels[other], fitted),
         )
         for out, logits in zip(scaled, states, strict=True):
             out[half] = log_softmax(logits[half] / temperature)
@@ -89,11 +91,10 @@ def coverage_curve(log_probs: np.ndarray, labels: np.ndarray) -> tuple[Coverage,
     return tuple(curve)
 
 
-def choose_threshold(curve: Sequence[Coverage], floor_accuracy: float) -> float:
-    """The confidence below which an answer is worth none: see ``ABSTENTION``."""
-    worthless = [
+def choose_threshold(curve: Sequence[Coverage]) -> float:
+    """The confidence below which an answer is not worth giving: see ``ABSTENTION``."""
+    return max(
         point.threshold
         for point in curve
-        if point.withheld_accuracy is None or point.withheld_accuracy <= floor_accuracy
-    ]
-    return max(worthless)
+        if point.withheld_accuracy is None or point.withheld_accuracy <= WORTH_GIVING
+    )

@@ -125,15 +125,18 @@ def measured_card(
     others = {c: _ask(engine, task, c, one_by_one) for c in task.conditions}
     # a condition may also be another choice of items, to which nothing is fitted
     same = [c for c, (_, classes) in others.items() if np.array_equal(classes, labels)]
+    usual = same if task.usual is None else [c for c in same if c in task.usual]
+    same = [*usual, *(c for c in same if c not in usual)]
     states = [logits, *(others[c][0] for c in same)]
-    temperature = fit_temperature(np.concatenate(states), np.tile(labels, len(states)))
-    scaled = cross_fitted(states, labels, groups)
+    fitted = 1 + len(usual)
+    temperature = fit_temperature(np.concatenate(states[:fitted]), np.tile(labels, fitted))
+    scaled = cross_fitted(states, labels, groups, fitted)
     judged = dict(zip(same, scaled[1:], strict=True))
     conditions = []
     for c, (other_logits, classes) in others.items():
         log_probs = judged[c] if c in judged else log_softmax(other_logits / temperature)
         conditions.append(development_figures(c, log_probs, classes))
-    note = _calibration_note(task, scaled[0], len(states))
+    note = _calibration_note(task, scaled[0], fitted)
     development = development_figures(task.development_data, scaled[0], labels, note)
     curve = coverage_curve(np.concatenate(scaled), np.tile(labels, len(states)))
     return Card(
@@ -160,7 +163,7 @@ def measured_card(
         parity=parity,
         conditions=tuple(conditions),
         coverage=curve,
-        abstain_below=choose_threshold(curve, development.floor_accuracy),
+        abstain_below=choose_threshold(curve),
         abstention=ABSTENTION,
     )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from copy import deepcopy
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -86,7 +86,7 @@ class Trainer:
             device=self.device, memory_format=torch.channels_last
         )
         if recipe.start:
-            self._begin_with(folder.parent / recipe.start / CHECKPOINT)
+            self._begin_with([folder.parent / run / CHECKPOINT for run in recipe.start])
         self.average = deepcopy(self.network).requires_grad_(False)
         self.optimizer = torch.optim.AdamW(
             task.parameter_groups(self.network),
@@ -104,17 +104,20 @@ class Trainer:
     def _checkpoint(self) -> Path:
         return self.folder / CHECKPOINT
 
-    def _begin_with(self, path: Path) -> None:
-        """Take the averaged weights of another run's last epoch."""
-        if not path.is_file():
-            raise MmerError(
-                f"recipe {self.recipe.name} begins with the weights of another run, and {path} "
-                f"does not exist: run mmer-train {self.recipe.start} first"
-            )
+    def _begin_with(self, paths: Sequence[Path]) -> None:
+        """Take the averaged weights of other runs' last epochs."""
+        for path in paths:
+            if not path.is_file():
+                raise MmerError(
+                    f"recipe {self.recipe.name} begins with the weights of another run, and {path} "
+                    f"does not exist: run mmer-train {path.parent.name} first"
+                )
+        weights = self.task.joined([self._read(path)["average"] for path in paths])
         try:
-            self.network.load_state_dict(self._read(path)["average"])
+            self.network.load_state_dict(weights)
         except RuntimeError as error:
-            raise MmerError(f"{path} is of another network than this recipe's") from error
+            names = ", ".join(str(path) for path in paths)
+            raise MmerError(f"{names}: of another network than this recipe's") from error
 
     def _read(self, path: Path) -> dict[str, Any]:
         try:

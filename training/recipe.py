@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from importlib import resources
 from pathlib import Path
@@ -42,9 +42,9 @@ class Recipe:
     """Train in bfloat16 with float32 weights; development figures and export are float32."""
     precision: str = "float32"
     """Of the exported weights: "float32", or "int8" for matrices and embeddings."""
-    start: str = ""
-    """Name of a finished run, a folder beside this one's output, whose weights this one begins
-    with; empty to begin afresh."""
+    start: Sequence[str] = ()
+    """Names of finished runs, folders beside this one's output, whose weights this one begins
+    with (several: where the task can join their networks); none to begin afresh."""
     options: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -55,8 +55,8 @@ class Recipe:
         for name in ("epochs", "batch", "threads", "seed"):
             if not isinstance(getattr(self, name), int):
                 raise MmerError(f"recipe {self.name}: {name} must be a whole number")
-        if not isinstance(self.start, str):
-            raise MmerError(f"recipe {self.name}: start must be the name of a run")
+        if isinstance(self.start, str) or not all(isinstance(run, str) for run in self.start):
+            raise MmerError(f"recipe {self.name}: start must be a list of names of runs")
         if not isinstance(self.options, Mapping):
             raise MmerError(f"recipe {self.name}: options must be a table")
         if not 0 <= self.average_decay < 1:

@@ -6,46 +6,7 @@ import torch
 from torch import nn
 
 from mmer.models.labels import EMOTIONS
-
-
-class Gate(nn.Module):
-    """Squeeze and excitation (Hu et al. 2018): each channel times 0..1, judged from all of them."""
-
-    def __init__(self, channels: int, share: int = 8) -> None:
-        super().__init__()
-        self.squeeze = nn.Linear(channels, channels // share)
-        self.excite = nn.Linear(channels // share, channels)
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """(B, channels, H, W), the same out."""
-        gate = torch.sigmoid(self.excite(torch.relu(self.squeeze(x.mean(dim=(2, 3))))))
-        return x * gate[:, :, None, None]
-
-
-class GatedResidual(nn.Module):
-    """Two 3x3 convolutions and a gate beside a short cut, average-pooled when strided."""
-
-    def __init__(self, inputs: int, outputs: int, stride: int = 1) -> None:
-        super().__init__()
-        self.body = nn.Sequential(
-            nn.Conv2d(inputs, outputs, 3, stride, 1, bias=False),
-            nn.BatchNorm2d(outputs),
-            nn.ReLU(),
-            nn.Conv2d(outputs, outputs, 3, 1, 1, bias=False),
-            nn.BatchNorm2d(outputs),
-            Gate(outputs),
-        )
-        self.short: nn.Module = nn.Identity()
-        if inputs != outputs or stride > 1:
-            self.short = nn.Sequential(
-                nn.AvgPool2d(stride, ceil_mode=True) if stride > 1 else nn.Identity(),
-                nn.Conv2d(inputs, outputs, 1, bias=False),
-                nn.BatchNorm2d(outputs),
-            )
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """(B, inputs, H, W) to (B, outputs, ceil(H/stride), ceil(W/stride))."""
-        return torch.relu(self.body(x) + self.short(x))
+from mmer.models.networks.layers import Residual
 
 
 class FaceNetwork(nn.Module):
@@ -70,11 +31,11 @@ class FaceNetwork(nn.Module):
             nn.Conv2d(1, a, 5, 2, 2, bias=False), nn.BatchNorm2d(a), nn.ReLU()
         )
         self.body = nn.Sequential(
-            GatedResidual(a, b, 2),
-            GatedResidual(b, b),
-            GatedResidual(b, c, 2),
-            GatedResidual(c, c),
-            GatedResidual(c, c),
+            Residual(a, b, 2, gated=True),
+            Residual(b, b, gated=True),
+            Residual(b, c, 2, gated=True),
+            Residual(c, c, gated=True),
+            Residual(c, c, gated=True),
         )
         self.drop = nn.Dropout(dropout)
         self.head = nn.Linear(c, len(EMOTIONS))

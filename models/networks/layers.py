@@ -6,10 +6,33 @@ import torch
 from torch import nn
 
 
-class Residual(nn.Module):
-    """Two 3x3 convolutions beside a short cut (He et al. 2016), average-pooled when strided."""
+class Gate(nn.Module):
+    """Squeeze and excitation (Hu et al. 2018): each channel times 0..1, judged from all of them."""
 
-    def __init__(self, inputs: int, outputs: int, stride: int | tuple[int, int] = 1) -> None:
+    def __init__(self, channels: int, share: int = 8) -> None:
+        super().__init__()
+        self.squeeze = nn.Linear(channels, channels // share)
+        self.excite = nn.Linear(channels // share, channels)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """(B, channels, H, W), the same out."""
+        gate = torch.sigmoid(self.excite(torch.relu(self.squeeze(x.mean(dim=(2, 3))))))
+        return x * gate[:, :, None, None]
+
+
+class Residual(nn.Module):
+    """Two 3x3 convolutions beside a short cut (He et al. 2016), average-pooled when strided.
+
+    ``gated``: a ``Gate`` after the second convolution.
+    """
+
+    def __init__(
+        self,
+        inputs: int,
+        outputs: int,
+        stride: int | tuple[int, int] = 1,
+        gated: bool = False,
+    ) -> None:
         super().__init__()
         self.body = nn.Sequential(
             nn.Conv2d(inputs, outputs, 3, stride, 1, bias=False),
@@ -17,6 +40,7 @@ class Residual(nn.Module):
             nn.ReLU(),
             nn.Conv2d(outputs, outputs, 3, 1, 1, bias=False),
             nn.BatchNorm2d(outputs),
+            *([Gate(outputs)] if gated else []),
         )
         self.short: nn.Module = nn.Identity()
         if inputs != outputs or stride != 1:

@@ -35,21 +35,21 @@ class AttentivePooling(nn.Module):
 class Spectral(nn.Module):
     """The spectrum as a picture: residual 2-D convolutions, (B, T, bins) to (B, channels, T/8).
 
-    A pattern is known at whatever pitch and formant it stands.
+    A pattern is known at whatever pitch and formant it stands. ``fine`` halves the time step by
+    step; without it, three times as fast, the first convolution reads every fourth frame.
     """
 
-    def __init__(self, bins: int, widths: Sequence[int], channels: int) -> None:
+    def __init__(self, bins: int, widths: Sequence[int], channels: int, fine: bool) -> None:
         super().__init__()
         a, b, c = widths
-        self.body = nn.Sequential(
-            nn.Conv2d(1, a, (7, 5), (4, 2), (3, 2), bias=False),
-            nn.BatchNorm2d(a),
-            nn.ReLU(),
-            Residual(a, b, 2),
-            Residual(b, b),
-            Residual(b, c, (1, 2)),
-            Residual(c, c),
-        )
+        if fine:
+            first = nn.Conv2d(1, a, 5, 2, 2, bias=False)
+            blocks = [Residual(a, a), Residual(a, b, 2), Residual(b, b), Residual(b, c, 2)]
+        else:
+            first = nn.Conv2d(1, a, (7, 5), (4, 2), (3, 2), bias=False)
+            blocks = [Residual(a, b, 2), Residual(b, b), Residual(b, c, (1, 2))]
+        blocks.append(Residual(c, c))
+        self.body = nn.Sequential(first, nn.BatchNorm2d(a), nn.ReLU(), *blocks)
         rows = -(-bins // 8)
         self.across = nn.Sequential(
             nn.Conv2d(c, channels, (1, rows), bias=False), nn.BatchNorm2d(channels), nn.ReLU()
@@ -58,57 +58,6 @@ class Spectral(nn.Module):
     def forward(self, features: torch.Tensor) -> torch.Tensor:
         """See the class."""
         out: torch.Tensor = self.across(self.body(features.unsqueeze(1))).squeeze(3)
-        return out
-
-
-class TemporalBlock(nn.Module):
-    """Two convolutions over time beside a short cut, (B, C, T) to (B, C, T).
-
-    Each channel is weighed by what all of the sound shows (squeeze and excitation, Hu et al. 2018).
-    """
-
-    def __init__(self, channels: int, dilation: int) -> None:
-        super().__init__()
-        self.body = nn.Sequential(
-            nn.Conv1d(channels, channels, 3, 1, dilation, dilation, bias=False),
-            nn.BatchNorm1d(channels),
-            nn.ReLU(),
-            nn.Conv1d(channels, channels, 3, 1, 1, bias=False),
-            nn.BatchNorm1d(channels),
-        )
-        self.gate = nn.Sequential(
-            nn.Linear(channels, channels // 4),
-            nn.ReLU(),
-            nn.Linear(channels // 4, channels),
-            nn.Sigmoid(),
-        )
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """See the class."""
-        y = self.body(x)
-        return torch.relu(x + y * self.gate(y.mean(dim=2)).unsqueeze(2))
-
-
-class Temporal(nn.Module):
-    """The spectrum as a sequence: dilated convolutions over time, (B, T, bins) to (B, C, T/4)."""
-
-    def __init__(self, bins: int, channels: int) -> None:
-        super().__init__()
-        self.body = nn.Sequential(
-            nn.Conv1d(bins, channels, 5, 2, 2, bias=False),
-            nn.BatchNorm1d(channels),
-            nn.ReLU(),
-            nn.Conv1d(channels, channels, 3, 2, 1, bias=False),
-            nn.BatchNorm1d(channels),
-            nn.ReLU(),
-            TemporalBlock(channels, 1),
-            TemporalBlock(channels, 2),
-            TemporalBlock(channels, 4),
-        )
-
-    def forward(self, features: torch.Tensor) -> torch.Tensor:
-        """See the class."""
-        out: torch.Tensor = self.body(features.transpose(1, 2))
         return out
 
 
@@ -131,7 +80,7 @@ class Branch(nn.Module):
         return self.head(self.drop(embedding)), embedding
 
 
-KINDS: Final = ("spectral", "temporal")
+KINDS: Final = ("fine", "spectral")
 
 
 class SpeechNetwork(nn.Module):
@@ -156,9 +105,7 @@ class SpeechNetwork(nn.Module):
             raise ValueError(f"unknown branches {unknown}; known are {', '.join(KINDS)}")
         self.branches = nn.ModuleList(
             Branch(
-                Spectral(bins, widths, channels)
-                if kind == "spectral"
-                else Temporal(bins, channels),
+                Spectral(bins, widths, channels, fine=kind == "fine"),
                 channels,
                 embedding,
                 dropout,

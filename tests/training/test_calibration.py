@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -45,7 +47,7 @@ def test_each_half_is_judged_by_the_temperature_of_the_other() -> None:
     groups = [f"s/{k % 4}" for k in range(4000)]
     first = halves(groups)
     overconfident = np.where(first[:, None], 3 * logits, logits)
-    (scaled,) = cross_fitted([overconfident], labels, groups)
+    (scaled,) = cross_fitted([overconfident], labels, groups, 1)
     # the second half needs 1 and gets the first's 3; the first needs 3 and gets 1
     for half, factor in ((~first, 1 / 3), (first, 3.0)):
         wanted = log_softmax(logits[half] * factor)
@@ -57,10 +59,21 @@ def test_one_temperature_serves_all_states() -> None:
     logits = rng.normal(0, 2, (6000, 7))
     labels = drawn(logits, rng)
     groups = [str(k) for k in range(6000)]
-    clean, noisy = cross_fitted([2 * logits, 2 * logits], labels, groups)
+    clean, noisy = cross_fitted([2 * logits, 2 * logits], labels, groups, 2)
     assert (clean == noisy).all()
     assert expected_calibration_error(clean, labels) < 0.03
     assert expected_calibration_error(log_softmax(2 * logits), labels) > 0.1
+
+
+def test_a_state_that_is_not_fitted_to_does_not_move_the_temperature() -> None:
+    rng = np.random.default_rng(2)
+    logits = rng.normal(0, 2, (6000, 7))
+    labels = drawn(logits, rng)
+    groups = [str(k) for k in range(6000)]
+    alone, _ = cross_fitted([2 * logits, 9 * logits], labels, groups, 1)
+    both, _ = cross_fitted([2 * logits, 9 * logits], labels, groups, 2)
+    assert expected_calibration_error(alone, labels) < 0.03
+    assert expected_calibration_error(both, labels) > 0.06
 
 
 def test_few_items_show_an_error_by_chance_and_many_do_not() -> None:
@@ -86,8 +99,9 @@ def test_the_curve_counts_what_is_kept_and_what_is_withheld() -> None:
     assert curve[0.6] == Coverage(0.6, 0.4, 1.0, 0.3333)
     assert curve[0.9] == Coverage(0.9, 0.2, 1.0, 0.5)
     # below 0.6 a third is right, below 0.9 a half
-    assert choose_threshold(tuple(curve.values()), floor_accuracy=0.4) == 0.8
-    assert choose_threshold(tuple(curve.values()), floor_accuracy=0.0) == 0.3
+    assert choose_threshold(tuple(curve.values())) == 0.8
+    higher = [replace(c, withheld_accuracy=c.withheld_accuracy and 0.34) for c in curve.values()]
+    assert choose_threshold(higher) == 0.3
 
 
 def test_nothing_kept_has_no_accuracy() -> None:

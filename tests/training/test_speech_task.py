@@ -79,9 +79,29 @@ def test_the_network_answers_with_the_mean_of_its_branches(plain: SpeechTask) ->
     logits, embedding = network(features)
     each, _ = network.each(features)
     assert logits.shape == (2, 7)
-    assert embedding.shape == (2, 3 * SMALL["embedding"])
+    assert embedding.shape == (2, 2 * SMALL["embedding"])
     assert torch.allclose(each.mean(dim=0), logits)
     assert len(network.train()(features)) == 3
+
+
+def test_the_branches_of_several_runs_become_one_network(plain: SpeechTask, corpora: Path) -> None:
+    two = plain.network().state_dict()
+    one = task(corpora, branches=("fine",)).network().state_dict()
+    both = task(corpora, branches=("spectral", "spectral", "fine"))
+    network = both.network()
+    network.load_state_dict(both.joined([two, one]))
+    features = torch.randn(2, 60, 64)
+    each, _ = network.eval().each(features)
+    for k, (run, number, kinds) in enumerate(
+        [
+            (two, 0, ("spectral", "spectral")),
+            (two, 1, ("spectral", "spectral")),
+            (one, 0, ("fine",)),
+        ]
+    ):
+        alone = task(corpora, branches=kinds).network().eval()
+        alone.load_state_dict(run)
+        assert torch.allclose(each[k], alone.each(features)[0][number])
 
 
 def test_noise_is_as_loud_as_asked() -> None:

@@ -38,11 +38,13 @@ def whole_run(recipe: Recipe, folder: Path) -> tuple[Trainer, list[tuple[float, 
 def test_a_run_begins_with_the_weights_that_its_recipe_names(tmp_path: Path) -> None:
     first, _ = whole_run(tiny_recipe(), tmp_path / "first")
     (tmp_path / "second").mkdir()
-    second = Trainer(tiny_recipe(start="first"), TinyTask(), tmp_path / "second")
+    second = Trainer(tiny_recipe(start=("first",)), TinyTask(), tmp_path / "second")
     begun, ended = second.network.state_dict(), first.average.state_dict()
     assert all(torch.equal(begun[name], value) for name, value in ended.items())
+    with pytest.raises(MmerError, match="its networks do not join"):
+        Trainer(tiny_recipe(start=("first", "first")), TinyTask(), tmp_path / "second")
     with pytest.raises(MmerError, match="run mmer-train nowhere first"):
-        Trainer(tiny_recipe(start="nowhere"), TinyTask(), tmp_path / "second")
+        Trainer(tiny_recipe(start=("nowhere",)), TinyTask(), tmp_path / "second")
 
 
 @pytest.mark.parametrize("bfloat16", [False, True])

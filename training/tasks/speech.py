@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -56,7 +56,7 @@ class SpeechOptions:
     """Training examples an epoch."""
     shortest_s: float = 0.5
     longest_s: float = 4.0
-    branches: tuple[str, ...] = ("spectral", "spectral", "temporal")
+    branches: tuple[str, ...] = ("spectral", "spectral")
     widths: tuple[int, int, int] = (16, 32, 64)
     channels: int = 128
     embedding: int = 64
@@ -109,6 +109,8 @@ class SpeechTask(Task):
                 self.class_shares[label] += share / len(self.data.groups[corpus])
         self.batches_per_epoch = options.draws // recipe.batch
         self.conditions = conditions(bool(self.data.held_noises))
+        # in the worst noise the live path trusts the voice less by its quality
+        self.usual = tuple(c for c in self.conditions if c.endswith(("20 dB", "10 dB", "2 s")))
 
     def network(self) -> nn.Module:
         """A fresh ``SpeechNetwork``."""
@@ -116,6 +118,16 @@ class SpeechTask(Task):
         return SpeechNetwork(
             self.mel.bins, o.branches, o.widths, o.channels, o.embedding, o.dropout
         )
+
+    def joined(self, weights: Sequence[Mapping[str, torch.Tensor]]) -> Mapping[str, torch.Tensor]:
+        """The branches of all runs, one after another."""
+        branches: list[dict[str, torch.Tensor]] = []
+        for run in weights:
+            numbers = sorted({int(name.split(".")[1]) for name in run})
+            for number in numbers:
+                own = f"branches.{number}."
+                branches.append({n.removeprefix(own): w for n, w in run.items() if own in n})
+        return {f"branches.{k}.{n}": w for k, b in enumerate(branches) for n, w in b.items()}
 
     def _draw(self, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
         """Raw log-mel of one example, and its targets (14,)."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mmer.models.card import TrainingData
+from mmer.models.errors import MmerError
 from mmer.models.seen import Seen
 
 if TYPE_CHECKING:
@@ -43,6 +44,8 @@ class Task(ABC):
     """What the development figures are measured on, in words."""
     conditions: tuple[str, ...] = ()
     """Other states of the development data that the card gives figures of, in words."""
+    usual: tuple[str, ...] | None = None
+    """The conditions that confidence is calibrated to, beside the data as they are; None: all."""
     outputs: tuple[str, ...] = ("logits", "embedding")
     """Names of what the network returns, in its order: logits (B, 7) first."""
     batches_per_epoch: int
@@ -66,6 +69,16 @@ class Task(ABC):
     @abstractmethod
     def network(self) -> nn.Module:
         """A fresh network: inputs by position, a tuple of ``outputs`` out."""
+
+    def joined(self, weights: Sequence[Mapping[str, torch.Tensor]]) -> Mapping[str, torch.Tensor]:
+        """One network's state from that of several runs, in the recipe's order.
+
+        Raises:
+            MmerError: there are several, and this task's networks cannot be joined.
+        """
+        if len(weights) > 1:
+            raise MmerError(f"{self.modality}: start must name one run; its networks do not join")
+        return weights[0]
 
     @abstractmethod
     def batches(self, rng: np.random.Generator) -> Iterator[tuple[Arrays, np.ndarray]]:
