@@ -1,0 +1,60 @@
+"""What every encoder of the field's papers looks like from outside."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, NamedTuple
+
+import torch
+from torch import nn
+
+from mmer.models.inputs.preparation import Preparation
+
+
+class Encoded(NamedTuple):
+    """A batch of signals as an encoder sees them."""
+
+    tokens: torch.Tensor
+    """Steps over time, (B, T', width); T' may be fewer than the input's steps."""
+    mask: torch.Tensor
+    """1 where a step is there, 0 where it is padding, float (B, T')."""
+    pooled: torch.Tensor
+    """All steps in one, (B, width)."""
+
+
+class Encoder(nn.Module):
+    """Prepared signals in, steps and their summary out.
+
+    ``forward`` takes the arrays of ``preparation`` in its order, then the mask float (B, T). Padding
+    changes nothing: what a row gives does not depend on how long the others of its batch are. A row
+    whose mask is all 0 gives finite numbers (its modality is absent, and nobody looks at them).
+    """
+
+    modality: ClassVar[str]
+    """One of MODALITIES; "face" is also the place of what sees whole frames."""
+    sees: ClassVar[str] = ""
+    """Of modality "face": "faces" (aligned crops) or "frames" (whole pictures)."""
+    preparation: Preparation[Any]
+    width: int
+    frozen: bool = False
+    """Its weights stay as they are: what it says of an item can be kept."""
+
+    def forward(self, *arrays: torch.Tensor) -> Encoded:
+        """See the class."""
+        raise NotImplementedError
+
+    def freeze(self) -> None:
+        """Keep the weights as they are, dropout and batch statistics included."""
+        self.frozen = True
+        self.requires_grad_(False)
+        self.eval()
+
+    def train(self, mode: bool = True) -> Encoder:
+        """As ``nn.Module.train``; a frozen encoder stays in evaluation mode."""
+        super().train(mode and not self.frozen)
+        return self
+
+
+def masked_mean(tokens: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+    """(B, T, D) and (B, T) to the mean over the steps that are there, (B, D); 0 where none is."""
+    weight = mask.unsqueeze(2)
+    return (tokens * weight).sum(dim=1) / weight.sum(dim=1).clamp(min=1)

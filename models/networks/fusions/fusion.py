@@ -1,0 +1,51 @@
+"""What every fusion looks like from outside."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+from torch import nn
+
+
+class Part(NamedTuple):
+    """What one modality brings, of a batch."""
+
+    logits: torch.Tensor
+    """(B, classes), of the modality alone."""
+    embedding: torch.Tensor
+    """(B, width)."""
+    tokens: torch.Tensor
+    """(B, T, width); T differs from modality to modality."""
+    mask: torch.Tensor
+    """float (B, T)."""
+
+
+class Fused(NamedTuple):
+    """What the modalities say together."""
+
+    logits: torch.Tensor
+    """(B, classes)."""
+    shares: torch.Tensor
+    """How much each modality counted, (B, modalities), 0 for an absent one; sum 1."""
+
+
+class Fusion(nn.Module):
+    """Parts of one or more modalities in, one answer out.
+
+    What an absent modality's part holds changes nothing; with all present, the mask changes
+    nothing. ``modalities`` are those of the run, in the order of the parts.
+    """
+
+    uses: str
+    """What it looks at of a part: "logits", "embedding" or "tokens"; the rest may be anything."""
+
+    def __init__(self, modalities: Sequence[str], width: int, classes: int) -> None:
+        super().__init__()
+        self.modalities = tuple(modalities)
+        self.width, self.classes = width, classes
+
+    def forward(self, parts: Sequence[Part], present: torch.Tensor) -> Fused:
+        """``present`` float (B, modalities), 1 or 0; at least one 1 a row."""
+        raise NotImplementedError
