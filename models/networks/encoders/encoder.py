@@ -24,9 +24,10 @@ class Encoded(NamedTuple):
 class Encoder(nn.Module):
     """Prepared signals in, steps and their summary out.
 
-    ``forward`` takes the arrays of ``preparation`` in its order, then the mask float (B, T). Padding
-    changes nothing: what a row gives does not depend on how long the others of its batch are. A row
-    whose mask is all 0 gives finite numbers (its modality is absent, and nobody looks at them).
+    ``forward`` takes the arrays of ``preparation`` in its order, then the mask float (B, T).
+    Padding changes nothing: what a row gives does not depend on how long the others of its batch
+    are. A row whose mask is all 0 gives finite numbers (its modality is absent, and nobody looks
+    at them).
     """
 
     modality: ClassVar[str]
