@@ -8,12 +8,14 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from copy import deepcopy
 from dataclasses import asdict, dataclass
+from itertools import islice
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
 
 import numpy as np
 import torch
+from accelerate import PartialState
 from torch import nn
 
 from mmer.models.errors import MmerError
@@ -23,8 +25,6 @@ from mmer.training.recipe import Recipe
 from mmer.training.tasks.task import Arrays, Task
 
 CHECKPOINT = "checkpoint.pt"
-WARM_UP = 0.05
-"""Share of all steps in which the learning rate climbs; it then falls along a cosine."""
 
 
 @dataclass(frozen=True)
@@ -49,11 +49,6 @@ def tensors(inputs: Arrays, device: torch.device | None = None) -> list[torch.Te
     return [torch.from_numpy(np.ascontiguousarray(a)).to(device) for a in inputs.values()]
 
 
-def best_device() -> torch.device:
-    """The GPU where there is one, else the CPU."""
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-
-
 @torch.no_grad()
 def development_logits(network: nn.Module, task: Task) -> tuple[np.ndarray, np.ndarray]:
     """Logits (N, 7) and class indices (N,) of the development fold."""
@@ -70,9 +65,12 @@ class Trainer:
     """Trains one task by one recipe; the state is saved after every epoch.
 
     The weights that are judged and exported are a running average over steps, after the last
-    epoch: no epoch is chosen by its development figures. Every epoch starts its random numbers
-    from the recipe's seed and its own number, so a run that was interrupted, wherever, and taken
-    up again ends with the very weights of one that was not.
+    epoch: no epoch is chosen by its development figures unless the recipe has ``patience``. Every
+    epoch starts its random numbers from the recipe's seed and its own number, so a run that was
+    interrupted, wherever, and taken up again ends with the very weights of one that was not.
+
+    Under ``accelerate launch`` every process trains on its share of the batches; the first one
+    judges and saves.
     """
 
     def __init__(
@@ -80,7 +78,8 @@ class Trainer:
     ) -> None:
         torch.manual_seed(recipe.seed)
         self.recipe, self.task, self.folder = recipe, task, folder
-        self.device = device or best_device()
+        self.processes = PartialState(cpu=not torch.cuda.is_available())
+        self.device = device or self.processes.device
         self.network = task.network()
         self.network.to(  # type: ignore[call-overload]
             device=self.device, memory_format=torch.channels_last
@@ -88,16 +87,28 @@ class Trainer:
         if recipe.start:
             self._begin_with([folder.parent / run / CHECKPOINT for run in recipe.start])
         self.average = deepcopy(self.network).requires_grad_(False)
-        self.optimizer = torch.optim.AdamW(
+        kind = {"adamw": torch.optim.AdamW, "adam": torch.optim.Adam}[recipe.optimizer]
+        self.optimizer = kind(
             task.parameter_groups(self.network),
             lr=recipe.learning_rate,
             weight_decay=recipe.weight_decay,
         )
+        self._scaler = torch.amp.GradScaler(
+            self.device.type, enabled=recipe.mixed_precision == "fp16" and self.device.type != "cpu"
+        )
         self.epoch = 0
+        self._best: tuple[float, int, dict[str, torch.Tensor]] | None = None
         self._course: list[dict[str, Any]] = []
         weights = class_weights(task.class_shares, recipe.class_balance)
         self._weights = torch.from_numpy(weights).to(self.device)
-        self._steps = recipe.epochs * task.batches_per_epoch
+        self._batches = task.batches_per_epoch // self.processes.num_processes
+        if not self._batches:
+            raise MmerError(
+                f"recipe {recipe.name}: {task.batches_per_epoch} batches an epoch are too few for "
+                f"{self.processes.num_processes} processes; use a smaller batch"
+            )
+        self._updates = math.ceil(self._batches / recipe.accumulate)
+        self._trained = self._shared()
         self._check_space()
 
     @property
@@ -142,12 +153,17 @@ class Trainer:
         self.network.load_state_dict(state["network"])
         self.average.load_state_dict(state["average"])
         self.optimizer.load_state_dict(state["optimizer"])
+        self._scaler.load_state_dict(state["scaler"])
         self.epoch = state["epoch"]
+        self._best = state["best"]
         self._course = state["course"]
 
     def run(self, on_step: Callable[[float], None] = lambda loss: None) -> Iterator[EpochReport]:
-        """Train to the recipe's last epoch; ``on_step`` hears each step's loss."""
-        while self.epoch < self.recipe.epochs:
+        """Train to the recipe's last epoch or the end of its patience.
+
+        ``on_step`` hears the loss of each batch. Of several processes only the first one reports.
+        """
+        while self.epoch < self.recipe.epochs and not self._out_of_patience():
             begun = time.perf_counter()
             train_loss = self._train_epoch(on_step)
             logits, labels = development_logits(self.average, self.task)
@@ -160,39 +176,86 @@ class Trainer:
                 figures(log_probs, labels),
                 time.perf_counter() - begun,
             )
-            self._save(report)
-            yield report
+            self._judge(report)
+            if self.processes.is_main_process:
+                self._save(report)
+                yield report
+            self.processes.wait_for_everyone()
+        if self._best is not None:
+            self.average.load_state_dict(self._best[2])
+
+    def _judge(self, report: EpochReport) -> None:
+        """Keep the weights where the recipe chooses an epoch and this is the best so far."""
+        if not self.recipe.patience:
+            return
+        watch = self.recipe.watch
+        value = -report.development_loss if watch == "loss" else getattr(report.figures, watch)
+        if self._best is None or value > self._best[0]:
+            weights = {name: v.cpu().clone() for name, v in self.average.state_dict().items()}
+            self._best = (float(value), self.epoch, weights)
+
+    def _out_of_patience(self) -> bool:
+        patience = self.recipe.patience
+        return bool(patience and self._best and self.epoch - self._best[1] >= patience)
 
     def _train_epoch(self, on_step: Callable[[float], None]) -> float:
-        recipe = self.recipe
-        torch.manual_seed(recipe.seed * 100_003 + self.epoch)
+        recipe, rank = self.recipe, self.processes.process_index
+        torch.manual_seed(recipe.seed * 100_003 + self.epoch + 7919 * rank)
         rng = np.random.default_rng([recipe.seed, self.epoch])
         self.network.train()
         losses = []
-        step = self.epoch * self.task.batches_per_epoch
-        for inputs, targets in self.task.batches(rng):
-            for group in self.optimizer.param_groups:
-                rate = recipe.learning_rate * group.get("scale", 1.0)
-                group["lr"] = rate * self._schedule(step)
-            with torch.autocast(self.device.type, torch.bfloat16, enabled=recipe.bfloat16):
-                outputs = self.network(*tensors(inputs, self.device))
+        update = self.epoch * self._updates
+        ours = islice(self.task.batches(rng), rank, None, self.processes.num_processes)
+        mixed = {"bf16": torch.bfloat16, "fp16": torch.float16}.get(recipe.mixed_precision)
+        if mixed is torch.float16 and self.device.type == "cpu":
+            mixed = None
+        for number, (inputs, targets) in enumerate(islice(ours, self._batches)):
+            # the last update of an epoch may have fewer batches than the others
+            together = min(
+                recipe.accumulate, self._batches - number // recipe.accumulate * recipe.accumulate
+            )
+            with torch.autocast(self.device.type, mixed, enabled=mixed is not None):
+                outputs = self._trained(*tensors(inputs, self.device))
             goal = torch.from_numpy(targets).to(self.device)
             loss = self.task.loss(outputs, goal, self._weights, recipe.label_smoothing)
-            self.optimizer.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
-            nn.utils.clip_grad_norm_(self.network.parameters(), 5.0)
-            self.optimizer.step()
-            step += 1
-            self._update_average(step)
+            self._scaler.scale(loss / together).backward()
             losses.append(float(loss.detach()))
             on_step(losses[-1])
+            if (number + 1) % recipe.accumulate == 0 or number + 1 == self._batches:
+                self._update(update)
+                update += 1
         return float(np.mean(losses))
 
-    def _schedule(self, step: int) -> float:
-        warm = max(1.0, WARM_UP * self._steps)
-        if step < warm:
-            return (step + 1) / warm
-        return 0.5 * (1 + math.cos(math.pi * min(1.0, (step - warm) / (self._steps - warm + 1))))
+    def _shared(self) -> nn.Module:
+        """The network, its gradients averaged over the processes where there are several."""
+        if self.processes.num_processes == 1:
+            return self.network
+        # modalities that no item of a batch has leave their encoder without gradients
+        return nn.parallel.DistributedDataParallel(self.network, find_unused_parameters=True)
+
+    def _update(self, number: int) -> None:
+        """Change the weights by the gradients gathered; ``number`` counts updates from 0."""
+        for group in self.optimizer.param_groups:
+            rate = self.recipe.learning_rate * group.get("scale", 1.0)
+            group["lr"] = rate * self._schedule(number)
+        self._scaler.unscale_(self.optimizer)
+        nn.utils.clip_grad_norm_(self.network.parameters(), 5.0)
+        self._scaler.step(self.optimizer)
+        self._scaler.update()
+        self.optimizer.zero_grad()
+        self._update_average(number + 1)
+
+    def _schedule(self, update: int) -> float:
+        total = self.recipe.epochs * self._updates
+        warm = max(1.0, self.recipe.warm_up * total)
+        if update < warm:
+            return (update + 1) / warm
+        part = min(1.0, (update - warm) / (total - warm + 1))
+        if self.recipe.schedule == "constant":
+            return 1.0
+        if self.recipe.schedule == "linear":
+            return 1 - part
+        return 0.5 * (1 + math.cos(math.pi * part))
 
     @torch.no_grad()
     def _update_average(self, step: int) -> None:
@@ -224,6 +287,8 @@ class Trainer:
             "network": self.network.state_dict(),
             "average": self.average.state_dict(),
             "optimizer": self.optimizer.state_dict(),
+            "scaler": self._scaler.state_dict(),
+            "best": self._best,
             "course": self._course,
         }
         partial = self._checkpoint.with_suffix(".partial")

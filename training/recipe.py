@@ -19,6 +19,10 @@ else:
 
 T = TypeVar("T")
 PRECISIONS = ("float32", "int8")
+OPTIMIZERS = ("adamw", "adam")
+SCHEDULES = ("cosine", "linear", "constant")
+MIXED = ("no", "bf16", "fp16")
+WATCHED = ("weighted_f1", "macro_f1", "unweighted_recall", "accuracy", "loss")
 
 
 @dataclass(frozen=True)
@@ -38,8 +42,21 @@ class Recipe:
     """Each class weighs (its share of the targets) ** -class_balance: 0 leaves it, 1 equalises."""
     seed: int = 1
     threads: int = 1
-    bfloat16: bool = False
-    """Train in bfloat16 with float32 weights; development figures and export are float32."""
+    optimizer: str = "adamw"
+    schedule: str = "cosine"
+    """How the learning rate falls after its climb: along a cosine, a line, or not at all."""
+    warm_up: float = 0.05
+    """Share of all updates in which the learning rate climbs."""
+    accumulate: int = 1
+    """So many batches make one update of the weights."""
+    patience: int = 0
+    """Stop after so many epochs without a better development figure, and keep the best epoch's
+    weights; 0 runs to the last epoch and keeps its weights."""
+    watch: str = "weighted_f1"
+    """The development figure that ``patience`` goes by."""
+    mixed_precision: str = "no"
+    """Train in "bf16", or on a GPU in "fp16", with float32 weights; development figures and
+    export are float32."""
     precision: str = "float32"
     """Of the exported weights: "float32", or "int8" for matrices and embeddings."""
     start: Sequence[str] = ()
@@ -50,9 +67,11 @@ class Recipe:
     def __post_init__(self) -> None:
         for name in ("weight_decay", "label_smoothing", "average_decay", "class_balance"):
             self._check_number(name, "a number", lowest=0.0)
-        for name in ("epochs", "batch", "threads", "learning_rate"):
+        for name in ("epochs", "batch", "threads", "accumulate", "learning_rate"):
             self._check_number(name, "a number above 0", lowest=1e-12)
-        for name in ("epochs", "batch", "threads", "seed"):
+        for name in ("warm_up", "patience"):
+            self._check_number(name, "0 or more", lowest=0.0)
+        for name in ("epochs", "batch", "threads", "accumulate", "patience", "seed"):
             if not isinstance(getattr(self, name), int):
                 raise MmerError(f"recipe {self.name}: {name} must be a whole number")
         if isinstance(self.start, str) or not all(isinstance(run, str) for run in self.start):
@@ -61,12 +80,18 @@ class Recipe:
             raise MmerError(f"recipe {self.name}: options must be a table")
         if not 0 <= self.average_decay < 1:
             raise MmerError(f"recipe {self.name}: average_decay must be at least 0 and below 1")
-
-        if self.precision not in PRECISIONS:
-            raise MmerError(
-                f"recipe {self.name}: precision is {self.precision!r}, "
-                f"use {' or '.join(PRECISIONS)}"
-            )
+        for name, known in (
+            ("precision", PRECISIONS),
+            ("optimizer", OPTIMIZERS),
+            ("schedule", SCHEDULES),
+            ("watch", WATCHED),
+            ("mixed_precision", MIXED),
+        ):
+            if getattr(self, name) not in known:
+                raise MmerError(
+                    f"recipe {self.name}: {name} is {getattr(self, name)!r}, "
+                    f"use {' or '.join(known)}"
+                )
 
     def _check_number(self, name: str, what: str, lowest: float) -> None:
         value = getattr(self, name)

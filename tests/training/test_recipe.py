@@ -48,7 +48,7 @@ def test_a_mistake_in_a_recipe_is_told(tmp_path: Path, text: str, message: str) 
 
 @pytest.mark.parametrize("name", ["smell", "no/such.toml", ""])
 def test_a_missing_recipe_is_told_with_those_there_are(name: str) -> None:
-    with pytest.raises(MmerError, match=r"no recipe .*face, fusion, speech.*, text"):
+    with pytest.raises(MmerError, match=r"no recipe .*face, .*fusion, .*speech, .*text"):
         load_recipe(name)
 
 
@@ -73,5 +73,5 @@ def test_what_changes_the_trained_weights_changes_the_fingerprint() -> None:
 
     assert fingerprint(options={"a": 1, "b": (2, 3)}) == fingerprint(options={"b": [2, 3], "a": 1})
     assert fingerprint(precision="int8") == fingerprint()
-    for changes in ({"seed": 2}, {"options": {"a": 1}}, {"bfloat16": True}, {"epochs": 2}):
+    for changes in ({"seed": 2}, {"options": {"a": 1}}, {"mixed_precision": "bf16"}, {"epochs": 2}):
         assert fingerprint(**changes) != fingerprint()

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import csv
 import errno
+import os
 import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -16,9 +20,10 @@ import torch
 from tiny_task import TinyTask, tiny_recipe
 
 from mmer.models.errors import MmerError
-from mmer.training.loop import Trainer, best_device, class_weights
+from mmer.training.loop import Trainer, class_weights, development_logits
+from mmer.training.metrics import log_softmax
 from mmer.training.recipe import Recipe
-from mmer.training.tasks.task import soft_loss
+from mmer.training.tasks.task import Arrays, soft_loss
 
 
 def weights(trainer: Trainer) -> list[torch.Tensor]:
@@ -27,6 +32,20 @@ def weights(trainer: Trainer) -> list[torch.Tensor]:
 
 def same(ours: Trainer, theirs: Trainer) -> bool:
     return all(torch.equal(a, b) for a, b in zip(weights(ours), weights(theirs), strict=True))
+
+
+def same_average(ours: Trainer, theirs: Trainer) -> bool:
+    pairs = zip(ours.average.parameters(), theirs.average.parameters(), strict=True)
+    return all(torch.equal(a, b) for a, b in pairs)
+
+
+class Linear(torch.nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.head = torch.nn.Linear(8, 7)
+
+    def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        return self.head(x), x
 
 
 def whole_run(recipe: Recipe, folder: Path) -> tuple[Trainer, list[tuple[float, float]]]:
@@ -47,15 +66,15 @@ def test_a_run_begins_with_the_weights_that_its_recipe_names(tmp_path: Path) -> 
         Trainer(tiny_recipe(start=("nowhere",)), TinyTask(), tmp_path / "second")
 
 
-@pytest.mark.parametrize("bfloat16", [False, True])
+@pytest.mark.parametrize("mixed", ["no", "bf16"])
 def test_two_runs_of_a_recipe_are_the_same_and_another_seed_is_another_run(
-    tmp_path: Path, bfloat16: bool
+    tmp_path: Path, mixed: str
 ) -> None:
-    recipe = tiny_recipe(bfloat16=bfloat16)
+    recipe = tiny_recipe(mixed_precision=mixed)
     first, losses = whole_run(recipe, tmp_path / "first")
     torch.rand(17)  # what else draws random numbers in the process does not matter
     second, again = whole_run(recipe, tmp_path / "second")
-    other, _ = whole_run(tiny_recipe(bfloat16=bfloat16, seed=2), tmp_path / "other")
+    other, _ = whole_run(tiny_recipe(mixed_precision=mixed, seed=2), tmp_path / "other")
     assert losses == again
     assert same(first, second)
     assert not same(first, other)
@@ -108,10 +127,104 @@ def test_the_course_of_training_is_on_disk_after_every_epoch(tmp_path: Path) -> 
 
 
 def test_it_trains_on_the_gpu_where_there_is_one(tmp_path: Path) -> None:
-    assert best_device().type == ("cuda" if torch.cuda.is_available() else "cpu")
-    trainer = Trainer(tiny_recipe(epochs=1, bfloat16=True), TinyTask(), tmp_path)
+    expected = "cuda" if torch.cuda.is_available() else "cpu"
+    trainer = Trainer(tiny_recipe(epochs=1, mixed_precision="bf16"), TinyTask(), tmp_path)
     list(trainer.run())
-    assert {w.device.type for w in weights(trainer)} == {best_device().type}
+    assert {w.device.type for w in weights(trainer)} == {expected}
+
+
+def test_two_batches_of_an_update_weigh_as_one_of_twice_the_size(tmp_path: Path) -> None:
+    # without batch statistics and dropout the gradients of two halves are those of the whole
+    class Plain(TinyTask):
+        def network(self) -> torch.nn.Module:
+            return Linear()
+
+        def batches(self, rng: np.random.Generator) -> Iterator[tuple[Arrays, np.ndarray]]:
+            for inputs, targets in super().batches(rng):
+                yield {"x": inputs["x"][:16]}, targets[:16]
+                yield {"x": inputs["x"][16:]}, targets[16:]
+
+    class Whole(Plain):
+        def batches(self, rng: np.random.Generator) -> Iterator[tuple[Arrays, np.ndarray]]:
+            yield from TinyTask.batches(self, rng)
+
+    Plain.batches_per_epoch = 12
+    Whole.batches_per_epoch = 6
+    runs = []
+    for task, accumulate in ((Plain(), 2), (Whole(), 1)):
+        trainer = Trainer(tiny_recipe(accumulate=accumulate, epochs=2), task, tmp_path)
+        list(trainer.run())
+        runs.append(weights(trainer))
+    for halves, whole in zip(*runs, strict=True):
+        assert torch.allclose(halves, whole, atol=1e-6)
+
+
+def test_patience_ends_a_run_and_keeps_its_best_weights(tmp_path: Path) -> None:
+    recipe = tiny_recipe(epochs=40, patience=2, watch="loss", learning_rate=0.3)
+    trainer = Trainer(recipe, TinyTask(), tmp_path)
+    losses = [report.development_loss for report in trainer.run()]
+    best = int(np.argmin(losses))
+    assert len(losses) == best + 3 < 40
+    logits, labels = development_logits(trainer.average, trainer.task)
+    log_probs = log_softmax(logits)
+    kept = -log_probs[np.arange(len(labels)), labels].mean()
+    assert kept == pytest.approx(losses[best], abs=1e-6)
+    again = Trainer(recipe, TinyTask(), tmp_path)
+    again.resume()
+    assert list(again.run()) == []
+    assert same_average(again, trainer)
+
+
+@pytest.mark.parametrize(
+    ("schedule", "expected"), [("constant", [0.5, 1, 1]), ("linear", [0.5, 1, 0.2])]
+)
+def test_the_learning_rate_climbs_and_falls_as_the_recipe_says(
+    tmp_path: Path, schedule: str, expected: list[float]
+) -> None:
+    recipe = tiny_recipe(schedule=schedule, epochs=1, warm_up=2 / 6, optimizer="adam")
+    trainer = Trainer(recipe, TinyTask(), tmp_path)
+    rates: list[float] = []
+    trainer.optimizer.register_step_pre_hook(
+        lambda optimizer, *_: rates.append(optimizer.param_groups[0]["lr"] / recipe.learning_rate)
+    )
+    list(trainer.run())
+    assert [rates[0], rates[1], rates[-1]] == pytest.approx(expected, abs=0.25)
+    assert len(rates) == 6
+
+
+def test_several_processes_share_the_batches(tmp_path: Path) -> None:
+    script = tmp_path / "run.py"
+    script.write_text(
+        "import sys\n"
+        "from pathlib import Path\n"
+        "from tiny_task import TinyTask, tiny_recipe\n"
+        "from mmer.training.loop import Trainer\n"
+        "trainer = Trainer(tiny_recipe(epochs=2), TinyTask(), Path(sys.argv[1]))\n"
+        "n = []\n"
+        "reports = list(trainer.run(n.append))\n"
+        "first = float(next(trainer.network.parameters()).detach().sum())\n"
+        "print('RANK', trainer.processes.process_index, len(n), len(reports), f'{first:.6f}')\n"
+    )
+    launched = subprocess.run(
+        [
+            # what accelerate launch starts where there are GPUs
+            *(sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", "2"),
+            *("--standalone", str(script), str(tmp_path)),
+        ],
+        capture_output=True,
+        text=True,
+        timeout=200,
+        env={
+            **os.environ,
+            "ACCELERATE_USE_CPU": "true",
+            "PYTHONPATH": str(Path(__file__).parent),
+            "OMP_NUM_THREADS": "1",
+        },
+    )
+    ranks = sorted(line.split() for line in launched.stdout.splitlines() if "RANK" in line)
+    assert [(r[1], r[2], r[3]) for r in ranks] == [("0", "6", "2"), ("1", "6", "0")], launched
+    assert ranks[0][4] == ranks[1][4]
+    assert (tmp_path / "checkpoint.pt").is_file()
 
 
 def test_resuming_needs_a_sound_checkpoint_of_the_same_recipe(tmp_path: Path) -> None:
