@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, ClassVar, NamedTuple
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -42,6 +44,13 @@ class Encoder(nn.Module):
     def forward(self, *arrays: torch.Tensor) -> Encoded:
         """See the class."""
         raise NotImplementedError
+
+    def fit(self, rows: Sequence[tuple[np.ndarray, ...]]) -> None:
+        """Take from prepared training signals what no gradient teaches: by default nothing.
+
+        Training calls it once before the first epoch (a mean and deviation to standardise by);
+        what it learns belongs to the weights, as buffers.
+        """
 
     def freeze(self) -> None:
         """Keep the weights as they are, dropout and batch statistics included."""
