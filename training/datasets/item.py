@@ -34,6 +34,11 @@ class Item:
     pixels: NDArray[np.uint8] | None = None
 
     @property
+    def id(self) -> str:
+        """ "corpus/split/key", without the split where there is none."""
+        return "/".join(part for part in (self.corpus, self.split, self.key) if part)
+
+    @property
     def speaker_group(self) -> str:
         """ "corpus/speaker" as in ``Seen.groups``; empty where the speaker is unknown."""
         return f"{self.corpus}/{self.speaker}" if self.speaker else ""

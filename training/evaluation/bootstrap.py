@@ -28,13 +28,15 @@ _CHUNK: Final = 2_000_000
 class Groups:
     """Who is drawn together: ``of`` has the group of each item, int (N,), numbered from 0.
 
-    ``by`` is "speaker", "dialogue" or "item"; ``why`` says what forbade the better choice.
+    ``by`` is "speaker", "dialogue", "group" (one of the two) or "item"; ``why`` says what forbade
+    the better choice. ``names`` has the name of each item's group.
     """
 
     by: str
     of: NDArray[np.int64]
     n: int
     why: str = ""
+    names: tuple[str, ...] = ()
 
 
 def group(items: Sequence[Item], dialogues_first: bool = False) -> Groups:
@@ -50,13 +52,26 @@ def group(items: Sequence[Item], dialogues_first: bool = False) -> Groups:
     for kind in sorted(kinds) if dialogues_first else sorted(kinds, reverse=True):
         named = sorted({name for name in kinds[kind] if name})
         if len(named) >= FEWEST_GROUPS:
-            names = [name or f" {k}" for k, name in enumerate(kinds[kind])]
-            numbers = {name: k for k, name in enumerate(dict.fromkeys(names))}
-            return Groups(kind, np.array([numbers[n] for n in names], np.int64), len(numbers))
+            return _numbered(kind, [n or i.id for n, i in zip(kinds[kind], items, strict=True)])
         if named:
             found.append(f"{len(named)} {kind}{'s' if len(named) > 1 else ''}")
     why = f"only {' and '.join(found)}" if found else "no speakers or dialogues are named"
-    return Groups("item", np.arange(len(items)), len(items), why)
+    return Groups("item", np.arange(len(items)), len(items), why, tuple(i.id for i in items))
+
+
+def regroup(names: Sequence[str]) -> Groups:
+    """Groups of items whose groups' names were stored; single items where the groups are few."""
+    n = len(set(names))
+    if FEWEST_GROUPS <= n < len(names):
+        return _numbered("group", names)
+    why = f"only {n} groups" if n < len(names) else "each item is a group of its own"
+    return Groups("item", np.arange(len(names)), len(names), why, tuple(names))
+
+
+def _numbered(by: str, names: Sequence[str]) -> Groups:
+    numbers = {name: k for k, name in enumerate(dict.fromkeys(names))}
+    of = np.array([numbers[name] for name in names], np.int64)
+    return Groups(by, of, len(numbers), names=tuple(names))
 
 
 def intervals(
@@ -79,7 +94,17 @@ def intervals(
         seed: of the draws.
         share: of the resamples that lie between low and high.
     """
-    counts = _counts(log_probs, labels, groups)
+    counts = tallies(log_probs, labels, groups)
+    values = scores(resampled(counts, resamples, seed))
+    # noise adds to a calibration error and never cancels in it, so resamples lie too high
+    values["ece"] += scores(counts.sum(axis=0)[None])["ece"] - values["ece"].mean()
+    edges = [50 * (1 - share), 50 * (1 + share)]
+    found = {name: np.percentile(values[name], edges).clip(0, 1) for name in METRICS}
+    return {name: (float(low), float(high)) for name, (low, high) in found.items()}
+
+
+def resampled(counts: NDArray[np.float64], resamples: int, seed: int) -> NDArray[np.float64]:
+    """Sums of as many groups as there are, drawn with replacement: (G, K) to (resamples, K)."""
     n = len(counts)
     rng = np.random.default_rng(seed)
     drawn: list[NDArray[np.float64]] = []
@@ -89,15 +114,10 @@ def intervals(
         picks = rng.integers(n, size=(some, n)) + np.arange(some)[:, None] * n
         times = np.bincount(picks.ravel(), minlength=some * n).reshape(some, n)
         drawn.append(times.astype(np.float64) @ counts)
-    values = scores(np.concatenate(drawn))
-    # noise adds to a calibration error and never cancels in it, so resamples lie too high
-    values["ece"] += scores(counts.sum(axis=0)[None])["ece"] - values["ece"].mean()
-    edges = [50 * (1 - share), 50 * (1 + share)]
-    found = {name: np.percentile(values[name], edges).clip(0, 1) for name in METRICS}
-    return {name: (float(low), float(high)) for name, (low, high) in found.items()}
+    return np.concatenate(drawn)
 
 
-def _counts(
+def tallies(
     log_probs: NDArray[np.floating], labels: NDArray[np.int64], groups: NDArray[np.int64]
 ) -> NDArray[np.float64]:
     """What figures are made of, by group, (G, 49 + 15): all figures are of sums of these.

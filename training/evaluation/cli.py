@@ -49,6 +49,8 @@ class Arguments:
     """Write the figures here as JSON."""
     plots: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None
     """Write confusion.png and reliability.png into this folder."""
+    predictions: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
+    """Write what was said of each item here (.npz): mmer-compare reads it."""
     allow_leak: Flag = False
     """Evaluate even on what was trained on."""
     drop_leaks: Flag = False
@@ -137,9 +139,10 @@ def _run(arguments: Arguments) -> None:
 
 def _check_outputs(arguments: Arguments) -> None:
     """Say before the work what could not be written after it."""
-    if arguments.json is not None:
-        check_output_path(arguments.json)
-        refuse_source(arguments.json, arguments.root)
+    for file in (arguments.json, arguments.predictions):
+        if file is not None:
+            check_output_path(file)
+            refuse_source(file, arguments.root)
     if arguments.plots is not None:
         from mmer.training.evaluation.plots import PICTURES, need_matplotlib
 
@@ -157,6 +160,8 @@ def _write(found: Evaluation, arguments: Arguments) -> None:
         if path is not None:
             text = json.dumps(found.for_json(), indent=2, ensure_ascii=False)
             path.write_text(text + "\n", encoding="utf-8")
+        if arguments.predictions is not None:
+            found.predictions().save(arguments.predictions)
         if (path := arguments.plots) is not None:
             from mmer.training.evaluation.plots import draw
 

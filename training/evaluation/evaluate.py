@@ -108,7 +108,7 @@ def evaluate(
         dropped=run.dropped,
         about=run.about,
         warnings=tuple(run.warnings),
-        keys=tuple(item.key for item in items),
+        ids=tuple(item.id for item in items),
         resamples=settings.resamples,
         seed=settings.seed,
     )

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from mmer.models.labels import EMOTIONS
 from mmer.training.evaluation.bootstrap import Groups, intervals
 from mmer.training.metrics import Figures, confusion, figures
+from mmer.training.predictions import Predictions
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,7 +23,7 @@ class Evaluation:
     scikit-learn's with ``labels=`` those. ``interval`` is 95 %, by drawing ``groups``.
     ``confusion`` has a row a true class, (7, 7). ``dropped`` counts what was left out, by reason;
     ``about`` is what else there is to say (data set, weights, options, twins ...), fit for JSON.
-    ``log_probs`` (N, 7), ``labels`` (N,) and ``keys`` are the answers themselves.
+    ``log_probs`` (N, 7), ``labels`` (N,) and ``ids`` are the answers themselves.
     """
 
     figures: Figures
@@ -34,7 +35,7 @@ class Evaluation:
     warnings: tuple[str, ...]
     log_probs: NDArray[np.float64]
     labels: NDArray[np.int64]
-    keys: tuple[str, ...] = field(default=())
+    ids: tuple[str, ...] = field(default=())
 
     @property
     def recall(self) -> dict[str, float | None]:
@@ -60,6 +61,22 @@ class Evaluation:
             "warnings": list(self.warnings),
         }
 
+    def predictions(self) -> Predictions:
+        """The single answers, for a file.
+
+        Raises:
+            MmerError: two items have the same id.
+        """
+        weights = ", ".join(f"{k} {sha[:12]}" for k, sha in self.about.get("weights", {}).items())
+        return Predictions(
+            ids=np.array(self.ids, np.str_),
+            groups=np.array(self.groups.names, np.str_),
+            labels=self.labels,
+            log_probs=self.log_probs,
+            fold=np.full(len(self.labels), -1),
+            what=f"{self.about.get('dataset')} {self.about.get('split')}, weights {weights}",
+        )
+
 
 def judge(
     log_probs: NDArray[np.float64],
@@ -69,7 +86,7 @@ def judge(
     dropped: Mapping[str, int] | None = None,
     about: Mapping[str, Any] | None = None,
     warnings: tuple[str, ...] = (),
-    keys: tuple[str, ...] = (),
+    ids: tuple[str, ...] = (),
     resamples: int = 2000,
     seed: int = 0,
 ) -> Evaluation:
@@ -84,5 +101,5 @@ def judge(
         warnings=warnings,
         log_probs=log_probs,
         labels=labels,
-        keys=keys,
+        ids=ids,
     )

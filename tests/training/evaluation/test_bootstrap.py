@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from mmer.training.datasets.item import Item
-from mmer.training.evaluation.bootstrap import METRICS, _counts, group, intervals, scores
+from mmer.training.evaluation.bootstrap import METRICS, group, intervals, scores, tallies
 from mmer.training.metrics import figures
 
 
@@ -23,7 +23,7 @@ def test_many_at_a_time_are_the_figures_of_each(classes: int) -> None:
     labels %= classes  # the other classes are said, but do not occur
     rng = np.random.default_rng(1)
     picks = rng.integers(300, size=(20, 300))
-    counts = _counts(log_probs, labels, np.arange(300))
+    counts = tallies(log_probs, labels, np.arange(300))
     found = scores(np.stack([counts[p].sum(axis=0) for p in picks]))
     for row, pick in enumerate(picks):
         expected = figures(log_probs[pick], labels[pick])

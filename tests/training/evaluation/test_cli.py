@@ -6,8 +6,10 @@ from typing import Any
 
 import pytest
 
+from mmer.models.labels import EMOTIONS
 from mmer.models.seen import Seen
 from mmer.training.evaluation.cli import main
+from mmer.training.predictions import Predictions
 
 Make = Callable[..., Path]
 
@@ -36,6 +38,20 @@ def test_text_json_and_pictures(
     assert "2 items" in capsys.readouterr().out
     assert json.loads(out.read_text())["accuracy"] == 0.5
     assert {f.name for f in (tmp_path / "plots").iterdir()} == {"confusion.png", "reliability.png"}
+
+
+def test_what_was_said_of_each_item_is_left_behind(
+    parrot: list[Any], manifest: Make, tmp_path: Path
+) -> None:
+    root = manifest("path,label,speaker", "a_joy.wav,joy,ann", "b_joy.wav,fear,")
+    out = tmp_path / "said.npz"
+    main([*speech(root), "--predictions", str(out), "--allow-leak"])
+    said = Predictions.load(out)
+    assert said.ids.tolist() == ["manifest/line 2", "manifest/line 3"]
+    assert said.labels.tolist() == [EMOTIONS.index("joy"), EMOTIONS.index("fear")]
+    assert (said.log_probs.argmax(axis=1) == EMOTIONS.index("joy")).all()
+    assert said.fold.tolist() == [-1, -1]
+    assert said.what.startswith("manifest all, weights speech ")
 
 
 def test_a_leak_ends_with_status_2_and_says_how_to_go_on(

@@ -38,7 +38,7 @@ def test_figures_are_of_every_item(parrot: list[Any], manifest: Make, weights: M
     assert e.about["leaks"] == {}
     assert e.about["twins"] == 0
     assert e.warnings == ()
-    assert e.keys == ("line 2", "line 3", "line 4", "line 5")
+    assert e.ids == tuple(f"manifest/line {k}" for k in (2, 3, 4, 5))
     assert calls[-1] == (4, 4)
 
 
@@ -61,7 +61,7 @@ def test_a_leak_is_refused_by_name(parrot: list[Any], manifest: Make, weights: M
 
     dropping = Settings(resamples=100, drop_leaks=True)
     e = evaluate("speech", "manifest", root, weights=folder, settings=dropping)
-    assert e.keys == ("line 5",)
+    assert e.ids == ("manifest/line 5",)
     assert e.dropped == {"file is in the training data": 1, "speaker is in the training data": 2}
 
 
