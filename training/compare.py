@@ -14,6 +14,7 @@ import tyro
 
 from mmer.models.errors import MmerError
 from mmer.training.evaluation.bootstrap import Groups, regroup
+from mmer.training.evaluation.report import NAMES
 from mmer.training.metrics import Figures, figures
 from mmer.training.predictions import Predictions
 from mmer.training.significance import (
@@ -178,7 +179,7 @@ def render(c: Comparison) -> str:
         for measure in MEASURES:
             d = v.differences[measure]
             lines.append(
-                f"  {measure.replace('_', ' '):18s} {100 * getattr(c.figures, measure):9.1f} "
+                f"  {NAMES[measure]:18s} {100 * getattr(c.figures, measure):9.1f} "
                 f"{100 * getattr(v.figures, measure):6.1f} {100 * d.value:+11.1f} "
                 f" {100 * d.low:+6.1f} .. {100 * d.high:+5.1f}  {d.p:7.4f}"
                 + (f" {v.corrected[measure]:7.4f}" if many else "")
@@ -195,8 +196,7 @@ def render(c: Comparison) -> str:
                 for mean, spread in (f.first, f.second, f.difference)
             )
             lines.append(
-                f"  {f.k} folds, {measure.replace('_', ' ')}: reference {one}, this {other}, "
-                f"difference {gap}"
+                f"  {f.k} folds, {NAMES[measure]}: reference {one}, this {other}, difference {gap}"
             )
     return "\n".join(lines)
 

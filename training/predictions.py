@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Final
 from zipfile import BadZipFile
@@ -60,8 +60,8 @@ class Predictions:
 
     def of(self, rows: Sequence[int] | NDArray[np.intp] | NDArray[np.bool_]) -> Predictions:
         """Some of the items, in the order of ``rows``."""
-        picked = (getattr(self, name)[np.asarray(rows)] for name in _ARRAYS)
-        return Predictions(*picked, what=self.what)
+        picked = np.asarray(rows)
+        return replace(self, **{name: getattr(self, name)[picked] for name in _ARRAYS})
 
     def save(self, path: Path) -> None:
         """Write an npz file, without pickles.

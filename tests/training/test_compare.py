@@ -50,7 +50,7 @@ def test_the_better_one_is_found_among_equals(
     main(command)
     text = capsys.readouterr().out
     assert "400 items, resampled by 20 groups" in text
-    assert "5 folds, weighted f1" in text
+    assert "5 folds, weighted F1" in text
     assert "after Holm" in text
     found = json.loads(out.read_text())
     assert found["reference"]["n"] == N

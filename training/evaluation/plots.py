@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -10,12 +11,15 @@ from mmer.models.errors import MmerError
 from mmer.models.labels import EMOTIONS
 from mmer.training.evaluation.result import Evaluation
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
 PICTURES = ("confusion.png", "reliability.png")
 _BINS = 10
 
 
-def need_matplotlib() -> None:
-    """See that pictures can be drawn.
+def need_matplotlib(what: str = "--plots") -> None:
+    """See that pictures can be drawn; ``what`` wants them.
 
     Raises:
         MmerError: matplotlib is not installed.
@@ -23,7 +27,7 @@ def need_matplotlib() -> None:
     try:
         import matplotlib  # noqa: F401
     except ImportError as error:
-        raise MmerError("--plots needs matplotlib: pip install 'mmer-live[eval]'") from error
+        raise MmerError(f"{what} needs matplotlib: pip install 'mmer-live[eval]'") from error
 
 
 def draw(e: Evaluation, folder: Path) -> None:
@@ -32,11 +36,12 @@ def draw(e: Evaluation, folder: Path) -> None:
     Raises:
         OSError: the folder cannot be written to.
     """
-    for name, draw_one in zip(PICTURES, (_draw_confusion, _draw_reliability), strict=True):
-        draw_one(e, folder / name)
+    for name, drawn in zip(PICTURES, (confusion_figure, reliability_figure), strict=True):
+        drawn(e).savefig(folder / name, dpi=110)
 
 
-def _draw_confusion(e: Evaluation, path: Path) -> None:
+def confusion_figure(e: Evaluation) -> Figure:
+    """Counts, coloured by their share of the true class."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -53,10 +58,10 @@ def _draw_confusion(e: Evaluation, path: Path) -> None:
     axes.set_yticks(range(len(EMOTIONS)), EMOTIONS)
     axes.set(xlabel="said", ylabel="true", title=_title(e))
     figure.colorbar(image, label="share of the true class", shrink=0.8)
-    figure.savefig(path, dpi=110)
+    return figure
 
 
-def _draw_reliability(e: Evaluation, path: Path) -> None:
+def reliability_figure(e: Evaluation) -> Figure:
     """How often answers of a confidence are right (DeGroot & Fienberg 1983)."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -80,12 +85,11 @@ def _draw_reliability(e: Evaluation, path: Path) -> None:
     reliability.grid(alpha=0.3)
     counts.hist(confidence, bins=np.linspace(0, 1, _BINS + 1), color="tab:blue")
     counts.set(xlabel="confidence", ylabel="items")
-    figure.savefig(path, dpi=110)
+    return figure
 
 
 def _title(e: Evaluation) -> str:
     about = e.about
-    return (
-        f"{about.get('modality')} on {about.get('dataset')} {about.get('split')}: "
-        f"{e.figures.n} items, accuracy {100 * e.figures.accuracy:.1f} %"
-    )
+    what = f"{about.get('modality')} on {about.get('dataset')} {about.get('split')}"
+    what = str(about.get("what", what)).replace("$", r"\$")  # a dollar, no formula
+    return f"{what}: {e.figures.n} items, accuracy {100 * e.figures.accuracy:.1f} %"

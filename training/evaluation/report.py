@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from mmer.models.labels import EMOTIONS
 from mmer.training.evaluation.bootstrap import METRICS
 from mmer.training.evaluation.result import Evaluation
 
-_NAMES = {
+NAMES: Final = {
     "accuracy": "accuracy",
     "weighted_f1": "weighted F1",
     "macro_f1": "macro F1",
     "unweighted_recall": "unweighted recall",
     "ece": "calibration error",
 }
+"""What figures are called."""
 
 
 def render(e: Evaluation) -> str:
@@ -29,7 +32,7 @@ def render(e: Evaluation) -> str:
         low, high = e.interval[name]
         value = getattr(f, name)
         lines.append(
-            f"  {_NAMES[name]:27s} {100 * value:5.1f} %   {100 * low:5.1f} .. {100 * high:5.1f}"
+            f"  {NAMES[name]:27s} {100 * value:5.1f} %   {100 * low:5.1f} .. {100 * high:5.1f}"
         )
     lines += [
         "",

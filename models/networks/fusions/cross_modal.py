@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
 
 import torch
 from torch import nn
@@ -37,18 +36,15 @@ class CrossModal(Fusion):
         n = len(self.modalities)
         self._sources = tuple(tuple(k for k in range(n) if k != m or n == 1) for m in range(n))
         self.kind = nn.Parameter(0.02 * torch.randn(n, width))
-        self.streams = nn.ModuleList(
-            nn.ModuleList(_Layer(width) for _ in range(LAYERS)) for _ in range(n)
-        )
-        self.norms = nn.ModuleList(nn.LayerNorm(width) for _ in range(n))
+        self.streams = nn.ModuleList(_Stream(width) for _ in range(n))
         self.judge = Concatenation(modalities, width, classes)
 
     def forward(self, parts: Sequence[Part], present: torch.Tensor) -> Fused:
         """See ``Fusion``."""
         masks = _masks(parts, present)
         pooled = [
-            part._replace(embedding=masked_mean(stream.steps, mask))
-            for part, stream, mask in zip(parts, self._run(parts, masks), masks, strict=True)
+            part._replace(embedding=masked_mean(steps, mask))
+            for part, (steps, _), mask in zip(parts, self._run(parts, masks), masks, strict=True)
         ]
         fused: Fused = self.judge(pooled, present)
         return fused
@@ -64,43 +60,50 @@ class CrossModal(Fusion):
         """
         masks = _masks(parts, present)
         found = {}
-        for m, stream in enumerate(self._run(parts, masks)):
-            steps = [masks[k].shape[1] for k in self._sources[m]]
-            for k, weights in zip(
-                self._sources[m], stream.weights.split(steps, dim=2), strict=True
-            ):
-                seen = weights * masks[m].unsqueeze(2) * masks[k].unsqueeze(1)
-                found[self.modalities[m], self.modalities[k]] = seen
+        for m, (_, weights) in enumerate(self._run(parts, masks)):
+            sources = self._sources[m]
+            each = torch.split(weights, [masks[k].shape[1] for k in sources], dim=2)
+            for k, seen in zip(sources, each, strict=True):
+                there = masks[m].unsqueeze(2) * masks[k].unsqueeze(1)
+                found[self.modalities[m], self.modalities[k]] = seen * there
         return found
 
-    def _run(self, parts: Sequence[Part], masks: Sequence[torch.Tensor]) -> list[_Stream]:
+    def _run(
+        self, parts: Sequence[Part], masks: Sequence[torch.Tensor]
+    ) -> list[tuple[torch.Tensor, torch.Tensor]]:
+        """What each ``_Stream`` gives."""
         given = [
             part.tokens.masked_fill(mask.unsqueeze(2) == 0, 0.0) + kind
             for part, mask, kind in zip(parts, masks, self.kind.unbind(), strict=True)
         ]
-        streams = []
-        for own, layers, norm, sources in zip(
-            given, self.streams, self.norms, self._sources, strict=True
-        ):
+        found = []
+        for own, stream, sources in zip(given, self.streams, self._sources, strict=True):
             others = torch.cat([given[k] for k in sources], dim=1)
             mask = torch.cat([masks[k] for k in sources], dim=1)
-            steps = own
-            for layer in layers:
-                steps, weights = layer(steps, others, mask)
-            streams.append(_Stream(norm(steps), weights))
-        return streams
-
-
-class _Stream(NamedTuple):
-    """A modality's steps (B, T, width) after they looked; the last weights (B, T, T others)."""
-
-    steps: torch.Tensor
-    weights: torch.Tensor
+            found.append(stream(own, others, mask))
+        return found
 
 
 def _masks(parts: Sequence[Part], present: torch.Tensor) -> list[torch.Tensor]:
     """The steps that are there, of modalities that are there: (B, T) each."""
     return [part.mask * present[:, m : m + 1] for m, part in enumerate(parts)]
+
+
+class _Stream(nn.Module):
+    """One modality's layers."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList(_Layer(width) for _ in range(LAYERS))
+        self.norm = nn.LayerNorm(width)
+
+    def forward(
+        self, own: torch.Tensor, others: torch.Tensor, mask: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """As ``_Layer``; the weights are the last layer's."""
+        for layer in self.layers:
+            own, weights = layer(own, others, mask)
+        return self.norm(own), weights
 
 
 class _Layer(nn.Module):

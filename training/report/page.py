@@ -1,0 +1,217 @@
+"""The page: one HTML file with its pictures in it, which asks nobody for anything."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping, Sequence
+from dataclasses import fields
+from html import escape
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from mmer.models.errors import MmerError
+from mmer.training.evaluation.bootstrap import METRICS, regroup
+from mmer.training.evaluation.plots import need_matplotlib
+from mmer.training.evaluation.report import NAMES
+from mmer.training.evaluation.result import Evaluation, judge
+from mmer.training.metrics import Figures, figures
+from mmer.training.predictions import Predictions
+from mmer.training.report.pictures import pictures
+from mmer.training.report.run import Run, read_run
+
+REPORT: Final = "report.html"
+_TOLD: Final = {
+    "curves": "losses, and figures on development data, by epoch",
+    "confusion": "counts; rows are the true classes",
+    "reliability": "how often answers of a confidence are right",
+}
+_STYLE: Final = (
+    "body{font:16px/1.5 system-ui,sans-serif;max-width:64rem;margin:2rem auto;padding:0 1rem;"
+    "color:#222;background:#fff}h2{margin-top:2.5rem;border-bottom:1px solid #ddd}"
+    "table{border-collapse:collapse}td,th{padding:.2rem .8rem;text-align:left;"
+    "border-bottom:1px solid #eee;vertical-align:top}td.n{text-align:right;"
+    "font-variant-numeric:tabular-nums;white-space:nowrap}img{max-width:100%}figure{display:inline-block;margin:.5rem}"
+    "figcaption,.small{color:#555;font-size:.9rem}"
+)
+
+
+def write_report(
+    folder: Path,
+    output: Path | None = None,
+    plots: Path | None = None,
+    *,
+    resamples: int = 2000,
+    seed: int = 0,
+) -> Path:
+    """Write the report of the run in ``folder``; by default report.html in it.
+
+    Args:
+        folder: of the run: NAME.json, curves.csv, predictions.npz, attention.npz, what there is.
+        output: where to.
+        plots: a folder for the pictures as PNG files; none for no such files.
+        resamples: draws of the intervals' bootstrap.
+        seed: of the draws.
+
+    Raises:
+        MmerError: there is nothing to report, or it cannot be written.
+    """
+    need_matplotlib("a report")
+    run = read_run(folder)
+    e = _judged(run.predictions, resamples, seed) if run.predictions is not None else None
+    drawn = pictures(run, e)
+    path = written = output or folder / REPORT
+    try:
+        written.write_text(_page(run, e, drawn), encoding="utf-8")
+        if plots is not None:
+            plots.mkdir(exist_ok=True)
+            for name, png in drawn.items():
+                path = plots / f"{name}.png"
+                path.write_bytes(png)
+    except OSError as error:
+        raise MmerError(f"cannot write {path}: {error.strerror or error}") from error
+    return written
+
+
+def _judged(said: Predictions, resamples: int, seed: int) -> Evaluation:
+    groups = regroup(said.groups.tolist())
+    about = {"what": said.what}
+    return judge(said.log_probs, said.labels, groups, about=about, resamples=resamples, seed=seed)
+
+
+def _page(run: Run, e: Evaluation | None, drawn: Mapping[str, bytes]) -> str:
+    sections = []
+    if e is not None and run.predictions is not None:
+        what = f"<p>{escape(run.predictions.what)}</p>"
+        both = [_picture(drawn[name], told) for name, told in _TOLD.items() if name != "curves"]
+        sections += [
+            ("Figures", what + _intervals(e) + _folds(run.predictions)),
+            ("Confusion and calibration", "".join(both)),
+        ]
+    if run.card:
+        sections.append(("Figures of its card", _card_figures(run.card)))
+    if run.curves:
+        sections.append(("Training", _picture(drawn["curves"], _TOLD["curves"])))
+    if run.attention:
+        sections.append(("What it looked at", _attention(run, drawn)))
+    if run.card:
+        sections += [
+            ("Data", _data(run.card)),
+            ("Recipe", _settings(run.card["recipe"])),
+            ("Notes", _notes(run.card)),
+        ]
+    body = "".join(f"<h2>{escape(title)}</h2>\n{html}\n" for title, html in sections if html)
+    title = escape(run.name)
+    return (
+        '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">\n'
+        '<meta http-equiv="Content-Security-Policy" content="default-src \'none\'; '
+        "img-src data:; style-src 'unsafe-inline'\">\n"
+        '<meta name="viewport" content="width=device-width">\n'
+        f"<title>{title}</title><style>{_STYLE}</style></head>\n"
+        f"<body><h1>{title}</h1>\n{body}</body></html>\n"
+    )
+
+
+def _intervals(e: Evaluation) -> str:
+    rows = [["always the commonest class", _percent(e.figures.floor_accuracy), ""]]
+    for name in METRICS:
+        low, high = e.interval[name]
+        value = getattr(e.figures, name)
+        rows.append([NAMES[name], _percent(value), f"{_percent(low)} .. {_percent(high)}"])
+    g = e.groups
+    drawn = f"items ({g.why})" if g.by == "item" else f"{g.n} speakers or dialogues"
+    return _table(["of " + str(e.figures.n) + " items", "", "95 %"], rows) + _small(
+        f"Intervals by bootstrap over {drawn}; means over the classes that occur."
+    )
+
+
+def _folds(said: Predictions) -> str:
+    """Mean and deviation over the folds, where there are some."""
+    numbers = np.unique(said.fold)
+    if len(numbers) < 2 or numbers[0] < 0:
+        return ""
+    each = [
+        figures(said.log_probs[rows], said.labels[rows]) for rows in said.fold == numbers[:, None]
+    ]
+    rows = []
+    for name in ("floor_accuracy", *METRICS):
+        values = np.array([getattr(f, name) for f in each])
+        label = NAMES.get(name, "always the commonest class")
+        rows.append([label, _percent(values.mean()), "± " + _percent(values.std(ddof=1))])
+    return "<p></p>" + _table([f"over {len(each)} folds", "mean", "deviation"], rows)
+
+
+def _card_figures(card: Mapping[str, Any]) -> str:
+    names = [f.name for f in fields(Figures) if f.name != "n"]
+    head = ["", "items", *(NAMES.get(name, "floor accuracy") for name in names)]
+    shown = [card["development"], *card.get("conditions", ())]
+    rows = [
+        [d.get("data", ""), str(d.get("n", "")), *(_percent(d.get(name)) for name in names)]
+        for d in shown
+    ]
+    return _table(head, rows)
+
+
+def _data(card: Mapping[str, Any]) -> str:
+    keys = ("corpus", "split", "items", "licence", "source")
+    rows = [[str(one.get(key, "")) for key in keys] for one in card.get("training", ())]
+    return _table(["trained on", *keys[1:]], rows) if rows else ""
+
+
+def _settings(recipe: Mapping[str, Any]) -> str:
+    return _table(["setting", "value"], [[k, str(v)] for k, v in _flat(recipe)])
+
+
+def _flat(table: Mapping[str, Any], before: str = "") -> list[tuple[str, Any]]:
+    rows: list[tuple[str, Any]] = []
+    for key, value in table.items():
+        if isinstance(value, Mapping):
+            rows += _flat(value, f"{before}{key}.")
+        else:
+            rows.append((f"{before}{key}", value))
+    return rows
+
+
+def _notes(card: Mapping[str, Any]) -> str:
+    told = [*card.get("notes", ()), *card.get("known_failures", ())]
+    return "<ul>" + "".join(f"<li>{escape(str(note))}</li>" for note in told) + "</ul>"
+
+
+def _attention(run: Run, drawn: Mapping[str, bytes]) -> str:
+    parts = []
+    for k, example in enumerate(run.attention):
+        parts.append(f"<h3>{escape(example.title)}</h3>")
+        for name, png in drawn.items():
+            if name.startswith(start := f"attention-{k}-"):
+                parts.append(_picture(png, name.removeprefix(start).replace("-", " ")))
+    return "".join(parts)
+
+
+def _picture(png: bytes, told: str) -> str:
+    data = base64.b64encode(png).decode("ascii")
+    return (
+        f'<figure><img alt="{escape(told)}" src="data:image/png;base64,{data}">'
+        f"<figcaption>{escape(told)}</figcaption></figure>"
+    )
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    top = "".join(f"<th>{escape(cell)}</th>" for cell in head)
+    body = "".join(
+        "<tr>" + "".join(f"<td{_kind(cell)}>{escape(cell)}</td>" for cell in row) + "</tr>\n"
+        for row in rows
+    )
+    return f"<table><tr>{top}</tr>\n{body}</table>"
+
+
+def _kind(cell: str) -> str:
+    return ' class="n"' if cell[:1].isdigit() and cell.endswith("%") else ""
+
+
+def _small(text: str) -> str:
+    return f'<p class="small">{escape(text)}</p>'
+
+
+def _percent(value: float | None) -> str:
+    return "" if value is None else f"{100 * value:.1f} %"
