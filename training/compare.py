@@ -40,7 +40,7 @@ class Arguments:
     reference: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="A")]
     """What the others are compared with: a file of predictions (mmer-evaluate --predictions), or
     the folder of a run that holds predictions.npz."""
-    others: Annotated[tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(metavar="B")]
+    others: Annotated[tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(metavar="B [C ...]")]
     """One or more others."""
     common: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
     """Compare on the items that all have, where some have more."""
@@ -214,6 +214,8 @@ def _run(arguments: Arguments) -> None:
     if len(paths) < 2:
         raise MmerError("name two files of predictions or more: mmer-compare A B")
     names = _names(paths)
+    if arguments.json in paths:
+        raise MmerError(f"cannot write {arguments.json}: it is an input; choose another name")
     found = compare(
         [Predictions.load(path) for path in paths],
         names,
