@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,8 +34,8 @@ class Pictures:
     less ``mean``, divided by ``std``. None where there is no picture.
     """
 
-    kind: ClassVar[str]
-    names: ClassVar[tuple[str, ...]]
+    kind = "pictures"
+    names = ("pictures",)
 
     count: int = 8
     size: int = 224
@@ -100,16 +100,16 @@ class Pictures:
 class WholeFrames(Pictures):
     """``Pictures`` of whole frames."""
 
-    kind: ClassVar[str] = "frames"
-    names: ClassVar[tuple[str, ...]] = ("frames",)
+    kind = "frames"
+    names = ("frames",)
 
 
 @dataclass(frozen=True)
 class FaceCrops(Pictures):
     """``Pictures`` of crops of the face, aligned by the eyes."""
 
-    kind: ClassVar[str] = "faces"
-    names: ClassVar[tuple[str, ...]] = ("faces",)
+    kind = "faces"
+    names = ("faces",)
 
 
 SEES: Final[Mapping[str, type[Pictures]]] = {"frames": WholeFrames, "faces": FaceCrops}

@@ -17,6 +17,8 @@ PREPARATIONS: Final[Mapping[str, str]] = {
     "log-mel": "logmel_frames:LogMelFrames",
     "descriptors": "descriptors:Descriptors",
     "egemaps": "egemaps:Egemaps",
+    "frames": "frames:WholeFrames",
+    "faces": "frames:FaceCrops",
 }
 """``kind`` to "module:Class" of this package; the class's ``open(settings, folder)`` makes one."""
 

@@ -13,8 +13,11 @@ from typing import Any, Final
 TEXT_KINDS: Final = ("bert", "roberta", "mobilebert", "distilbert")
 SPEECH_KINDS: Final = ("wav2vec2", "wav2vec2-layer", "hubert", "wavlm")
 """The first convolution of "wav2vec2-layer" is layer-normalised, as of wav2vec2-large-lv60."""
+VIDEO_KINDS: Final = ("vit",)
 
 WIDTH: Final = 16
+SIDE: Final = 16
+"""Of the pictures that a tiny ViT takes, in pixels."""
 POSITIONS: Final = 160
 """How many tokens a tiny text model takes, special ones included."""
 
@@ -47,6 +50,8 @@ def write_tiny(kind: str, folder: Path, seed: int = 0) -> Path:
             _write_text(kind, folder)
         elif kind in SPEECH_KINDS:
             _write_speech(kind, folder)
+        elif kind in VIDEO_KINDS:
+            _write_vit(folder)
         else:
             raise ValueError(f"no tiny {kind!r}")
     return folder
@@ -188,3 +193,10 @@ def _write_speech(kind: str, folder: Path) -> None:
         model = hf.Wav2Vec2Model(hf.Wav2Vec2Config(**shared))
     model.save_pretrained(folder)
     hf.Wav2Vec2FeatureExtractor(do_normalize=kind != "wavlm").save_pretrained(folder)
+
+
+def _write_vit(folder: Path) -> None:
+    import transformers as hf
+
+    hf.ViTModel(hf.ViTConfig(**_BASE, image_size=SIDE, patch_size=8)).save_pretrained(folder)
+    hf.ViTImageProcessorPil(size={"height": SIDE, "width": SIDE}).save_pretrained(folder)

@@ -27,6 +27,7 @@ class Entry:
 
 _TEXT: Final = "text_transformer:TextTransformer"
 _WAVE: Final = "wave_transformer:WaveTransformer"
+_VIT: Final = "Dosovitskiy et al. 2021, An Image is Worth 16x16 Words"
 
 ENCODERS: Final[Mapping[str, Entry]] = {
     "mobilebert": Entry(
@@ -116,6 +117,39 @@ ENCODERS: Final[Mapping[str, Entry]] = {
         "WavLM over samples, masked mean or attention",
         "Chen et al. 2022, WavLM: Large-Scale Self-Supervised Pre-Training for Full Stack Speech",
         {"model": "microsoft/wavlm-base"},
+    ),
+    "vit": Entry(
+        "face",
+        "vit:Vit",
+        "ViT over sampled pictures, their mean; sees frames or faces",
+        _VIT,
+        {"model": "google/vit-base-patch16-224"},
+    ),
+    "vit-bilstm": Entry(
+        "face",
+        "vit_bilstm:VitBiLSTM",
+        "ViT over 8 frames, BiLSTM, multi-head attention pooling",
+        _VIT,
+        {"model": "google/vit-base-patch16-224", "sees": "frames"},
+    ),
+    "face-vit-bilstm": Entry(
+        "face",
+        "vit_bilstm:VitBiLSTM",
+        "the same over crops of the face",
+        _VIT,
+        {"model": "google/vit-base-patch16-224", "sees": "faces"},
+    ),
+    "face-cnn": Entry(
+        "face",
+        "face_cnn:FaceCNN",
+        "residual convolutions over grey face crops, attention over crops",
+        "Meng et al. 2019, Frame Attention Networks for Facial Expression Recognition in Videos",
+    ),
+    "cnn3d": Entry(
+        "face",
+        "cnn3d:CNN3D",
+        "small R(2+1)D over 16 frames; sees frames or faces",
+        "Tran et al. 2018, A Closer Look at Spatiotemporal Convolutions for Action Recognition",
     ),
 }
 

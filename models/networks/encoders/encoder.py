@@ -34,7 +34,7 @@ class Encoder(nn.Module):
 
     modality: ClassVar[str]
     """One of MODALITIES; "face" is also the place of what sees whole frames."""
-    sees: ClassVar[str] = ""
+    sees: str = ""
     """Of modality "face": "faces" (aligned crops) or "frames" (whole pictures)."""
     preparation: Preparation[Any]
     width: int
