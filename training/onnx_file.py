@@ -13,12 +13,12 @@ from torch import nn
 from mmer.models.engine import Engine
 from mmer.models.errors import MmerError
 from mmer.training.loop import tensors
-from mmer.training.tasks.task import Task
+from mmer.training.tasks.task import Sampled
 
 OPSET = 18
 
 
-def write_onnx(network: nn.Module, task: Task, path: Path, tolerance: float = 1e-3) -> None:
+def write_onnx(network: nn.Module, task: Sampled, path: Path, tolerance: float = 1e-3) -> None:
     """Export, and see that ONNX Runtime answers as torch does on development data.
 
     Raises:

@@ -132,18 +132,47 @@ def recipe_names() -> list[str]:
 def load_recipe(name_or_path: str) -> Recipe:
     """Read a recipe by the name of a bundled one, or by path.
 
+    ``extends = "NAME"`` (a bundled recipe, or a .toml file relative to this one) takes over what
+    the recipe does not say itself; tables are merged.
+
     Raises:
         MmerError: there is no such recipe, or it is not a sound one.
     """
-    path = Path(name_or_path)
+    path = _path(name_or_path, Path())
+    return from_table(Recipe, _table(path, ()), str(path))
+
+
+def _path(name: str, beside: Path) -> Path:
+    path = beside / name
     if path.suffix != ".toml":
-        path = Path(str(resources.files("mmer.training.recipes"))) / f"{name_or_path}.toml"
+        path = Path(str(resources.files("mmer.training.recipes"))) / f"{name}.toml"
     if not path.is_file():
         raise MmerError(
-            f"no recipe {name_or_path!r}: give a .toml file or one of {', '.join(recipe_names())}"
+            f"no recipe {name!r}: give a .toml file or one of {', '.join(recipe_names())}"
         )
+    return path
+
+
+def _table(path: Path, above: tuple[Path, ...]) -> dict[str, Any]:
+    """A recipe's table with what it extends; ``above`` are the recipes that extend it."""
+    if path.resolve() in above:
+        raise MmerError(f"{path} extends itself")
     try:
         table = tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise MmerError(f"{path} is not sound TOML: {error}") from error
-    return from_table(Recipe, table, str(path))
+    base = table.pop("extends", None)
+    if base is None:
+        return table
+    if not isinstance(base, str):
+        raise MmerError(f"{path}: extends must be the name of a recipe")
+    return _merged(_table(_path(base, path.parent), (*above, path.resolve())), table)
+
+
+def _merged(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
+    out = dict(base)
+    for key, value in over.items():
+        below = out.get(key)
+        both = isinstance(below, dict) and isinstance(value, dict)
+        out[key] = _merged(below, value) if both and below is not None else value
+    return out

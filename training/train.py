@@ -7,22 +7,29 @@ import resource
 import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 
-from mmer.models.card import Card
 from mmer.models.errors import MmerError
 from mmer.training.datasets.corpora import data_dir
 from mmer.training.recipe import Recipe, load_recipe
+
+Flag = Annotated[bool, tyro.conf.FlagCreatePairsOff]
+
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 
 @dataclass(frozen=True)
 class Arguments:
     """Train one of mmer's networks by a recipe."""
 
-    recipe: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="RECIPE")]
-    """A bundled recipe (speech, text, face, fusion) or the path of a .toml file."""
+    recipe: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="RECIPE")] = ""
+    """A bundled recipe (--list tells them) or the path of a .toml file."""
+    list: Flag = False
+    """Print every recipe, encoder, head and fusion, one line each, and stop."""
     data: Path | None = None
     """Folder of the corpora; by default what MMER_DATA names."""
     output: Path | None = None
@@ -32,6 +39,9 @@ class Arguments:
     """Folder for decoded features, kept between runs; by default nothing is kept."""
     weights: Path | None = None
     """Folder of the encoders that a fusion is trained for; by default the shipped ones."""
+    folds: Flag = False
+    """Train once for each fold of the recipe, into OUTPUT/fold-0 and so on, and judge every item
+    by the run that held it out."""
     leave_out: str | None = None
     """A corpus of the recipe not to train on (speech), so as to evaluate on another domain."""
     resume: bool = False
@@ -46,8 +56,12 @@ def train(
     cache: Path | None,
     resume: bool,
     weights: Path | None = None,
-) -> Card:
-    """Train, export, and return the card of what was written to ``output``."""
+) -> None:
+    """Train, and leave in ``output`` a network with its card, or a run of the field's models.
+
+    Raises:
+        MmerError: the recipe, the data or the folder is not fit for it.
+    """
     # before CUDA starts: without it, its matrix products are not repeatable
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     try:
@@ -94,16 +108,59 @@ def train(
                 f"(floor {f.floor_accuracy:.3f})  macro F1 {f.macro_f1:.3f}  "
                 f"recall {f.unweighted_recall:.3f}  {report.seconds:.0f} s"
             )
-    console.print("exporting, and measuring what was exported")
-    card = export(trainer.average, recipe, task, output)
-    d = card.development
-    console.print(
-        f"wrote {output / card.file} ({card.precision}) and its card: accuracy {d.accuracy:.3f}, "
-        f"macro F1 {d.macro_f1:.3f}, recall {d.unweighted_recall:.3f}, ece {d.ece:.3f}; "
-        f"{card.latency_ms} ms an item"
-    )
+    if not trainer.processes.is_main_process:
+        return
+    if recipe.task == "combined":
+        from mmer.training.combined.run import leave_behind
+
+        _tell(console, leave_behind(trainer, output))
+        console.print(f"mmer-export {output} makes it ready for mmer-live")
+    else:
+        console.print("exporting, and measuring what was exported")
+        card = export(trainer.average, recipe, task, output)
+        d = card.development
+        console.print(
+            f"wrote {output / card.file} ({card.precision}) and its card: accuracy "
+            f"{d.accuracy:.3f}, macro F1 {d.macro_f1:.3f}, recall {d.unweighted_recall:.3f}, "
+            f"ece {d.ece:.3f}; {card.latency_ms} ms an item"
+        )
     console.print(f"most memory held: {peak_memory_gb():.1f} GB")
-    return card
+
+
+def train_folds(recipe: Recipe, data: Path, output: Path, cache: Path | None, resume: bool) -> None:
+    """Every fold of a recipe, one after another; with ``resume`` finished ones are kept.
+
+    Raises:
+        MmerError: the recipe has no folds; else as ``train``.
+    """
+    from rich.console import Console
+
+    from mmer.training.combined.run import together, write_summary
+    from mmer.training.predictions import FILE
+
+    if recipe.task != "combined" or not recipe.options.get("folds"):
+        raise MmerError(f"recipe {recipe.name} has no folds: set options.folds")
+    folders = []
+    for fold in range(int(recipe.options["folds"])):
+        folder = output / f"fold-{fold}"
+        folders.append(folder)
+        if resume and (folder / FILE).is_file():
+            continue
+        one = replace(recipe, options={**recipe.options, "fold": fold})
+        train(one, data, folder, cache, resume and (folder / "checkpoint.pt").is_file())
+    whole = together(folders)
+    whole.save(output / FILE)
+    _tell(Console(stderr=True), write_summary(whole, output))
+
+
+def _tell(console: Console, found: dict[str, Any]) -> None:
+    """The judged items' figures, with their intervals."""
+    console.print(
+        f"{found['what']}, judged on {found['n']} items (floor {found['floor_accuracy']:.3f}; "
+        f"intervals by {found['resampled_by']}):"
+    )
+    for name, (low, high) in found["interval"].items():
+        console.print(f"  {name.replace('_', ' '):18} {found[name]:.3f}  ({low:.3f}-{high:.3f})")
 
 
 def peak_memory_gb() -> float:
@@ -115,19 +172,24 @@ def peak_memory_gb() -> float:
 def main() -> None:
     """The command; a user's mistake is told in one line, with exit status 2."""
     arguments = tyro.cli(Arguments, prog="mmer-train")
+    if arguments.list:
+        from mmer.training.listing import listing
+
+        print(listing())
+        return
     try:
+        if not arguments.recipe:
+            raise MmerError("name a recipe; --list tells those there are")
         recipe, folder = load_recipe(arguments.recipe), ""
         if corpus := arguments.leave_out:
             recipe = replace(recipe, options={**recipe.options, "leave_out": corpus})
             folder = f"-without-{corpus}"
-        train(
-            recipe,
-            data_dir(arguments.data),
-            arguments.output or Path("runs") / f"{recipe.name}{folder}",
-            arguments.cache,
-            arguments.resume,
-            arguments.weights,
-        )
+        data = data_dir(arguments.data)
+        output = arguments.output or Path("runs") / f"{recipe.name}{folder}"
+        if arguments.folds:
+            train_folds(recipe, data, output, arguments.cache, arguments.resume)
+        else:
+            train(recipe, data, output, arguments.cache, arguments.resume, arguments.weights)
     except MmerError as error:
         print(f"mmer-train: {error}", file=sys.stderr)
         raise SystemExit(2) from error

@@ -8,7 +8,7 @@ from mmer.models.errors import MmerError
 from mmer.training.recipe import Recipe
 from mmer.training.tasks.task import Task
 
-TASKS = ("speech", "text", "face", "fusion")
+TASKS = ("speech", "text", "face", "fusion", "combined")
 
 
 def open_task(recipe: Recipe, data: Path, cache: Path | None, weights: Path | None = None) -> Task:
@@ -39,4 +39,8 @@ def open_task(recipe: Recipe, data: Path, cache: Path | None, weights: Path | No
         from mmer.training.tasks.fusion import FusionTask
 
         return FusionTask(recipe, data, cache, weights)
+    if recipe.task == "combined":
+        from mmer.training.tasks.combined import CombinedTask
+
+        return CombinedTask(recipe, data, cache)
     raise MmerError(f"recipe {recipe.name}: unknown task {recipe.task!r}; use {', '.join(TASKS)}")

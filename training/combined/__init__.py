@@ -1,0 +1,1 @@
+"""Training and comparing the field's encoders and fusions on one corpus at a time."""

@@ -1,0 +1,150 @@
+"""From items to the arrays of one modality's branch, prepared once and held in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from mmer.models.errors import MmerError
+from mmer.models.inputs.preparation import stack
+from mmer.models.networks.encoders.encoder import Encoder
+from mmer.training.combined.feature_cache import FeatureCache, encoder_key, item_key
+from mmer.training.combined.options import CombinedOptions, EncoderChoice
+from mmer.training.combined.transcribe import recognized
+from mmer.training.datasets.item import Item
+from mmer.training.signals import frames_of, said_of, sound_of
+
+Row = tuple[NDArray[Any], ...]
+
+
+@dataclass(frozen=True)
+class Source:
+    """What one modality's branch is given of an item.
+
+    Of a trained encoder its own inputs; of a frozen one what it says, float32 (1 + T, width) with
+    the summary first (T = 0 where nobody looks at the steps), out of ``cache`` where that is kept.
+    """
+
+    modality: str
+    choice: EncoderChoice
+    encoder: Encoder
+    words: str
+    steps: bool
+    cache: FeatureCache | None
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The branch's inputs but for the mask."""
+        return ("steps",) if self.choice.frozen else self.encoder.preparation.names
+
+    def prepare(self, item: Item) -> Row | None:
+        """The encoder's inputs of an item; None where it has none of the modality.
+
+        Raises:
+            MmerError: its file cannot be read.
+        """
+        raw: Any
+        if self.modality == "text":
+            raw = recognized(item) if self.words == "recognizer" else said_of(item)
+        elif self.modality == "speech":
+            raw = sound_of(item)
+        else:
+            settings = self.encoder.preparation.settings()
+            raw = frames_of(item, settings["count"], self.encoder.sees, settings["size"])
+        return None if raw is None else self.encoder.preparation(raw)
+
+    def row(self, item: Item) -> Row | None:
+        """What the branch is given; see the class."""
+        if not self.choice.frozen:
+            return self.prepare(item)
+        key = item_key(item, self.words) if self.cache else ""
+        kept = self.cache.get(key) if self.cache else None
+        if kept is None:
+            kept = self._encoded(item)
+            if self.cache:
+                self.cache.put(key, kept)
+        return (kept.astype(np.float32),) if len(kept) else None
+
+    @torch.no_grad()
+    def _encoded(self, item: Item) -> NDArray[np.float16]:
+        prepared = self.prepare(item)
+        if prepared is None:
+            return np.zeros((0, self.encoder.width), np.float16)
+        device = next(self.encoder.parameters(), torch.zeros(0)).device
+        arrays = [torch.from_numpy(a).to(device) for a in stack([prepared])]
+        tokens, mask, pooled = self.encoder(*arrays)
+        steps = [pooled, *tokens[0, mask[0] > 0].unsqueeze(1)] if self.steps else [pooled]
+        return np.asarray(torch.cat(steps).float().cpu().numpy(), np.float16)
+
+
+def open_source(
+    modality: str, encoder: Encoder, options: CombinedOptions, steps: bool, cache: Path | None
+) -> Source:
+    """The source of one modality; ``cache`` is where what frozen encoders say is kept."""
+    choice = options.encoders[modality]
+    kept = None
+    if choice.frozen and cache is not None:
+        kept = FeatureCache(cache, encoder_key(choice.kind, choice.options, encoder, steps))
+    return Source(modality, choice, encoder, options.words, steps, kept)
+
+
+class Rows:
+    """A modality's rows of a list of items, prepared at once; the first ``room`` bytes are held.
+
+    Raises:
+        MmerError: a file cannot be read; it is named.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        items: Sequence[Item],
+        room: float,
+        on_item: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._source, self._items = source, items
+        self._held: dict[int, Row | None] = {}
+        self.lengths = np.zeros(len(items), int)
+        """Steps of each item's row, 0 where it has none."""
+        size = 0.0
+        # decoding waits for the disk and frees the interpreter; an encoder is used by one thread
+        with ThreadPoolExecutor(1 if source.choice.frozen else 2) as pool:
+            for k, row in enumerate(pool.map(source.row, items)):
+                if row is not None:
+                    self.lengths[k] = len(row[0])
+                    size += sum(a.nbytes for a in row)
+                if size <= room or row is None:
+                    self._held[k] = row
+                on_item()
+        self.size = min(size, room)
+        self.there = self.lengths > 0
+
+    def batch(self, rows: Sequence[int]) -> Row:
+        """The rows of some items as one batch, and the mask: see ``stack``."""
+        found = [
+            self._held[k] if k in self._held else self._source.row(self._items[k]) for k in rows
+        ]
+        if all(row is None for row in found):
+            return self._nothing(len(found))
+        return stack(found)
+
+    def _nothing(self, n: int) -> Row:
+        """A batch in which nobody has the modality."""
+        known = next((row for row in self._held.values() if row is not None), None)
+        if known is None:
+            raise MmerError(
+                f"no item has {self._source.modality} (the first is {self._items[0].id}): "
+                "leave its encoder out of the recipe"
+            )
+        return tuple(array[1:] for array in stack([known, *[None] * n]))
+
+    def held(self) -> list[Row]:
+        """The rows in memory of the items that have the modality."""
+        return [row for row in self._held.values() if row is not None]
