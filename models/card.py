@@ -126,6 +126,19 @@ class Card:
             raise MmerError(f"card {self.name}: {key} is {value!r}, expected a number above 0")
         return float(value)
 
+    def count(self, key: str) -> int:
+        """One value of ``preprocessing`` that must be a whole number from 0 on.
+
+        Raises:
+            MmerError: the card does not have it, or it is something else.
+        """
+        value = self.setting(key)
+        if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+            raise MmerError(
+                f"card {self.name}: {key} is {value!r}, expected a whole number from 0 on"
+            )
+        return value
+
 
 _LISTS: Mapping[str, type] = {
     "training": TrainingData,
@@ -216,6 +229,7 @@ def open_model(
     provider: str,
     inputs: tuple[str, ...],
     outputs: tuple[str, ...] = ("logits", "embedding"),
+    threads: int = 1,
 ) -> tuple[Card, Engine]:
     """Read the card that ``folder`` means (see ``card_path``), check its network, open it.
 
@@ -230,7 +244,7 @@ def open_model(
         raise MmerError(f"{path} is the card of a {card.modality} model, expected {modality}")
     network = path.with_name(card.file)
     check_file(network, card.sha256)
-    engine = Engine(network, provider)
+    engine = Engine(network, provider, threads)
     if engine.inputs != inputs or not set(outputs) <= set(engine.outputs):
         raise MmerError(
             f"{network} takes {engine.inputs} and gives {engine.outputs}, "

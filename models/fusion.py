@@ -22,11 +22,16 @@ OUTPUTS: Final = ("logits", "shares")
 
 @dataclass(frozen=True, eq=False)
 class Opinion:
-    """What one modality says in all."""
+    """What one modality says in all.
+
+    ``embedding`` is that of its newest evidence, (d,) or (T, d) as in ``Prediction``; the shipped
+    fusion does without.
+    """
 
     log_probs: NDArray[np.float64]  # shape (7,), normalised
     quality: float  # above 0, at most 1
     age_s: float  # of its newest evidence, 0 or more
+    embedding: NDArray[np.float32] | None = None
 
 
 def stacked(opinions: Mapping[str, Opinion]) -> dict[str, NDArray[np.float32]]:

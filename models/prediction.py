@@ -15,7 +15,8 @@ class Prediction:
     """Calibrated natural-log probabilities, float32 (7,) in the order of ``EMOTIONS``.
 
     ``embedding`` is what the network's last layer saw, float32 (d,): the input of a learned
-    fusion. It is None where no network was asked.
+    fusion; of a network for a fusion that looks at every step (``mmer.models.run_fusion``), it is
+    those steps, (T, d). It is None where no network was asked.
     ``usable``, 0..1, says how far the input was something to judge at all: 0 is no evidence,
     whatever the probabilities are.
     """

@@ -54,7 +54,7 @@ class TextModel:
     def __init__(self, card: Card, engine: Engine, tokenizer: Tokenizer) -> None:
         self.card = card
         self.provider = engine.provider
-        self.past_utterances = _count(card, "past_utterances")
+        self.past_utterances = card.count("past_utterances")
         self._engine = engine
         self._tokenizer = tokenizer
         self._longest = int(card.number("max_tokens"))
@@ -93,13 +93,6 @@ class TextModel:
         # a lone surrogate is no character, and the tokenizer takes none
         sound = text.encode("utf-8", "replace").decode("utf-8")
         return list(self._tokenizer.encode(sound, add_special_tokens=False).ids)
-
-
-def _count(card: Card, key: str) -> int:
-    value = card.setting(key)
-    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-        raise MmerError(f"card {card.name}: {key} is {value!r}, expected a whole number from 0 on")
-    return value
 
 
 def _open_tokenizer(card: Card, folder: Path) -> Tokenizer:

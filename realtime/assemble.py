@@ -5,22 +5,27 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Final
 
-from mmer.models.card import KINDS
 from mmer.models.errors import MmerError
 from mmer.models.labels import MODALITIES
 from mmer.models.store import Store
+from mmer.models.weights_folder import WeightsFolder
 from mmer.realtime.choose import find_blazeface, find_vosk, load_detector, load_recognizer
 from mmer.realtime.messages import Notice, Stream
 from mmer.realtime.options import Options
 from mmer.realtime.pipeline import Pipeline
 
+if TYPE_CHECKING:
+    from mmer.models.run_fusion import RunFusion
+    from mmer.realtime.blocks.block import Block
+
 _NO_FUSION = (
     "the folder of --weights has no fusion.json: the encoders' opinions are multiplied as they "
     "are; `mmer-train fusion --weights DIR` trains a fusion for them"
 )
+_RUN_WAIT_S: Final = 2.0
+"""How long a final waits for the networks of a run: transformers take longer than the shipped."""
 
 
 @dataclass(frozen=True)
@@ -41,24 +46,42 @@ def assemble(
     What ``auto`` lets be absent (Vosk, the MediaPipe detector, any recognizer) becomes a notice.
     Without ``abstain`` there is a label however unsure it is.
     """
-    chosen = frozenset(options.modalities)
+    folder = None if options.weights is None else WeightsFolder(options.weights)
+    lacking = _without_model(options, folder)
+    chosen = frozenset(options.modalities) - set(lacking)
     hears, sees = "audio" in streams, "video" in streams
     loads: dict[str, Callable[[], Any]] = {}
     if hears and "speech" in chosen:
-        loads["speech"] = _speech_model(options)
+        loads["speech"] = _model("speech", folder, options)
     if hears and "text" in chosen and options.asr != "none":
         vosk = find_vosk(options.asr, store)
         loads["words"] = lambda: load_recognizer(options.asr, vosk)
-        loads["text"] = _text_model(options)
+        loads["text"] = _model("text", folder, options)
     if sees and "face" in chosen:
-        blazeface = find_blazeface(options.detector, store)
-        loads["detector"] = lambda: load_detector(options.detector, blazeface)
-        loads["face"] = _face_model(options)
-    loads["fusion"] = _fusion_model(options)
+        if folder is None or folder.needs_faces:
+            blazeface = find_blazeface(options.detector, store)
+            loads["detector"] = lambda: load_detector(options.detector, blazeface)
+        loads["face"] = _model("face", folder, options)
+    if folder is None or "fusion" in folder.cards:
+        loads["fusion"] = _fusion(folder)
     with ThreadPoolExecutor(max(1, len(loads)), thread_name_prefix="load") as pool:
         loading: dict[str, Future[Any]] = {n: pool.submit(make) for n, make in loads.items()}
     loaded = {name: future.result() for name, future in loading.items()}
-    return _connect(options, _without_device(options, hears, sees), loaded, abstain)
+    absent = {**_without_device(options, hears, sees), **lacking}
+    return _connect(options, absent, loaded, folder, abstain)
+
+
+def _without_model(options: Options, folder: WeightsFolder | None) -> dict[str, str]:
+    """By modality, why there is no model for it; raises MmerError where there is for none."""
+    if folder is None:
+        return {}
+    lacking = {m: why for m in options.modalities if (why := folder.why_not(m))}
+    if len(lacking) == len(options.modalities):
+        raise MmerError(
+            f"--weights {folder.path} has no model for {', '.join(lacking)}, but for "
+            f"{', '.join(folder.fused or folder.modalities)}: see --modalities"
+        )
+    return lacking
 
 
 def _without_device(options: Options, hears: bool, sees: bool) -> dict[str, str]:
@@ -72,17 +95,27 @@ def _without_device(options: Options, hears: bool, sees: bool) -> dict[str, str]
 
 
 def _connect(
-    options: Options, absent: dict[str, str], loaded: dict[str, Any], abstain: bool
+    options: Options,
+    absent: dict[str, str],
+    loaded: dict[str, Any],
+    folder: WeightsFolder | None,
+    abstain: bool,
 ) -> Assembly:
+    from mmer.models.prepared import PreparedFace
+    from mmer.models.run_fusion import RunFusion
+    from mmer.realtime.blocks.clip_collector import ClipCollector, ClipConfig
+    from mmer.realtime.blocks.clip_encoder import ClipEncoder
     from mmer.realtime.blocks.face_encoder import FaceEncoder
     from mmer.realtime.blocks.face_tracker import FaceTracker
     from mmer.realtime.blocks.fusion import Fusion, FusionConfig
+    from mmer.realtime.blocks.pooling import OnlyPool
     from mmer.realtime.blocks.speech_encoder import SpeechEncoder
     from mmer.realtime.blocks.text_encoder import TextEncoder, TextEncoderConfig
     from mmer.realtime.blocks.voice_activity import VoiceActivity, VoiceConfig
     from mmer.realtime.blocks.words import Words
 
-    speech = words = text = tracker = face = voice = None
+    speech = words = text = tracker = clips = voice = None
+    face: Block | None = None
     models: dict[str, str | None] = {}
     notices: list[Notice] = []
     for part in ("words", "detector"):
@@ -99,27 +132,47 @@ def _connect(
         absent["text"] = "no recognizer"
         del loaded["text"]
     elif options.asr == "none" and "text" in options.modalities:
-        absent["text"] = "off"
+        absent.setdefault("text", "off")
     if "face" in loaded:
-        face = FaceEncoder(loaded["face"])
-        tracker = FaceTracker(loaded["detector"].made, loaded["face"].geometry)
+        model = loaded["face"]
+        if isinstance(model, PreparedFace):
+            clips = ClipCollector(model.count, model.size, ClipConfig(window_s=options.window_s))
+            face = ClipEncoder(model)
+        else:
+            face = FaceEncoder(model)
+        if "detector" in loaded:
+            tracker = FaceTracker(loaded["detector"].made, model.geometry)
     if speech is not None or words is not None:
         voice = VoiceActivity(VoiceConfig(hangover_s=options.hangover_s))
     expects = [name for name, block in (("speech", speech), ("text", text)) if block is not None]
-    learned = loaded.pop("fusion")
     config = FusionConfig(options.window_s)
-    if learned is None:
+    pool = learned = loaded.pop("fusion", None)
+    answers = None if learned is None else learned.card
+    if folder is not None and folder.is_run:
+        config = replace(config, final_wait_s=_RUN_WAIT_S)
+        if isinstance(learned, RunFusion):
+            _fit(learned, loaded)
+        if learned is None and len(folder.modalities) == 1:
+            pool, answers = OnlyPool(), folder.cards[folder.modalities[0]]
+    if answers is None:
         notices.append(Notice(0.0, "info", "fusion", _NO_FUSION))
     elif abstain:
-        config = replace(config, min_confidence=learned.abstain_below)
-    fusion = Fusion(config, options.modalities, expects, absent, learned)
+        config = replace(config, min_confidence=answers.abstain_below)
+    fusion = Fusion(config, options.modalities, expects, absent, pool, clips=clips is not None)
     for name in MODALITIES:
         if name in loaded:
             models[name] = loaded[name].card.file
     models["fusion"] = None if learned is None else learned.card.file
     return Assembly(
         pipeline=Pipeline(
-            fusion, voice=voice, words=words, speech=speech, text=text, tracker=tracker, face=face
+            fusion,
+            voice=voice,
+            words=words,
+            speech=speech,
+            text=text,
+            tracker=tracker,
+            clips=clips,
+            face=face,
         ),
         models=models,
         provider={name: loaded[name].provider for name in MODALITIES if name in loaded},
@@ -127,53 +180,35 @@ def _connect(
     )
 
 
-def _speech_model(options: Options) -> Callable[[], Any]:
-    def load() -> Any:
-        from mmer.models.speech import SpeechModel
+def _fit(fusion: RunFusion, loaded: dict[str, Any]) -> None:
+    """See that the models give what the fusion looks at; raises MmerError."""
+    for name in fusion.modalities:
+        gives = getattr(loaded.get(name), "gives", fusion.uses)
+        if fusion.uses != "logits" and gives != fusion.uses:
+            raise MmerError(
+                f"{fusion.card.file} looks at the {fusion.uses} of {name}, but "
+                f"{loaded[name].card.file} gives its {gives}: export the run again"
+            )
 
-        return SpeechModel.load(_folder(options.weights, "speech"), options.provider)
+
+def _model(name: str, folder: WeightsFolder | None, options: Options) -> Callable[[], Any]:
+    def load() -> Any:
+        from mmer.models import loading
+
+        loaders = {
+            "speech": loading.load_speech,
+            "text": loading.load_text,
+            "face": loading.load_face,
+        }
+        return loaders[name](None if folder is None else folder.place(name), options.provider)
 
     return load
 
 
-def _text_model(options: Options) -> Callable[[], Any]:
+def _fusion(folder: WeightsFolder | None) -> Callable[[], Any]:
     def load() -> Any:
-        from mmer.models.text import TextModel
+        from mmer.models.loading import load_fusion
 
-        return TextModel.load(_folder(options.weights, "text"), options.provider)
+        return load_fusion(None if folder is None else folder.path)
 
     return load
-
-
-def _face_model(options: Options) -> Callable[[], Any]:
-    def load() -> Any:
-        from mmer.models.face import FaceModel
-
-        return FaceModel.load(_folder(options.weights, "face"), options.provider)
-
-    return load
-
-
-def _fusion_model(options: Options) -> Callable[[], Any]:
-    def load() -> Any:
-        from mmer.models.fusion import FusionModel
-
-        folder = _folder(options.weights, "fusion")
-        return FusionModel.load(folder) if options.weights is None or folder else None
-
-    return load
-
-
-def _folder(weights: Path | None, name: str) -> Path | None:
-    """``weights`` where it holds this model's card, else None: the shipped one.
-
-    There is no shipped fusion for encoders of the user's own: it would believe them as the others.
-    """
-    if weights is None:
-        return None
-    if not weights.is_dir():
-        raise MmerError(f"--weights {weights} is no folder: name one with NAME.onnx and NAME.json")
-    if not any((weights / f"{each}.json").exists() for each in KINDS):
-        cards = ", ".join(f"{each}.json" for each in KINDS)
-        raise MmerError(f"--weights {weights} holds no model card: expected one of {cards}")
-    return weights if (weights / f"{name}.json").exists() else None

@@ -50,6 +50,7 @@ class VideoFrame:
 
     t: float
     image: NDArray[np.uint8]  # shape (H, W, 3)
+    partial: ClassVar[bool] = True  # a later one makes it needless
 
 
 @dataclass(frozen=True)
@@ -127,8 +128,27 @@ class FaceObservation:
 
 
 @dataclass(frozen=True, eq=False)
+class Clip:
+    """Pictures spread evenly over ``t0``..``t1``: of the utterance so far, or the last seconds.
+
+    Crops of the followed face, or whole frames. A later one shows what an earlier one showed, so
+    ``partial`` ones are replaced by later ones; that of an ended utterance is not ``partial``.
+    """
+
+    t0: float
+    t1: float
+    pictures: NDArray[np.uint8]  # shape (N, H, W, 3) BGR
+    quality: float  # 0..1, the mean of theirs
+    partial: bool
+    utterance: int | None = None
+
+
+@dataclass(frozen=True, eq=False)
 class Evidence:
-    """What one modality says of the span ``t0``..``t1``: calibrated natural log-probabilities."""
+    """What one modality says of the span ``t0``..``t1``: calibrated natural log-probabilities.
+
+    ``embedding`` is for fusions that look at more: the network's own, or all its steps.
+    """
 
     modality: Modality
     t0: float
@@ -137,7 +157,7 @@ class Evidence:
     quality: float  # 0..1
     partial: bool
     utterance: int | None = None
-    embedding: NDArray[np.float32] | None = None  # shape (d,)
+    embedding: NDArray[np.float32] | None = None  # shape (d,) or (T, d)
 
 
 @dataclass(frozen=True)
@@ -251,6 +271,7 @@ Message: TypeAlias = (
     | SpeechUpdate
     | Transcript
     | FaceObservation
+    | Clip
     | Evidence
     | Missing
     | Tick

@@ -6,6 +6,12 @@
                                          └─► speech ───────────────────────┤ Evidence, Missing
     VideoFrame ─► tracker ─► FaceObservation ─► face ──────────────────────┤
     Tick, Gap, SpeechUpdate ───────────────────────────────────────────────┴─► fusion ─► estimates
+
+Where the face's network takes several pictures at once, ``clips`` collects them before it (of an
+utterance, so it listens to SpeechUpdate); where it looks at whole frames, there is no tracker::
+
+    VideoFrame ─┬─► tracker ─► FaceObservation ─┬─► clips ─► Clip ─► face ─► Evidence, Missing
+                └───────────── or ──────────────┘
 """
 
 from __future__ import annotations
@@ -17,6 +23,7 @@ from mmer.realtime.blocks.block import Block
 from mmer.realtime.mailbox import Delivery
 from mmer.realtime.messages import (
     AudioBlock,
+    Clip,
     Evidence,
     FaceObservation,
     Gap,
@@ -57,9 +64,13 @@ class Pipeline:
         speech: Block | None = None,
         text: Block | None = None,
         tracker: Block | None = None,
+        clips: Block | None = None,
         face: Block | None = None,
     ) -> None:
         lossless, latest, conflated = Delivery.LOSSLESS, Delivery.LATEST, Delivery.LATEST_PARTIAL
+        pictures = VideoFrame if tracker is None else FaceObservation
+        judged = FaceObservation if clips is None else Clip
+        judged_delivery = latest if clips is None else conflated
         # 500 blocks of 20 ms: ten seconds of sound may wait before a device's ring has to hold more
         table: list[tuple[str, Block | None, tuple[type, ...], str, Delivery, int]] = [
             ("voice", voice, (AudioBlock, Gap), "audio", lossless, 500),
@@ -67,7 +78,8 @@ class Pipeline:
             ("speech", speech, (SpeechUpdate,), "speech", conflated, 64),
             ("text", text, (Transcript,), "text", conflated, 64),
             ("tracker", tracker, (VideoFrame,), "video", latest, 1),
-            ("face", face, (FaceObservation,), "face", latest, 1),
+            ("clips", clips, (pictures, SpeechUpdate), "clips", conflated, 64),
+            ("face", face, (judged,), "face", judged_delivery, 64),
             ("fusion", fusion, FUSION_TAKES, "fusion", lossless, 1024),
         ]
         self.stages: tuple[Stage, ...] = tuple(

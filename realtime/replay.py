@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from mmer.realtime.clock import ManualClock
 from mmer.realtime.messages import (
     AudioBlock,
+    Clip,
     EmotionEstimate,
     Gap,
     Health,
@@ -42,7 +43,8 @@ class Replay:
         self._source = source
         self._hop_s = hop_s
         self._health_s = health_s
-        self._hidden = (AudioBlock, Tick) if pictures else (AudioBlock, VideoFrame, Tick)
+        always = (AudioBlock, Clip, Tick)
+        self._hidden = always if pictures else (*always, VideoFrame)
         self._stopped = threading.Event()
         self._closed = threading.Event()
         self._gap_s = 0.0

@@ -41,7 +41,8 @@ class Session:
     """Run ``pipeline`` on opened ``sources`` until they end or ``stop`` is called.
 
     ``pictures`` makes ``events`` yield the analysed frames as well (the newest only), each before
-    what was found in it. ``video_fps`` thins a live camera's frames; files thin their own.
+    what was found in it, or before whatever comes next where no face is looked for. ``video_fps``
+    thins a live camera's frames; files thin their own.
     """
 
     def __init__(
@@ -71,6 +72,7 @@ class Session:
         self._picture: Mailbox[Message] | None = (
             Mailbox("pictures", Delivery.LATEST) if pictures else None
         )
+        self._tracks = any(stage.name == "tracker" for stage in pipeline.stages)
         self._stopped = threading.Event()
         self._error: BaseException | None = None
         self._error_lock = threading.Lock()
@@ -135,7 +137,10 @@ class Session:
                 return
             if event is None:
                 continue
-            if self._picture is not None and isinstance(event, FaceObservation):
+            if self._picture is not None and not self._tracks:
+                if len(self._picture) and (frame := self._picture.get()) is not None:
+                    yield frame
+            elif self._picture is not None and isinstance(event, FaceObservation):
                 if frame is None and len(self._picture):
                     frame = self._picture.get()
                 if isinstance(frame, VideoFrame) and frame.t <= event.t:

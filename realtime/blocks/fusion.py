@@ -81,6 +81,8 @@ class Fusion:
             switched on and not ``absent``.
         absent: why a modality that is switched on cannot say anything ("no recognizer").
         pool: makes one opinion of the modalities'; default: the product of what they say.
+        clips: the face's evidence is of clips, of which the newest counts alone: it shows what the
+            ones before showed.
 
     Raises:
         ValueError: unknown or contradictory names; evidence that is not (7,) numbers, or names no
@@ -94,9 +96,11 @@ class Fusion:
         expects: Collection[str] | None = None,
         absent: Mapping[str, str] | None = None,
         pool: Pool | None = None,
+        clips: bool = False,
     ) -> None:
         self._config = config or FusionConfig()
         self._pool = pool or ProductPool(self._config.tau_s)
+        self._clips = clips
         self._absent = dict(absent or {})
         if not set(modalities) <= set(MODALITIES):
             raise ValueError(f"modalities must be of {MODALITIES}, got {sorted(modalities)}")
@@ -161,7 +165,7 @@ class Fusion:
         ]
         t = max(self._now, self._last_t)
         after = t - self._config.window_s
-        spans = {"face": self._memory.face.between(after, t)}
+        spans = {"face": self._face(after, t)}
         for modality in SPOKEN:
             said = (newest(u.said(modality), t) for u in self._memory.utterances())
             spans[modality] = _span(
@@ -184,7 +188,7 @@ class Fusion:
         before, until = utterance.t0 - margin_s, min(utterance.t1 + margin_s, t)
         last = {m: newest(utterance.said(m)) for m in SPOKEN}
         spans = {m: _span([item] if isinstance(item, Evidence) else []) for m, item in last.items()}
-        spans["face"] = self._memory.face.between(before, until)
+        spans["face"] = self._face(before, until)
         heard = _heard(spans)
         why = {}
         for m in MODALITIES:
@@ -216,7 +220,10 @@ class Fusion:
         if heard:
             now = None if final else t  # in a final nothing fades: the utterance is one whole
             tau_s = self._config.tau_s
-            opinions = {m: summarise(*span, now, tau_s[m]) for m, span in heard.items()}
+            opinions = {
+                m: summarise(s.t, s.quality, s.log_probs, now, tau_s[m], s.embedding)
+                for m, s in heard.items()
+            }
             fused, shares = self._pool.fuse(opinions)
             for m, opinion in opinions.items():
                 newest_t = float(heard[m].t.max())
@@ -247,6 +254,12 @@ class Fusion:
             final=final,
             utterance=utterance,
         )
+
+    def _face(self, after: float, until: float) -> Span:
+        span = self._memory.face.between(after, until)
+        if not self._clips:
+            return span
+        return Span(span.t[-1:], span.quality[-1:], span.log_probs[-1:], span.embedding)
 
     def _why_not(self, modality: str, after: float, t: float) -> str:
         """The reason why ``modality`` has no evidence in (after, t]."""
@@ -283,4 +296,5 @@ def _span(evidence: Iterable[Evidence]) -> Span:
         np.array([item.t1 for item in items]),
         np.array([item.quality for item in items], dtype=np.float64),
         log_probs,
+        items[-1].embedding if items else None,
     )

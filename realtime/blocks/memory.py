@@ -98,7 +98,7 @@ class Memory:
         """Keep what is said of the face."""
         self._seen["video"] = max(self._seen["video"], said.t1)
         if isinstance(said, Evidence):
-            self.face.add(said.t1, said.quality, normalise(said.log_probs))
+            self.face.add(said.t1, said.quality, normalise(said.log_probs), said.embedding)
         else:
             self._no_face.append(said)
 

@@ -72,19 +72,20 @@ def summarise(
     log_probs: NDArray[np.float64],
     now: float | None,
     tau_s: float,
+    embedding: NDArray[np.float32] | None = None,
 ) -> Opinion:
     """Pool one modality's evidence: times (k,), qualities (k,) above 0, log-probabilities (k, 7).
 
     Each piece weighs its quality, faded by exp(-age / ``tau_s``) at time ``now``; with ``now``
     None nothing fades and the whole is of no age. The quality of the whole is the mean: many
-    frames do not make a modality weigh more than one good one.
+    frames do not make a modality weigh more than one good one. ``embedding`` is the newest's.
     """
     # the bound keeps very old evidence above zero, where it is all there is
     recency = np.ones_like(t) if now is None else np.exp(np.maximum((t - now) / tau_s, -50.0))
     weights = recency * quality
     mean_quality = float(weights.sum() / recency.sum())
     age_s = 0.0 if now is None else max(0.0, now - float(t.max()))
-    return Opinion(log_pool(log_probs, weights), mean_quality, age_s)
+    return Opinion(log_pool(log_probs, weights), mean_quality, age_s, embedding)
 
 
 @dataclass(frozen=True)
@@ -114,3 +115,14 @@ class ProductPool:
         pull = powers * [max(MIN_INFORMATION, information(row)) for row in logs]
         shares = pull / pull.sum()
         return fused, {m: float(share) for m, share in zip(opinions, shares, strict=True)}
+
+
+class OnlyPool:
+    """The answer of the only modality there is, as it is."""
+
+    def fuse(
+        self, opinions: Mapping[str, Opinion]
+    ) -> tuple[NDArray[np.float64], Mapping[str, float]]:
+        """See ``Pool``; raises ValueError for several opinions."""
+        ((modality, opinion),) = opinions.items()
+        return opinion.log_probs, {modality: 1.0}

@@ -14,6 +14,7 @@ class Span(NamedTuple):
     t: NDArray[np.float64]  # shape (k,): capture times
     quality: NDArray[np.float64]  # shape (k,)
     log_probs: NDArray[np.float64]  # shape (k, 7)
+    embedding: NDArray[np.float32] | None = None  # of the newest, (d,) or (T, d)
 
 
 class EvidenceWindow:
@@ -27,38 +28,49 @@ class EvidenceWindow:
         self._t = np.zeros(capacity)
         self._quality = np.zeros(capacity)
         self._log_probs = np.zeros((capacity, classes))
+        self._embedding = np.full(capacity, None, object)
         self._start = self._end = 0
 
     def __len__(self) -> int:
         return self._end - self._start
 
-    def add(self, t: float, quality: float, log_probs: NDArray[np.float64]) -> None:
+    def add(
+        self,
+        t: float,
+        quality: float,
+        log_probs: NDArray[np.float64],
+        embedding: NDArray[np.float32] | None = None,
+    ) -> None:
         """Insert one piece of evidence at its place in time."""
         if self._end == len(self._t):
             self._make_room()
         at = self._start + int(np.searchsorted(self._t[self._start : self._end], t, side="right"))
-        for array in (self._t, self._quality, self._log_probs):
+        for array in (self._t, self._quality, self._log_probs, self._embedding):
             array[at + 1 : self._end + 1] = array[at : self._end].copy()
         self._t[at], self._quality[at], self._log_probs[at] = t, quality, log_probs
+        self._embedding[at] = embedding
         self._end += 1
 
     def between(self, after: float, until: float) -> Span:
         """The evidence with ``after < t <= until``, as views that live until the next ``add``."""
         first, last = np.searchsorted(self._t[self._start : self._end], (after, until), "right")
         part = slice(self._start + int(first), self._start + max(int(first), int(last)))
-        return Span(self._t[part], self._quality[part], self._log_probs[part])
+        newest = self._embedding[part.stop - 1] if part.stop > part.start else None
+        return Span(self._t[part], self._quality[part], self._log_probs[part], newest)
 
     def forget(self, until: float) -> None:
         """Drop the evidence with ``t <= until``."""
         live = self._t[self._start : self._end]
-        self._start += int(np.searchsorted(live, until, side="right"))
+        gone = self._start + int(np.searchsorted(live, until, side="right"))
+        self._embedding[self._start : gone] = None
+        self._start = gone
 
     def _make_room(self) -> None:
         count, old = len(self), slice(self._start, self._end)
         capacity = len(self._t) if count <= len(self._t) // 2 else 2 * len(self._t)
-        for name in ("_t", "_quality", "_log_probs"):
+        for name in ("_t", "_quality", "_log_probs", "_embedding"):
             array = getattr(self, name)
-            fresh = np.zeros((capacity, *array.shape[1:]))
+            fresh = np.zeros((capacity, *array.shape[1:]), array.dtype)
             fresh[:count] = array[old]
             setattr(self, name, fresh)
         self._start, self._end = 0, count

@@ -4,6 +4,7 @@ import time
 import numpy as np
 import pytest
 from doubles import (
+    UNIFORM,
     ListSource,
     PerBlock,
     answer,
@@ -18,13 +19,18 @@ from doubles import (
     spell,
 )
 
+from mmer.realtime.blocks.block import Block
+from mmer.realtime.blocks.clip_collector import ClipCollector
 from mmer.realtime.clock import SessionClock
 from mmer.realtime.mailbox import Delivery
 from mmer.realtime.messages import (
     AudioBlock,
+    Clip,
     EmotionEstimate,
+    Evidence,
     FaceObservation,
     Health,
+    Message,
     Notice,
     SpeechState,
     SpeechUpdate,
@@ -37,8 +43,8 @@ from mmer.realtime.session import DeviceLost, Session
 LAST = SpeechUpdate(1, 0.0, 1.0, SpeechState.ENDED, np.zeros(16000, np.int16), 1.0)
 
 
-def pipeline(**blocks: PerBlock) -> Pipeline:
-    made = {
+def pipeline(**blocks: Block | None) -> Pipeline:
+    made: dict[str, Block | None] = {
         "voice": PerBlock(speak, tail=(LAST,)),
         "words": PerBlock(spell),
         "speech": PerBlock(judge_speech),
@@ -207,3 +213,23 @@ def test_pictures_come_with_their_observations() -> None:
     first = kinds.index(VideoFrame)
     assert kinds[first + 1] is FaceObservation
     assert kinds.count(VideoFrame) >= 5
+
+
+def test_a_slow_encoder_of_clips_is_shown_what_came_while_it_was_busy() -> None:
+    shown: list[Clip] = []
+
+    def judge(clip: Message) -> list[Message]:
+        assert isinstance(clip, Clip)
+        shown.append(clip)
+        return [Evidence("face", clip.t0, clip.t1, UNIFORM, clip.quality, clip.partial)]
+
+    slow = PerBlock(judge, slow_s=0.7)
+    made = pipeline(voice=None, tracker=None, clips=ClipCollector(8, 8), face=slow)
+    session = Session(made, [ListSource(pictures(2.0))], SessionClock(), pictures=True)
+    events = list(session.events())
+    assert 2 <= len(shown) <= 4
+    whole = shown[-1]
+    assert whole.t1 - whole.t0 > 1.0
+    assert len(whole.pictures) == 8
+    assert session.drops["face"] >= 1
+    assert any(isinstance(event, VideoFrame) for event in events)

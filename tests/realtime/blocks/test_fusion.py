@@ -1,5 +1,6 @@
 import itertools
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -685,3 +686,55 @@ def test_wrong_names_and_settings_are_refused():
         FusionConfig(min_confidence=2)
     with pytest.raises(MmerError, match="face_tau_s"):
         FusionConfig(face_tau_s=0)
+
+
+class Remembers:
+    """A pool that notes what it was given."""
+
+    def __init__(self):
+        self.given = []
+
+    def fuse(self, opinions):
+        self.given.append(opinions)
+        return FLAT.astype(float), {m: 1 / len(opinions) for m in opinions}
+
+
+def with_embedding(evidence, value):
+    return replace(evidence, embedding=np.full((2, 3), value, np.float32))
+
+
+def test_a_pool_gets_the_embedding_of_each_modality_s_newest_evidence():
+    pool = Remembers()
+    said = [
+        with_embedding(speech(1.0, number=1), 1),
+        with_embedding(speech(2.0, number=2, partial=True), 2),
+        with_embedding(face(1.9), 5),
+        with_embedding(face(1.2), 4),
+        text(2.0, number=2),
+        Tick(2.0),
+        Tick(1.5 + 2.0),
+    ]
+    run(Fusion(FusionConfig(window_s=2.0), pool=pool), said)
+    first, later = pool.given
+    assert first["speech"].embedding[0, 0] == 2
+    assert first["text"].embedding is None
+    assert first["face"].embedding[0, 0] == later["face"].embedding[0, 0] == 5
+    assert first["face"].embedding.shape == (2, 3)
+
+
+def test_of_clips_the_newest_counts_alone():
+    pool = Remembers()
+    clips = [face(1.0, "joy", quality=0.2), face(1.5, "anger", quality=0.9), face(3.0, "fear")]
+    run(Fusion(FusionConfig(window_s=2.0), pool=pool, clips=True), [*clips, Tick(2.0), Tick(3.0)])
+    at_two, at_three = (given["face"] for given in pool.given)
+    np.testing.assert_allclose(at_two.log_probs, dist("anger"), atol=1e-6)
+    assert (at_two.quality, at_two.age_s) == (pytest.approx(0.9), 0.5)
+    np.testing.assert_allclose(at_three.log_probs, dist("fear"), atol=1e-6)
+
+
+def test_a_final_takes_the_clip_of_its_utterance():
+    pool = Remembers()
+    faces = [face(0.5, "joy"), face(1.0, "anger"), face(1.9, "fear")]
+    said = [update(1, 0.0, 1.0), *faces, speech(1.0), update(1, 0.0, 1.0, SpeechState.ENDED)]
+    run(Fusion(pool=pool, expects=("speech",), clips=True), said)
+    np.testing.assert_allclose(pool.given[0]["face"].log_probs, dist("anger"), atol=1e-6)
