@@ -34,10 +34,15 @@ class Preparation(Protocol, Generic[Raw]):
     added as the last input: see ``stack``.
     """
 
-    kind: str
-    """Its name in a card: see ``open_preparation``."""
-    names: tuple[str, ...]
-    """What its arrays are called, in the order of the encoder's arguments."""
+    @property
+    def kind(self) -> str:
+        """Its name in a card: see ``open_preparation``."""
+        ...
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What its arrays are called, in the order of the encoder's arguments."""
+        ...
 
     def __call__(self, raw: Raw) -> tuple[NDArray[Any], ...] | None:
         """The arrays of one signal; None where there is nothing to judge (silence, no words)."""
