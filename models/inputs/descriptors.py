@@ -93,7 +93,7 @@ def _tracks(signal: NDArray[np.float32]) -> NDArray[np.float64]:
     """``OVER_TIME`` of samples (n,), (len(OVER_TIME), frames)."""
     from librosa import feature, power_to_db, stft, yin
 
-    window = {"hop_length": _HOP, "frame_length": _WINDOW}
+    window: dict[str, Any] = {"hop_length": _HOP, "frame_length": _WINDOW}
     magnitude = np.abs(stft(signal, n_fft=_WINDOW, hop_length=_HOP))
     of = {"S": magnitude, "sr": SAMPLE_RATE}
     mel = feature.melspectrogram(S=magnitude**2, sr=SAMPLE_RATE, n_mels=64)
@@ -108,6 +108,6 @@ def _tracks(signal: NDArray[np.float32]) -> NDArray[np.float64]:
         feature.spectral_contrast(**of),
         feature.spectral_flatness(S=magnitude),
         feature.zero_crossing_rate(signal, **window),
-        feature.rms(S=magnitude, **window),
+        feature.rms(y=signal, **window),
     ]
     return np.concatenate(rows).astype(np.float64)

@@ -31,7 +31,7 @@ def open_preparation(settings: Mapping[str, Any], folder: Path) -> Preparation[A
             that is not installed.
     """
     kind = settings.get("kind")
-    if kind not in PREPARATIONS:
+    if not isinstance(kind, str) or kind not in PREPARATIONS:
         raise MmerError(f"no preparation {kind!r}; known are {', '.join(PREPARATIONS)}")
     module, name = PREPARATIONS[kind].split(":")
     made = getattr(import_module(f"{__package__}.{module}"), name)

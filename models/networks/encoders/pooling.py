@@ -42,7 +42,7 @@ class AttentionPooling(nn.Module):
 
     def weights(self, tokens: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
         """How much each step counts, (B, T), sum 1 where a step is there."""
-        scores = self.score(tokens).squeeze(2) - 1e4 * (1 - mask)
+        scores: torch.Tensor = self.score(tokens).squeeze(2) - 1e4 * (1 - mask)
         return scores.softmax(dim=1) * mask
 
 

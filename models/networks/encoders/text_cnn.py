@@ -54,7 +54,9 @@ class TextCNN(Encoder):
         self.preparation = prepare_text(tokenizer, model, max_tokens, past)
         if embeddings == "pretrained":
             table = load("AutoModel", model, revision).get_input_embeddings()
-            self.words = nn.Embedding.from_pretrained(table.weight.detach().clone(), freeze=static)
+            self.words = nn.Embedding(*table.weight.shape)
+            self.words.load_state_dict({"weight": table.weight})
+            self.words.requires_grad_(not static)
         elif embeddings == "scratch":
             self.words = nn.Embedding(len(tokenizer), width)
         else:
