@@ -10,8 +10,8 @@ import numpy as np
 
 from mmer.models.errors import MmerError
 from mmer.models.labels import EMOTIONS, MODALITIES
+from mmer.models.loading import load_text
 from mmer.models.store import Store
-from mmer.models.text import TextModel
 from mmer.realtime.assemble import assemble
 from mmer.realtime.blocks.text_encoder import TextEncoder
 from mmer.realtime.clock import ManualClock
@@ -54,7 +54,7 @@ class ClipAnswerer:
         self._gold: GoldWords | None = None
         if settings.gold_words and "words" in blocks:
             self._gold = blocks["words"] = GoldWords()
-            blocks["text"] = TextEncoder(TextModel.load(_own(weights), settings.provider))
+            blocks["text"] = TextEncoder(load_text(_own(weights), settings.provider))
             self._models["words"] = "gold"
         blocks["voice"] = WholeClip()
         self._pipeline = Pipeline(blocks.pop("fusion"), **blocks)
@@ -71,7 +71,8 @@ class ClipAnswerer:
         parts = {m: np.log(c.probs) for m, c in final.modalities.items() if c is not None}
         if final.probs is None:
             return Answer(_UNIFORM, usable=False, parts=parts)
-        return Answer(np.log(final.probs), parts=parts)
+        probs = np.maximum(final.probs, np.finfo(np.float32).tiny)  # a fusion may be too sure
+        return Answer(np.log(probs), parts=parts)
 
     def about(self) -> dict[str, Any]:
         """The parts that were used, and how many notices of damage there were."""

@@ -187,12 +187,17 @@ def _answerer(
 
         return SpeechAnswerer(judged.path, settings.provider, change), items
     if modality == "face":
+        from mmer.models.loading import load_face
+        from mmer.models.prepared import PreparedFace
         from mmer.training.evaluation.face import FaceAnswerer
 
         cropped, offline = settings.cropped, settings.offline
-        return FaceAnswerer(
-            judged.path, settings.provider, change, cropped=cropped, offline=offline
-        ), items
+        model = load_face(judged.path, settings.provider)
+        if isinstance(model, PreparedFace):
+            from mmer.training.evaluation.several_pictures import PicturesAnswerer
+
+            return PicturesAnswerer(model, change, cropped=cropped), items
+        return FaceAnswerer(model, change, cropped=cropped, offline=offline), items
     from mmer.training.evaluation.text import TextAnswerer, as_heard, warn_of_context
 
     texts = TextAnswerer(judged.path, settings.provider, change)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -38,8 +37,7 @@ class FaceAnswerer:
 
     def __init__(
         self,
-        weights: Path,
-        provider: str = "auto",
+        model: FaceModel,
         change: Change | None = None,
         *,
         cropped: bool = False,
@@ -48,8 +46,8 @@ class FaceAnswerer:
         self.notices: list[str] = []
         self._faceless = 0
         self._detector: str | None = None
-        self._model = FaceModel.load(weights, provider)
-        self._side = self._model.geometry.size
+        self._model = model
+        self._side = model.geometry.size
         self._change = change
         self._cropped = cropped
         self._offline = offline

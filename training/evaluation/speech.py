@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmer.models.errors import MmerError
+from mmer.models.loading import load_speech
 from mmer.models.logmel import SAMPLE_RATE
-from mmer.models.speech import SpeechModel
 from mmer.training.datasets.item import Item
 from mmer.training.datasets.media import decode, trim
 from mmer.training.evaluation.answers import Answer, Change, pooled
@@ -25,7 +25,7 @@ class SpeechAnswerer:
 
     def __init__(self, weights: Path, provider: str = "auto", change: Change | None = None) -> None:
         self.notices: list[str] = []
-        self._model = SpeechModel.load(weights, provider)
+        self._model = load_speech(weights, provider)
         self._longest = round(self._model.card.number("max_s") * SAMPLE_RATE)
         self._change = change
 

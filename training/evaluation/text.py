@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from mmer.models.errors import MmerError
-from mmer.models.text import TextModel
+from mmer.models.loading import load_text
 from mmer.training.datasets.item import Item
 from mmer.training.datasets.texts import bare
 from mmer.training.evaluation.answers import Answer, Change
@@ -20,7 +20,7 @@ class TextAnswerer:
 
     def __init__(self, weights: Path, provider: str = "auto", change: Change | None = None) -> None:
         self.notices: list[str] = []
-        self._model = TextModel.load(weights, provider)
+        self._model = load_text(weights, provider)
         self._change = change or str
         self.past_utterances = self._model.past_utterances
 

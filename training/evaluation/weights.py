@@ -10,6 +10,7 @@ from mmer.models.card import Card, load_card, weights_dir
 from mmer.models.errors import MmerError
 from mmer.models.labels import MODALITIES
 from mmer.models.seen import Seen
+from mmer.models.weights_folder import WeightsFolder
 from mmer.training.evaluation.settings import Settings
 
 _NO_WORDS: Final = ("text", "none")
@@ -38,11 +39,12 @@ def weights_of(modality: str, given: Path | None, settings: Settings) -> list[We
     names: list[str] = [
         m for m in MODALITIES if m in settings.modalities and (m, settings.asr) != _NO_WORDS
     ]
-    own = [n for n in (*names, "fusion") if given is not None and (given / f"{n}.json").is_file()]
+    folder = None if given is None else WeightsFolder(given)
+    if folder is not None:
+        names = [n for n in names if not folder.why_not(n)]
+    own = [n for n in (*names, "fusion") if folder is not None and n in folder.cards]
     shipped = [n for n in names if n not in own]
-    if given is not None and not own:
-        raise MmerError(f"--weights {given} holds no model card such as speech.json")
-    if given is None and (weights_dir() / "fusion.json").is_file():
+    if folder is None and (weights_dir() / "fusion.json").is_file():
         shipped.append("fusion")
     return [*(find_weights(given, n) for n in own), *(find_weights(None, n) for n in shipped)]
 
