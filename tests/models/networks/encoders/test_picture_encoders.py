@@ -131,6 +131,20 @@ def test_gradients_reach_every_parameter(encoder: Encoder) -> None:
             assert parameter.grad.abs().max() > 0, name
 
 
+def test_a_single_batch_can_be_over_fitted(encoder: Encoder) -> None:
+    arrays, mask = pictures(4, 3, 4, 2, 4, 1)
+    classes = torch.tensor([0, 1, 2, 2, 1, 0])
+    head = torch.nn.Linear(encoder.width, 3)
+    learner = torch.optim.Adam([*encoder.parameters(), *head.parameters()], 0.01)
+    encoder.train()
+    for _ in range(40):
+        learner.zero_grad()
+        loss = torch.nn.functional.cross_entropy(head(encoder(arrays, mask).pooled), classes)
+        loss.backward()
+        learner.step()
+    assert loss < 0.1
+
+
 @pytest.mark.parametrize("kind", ["vit-bilstm", "face-vit-bilstm"])
 def test_a_frozen_vit_stays(make: Callable[..., Encoder], kind: str) -> None:
     encoder = make(kind, frozen_vit=True)
