@@ -37,6 +37,8 @@ def load(auto: str, model: str, revision: str | None = None, **options: Any) -> 
         return made.from_pretrained(model, revision=revision, local_files_only=True, **options)
     except (OSError, ValueError):  # not cached, or not whole
         _reach(model, revision)
+    except Exception as error:  # as above: a package that its code needs, say
+        raise MmerError(f"no {auto} can be made of {model}: {_line(error)}") from error
     try:
         return made.from_pretrained(model, revision=revision, **options)
     except Exception as error:  # as above

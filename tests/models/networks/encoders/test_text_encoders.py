@@ -130,7 +130,10 @@ def test_mistakes(
         build(kind, tiny, **options)
 
 
-def test_a_name_that_cannot_be_had(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", ["bert", "text-cnn", "wav2vec2"])
+def test_a_name_that_cannot_be_had(
+    kind: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     import huggingface_hub
 
     def unreachable(*_: object, **__: object) -> None:
@@ -138,11 +141,11 @@ def test_a_name_that_cannot_be_had(monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
 
     monkeypatch.setattr(huggingface_hub, "model_info", unreachable)
     with pytest.raises(MmerError) as caught:
-        build_encoder("bert", {"model": "nobody/such-a-bert"}, "recipe")
+        build_encoder(kind, {"model": "nobody/such-a-bert"}, "recipe")
     message = str(caught.value)
     assert "hf download nobody/such-a-bert" in message
     assert "\n" not in message
     (tmp_path / "config.json").write_text("{}")
     with pytest.raises(MmerError, match="folder") as caught:
-        build_encoder("bert", {"model": str(tmp_path)}, "recipe")
+        build_encoder(kind, {"model": str(tmp_path)}, "recipe")
     assert "\n" not in str(caught.value)
