@@ -41,7 +41,8 @@ class Arguments:
     provider: Literal["auto", "cpu", "cuda", "tensorrt"] = "auto"
     """What runs the networks; a named one that cannot run is an error."""
     weights: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None
-    """Folder with networks (NAME.onnx and NAME.json) to use in place of the shipped ones."""
+    """Folder with networks (NAME.onnx and NAME.json) to use in place of the shipped ones, or with a
+    run that mmer-export wrote, which goes without them."""
     output: Annotated[str | None, tyro.conf.arg(metavar="FILE|-")] = None
     """File for JSON lines, - for standard output."""
     overlay: Annotated[Path | None, tyro.conf.arg(metavar="FILE.mp4")] = None

@@ -11,6 +11,7 @@ from typing import Any, Final
 from mmer.models.labels import MODALITIES
 from mmer.realtime.messages import (
     AudioBlock,
+    Clip,
     EmotionEstimate,
     Evidence,
     FaceObservation,
@@ -38,7 +39,7 @@ def event_time(event: Message) -> float:
         return event.decided
     if isinstance(event, AudioBlock):
         return event.t1
-    if isinstance(event, (Transcript, Evidence, Missing, Gap)):
+    if isinstance(event, (Transcript, Clip, Evidence, Missing, Gap)):
         return event.t1 if math.isfinite(event.t1) else event.t0
     return event.t
 
