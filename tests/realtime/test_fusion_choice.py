@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
 import pytest
+from run_folders import write_run
 
 from mmer.models.card import load_card, weights_dir
 from mmer.models.errors import MmerError
 from mmer.models.fusion import FusionModel
+from mmer.models.run_fusion import RunFusion
 from mmer.models.store import Store
 from mmer.realtime.assemble import Assembly, assemble
-from mmer.realtime.blocks.pooling import ProductPool
+from mmer.realtime.blocks.pooling import OnlyPool, ProductPool
 from mmer.realtime.options import Options
 
 
@@ -70,3 +73,24 @@ def test_a_damaged_fusion_is_told(store: Store, tmp_path: Path) -> None:
     (folder / "fusion.onnx").write_bytes(b"")
     with pytest.raises(MmerError, match=r"fusion\.onnx is damaged"):
         build(store, folder)
+
+
+def test_a_run_has_its_own_fusion_which_waits_for_slow_networks(
+    store: Store, tmp_path: Path
+) -> None:
+    block = build(store, write_run(tmp_path, ("speech", "text"), "logits")).pipeline.fusion.block
+    assert isinstance(block._pool, RunFusion)
+    assert block._config.final_wait_s > build(store).pipeline.fusion.block._config.final_wait_s
+
+
+def test_a_run_of_one_modality_needs_none_and_withholds_what_its_card_says(
+    store: Store, tmp_path: Path
+) -> None:
+    run = write_run(tmp_path, ("speech",))
+    table = json.loads((run / "speech.json").read_text())
+    (run / "speech.json").write_text(json.dumps(table | {"abstain_below": 0.4}))
+    made = build(store, run)
+    assert isinstance(made.pipeline.fusion.block._pool, OnlyPool)
+    assert made.pipeline.fusion.block._config.min_confidence == 0.4
+    assert made.models == {"speech": "speech.onnx", "fusion": None}
+    assert made.notices == []
