@@ -21,7 +21,14 @@ from mmer.training.calibration import (
     coverage_curve,
     cross_fitted,
 )
-from mmer.training.metrics import class_recall, confusion, figures, fit_temperature, log_softmax
+from mmer.training.metrics import (
+    class_recall,
+    confusion,
+    expected_calibration_error,
+    figures,
+    fit_temperature,
+    log_softmax,
+)
 from mmer.training.onnx_file import write_onnx
 from mmer.training.parity import compare, median_latency_ms
 from mmer.training.quantize import quantize
@@ -99,13 +106,22 @@ def shown_failures(log_probs: np.ndarray, labels: np.ndarray, groups: list[str])
     return tuple(lines)
 
 
-def _calibration_note(task: Task, log_probs: np.ndarray, fitted: int) -> str:
-    states = f", in {fitted} states of them together" if fitted > 1 else ""
-    return (
+def _calibration_note(task: Task, scaled: list[np.ndarray], labels: np.ndarray, fitted: int) -> str:
+    """How to read the calibration error; ``scaled`` begins with the states that were fitted to."""
+    note = (
         "ece is cross-fitted: each half of the items is judged by a temperature of the other half, "
         f"with no one of {len(set(task.development_groups()))} speakers, dialogues or pictures in "
-        f"both; the shipped temperature is fitted to all{states}. Exactly calibrated answers, as "
-        f"many and as sure, would show {calibration_error_by_chance(log_probs):.3f} by chance."
+        "both. Exactly calibrated answers, as many and as sure, would show "
+        f"{calibration_error_by_chance(scaled[0]):.3f} by chance. The shipped temperature is "
+        "fitted to all items"
+    )
+    if fitted == 1:
+        return f"{note}."
+    together, all_labels = np.concatenate(scaled[:fitted]), np.tile(labels, fitted)
+    return (
+        f"{note} in {fitted} states; over these together, {len(together)} answers, ece is "
+        f"{expected_calibration_error(together, all_labels):.3f}, and "
+        f"{calibration_error_by_chance(together):.3f} by chance."
     )
 
 
@@ -136,7 +152,7 @@ def measured_card(
     for c, (other_logits, classes) in others.items():
         log_probs = judged[c] if c in judged else log_softmax(other_logits / temperature)
         conditions.append(development_figures(c, log_probs, classes))
-    note = _calibration_note(task, scaled[0], fitted)
+    note = _calibration_note(task, scaled, labels, fitted)
     development = development_figures(task.development_data, scaled[0], labels, note)
     curve = coverage_curve(np.concatenate(scaled), np.tile(labels, len(states)))
     return Card(

@@ -246,11 +246,11 @@ class Trainer:
         self._update_average(number + 1)
 
     def _schedule(self, update: int) -> float:
-        total = self.recipe.epochs * self._updates
-        warm = max(1.0, self.recipe.warm_up * total)
+        total: int = self.recipe.epochs * self._updates
+        warm: float = max(1.0, self.recipe.warm_up * total)
         if update < warm:
             return (update + 1) / warm
-        part = min(1.0, (update - warm) / (total - warm + 1))
+        part: float = min(1.0, (update - warm) / (total - warm + 1))
         if self.recipe.schedule == "constant":
             return 1.0
         if self.recipe.schedule == "linear":

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import inspect
 import logging
 import warnings
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -27,7 +29,12 @@ def write_onnx(network: nn.Module, task: Sampled, path: Path, tolerance: float =
     network = network.eval().to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
     samples = [inputs for (inputs, _), _ in zip(task.development(), range(3), strict=False)]
     axes = task.dynamic_axes()
-    shapes = tuple(dict.fromkeys(axes[name], torch.export.Dim.DYNAMIC) for name in samples[0])
+    shapes: tuple[Any, ...] = tuple(
+        dict.fromkeys(axes[name], torch.export.Dim.DYNAMIC) for name in samples[0]
+    )
+    takes = inspect.signature(network.forward).parameters.values()
+    if any(parameter.kind is parameter.VAR_POSITIONAL for parameter in takes):
+        shapes = (shapes,)
     # A batch of 2: an axis of length 1 would be taken for a constant.
     example = tuple(t[:1].repeat(2, *[1] * (t.dim() - 1)) for t in tensors(samples[0]))
     # torch warns that torchvision is not there, and of its own deprecations

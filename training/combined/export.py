@@ -67,6 +67,11 @@ def export_run(run: Path, data: Path, output: Path, cache: Path | None) -> list[
         output.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise MmerError(f"cannot make the folder {output}: {error.strerror}") from error
+    if others := sorted(p.name for p in output.glob("*.json")):
+        raise MmerError(
+            f"{output} holds {', '.join(others)}: an older export could be taken for this one; "
+            "choose another --output, or remove it"
+        )
     with TemporaryDirectory(dir=output) as made:
         written = write_all(task, network, Path(made))
         cards = [_card(one, task) for one in written]

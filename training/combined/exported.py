@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, Final
 
 import numpy as np
 import torch
@@ -24,6 +25,10 @@ from mmer.training.onnx_file import write_onnx
 from mmer.training.parity import ITEMS
 from mmer.training.tasks.combined import CombinedTask
 from mmer.training.tasks.task import Arrays
+
+
+STEPS: Final = ("steps", "steps_mask")
+"""What a branch calls its tokens, since an input may be called so."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,8 +127,9 @@ def write_all(task: CombinedTask, network: CombinedNetwork, folder: Path) -> lis
             raise MmerError(f"no development item has {modality}: nothing to compare with")
         names = (*branch.encoder.preparation.names, "mask")
         rows = [dict(zip(names, stack([prepared[k]]), strict=True)) for k in there]
-        outputs = ("logits", "embedding", "tokens", "tokens_mask")
-        outputs = outputs if branch.uses == "tokens" else outputs[:2]
+        outputs: tuple[str, ...] = ("logits", "embedding")
+        if branch.uses == "tokens":
+            outputs = (*outputs, *STEPS)
         out = BranchOut(branch)
         path = folder / f"{modality}.onnx"
         _write(out, rows, names, outputs, path)
@@ -181,9 +187,9 @@ def _answers(
     return answers, times
 
 
-def _spread(found: list, there: list[int], n: int) -> list:  # type: ignore[type-arg]
+def _spread(found: list[Any], there: list[int], n: int) -> list[Any]:
     """Answers of some items in their places among all, None elsewhere."""
-    out: list = [None] * n  # type: ignore[type-arg]
+    out: list[Any] = [None] * n
     for k, one in zip(there, found, strict=True):
         out[k] = one
     return out
@@ -199,10 +205,13 @@ def _fusion(
 ) -> Exported:
     """The fusion's file, judged on the exported branches' answers against torch's."""
     modalities = list(said)
-    parts = {"logits": ("logits",), "embedding": ("embedding",), "tokens": ("tokens", "mask")}
-    used = parts[fusion.uses]
-    keys = {"logits": 0, "embedding": 1, "tokens": 2, "mask": 3}
-    names = [f"{m}_{u}" for m in modalities for u in used]
+    # what it is called there, what the branch calls it, and where it stands in a Part
+    used = {
+        "logits": (("logits", "logits", 0),),
+        "embedding": (("embedding", "embedding", 1),),
+        "tokens": (("tokens", STEPS[0], 2), ("mask", STEPS[1], 3)),
+    }[fusion.uses]
+    names = [f"{m}_{name}" for m in modalities for name, _, _ in used]
     known = {m: next(a for a in said[m] if a is not None) for m in modalities}
     rows: list[dict[str, np.ndarray]] = []
     wanted = []
@@ -213,11 +222,10 @@ def _fusion(
         theirs: list[torch.Tensor] = []
         for m in modalities:
             answer, torchs = said[m][k], ours[m][k]
-            for u in used:
-                key = "tokens_mask" if u == "mask" else u
-                empty = np.zeros_like(known[m][key])
-                row[f"{m}_{u}"] = empty if answer is None else answer[key]
-                theirs.append(torch.from_numpy(empty) if torchs is None else torchs[keys[u]])
+            for name, output, place in used:
+                empty = np.zeros_like(known[m][output])
+                row[f"{m}_{name}"] = empty if answer is None else answer[output]
+                theirs.append(torch.from_numpy(empty) if torchs is None else torchs[place])
         present = np.array([[said[m][k] is not None for m in modalities]], np.float32)
         row["present"] = present
         rows.append(row)

@@ -105,16 +105,34 @@ def _some(items: list[Item], limit: int) -> list[Item]:
     return [items[k] for k in np.linspace(0, len(items) - 1, limit).round().astype(int)]
 
 
+def circles(items: Sequence[Item]) -> list[str]:
+    """Of each item the set of speakers and dialogues that belong together, by one of its names.
+
+    Who speaks in one dialogue is not parted (IEMOCAP: a session); an item of nobody is alone.
+    """
+    of: dict[str, str] = {}
+
+    def root(name: str) -> str:
+        while of.setdefault(name, name) != name:
+            name = of[name]
+        return name
+
+    for item in items:
+        if item.speaker_group and item.dialogue_group:
+            of[root(item.dialogue_group)] = root(item.speaker_group)
+    return [root(group_of(item)) for item in items]
+
+
 def _deal(
     items: Sequence[Item], options: CombinedOptions, seed: int
 ) -> tuple[list[Item], list[Item], list[Item]]:
     """Groups dealt into folds, each fold about as large and with about the same classes."""
     from sklearn.model_selection import StratifiedGroupKFold
 
-    groups = [group_of(item) for item in items]
+    groups = circles(items)
     if len(set(groups)) < options.folds:
         raise MmerError(
-            f"{options.corpus}: {len(set(groups))} speakers or dialogues are too few for "
+            f"{options.corpus}: {len(set(groups))} speakers or sets of them are too few for "
             f"{options.folds} folds"
         )
     dealer = StratifiedGroupKFold(options.folds, shuffle=True, random_state=seed)

@@ -98,8 +98,10 @@ def open_source(
 class Rows:
     """A modality's rows of a list of items, prepared at once; the first ``room`` bytes are held.
 
+    An item whose file cannot be read is without the modality, and ``unread`` says why.
+
     Raises:
-        MmerError: a file cannot be read; it is named.
+        MmerError: no item has the modality, or none can be read; the first reason is told.
     """
 
     def __init__(
@@ -113,10 +115,12 @@ class Rows:
         self._held: dict[int, Row | None] = {}
         self.lengths = np.zeros(len(items), int)
         """Steps of each item's row, 0 where it has none."""
+        self.unread: dict[str, str] = {}
+        """Why, by the item's id."""
         size = 0.0
         # decoding waits for the disk and frees the interpreter; an encoder is used by one thread
         with ThreadPoolExecutor(1 if source.choice.frozen else 2) as pool:
-            for k, row in enumerate(pool.map(source.row, items)):
+            for k, row in enumerate(pool.map(self._row, items)):
                 if row is not None:
                     self.lengths[k] = len(row[0])
                     size += sum(a.nbytes for a in row)
@@ -125,25 +129,28 @@ class Rows:
                 on_item()
         self.size = min(size, room)
         self.there = self.lengths > 0
+        if not self.there.any():
+            why = next(iter(self.unread.values()), f"{items[0].id} and all others have none")
+            raise MmerError(
+                f"nothing to read for {source.modality} ({why}): leave its encoder out of the "
+                "recipe, or mend the corpus"
+            )
+
+    def _row(self, item: Item) -> Row | None:
+        try:
+            return self._source.row(item)
+        except MmerError as error:
+            self.unread[item.id] = str(error)
+            return None
 
     def batch(self, rows: Sequence[int]) -> Row:
         """The rows of some items as one batch, and the mask: see ``stack``."""
-        found = [
-            self._held[k] if k in self._held else self._source.row(self._items[k]) for k in rows
-        ]
-        if all(row is None for row in found):
-            return self._nothing(len(found))
-        return stack(found)
-
-    def _nothing(self, n: int) -> Row:
-        """A batch in which nobody has the modality."""
-        known = next((row for row in self._held.values() if row is not None), None)
-        if known is None:
-            raise MmerError(
-                f"no item has {self._source.modality} (the first is {self._items[0].id}): "
-                "leave its encoder out of the recipe"
-            )
-        return tuple(array[1:] for array in stack([known, *[None] * n]))
+        found = [self._held[k] if k in self._held else self._row(self._items[k]) for k in rows]
+        if any(row is not None for row in found):
+            return stack(found)
+        # a batch in which nobody has it: one that has it gives the shapes, and goes again
+        known = next(k for k in np.flatnonzero(self.there) if self._held.get(int(k)) is not None)
+        return tuple(array[1:] for array in stack([self._held[int(known)], *found]))
 
     def held(self) -> list[Row]:
         """The rows in memory of the items that have the modality."""

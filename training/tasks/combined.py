@@ -70,7 +70,11 @@ class CombinedTask(Task):
             self.dropped[f"{options.corpus}: none of the modalities, not trained on"] = lost
         for m, found in zip(options.modalities, there.T, strict=True):
             if missing := int((~found).sum()):
-                self.dropped[f"{options.corpus}: no {m}, masked in training"] = missing
+                self.dropped[f"{options.corpus}: no {m}, masked"] = missing
+        for m, rows in self.sets["train"].items():
+            if rows.unread:
+                first = next(iter(rows.unread.values()))
+                self.dropped[f"{options.corpus}: {m} cannot be read ({first})"] = len(rows.unread)
         self._labels = np.array([item.label for item in self.parts.train])
         counts = np.bincount(self._labels[self._usable], minlength=CLASSES)
         self.class_shares = counts / counts.sum()
@@ -157,9 +161,9 @@ class CombinedTask(Task):
 
     def _inputs(self, name: str, rows: np.ndarray, present: np.ndarray) -> dict[str, np.ndarray]:
         inputs: dict[str, np.ndarray] = {}
-        for (m, made), shown in zip(self.sets[name].items(), present.T, strict=True):
+        for column, (m, made) in enumerate(self.sets[name].items()):
             *arrays, mask = made.batch(rows.tolist())
-            mask = mask * shown[:, None].astype(np.float32)
+            mask = mask * present[:, column, None].astype(np.float32)
             for key, array in zip((*self.sources[m].names, "mask"), (*arrays, mask), strict=True):
                 inputs[f"{m}_{key}"] = array
         if len(self.sources) > 1:

@@ -27,7 +27,7 @@ class LogMelCNN(Encoder):
     Args:
         bins: mel bands.
         widths: channels after each pair.
-        dropout: after each pair.
+        dropout: of the steps; see ``MfccCNN``.
         pooling: "mean" or "attention".
         longest_s: of a longer recording the end counts.
     """
@@ -45,8 +45,9 @@ class LogMelCNN(Encoder):
         super().__init__()
         self.preparation = LogMelFrames(bins=bins, longest_s=longest_s)
         self.pairs = nn.ModuleList(
-            Pair(inputs, outputs, dropout) for inputs, outputs in pairwise((1, *widths))
+            Pair(inputs, outputs) for inputs, outputs in pairwise((1, *widths))
         )
+        self.drop = nn.Dropout(dropout)
         self.width = widths[-1]
         self.pool = make_pooling(pooling, self.width)
 
@@ -56,20 +57,19 @@ class LogMelCNN(Encoder):
         x = (logmel * mask.unsqueeze(2)).unsqueeze(1)  # (B, 1, T, bins)
         for pair in self.pairs:
             x, mask = pair(x, mask)
-        tokens = x.mean(dim=3).transpose(1, 2)
+        tokens = self.drop(x.mean(dim=3).transpose(1, 2))
         return Encoded(tokens, mask, self.pool(tokens, mask))
 
 
 class Pair(nn.Module):
     """Two 3x3 convolutions, then the larger of neighbours: (B, C, T, F) to (B, C', T/2, F/2)."""
 
-    def __init__(self, inputs: int, outputs: int, dropout: float) -> None:
+    def __init__(self, inputs: int, outputs: int) -> None:
         super().__init__()
         self.convolutions = nn.ModuleList(
             nn.Conv2d(before, outputs, 3, padding=1, bias=False) for before in (inputs, outputs)
         )
         self.norms = nn.ModuleList(MaskedBatchNorm(outputs) for _ in range(2))
-        self.drop = nn.Dropout(dropout)
 
     def forward(self, x: torch.Tensor, mask: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Mask float (B, T); padding is zeros, in and out."""
@@ -78,4 +78,4 @@ class Pair(nn.Module):
             x = torch.relu(norm(convolution(x), there))
         x = F.max_pool2d(x, 3, 2, 1)
         mask = halved(mask, x.shape[2])
-        return self.drop(x * mask[:, None, :, None]), mask
+        return x * mask[:, None, :, None], mask

@@ -29,7 +29,8 @@ class MfccCNN(Encoder):
         coefficients: of the MFCC.
         widths: channels of each convolution.
         kernel: length of each, in steps; odd.
-        dropout: after each.
+        dropout: of the steps. Not between the convolutions: a batch normalisation after dropout meets
+            another variance in use than in training (Li et al. 2019).
         pooling: "mean" or "attention".
         padding: "mask": padding is no part of anything. "zero": as most published networks do, each
             recording is cut or zero-padded to ``steps``, and the zeros count like any other step.
@@ -59,9 +60,9 @@ class MfccCNN(Encoder):
         self.steps = steps if padding == "zero" else None
         self.first_norm = MaskedBatchNorm(coefficients)
         self.blocks = nn.ModuleList(
-            Block(inputs, outputs, kernel, dropout)
-            for inputs, outputs in pairwise((coefficients, *widths))
+            Block(inputs, outputs, kernel) for inputs, outputs in pairwise((coefficients, *widths))
         )
+        self.drop = nn.Dropout(dropout)
         self.width = widths[-1]
         self.pool = make_pooling(pooling, self.width)
 
@@ -75,18 +76,17 @@ class MfccCNN(Encoder):
         x = self.first_norm(mfcc.transpose(1, 2), mask.unsqueeze(1))
         for block in self.blocks:
             x, mask = block(x, mask)
-        tokens = x.transpose(1, 2)
+        tokens = self.drop(x.transpose(1, 2))
         return Encoded(tokens, mask, self.pool(tokens, mask))
 
 
 class Block(nn.Module):
     """Convolution, batch normalisation, the larger of neighbours: (B, C, T) to (B, C', T / 2)."""
 
-    def __init__(self, inputs: int, outputs: int, kernel: int, dropout: float) -> None:
+    def __init__(self, inputs: int, outputs: int, kernel: int) -> None:
         super().__init__()
         self.convolution = nn.Conv1d(inputs, outputs, kernel, padding=kernel // 2, bias=False)
         self.norm = MaskedBatchNorm(outputs)
-        self.drop = nn.Dropout(dropout)
 
     def forward(self, x: torch.Tensor, mask: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Mask float (B, T); padding is zeros, in and out."""
@@ -94,4 +94,4 @@ class Block(nn.Module):
         # not max_pool1d: exported, it takes the time of the example for the only one
         x = F.max_pool2d(x.unsqueeze(2), (1, 3), (1, 2), (0, 1)).squeeze(2)
         mask = halved(mask, x.shape[2])
-        return self.drop(x * mask.unsqueeze(1)), mask
+        return x * mask.unsqueeze(1), mask
