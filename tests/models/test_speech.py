@@ -10,8 +10,8 @@ from mmer.models.errors import MmerError
 from mmer.models.logmel import SAMPLE_RATE
 from mmer.models.speech import SpeechModel
 
-LOW = [0.0714, 0.0406, 0.0968, 0.0330, 0.3539, 0.3734, 0.0309]
-HIGH = [0.1561, 0.0262, 0.5142, 0.1041, 0.0520, 0.0873, 0.0602]
+LOW = [0.0468, 0.0267, 0.0692, 0.0197, 0.2449, 0.5647, 0.0279]
+HIGH = [0.1365, 0.0262, 0.4767, 0.1528, 0.0588, 0.0745, 0.0744]
 """The same an octave higher and twice as fast."""
 
 
