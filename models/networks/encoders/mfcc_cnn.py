@@ -29,8 +29,8 @@ class MfccCNN(Encoder):
         coefficients: of the MFCC.
         widths: channels of each convolution.
         kernel: length of each, in steps; odd.
-        dropout: of the steps. Not between the convolutions: a batch normalisation after dropout meets
-            another variance in use than in training (Li et al. 2019).
+        dropout: of the steps. Between the convolutions, batch normalisation would meet another
+            variance in use than in training (Li et al. 2019).
         pooling: "mean" or "attention".
         padding: "mask": padding is no part of anything. "zero": as most published networks do, each
             recording is cut or zero-padded to ``steps``, and the zeros count like any other step.
