@@ -83,9 +83,10 @@ def ablate(
     Raises:
         MmerError: a recipe, the data or the folder is not fit for it.
     """
-    from mmer.training.combined.run import FIGURES, run_recipe
+    from mmer.training.combined.run import run_recipe
     from mmer.training.loop import CHECKPOINT
     from mmer.training.predictions import FILE
+    from mmer.training.report.run import FIGURES
 
     rows = {}
     for name, one in variants(recipe, fusions).items():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -71,6 +71,11 @@ class TextTokens:
         else:
             whole = self._tokenizer.post_process(own)
         return (np.array(whole.ids, np.int64),)
+
+    def names_of(self, tokens: Sequence[int]) -> list[str]:
+        """Each token as text; special ones by their name ("[CLS]")."""
+        texts = (self._tokenizer.decode([token], skip_special_tokens=False) for token in tokens)
+        return [text.strip() or "·" for text in texts]
 
     def settings(self) -> dict[str, Any]:
         """See ``Preparation``."""

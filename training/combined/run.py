@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -13,15 +14,18 @@ import torch
 from mmer.models.errors import MmerError
 from mmer.models.labels import EMOTIONS
 from mmer.models.networks.combined import CombinedNetwork
+from mmer.training.combined.attention import examples_of
 from mmer.training.combined.items import group_of
 from mmer.training.evaluation.bootstrap import intervals, regroup
 from mmer.training.loop import CHECKPOINT, Trainer, tensors
 from mmer.training.metrics import figures, log_softmax
 from mmer.training.predictions import FILE, Predictions
 from mmer.training.recipe import Recipe, from_table
+from mmer.training.report.attention import FILE as ATTENTION
+from mmer.training.report.attention import save_attention
+from mmer.training.report.run import FIGURES
 from mmer.training.tasks.combined import CombinedTask
 
-FIGURES = "figures.json"
 RESAMPLES = 2000
 
 
@@ -60,7 +64,7 @@ def summary(predictions: Predictions) -> dict[str, Any]:
 
 
 def leave_behind(trainer: Trainer, folder: Path) -> dict[str, Any]:
-    """Write predictions.npz and figures.json of the judged items; returns the figures.
+    """Write predictions.npz, figures.json and attention.npz of judged items; returns the figures.
 
     Raises:
         MmerError: the folder cannot be written to.
@@ -69,12 +73,27 @@ def leave_behind(trainer: Trainer, folder: Path) -> dict[str, Any]:
     assert isinstance(task, CombinedTask)
     predictions = judge(trainer.average, task, trainer.device)
     predictions.save(folder / FILE)
-    return write_summary(predictions, folder)
+    assert isinstance(trainer.average, CombinedNetwork)
+    save_attention(examples_of(trainer.average, task, trainer.device), folder / ATTENTION)
+    return write_summary(predictions, folder, _about(task))
 
 
-def write_summary(predictions: Predictions, folder: Path) -> dict[str, Any]:
-    """Write figures.json; returns what is in it."""
-    found = summary(predictions)
+def _about(task: CombinedTask) -> dict[str, Any]:
+    """What a report tells of a run beside its figures."""
+    left_out = [f"left out: {count} of {reason}" for reason, count in task.dropped.items()]
+    return {
+        "name": task.recipe.name,
+        "recipe": task.recipe.as_dict(),
+        "training": [asdict(data) for data in task.training_data()],
+        "notes": [*task.notes(), *left_out],
+    }
+
+
+def write_summary(
+    predictions: Predictions, folder: Path, about: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    """Write figures.json with what there is to say ``about`` the run; returns what is in it."""
+    found = summary(predictions) | dict(about or {})
     try:
         (folder / FIGURES).write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
     except OSError as error:
@@ -103,11 +122,16 @@ def run_recipe(folder: Path) -> Recipe:
     return from_table(Recipe, json.loads(_state(folder)["recipe"]), str(folder / CHECKPOINT))
 
 
-def open_run(folder: Path, data: Path, cache: Path | None) -> tuple[CombinedTask, CombinedNetwork]:
+def open_run(
+    folder: Path, data: Path, cache: Path | None, *, rows: bool = True
+) -> tuple[CombinedTask, CombinedNetwork]:
     """A trained run with its data: the network holds the run's weights, encoders in their places.
 
+    Without ``rows`` the items are not prepared: see ``CombinedTask``.
+
     Raises:
-        MmerError: the folder has no run of the field's models, or its corpus is missing.
+        MmerError: the folder has no run of the field's models, its weights are of another network
+            than its recipe's, or its corpus is missing.
     """
     state = _state(folder)
     recipe = run_recipe(folder)
@@ -115,10 +139,16 @@ def open_run(folder: Path, data: Path, cache: Path | None) -> tuple[CombinedTask
         raise MmerError(
             f"{folder} is a run of the {recipe.task} recipe, which is exported when it ends"
         )
-    task = CombinedTask(replace(recipe, precision="float32"), data, cache)
+    task = CombinedTask(replace(recipe, precision="float32"), data, cache, rows=rows)
     network = task.network()
     assert isinstance(network, CombinedNetwork)
-    network.load_state_dict(state["best"][2] if state["best"] else state["average"])
+    try:
+        network.load_state_dict(state["best"][2] if state["best"] else state["average"])
+    except RuntimeError as error:
+        raise MmerError(
+            f"{folder / CHECKPOINT}: its weights do not fit the recipe's network; were the folders "
+            "of its pretrained models changed? If not, train anew"
+        ) from error
     return task, network.eval()
 
 
@@ -127,6 +157,8 @@ def _state(folder: Path) -> dict[str, Any]:
     if not path.is_file():
         raise MmerError(f"no run in {folder}: {path.name} is missing (mmer-train writes it)")
     try:
-        return dict(torch.load(path, map_location="cpu", weights_only=True))
-    except Exception as error:
+        state = dict(torch.load(path, map_location="cpu", weights_only=True))
+        json.loads(state["recipe"])
+    except Exception as error:  # what is wrong in a file shows as any kind of error
         raise MmerError(f"{path} is damaged: train anew") from error
+    return state

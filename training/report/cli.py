@@ -17,7 +17,8 @@ from mmer.models.errors import MmerError
 class Arguments:
     """Write a report of a training run: figures, curves, confusion, calibration, attention.
 
-    It tells of what lies in the folder: NAME.json, curves.csv, predictions.npz, attention.npz.
+    It tells of what lies in the folder: NAME.json or figures.json, curves.csv, predictions.npz,
+    attention.npz; and of what is missing.
     """
 
     folder: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="FOLDER")]

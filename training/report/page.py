@@ -48,7 +48,8 @@ def write_report(
     """Write the report of the run in ``folder``; by default report.html in it.
 
     Args:
-        folder: of the run: NAME.json, curves.csv, predictions.npz, attention.npz, what there is.
+        folder: of the run: NAME.json or figures.json, curves.csv, predictions.npz, attention.npz,
+            what there is.
         output: where to.
         plots: a folder for the pictures as PNG files; none for no such files.
         resamples: draws of the intervals' bootstrap.
@@ -95,12 +96,14 @@ def _page(run: Run, e: Evaluation | None, drawn: Mapping[str, bytes]) -> str:
         sections.append(("Training", _picture(drawn["curves"], _TOLD["curves"])))
     if run.attention:
         sections.append(("What it looked at", _attention(run, drawn)))
-    if run.card:
+    if run.about:
         sections += [
-            ("Data", _data(run.card)),
-            ("Recipe", _settings(run.card["recipe"])),
-            ("Notes", _notes(run.card)),
+            ("Data", _data(run.about)),
+            ("Recipe", _settings(run.about["recipe"])),
+            ("Notes", _notes(run.about)),
         ]
+    if run.missing:
+        sections.append(("Not in this folder", _list(run.missing)))
     body = "".join(f"<h2>{escape(title)}</h2>\n{html}\n" for title, html in sections if html)
     title = escape(run.name)
     return (
@@ -174,8 +177,13 @@ def _flat(table: Mapping[str, Any], before: str = "") -> list[tuple[str, Any]]:
 
 
 def _notes(card: Mapping[str, Any]) -> str:
-    told = [*card.get("notes", ()), *card.get("known_failures", ())]
-    return "<ul>" + "".join(f"<li>{escape(str(note))}</li>" for note in told) + "</ul>"
+    return _list([*card.get("notes", ()), *card.get("known_failures", ())])
+
+
+def _list(told: Sequence[str]) -> str:
+    if not told:
+        return ""
+    return "<ul>" + "".join(f"<li>{escape(str(one))}</li>" for one in told) + "</ul>"
 
 
 def _attention(run: Run, drawn: Mapping[str, bytes]) -> str:

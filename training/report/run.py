@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from mmer.models.errors import MmerError
 from mmer.training.curves import CURVES, Row, read_curves
@@ -15,16 +15,25 @@ from mmer.training.predictions import Predictions
 from mmer.training.report.attention import FILE as ATTENTION
 from mmer.training.report.attention import Example, load_attention
 
+FIGURES: Final = "figures.json"
+"""What a run of the field's models says of itself."""
+
 
 @dataclass(frozen=True, eq=False)
 class Run:
-    """``card`` is NAME.json of the exported network, empty where it was not exported."""
+    """``card`` is NAME.json of the exported network, empty where it was not exported.
+
+    ``about`` holds recipe, training and notes: of the card, else of the run's or its first fold's
+    figures.json; empty where neither is there. ``missing`` tells of files that are not there.
+    """
 
     name: str
     card: Mapping[str, Any]
+    about: Mapping[str, Any]
     curves: Sequence[Row]
     predictions: Predictions | None
     attention: Sequence[Example]
+    missing: Sequence[str]
 
 
 def read_run(folder: Path) -> Run:
@@ -36,12 +45,15 @@ def read_run(folder: Path) -> Run:
     if not folder.is_dir():
         raise MmerError(f"no folder {folder}: name the --output of a mmer-train run")
     card = _card(folder)
+    about = card or _about(folder / FIGURES) or _about(folder / "fold-0" / FIGURES)
     run = Run(
-        name=str(card.get("name") or folder.resolve().name),
+        name=str(about.get("name") or folder.resolve().name),
         card=card,
+        about=about,
         curves=read_curves(path) if (path := folder / CURVES).exists() else (),
         predictions=Predictions.load(path) if (path := folder / PREDICTIONS).exists() else None,
         attention=load_attention(path) if (path := folder / ATTENTION).exists() else (),
+        missing=_missing(folder, bool(about)),
     )
     if not (run.card or run.curves or run.predictions):
         raise MmerError(
@@ -50,14 +62,41 @@ def read_run(folder: Path) -> Run:
     return run
 
 
+def _missing(folder: Path, told: bool) -> list[str]:
+    """What a report would tell of, were it there, and where it is or comes from."""
+    folds = sorted(path.name for path in folder.glob("fold-*") if path.is_dir())
+    inside = f"; see the reports of {folds[0]} to {folds[-1]}" if folds else ""
+    wanted = {
+        "losses and figures by epoch": CURVES,
+        "figures of every judged item": PREDICTIONS,
+        "what it looked at": ATTENTION,
+    }
+    missing = [
+        f"{w}: no {name}{inside}" for w, name in wanted.items() if not (folder / name).exists()
+    ]
+    if not told:
+        missing.append(f"recipe and data: neither a card (NAME.json) nor {FIGURES} that tells them")
+    return missing
+
+
+def _about(path: Path) -> dict[str, Any]:
+    """What figures.json tells of its run; empty where it is missing or older than that."""
+    table = _read(path) if path.exists() else {}
+    return table if isinstance(table, dict) and {"name", "recipe"} <= set(table) else {}
+
+
+def _read(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise MmerError(f"{path} is not sound JSON: mend or remove it") from error
+
+
 def _card(folder: Path) -> dict[str, Any]:
     """The one JSON file that says by which recipe a network was trained."""
     found = {}
     for path in sorted(folder.glob("*.json")):
-        try:
-            table = json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
-            raise MmerError(f"{path} is not sound JSON: mend or remove it") from error
+        table = _read(path)
         if isinstance(table, dict) and {"name", "recipe", "development"} <= set(table):
             found[path.name] = table
     if len(found) > 1:

@@ -131,7 +131,13 @@ def test_what_is_there_is_told(run: Path, tmp_path: Path, kept: str) -> None:
         if file.name != kept:
             file.unlink()
     main([str(run), "--output", str(tmp_path / "x.html"), "--resamples", "100"])
-    assert (tmp_path / "x.html").read_text().count("<h2>") >= 1
+    page = (tmp_path / "x.html").read_text()
+    assert page.count("<h2>") >= 2
+    missing = page.partition("<h2>Not in this folder</h2>")[2]
+    assert "attention.npz" in missing
+    assert ("neither a card" in missing) == (kept != "text.json")
+    for name in ("curves.csv", "predictions.npz"):
+        assert (name in missing) == (kept != name)
     assert not (run / "report.html").exists()
 
 
