@@ -37,8 +37,10 @@ def write_onnx(network: nn.Module, task: Sampled, path: Path, tolerance: float =
         shapes = (shapes,)
     # A batch of 2: an axis of length 1 would be taken for a constant.
     example = tuple(t[:1].repeat(2, *[1] * (t.dim() - 1)) for t in tensors(samples[0]))
-    # torch warns that torchvision is not there, and of its own deprecations
-    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
+    # torch warns that torchvision is not there, and of its own deprecations; onnxscript tells of
+    # constants that it leaves as they are
+    for talker in ("torch.onnx", "onnxscript"):
+        logging.getLogger(talker).setLevel(logging.ERROR)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         program = torch.onnx.export(

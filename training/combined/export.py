@@ -62,7 +62,7 @@ def export_run(run: Path, data: Path, output: Path, cache: Path | None) -> list[
     from mmer.training.combined.exported import write_all
     from mmer.training.combined.run import open_run
 
-    task, network = open_run(run, data, cache)
+    task, network = open_run(run, data, cache, rows=False)
     try:
         output.mkdir(parents=True, exist_ok=True)
     except OSError as error:

@@ -26,7 +26,6 @@ from mmer.training.parity import ITEMS
 from mmer.training.tasks.combined import CombinedTask
 from mmer.training.tasks.task import Arrays
 
-
 STEPS: Final = ("steps", "steps_mask")
 """What a branch calls its tokens, since an input may be called so."""
 

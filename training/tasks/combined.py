@@ -37,7 +37,8 @@ class CombinedTask(Task):
     """See ``Task``. Targets are (B, 7 + modalities): the class, then which modalities are there.
 
     What a frozen encoder says of each item is computed once; the network is then trained on that
-    (``Branch.kept``), and exported with its encoders in their places.
+    (``Branch.kept``), and exported with its encoders in their places. Without ``rows`` no item is
+    prepared: there are no batches then, but all that is known of the items, and the network.
     """
 
     def __init__(
@@ -46,6 +47,8 @@ class CombinedTask(Task):
         data: Path,
         cache: Path | None,
         on_item: Callable[[str, int], None] = lambda what, total: None,
+        *,
+        rows: bool = True,
     ) -> None:
         self.recipe = recipe
         self.options = options = read_options(recipe)
@@ -56,6 +59,16 @@ class CombinedTask(Task):
         self.sources = sources_of(recipe, cache, self.encoders)
         self.sets: dict[str, dict[str, Rows]] = {}
         """Rows by set (train, development, judged) and modality."""
+        self.development_data = self._development_words()
+        self.outputs = (
+            ("logits", "embedding") if len(options.modalities) == 1 else ("logits", "shares")
+        )
+        if rows:
+            self._prepare(on_item)
+
+    def _prepare(self, on_item: Callable[[str, int], None]) -> None:
+        """Prepare every item, and count what they have."""
+        recipe, options = self.recipe, self.options
         for name, items in (("train", self.parts.train), ("development", self.parts.development)):
             self.sets[name] = self._rows(name, items, on_item)
         self.sets["judged"] = (
@@ -84,10 +97,6 @@ class CombinedTask(Task):
                 f"recipe {recipe.name}: {len(self._usable)} items are fewer than a batch of "
                 f"{recipe.batch}; use a smaller batch"
             )
-        self.development_data = self._development_words()
-        self.outputs = (
-            ("logits", "embedding") if len(options.modalities) == 1 else ("logits", "shares")
-        )
 
     def _rows(
         self, name: str, items: list[Item], on_item: Callable[[str, int], None]
