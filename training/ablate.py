@@ -91,14 +91,19 @@ def ablate(
     rows = {}
     for name, one in variants(recipe, fusions).items():
         folder = output / name.replace(" ", "-")
+        count = int(one.options.get("folds", 0)) if folds else 0
+        parts = {
+            folder / f"fold-{k}": replace(one, options={**one.options, "fold": k})
+            for k in range(count)
+        }
+        for place, wanted in (parts or {folder: one}).items():
+            begun = (place / CHECKPOINT).is_file()
+            if begun and run_recipe(place).fingerprint() != wanted.fingerprint():
+                raise MmerError(f"{place} is of another recipe: choose another --output")
         if folds:
             train_folds(one, data, folder, cache, resume=True)
-        else:
-            begun = (folder / CHECKPOINT).is_file()
-            if begun and run_recipe(folder).fingerprint() != one.fingerprint():
-                raise MmerError(f"{folder} is of another recipe: choose another --output")
-            if not (folder / FILE).is_file():
-                train(one, data, folder, cache, resume=begun)
+        elif not (folder / FILE).is_file():
+            train(one, data, folder, cache, resume=(folder / CHECKPOINT).is_file())
         rows[name] = json.loads((folder / FIGURES).read_text(encoding="utf-8"))
     table = render(recipe.name, rows)
     (output / "ablation.md").write_text(table + "\n", encoding="utf-8")

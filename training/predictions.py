@@ -85,7 +85,8 @@ class Predictions:
         file = path / FILE if path.is_dir() else path
         if not file.is_file():
             raise MmerError(
-                f"no predictions at {file}: mmer-evaluate --predictions FILE writes them"
+                f"no predictions at {file}: mmer-train leaves them in the folder of a run, and "
+                "mmer-evaluate --predictions FILE writes them"
             )
         try:
             with np.load(file, allow_pickle=False) as stored:

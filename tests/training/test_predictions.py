@@ -45,7 +45,7 @@ def test_what_is_not_sound_is_refused(change: dict[str, np.ndarray], told: str) 
 
 
 def test_a_wrong_file_is_told_in_one_line(tmp_path: Path) -> None:
-    with pytest.raises(MmerError, match=r"no predictions at .*: mmer-evaluate --predictions"):
+    with pytest.raises(MmerError, match=r"no predictions at .*: mmer-train leaves them"):
         Predictions.load(tmp_path)
     path = tmp_path / "x.npz"
     for content in (b"", b"words", b"PK\x03\x04 cut"):

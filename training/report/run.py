@@ -56,8 +56,10 @@ def read_run(folder: Path) -> Run:
         missing=_missing(folder, bool(about)),
     )
     if not (run.card or run.curves or run.predictions):
+        runs = ", ".join(sorted(path.parent.name for path in folder.glob(f"*/{PREDICTIONS}")))
         raise MmerError(
             f"nothing to report in {folder}: expected a card (NAME.json), {CURVES} or {PREDICTIONS}"
+            + (f"; it holds the runs {runs}" if runs else "")
         )
     return run
 
