@@ -81,9 +81,10 @@ class Trainer:
         self.processes = PartialState(cpu=not torch.cuda.is_available())
         self.device = device or self.processes.device
         self.network = task.network()
-        self.network.to(  # type: ignore[call-overload]
-            device=self.device, memory_format=torch.channels_last
-        )
+        self.network.to(self.device)
+        for parameter in self.network.parameters():
+            if parameter.dim() == 4:  # the 5 axes of a 3D convolution have no such order
+                parameter.data = parameter.data.to(memory_format=torch.channels_last)
         if recipe.start:
             self._begin_with([folder.parent / run / CHECKPOINT for run in recipe.start])
         self.average = deepcopy(self.network).requires_grad_(False)

@@ -105,7 +105,7 @@ def _nothing(width: int, device: torch.device) -> Part:
 
 def _words(encoder: Encoder, arrays: Sequence[torch.Tensor], pooled: bool) -> dict[str, Any]:
     """Tokens as text and how much each counted; empty where nothing tells."""
-    pool = getattr(encoder, "pool", None)
+    pool: Any = getattr(encoder, "pool", None)
     if pooled and hasattr(pool, "weights"):
         tokens, mask, _ = encoder(*arrays)
         weights = pool.weights(tokens, mask)[0]
@@ -150,7 +150,7 @@ def _last_attention(transformer: Any) -> Iterator[list[torch.Tensor]]:
 
 def _pictures(encoder: Encoder, arrays: Sequence[torch.Tensor], item: Item) -> dict[str, Any]:
     """When each picture was, and how much it counted; empty where no pooling tells, or no video."""
-    pool = getattr(encoder, "pool", None)
+    pool: Any = getattr(encoder, "pool", None)
     if not hasattr(pool, "weights") or item.path is None or not item.path.is_file():
         return {}
     tokens, mask, _ = encoder(*arrays)

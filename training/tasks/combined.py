@@ -54,7 +54,9 @@ class CombinedTask(Task):
         self.options = options = read_options(recipe)
         self.modality = options.modalities[0] if len(options.modalities) == 1 else "fusion"
         self.parts = read_parts(options, data, recipe.seed)
-        self.dropped = {f"{options.corpus}: {why}": n for why, n in self.parts.dropped.items()}
+        self.dropped: dict[str, int] = {
+            f"{options.corpus}: {why}": n for why, n in self.parts.dropped.items()
+        }
         self.encoders = build_encoders(recipe)
         self.sources = sources_of(recipe, cache, self.encoders)
         self.sets: dict[str, dict[str, Rows]] = {}
@@ -177,7 +179,9 @@ class CombinedTask(Task):
                 inputs[f"{m}_{key}"] = array
         if len(self.sources) > 1:
             # where nothing is there, the first modality's silence is judged
-            some = np.where(present.any(axis=1)[:, None], present, np.eye(1, present.shape[1]))
+            some = np.where(
+                present.any(axis=1, keepdims=True), present, np.eye(1, present.shape[1])
+            )
             inputs["present"] = some.astype(np.float32)
         return inputs
 
