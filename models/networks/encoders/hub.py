@@ -27,7 +27,8 @@ def load(auto: str, model: str, revision: str | None = None, **options: Any) -> 
         raise MmerError(
             "this encoder needs transformers: pip install 'mmer-live[train]'"
         ) from error
-    transformers.utils.logging.disable_progress_bar()  # one a network would drown our own  # type: ignore[no-untyped-call]
+    # one a network would drown our own
+    transformers.utils.logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     made = getattr(transformers, auto)
     if model.startswith(PACKAGE):
         model = _packaged(model.removeprefix(PACKAGE))
