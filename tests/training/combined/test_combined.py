@@ -183,6 +183,17 @@ def test_an_interrupted_run_goes_on_to_the_same_weights(
         assert torch.equal(ours, theirs)
 
 
+def test_convolutions_over_time_and_picture_train(data: Path, tmp_path: Path) -> None:
+    # their weights have five axes, and channels last is an order of four
+    options = {"count": 2, "size": 16, "widths": [4, 4]}
+    encoders = {"face": {"kind": "cnn3d", "options": options}}
+    one = recipe(
+        {"roberta": "", "vit": ""}, "", epochs=1, options={"encoders": encoders, "limit": 16}
+    )
+    trainer = trained(one, data, tmp_path)
+    assert trainer.epoch == 1
+
+
 def test_the_ablation_finds_the_modality_that_was_planted(
     data: Path, models: dict[str, str], tmp_path: Path
 ) -> None:
