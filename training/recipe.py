@@ -100,7 +100,7 @@ class Recipe:
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values, as the card and the checkpoint keep them."""
-        return asdict(self)
+        return {**asdict(self), "start": list(self.start)}
 
     def fingerprint(self) -> str:
         """All that decides the trained weights, as text: two that differ are two runs."""
