@@ -50,6 +50,24 @@ def said_of(item: Item) -> Said | None:
     return Said(item.text, item.past) if item.text else None
 
 
+def seconds_of(item: Item) -> tuple[float, float]:
+    """Where the item begins and ends in its recording; the end as its container says.
+
+    Raises:
+        MmerError: its file cannot be read.
+    """
+    import av
+
+    assert item.path is not None
+    if item.end_s is not None:
+        return item.start_s or 0.0, item.end_s
+    try:
+        with open_container(str(item.path.absolute()), network=False) as container:
+            return item.start_s or 0.0, (container.duration or 0) / av.time_base
+    except (av.FFmpegError, OSError, ValueError) as error:
+        raise MmerError(f"cannot read {item.path}: {error}") from error
+
+
 def frames_of(
     item: Item, count: int, sees: str, size: int = 224, *, cropped: bool = False
 ) -> Frames | None:

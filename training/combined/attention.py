@@ -20,9 +20,9 @@ from mmer.models.networks.encoders.text_cnn import TextCNN
 from mmer.models.networks.encoders.text_transformer import TextTransformer
 from mmer.models.networks.fusions.cross_modal import CrossModal
 from mmer.models.networks.fusions.fusion import Part
-from mmer.realtime.sources.reader import open_container
 from mmer.training.datasets.item import Item
 from mmer.training.report.attention import Example
+from mmer.training.signals import seconds_of
 from mmer.training.tasks.combined import CombinedTask
 
 EXAMPLES: Final = 6
@@ -155,9 +155,6 @@ def _pictures(encoder: Encoder, arrays: Sequence[torch.Tensor], item: Item) -> d
         return {}
     tokens, mask, _ = encoder(*arrays)
     weights = pool.weights(tokens, mask)[0].cpu().numpy()
-    start, end = item.start_s or 0.0, item.end_s
-    if end is None:
-        with open_container(str(item.path.absolute()), network=False) as container:
-            end = (container.duration or 0) / 1e6
+    start, end = seconds_of(item)
     middles = (np.arange(len(weights)) + 0.5) / len(weights)
     return {"frame_times_s": start + middles * (end - start), "frame_weights": weights}
