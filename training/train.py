@@ -135,7 +135,7 @@ def train_folds(recipe: Recipe, data: Path, output: Path, cache: Path | None, re
     """
     from rich.console import Console
 
-    from mmer.training.combined.run import together, write_summary
+    from mmer.training.combined.run import run_recipe, together, write_summary
     from mmer.training.predictions import FILE
 
     if recipe.task != "combined" or not recipe.options.get("folds"):
@@ -144,9 +144,11 @@ def train_folds(recipe: Recipe, data: Path, output: Path, cache: Path | None, re
     for fold in range(int(recipe.options["folds"])):
         folder = output / f"fold-{fold}"
         folders.append(folder)
-        if resume and (folder / FILE).is_file():
-            continue
         one = replace(recipe, options={**recipe.options, "fold": fold})
+        if resume and (folder / FILE).is_file():
+            if run_recipe(folder).fingerprint() != one.fingerprint():
+                raise MmerError(f"{folder} is of another recipe: choose another --output")
+            continue
         train(one, data, folder, cache, resume and (folder / "checkpoint.pt").is_file())
     whole = together(folders)
     whole.save(output / FILE)

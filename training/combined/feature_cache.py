@@ -7,7 +7,7 @@ import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,12 +40,16 @@ def preparation_key(encoder: Encoder) -> str:
     return f"{settings['kind']}-{digest[:16]}"
 
 
+PREPARED: Final = 2
+"""Counts up when the same item gives an encoder something else: 2, sound without silent ends."""
+
+
 def item_key(item: Item, words: str) -> str:
     """What an item is to an encoder: its file's bytes, the stretch of it, its words and past."""
     content = item.pixels.tobytes().hex() if item.pixels is not None else ""
     file = f"{file_digest(item.path):016x}" if item.path is not None else ""
     said = [item.text, item.past]
-    whole = json.dumps([file, item.start_s, item.end_s, said, words, content])
+    whole = json.dumps([PREPARED, file, item.start_s, item.end_s, said, words, content])
     return hashlib.sha256(whole.encode()).hexdigest()[:32]
 
 

@@ -24,6 +24,7 @@ from mmer.training.combined.feature_cache import (
 from mmer.training.combined.options import CombinedOptions, EncoderChoice
 from mmer.training.combined.transcribe import recognized
 from mmer.training.datasets.item import Item
+from mmer.training.datasets.media import trim
 from mmer.training.signals import frames_of, said_of, sound_of
 
 Row = tuple[NDArray[Any], ...]
@@ -61,7 +62,8 @@ class Source:
         if self.modality == "text":
             raw = recognized(item) if self.words == "recognizer" else said_of(item)
         elif self.modality == "speech":
-            raw = sound_of(item)
+            sound = sound_of(item)
+            raw = None if sound is None else trim(sound)  # as the voice detector will
         else:
             settings = self.encoder.preparation.settings()
             raw = frames_of(item, settings["count"], self.encoder.sees, settings["size"])
