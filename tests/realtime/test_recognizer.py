@@ -21,7 +21,12 @@ def recognized() -> mmer.Recognition:
 def test_recognize_gives_estimates_transcripts_and_finals(recognized: mmer.Recognition) -> None:
     assert len(recognized.utterances) >= 4
     assert len(recognized.transcripts) == len(recognized.utterances)
+    labelled = [e for e in recognized.utterances if e.label is not None]
+    assert len(labelled) >= len(recognized.utterances) - 2
     for estimate in recognized.utterances:
+        if estimate.label is None:
+            assert estimate.why["label"] == "too unsure"
+            continue
         assert estimate.label in mmer.EMOTIONS
         assert estimate.probs is not None
         assert np.isclose(estimate.probs.sum(), 1, atol=1e-3)
