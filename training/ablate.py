@@ -16,7 +16,7 @@ from mmer.models.errors import MmerError
 from mmer.models.networks.fusions import FUSIONS
 from mmer.training.combined.options import read_options
 from mmer.training.datasets.corpora import data_dir
-from mmer.training.recipe import Recipe, load_recipe
+from mmer.training.recipe import Recipe, load_recipe, need_torch
 from mmer.training.train import train, train_folds
 
 Flag = Annotated[bool, tyro.conf.FlagCreatePairsOff]
@@ -83,6 +83,7 @@ def ablate(
     Raises:
         MmerError: a recipe, the data or the folder is not fit for it.
     """
+    need_torch()
     from mmer.training.combined.run import run_recipe
     from mmer.training.loop import CHECKPOINT
     from mmer.training.predictions import FILE

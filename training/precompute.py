@@ -16,7 +16,7 @@ from mmer.models.errors import MmerError
 from mmer.training.combined.options import read_options
 from mmer.training.datasets.corpora import data_dir
 from mmer.training.datasets.item import Item
-from mmer.training.recipe import Recipe, load_recipe
+from mmer.training.recipe import Recipe, load_recipe, need_torch
 
 if TYPE_CHECKING:
     from mmer.training.combined.sources import Source
@@ -49,6 +49,7 @@ def precompute(recipe: Recipe, data: Path, cache: Path, workers: int) -> int:
     Raises:
         MmerError: the recipe has no frozen encoder, or an item cannot be read.
     """
+    need_torch()
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 

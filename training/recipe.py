@@ -7,6 +7,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from importlib import resources
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -120,6 +121,16 @@ def from_table(kind: type[T], table: Mapping[str, Any], where: str) -> T:
         return kind(**table)
     except TypeError as error:
         raise MmerError(f"{where}: {error}") from error
+
+
+def need_torch() -> None:
+    """Say in one line what training needs.
+
+    Raises:
+        MmerError: torch is not installed.
+    """
+    if find_spec("torch") is None:
+        raise MmerError("this needs torch: pip install 'mmer-live[train]'")
 
 
 def recipe_names() -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import resource
 import sys
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -13,7 +14,7 @@ import tyro
 
 from mmer.models.errors import MmerError
 from mmer.training.datasets.corpora import data_dir
-from mmer.training.recipe import Recipe, load_recipe
+from mmer.training.recipe import Recipe, load_recipe, need_torch
 
 Flag = Annotated[bool, tyro.conf.FlagCreatePairsOff]
 
@@ -64,10 +65,8 @@ def train(
     """
     # before CUDA starts: without it, its matrix products are not repeatable
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-    try:
-        import torch
-    except ImportError as error:
-        raise MmerError("training needs torch: pip install 'mmer-live[train]'") from error
+    need_torch()
+    import torch
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -133,6 +132,7 @@ def train_folds(recipe: Recipe, data: Path, output: Path, cache: Path | None, re
     Raises:
         MmerError: the recipe has no folds; else as ``train``.
     """
+    need_torch()
     from rich.console import Console
 
     from mmer.training.combined.run import run_recipe, together, write_summary
@@ -177,7 +177,8 @@ def main() -> None:
     if arguments.list:
         from mmer.training.listing import listing
 
-        print(listing())
+        with suppress(BrokenPipeError):  # head has seen enough
+            print(listing(), flush=True)
         return
     try:
         if not arguments.recipe:

@@ -18,8 +18,8 @@ from mmer.models.labels import EMOTIONS
 from mmer.models.machine import cpu_name
 from mmer.training.calibration import ABSTENTION, choose_threshold, coverage_curve, cross_fitted
 from mmer.training.datasets.corpora import data_dir
-from mmer.training.export import development_figures, shown_failures
 from mmer.training.metrics import fit_temperature, log_softmax
+from mmer.training.recipe import need_torch
 
 if TYPE_CHECKING:
     from mmer.training.combined.exported import Exported
@@ -59,6 +59,7 @@ def export_run(run: Path, data: Path, output: Path, cache: Path | None) -> list[
         MmerError: there is no run, its corpus is missing, or the exported network does not answer
             as the trained one does; nothing is written then.
     """
+    need_torch()
     from mmer.training.combined.exported import write_all
     from mmer.training.combined.run import open_run
 
@@ -86,6 +87,8 @@ def export_run(run: Path, data: Path, output: Path, cache: Path | None) -> list[
 
 
 def _card(one: Exported, task: CombinedTask) -> Card:
+    from mmer.training.export import development_figures, shown_failures
+
     recipe = task.recipe
     temperature = fit_temperature(one.logits, one.labels)
     (scaled,) = cross_fitted([one.logits], one.labels, one.groups, 1)
