@@ -15,6 +15,7 @@ from mmer.models.errors import MmerError
 from mmer.models.face_crop import CropGeometry
 from mmer.models.inputs.frames import evenly
 from mmer.models.inputs.preparation import Frames, Said, Sound
+from mmer.models.pictures import shorter_side
 from mmer.models.store import Store
 from mmer.realtime.blocks.face_tracker import FaceTracker
 from mmer.realtime.choose import find_blazeface, load_detector
@@ -95,7 +96,7 @@ def frames_of(
     if shown is None:
         return None
     if sees != "faces":
-        return _spread((_shorter_side(image, size) for _, image in shown), count)
+        return _spread((shorter_side(image, size) for _, image in shown), count)
     if item.pixels is not None or (item.path and item.path.is_dir()) or (cropped and _still(item)):
         return _spread((shrunk(image, size) for _, image in shown), count)
     return _spread(_faces(shown, size), count)
@@ -147,18 +148,6 @@ def _tracker(size: int, thread: int) -> FaceTracker:
     choice = load_detector("auto", find_blazeface("auto", Store(offline=True)))
     assert choice.made is not None  # Haar's comes with OpenCV
     return FaceTracker(choice.made, CropGeometry(size))
-
-
-def _shorter_side(image: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
-    """Shrunk, without aliasing, until its shorter side is ``size``; small ones stay."""
-    import cv2
-
-    height, width = image.shape[:2]
-    scale = size / min(height, width)
-    if scale >= 1:
-        return image
-    new = (max(size, round(width * scale)), max(size, round(height * scale)))
-    return np.asarray(cv2.resize(image, new, interpolation=cv2.INTER_AREA), np.uint8)
 
 
 def _spread(images: Iterable[NDArray[np.uint8]], count: int) -> Frames | None:
