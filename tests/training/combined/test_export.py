@@ -27,6 +27,7 @@ from mmer.realtime.cli import main as live  # noqa: E402
 from mmer.training.combined.export import export_run  # noqa: E402
 from mmer.training.combined.run import leave_behind, open_run  # noqa: E402
 from mmer.training.datasets.item import Item  # noqa: E402
+from mmer.training.datasets.media import trim  # noqa: E402
 from mmer.training.loop import CHECKPOINT, Trainer, tensors  # noqa: E402
 from mmer.training.metrics import log_softmax  # noqa: E402
 from mmer.training.recipe import Recipe  # noqa: E402
@@ -94,7 +95,7 @@ def said(weights: Path, modality: str, item: Item) -> Prediction:
     if modality == "speech":
         sound = sound_of(item)
         assert sound is not None
-        return load_speech(weights, "cpu").predict(sound)
+        return load_speech(weights, "cpu").predict(trim(sound))
     if modality == "text":
         return load_text(weights, "cpu").predict(item.text or "")
     model = load_face(weights, "cpu")
