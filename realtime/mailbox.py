@@ -35,7 +35,7 @@ class Mailbox(Generic[T]):
     """A bounded queue from one or more senders to one receiver.
 
     ``capacity`` is in messages (LATEST always holds one). ``dropped`` counts messages that a newer
-    one replaced. After ``close`` the receiver still gets what waits, then ``Closed``; ``abandon``
+    one replaced; ``waited_s`` is how long the message last taken had waited. After ``close`` the receiver still gets what waits, then ``Closed``; ``abandon``
     empties and closes at once, for a receiver that died.
     """
 
@@ -52,6 +52,7 @@ class Mailbox(Generic[T]):
         self.delivery = delivery
         self.capacity = 1 if delivery is Delivery.LATEST else capacity
         self.dropped = 0
+        self.waited_s = 0.0
         self._seconds = seconds
         self._closed = False
         self._waiting: deque[tuple[float, T]] = deque()  # (when it was put, message)
@@ -98,7 +99,8 @@ class Mailbox(Generic[T]):
                     return None
                 self._arrived.wait(left)
             if self._waiting:
-                _, message = self._waiting.popleft()
+                put, message = self._waiting.popleft()
+                self.waited_s = self._seconds() - put
                 self._taken.notify()
                 return message
             raise Closed(self.name)

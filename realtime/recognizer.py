@@ -24,6 +24,7 @@ from mmer.realtime.messages import EmotionEstimate, Message, Notice, Stream, Tra
 from mmer.realtime.options import Options
 from mmer.realtime.sinks.sink import SessionInfo
 from mmer.realtime.sources.source import Source
+from mmer.realtime.stage_times import Listener
 
 if TYPE_CHECKING:
     from mmer.realtime.replay import Replay
@@ -128,14 +129,19 @@ class Recognizer:
         return self._prepared
 
     def events(
-        self, *, delivery: Delivery = Delivery.LATEST_PARTIAL, pictures: bool = False
+        self,
+        *,
+        delivery: Delivery = Delivery.LATEST_PARTIAL,
+        pictures: bool = False,
+        stage_times: Listener | None = None,
     ) -> Generator[Message, None, None]:
         """Start the clock and yield every message of the session (`mmer.realtime.messages`).
 
         Iterate at once: the session's time runs from the call on.
 
         ``pictures`` adds the analysed frames; ``delivery`` LOSSLESS makes a slow consumer slow
-        the session down instead of replacing partial results.
+        the session down instead of replacing partial results. ``stage_times`` hears, in the
+        stages' threads, how long each message waited and what it took; never in replay.
         """
         from mmer.realtime.replay import Replay
         from mmer.realtime.session import Session
@@ -157,6 +163,7 @@ class Recognizer:
                 output=delivery,
                 pictures=pictures,
                 video_fps=self.options.video_fps,
+                stage_times=stage_times,
             )
         if self._stop_asked:
             self._runner.stop()

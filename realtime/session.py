@@ -16,6 +16,7 @@ from collections.abc import Iterator, Sequence
 
 from mmer.models.errors import MmerError
 from mmer.models.labels import MODALITIES
+from mmer.realtime.blocks.block import Block
 from mmer.realtime.clock import SessionClock
 from mmer.realtime.mailbox import Closed, Delivery, Mailbox
 from mmer.realtime.messages import (
@@ -31,6 +32,7 @@ from mmer.realtime.messages import (
 from mmer.realtime.pacing import Thinning, lost_s, paced
 from mmer.realtime.pipeline import Pipeline, Stage
 from mmer.realtime.sources.source import Source
+from mmer.realtime.stage_times import Listener, Stopwatch
 
 
 class DeviceLost(MmerError):
@@ -42,7 +44,8 @@ class Session:
 
     ``pictures`` makes ``events`` yield the analysed frames as well (the newest only), each before
     what was found in it, or before whatever comes next where no face is looked for. ``video_fps``
-    thins a live camera's frames; files thin their own.
+    thins a live camera's frames; files thin their own. ``stage_times`` hears how long every message
+    waited for each stage and what was done with it.
     """
 
     def __init__(
@@ -56,8 +59,10 @@ class Session:
         output: Delivery = Delivery.LATEST_PARTIAL,
         pictures: bool = False,
         video_fps: float | None = None,
+        stage_times: Listener | None = None,
     ) -> None:
         self._pipeline = pipeline
+        self._stage_times = stage_times
         self._sources = sources
         self.clock = clock
         self._hop_s = hop_s
@@ -147,7 +152,12 @@ class Session:
                     if frame.t == event.t:
                         yield frame
                     frame = None
+            if self._stage_times is None:
+                yield event
+                continue
+            stopwatch = Stopwatch("output", event, self._output.waited_s)
             yield event
+            self._stage_times(stopwatch.done(self.clock.now()))
 
     # --- threads -------------------------------------------------------------------------------
 
@@ -219,10 +229,21 @@ class Session:
                 continue
             if self._picture is not None and isinstance(message, VideoFrame):
                 self._picture.put(message)
-            for made in stage.block.push(message):
+            for made in self._timed(stage.name, message, inbox.waited_s, stage.block):
                 self._route(made, after=stage)
         for made in stage.block.flush():
             self._route(made, after=stage)
+
+    def _timed(
+        self, stage: str, message: Message, wait_s: float, block: Block
+    ) -> Sequence[Message]:
+        """Push ``message`` through a block; tell who wants to know how long it took."""
+        if self._stage_times is None:
+            return block.push(message)
+        stopwatch = Stopwatch(stage, message, wait_s)
+        made = block.push(message)
+        self._stage_times(stopwatch.done(self.clock.now()))
+        return made
 
     def _route(self, message: Message, after: Stage | None = None) -> None:
         for stage in self._pipeline.takers(message, after):
@@ -239,12 +260,12 @@ class Session:
                 except Closed:
                     break
                 if message is not None:
-                    self._fused(message, fusion)
+                    self._fused(message, fusion, self._fusion_inbox.waited_s)
                 now = self.clock.now()
                 # what has arrived by the tick goes before it, unless that would never end
                 if now < due or (len(self._fusion_inbox) and now < due + self._hop_s / 2):
                     continue
-                self._fused(Tick(now), fusion)
+                self._fused(Tick(now), fusion, now - due)
                 on_time = hop + 1
                 hop = max(on_time, math.floor(now / self._hop_s) + 1)
                 self._skipped_ticks += hop - on_time
@@ -257,11 +278,11 @@ class Session:
         finally:
             self._output.close()
 
-    def _fused(self, message: Message, fusion: Stage) -> None:
+    def _fused(self, message: Message, fusion: Stage, wait_s: float) -> None:
         if not isinstance(message, Tick):
             self._output.put(message)
         if isinstance(message, fusion.takes):
-            for made in fusion.block.push(message):
+            for made in self._timed(fusion.name, message, wait_s, fusion.block):
                 self._emit(made)
 
     def _emit(self, made: Message) -> None:

@@ -138,3 +138,13 @@ def test_age_is_that_of_the_oldest_waiting_message() -> None:
 def test_a_mailbox_without_room_is_refused() -> None:
     with pytest.raises(ValueError, match="at least one"):
         Mailbox("x", Delivery.LOSSLESS, capacity=0)
+
+
+def test_it_tells_how_long_the_message_last_taken_had_waited() -> None:
+    now = [0.0]
+    box: Mailbox[int] = Mailbox("audio", Delivery.LOSSLESS, seconds=lambda: now[0])
+    box.put(1)
+    now[0] = 2.0
+    box.put(2)
+    now[0] = 3.0
+    assert [(box.get(), box.waited_s), (box.get(), box.waited_s)] == [(1, 3.0), (2, 1.0)]

@@ -39,6 +39,7 @@ from mmer.realtime.messages import (
 )
 from mmer.realtime.pipeline import Pipeline
 from mmer.realtime.session import DeviceLost, Session
+from mmer.realtime.stage_times import StageTime
 
 LAST = SpeechUpdate(1, 0.0, 1.0, SpeechState.ENDED, np.zeros(16000, np.int16), 1.0)
 
@@ -232,3 +233,27 @@ def test_a_slow_encoder_of_clips_is_shown_what_came_while_it_was_busy() -> None:
     assert len(whole.pictures) > 2
     assert session.drops["face"] >= 1
     assert any(isinstance(event, VideoFrame) for event in events)
+
+
+def test_stage_times_tell_the_wait_and_the_work_of_every_message() -> None:
+    times: list[StageTime] = []
+    session = Session(
+        pipeline(voice=PerBlock(speak, slow_s=0.03)),
+        [ListSource(in_order(sound(0.6), pictures(0.6)))],
+        SessionClock(),
+        output=Delivery.LOSSLESS,
+        stage_times=times.append,
+    )
+    for _ in session.events():
+        time.sleep(0.002)
+    voice = [t for t in times if t.stage == "voice"]
+    assert len(voice) == 30 and {t.kind for t in voice} == {"AudioBlock"}
+    # 30 ms of work for every 20 ms of sound: each block waits 10 ms longer than the one before
+    assert all(0.03 <= t.work_s < 0.3 and t.cpu_s < 0.02 for t in voice)
+    assert voice[-1].wait_s > 0.2 > voice[0].wait_s >= 0
+    ticks = [t for t in times if t.kind == "Tick"]
+    assert [t.stage for t in ticks] == ["fusion"] * len(ticks) and len(ticks) >= 2
+    shown = [t for t in times if t.stage == "output"]
+    assert {"EmotionEstimate", "FaceObservation", "Transcript"} <= {t.kind for t in shown}
+    assert all(t.work_s >= 0.002 for t in shown)
+    assert not [t.partial for t in shown if t.kind == "Transcript"][0]
