@@ -35,8 +35,9 @@ class Mailbox(Generic[T]):
     """A bounded queue from one or more senders to one receiver.
 
     ``capacity`` is in messages (LATEST always holds one). ``dropped`` counts messages that a newer
-    one replaced; ``waited_s`` is how long the message last taken had waited. After ``close`` the receiver still gets what waits, then ``Closed``; ``abandon``
-    empties and closes at once, for a receiver that died.
+    one replaced; ``waited_s`` is how long the message last taken had waited. After ``close`` the
+    receiver still gets what waits, then ``Closed``; ``abandon`` empties and closes at once, for a
+    receiver that died.
     """
 
     def __init__(

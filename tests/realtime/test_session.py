@@ -247,13 +247,14 @@ def test_stage_times_tell_the_wait_and_the_work_of_every_message() -> None:
     for _ in session.events():
         time.sleep(0.002)
     voice = [t for t in times if t.stage == "voice"]
-    assert len(voice) == 30 and {t.kind for t in voice} == {"AudioBlock"}
+    assert [t.kind for t in voice] == ["AudioBlock"] * 30
     # 30 ms of work for every 20 ms of sound: each block waits 10 ms longer than the one before
     assert all(0.03 <= t.work_s < 0.3 and t.cpu_s < 0.02 for t in voice)
     assert voice[-1].wait_s > 0.2 > voice[0].wait_s >= 0
     ticks = [t for t in times if t.kind == "Tick"]
-    assert [t.stage for t in ticks] == ["fusion"] * len(ticks) and len(ticks) >= 2
-    shown = [t for t in times if t.stage == "output"]
-    assert {"EmotionEstimate", "FaceObservation", "Transcript"} <= {t.kind for t in shown}
-    assert all(t.work_s >= 0.002 for t in shown)
-    assert not [t.partial for t in shown if t.kind == "Transcript"][0]
+    assert len(ticks) >= 2
+    assert {t.stage for t in ticks} == {"fusion"}
+    shown = {t.kind: t for t in times if t.stage == "output"}
+    assert {"EmotionEstimate", "FaceObservation", "SpeechUpdate", "Health"} <= set(shown)
+    assert all(t.work_s >= 0.002 for t in shown.values())
+    assert shown["EmotionEstimate"].partial
