@@ -7,14 +7,14 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from mmer.models.errors import MmerError
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-VERSION: Final = 1
+VERSION: Final = 2
 """``v`` of the JSON; it changes when a key changes its meaning or goes."""
 
 
@@ -23,6 +23,9 @@ class Row:
     """One finding: what was measured, what came out, and what it should be.
 
     ``passed`` is None where there is no target, or where this run cannot tell (the note says why).
+    ``samples`` are the raw values behind ``values``, in the order in which they were taken, the
+    unit at the end of the name ("delay_ms"); infinity stands for what never came. `mmer-bench
+    compare` makes its intervals from them; ``better`` tells it which of two is the better one.
     """
 
     key: str  # its name in the JSON
@@ -32,6 +35,8 @@ class Row:
     passed: bool | None = None
     note: str = ""
     values: Mapping[str, float | None] = field(default_factory=dict)
+    samples: Mapping[str, Sequence[float]] = field(default_factory=dict)
+    better: Literal["less", "more"] = "less"
 
     @property
     def verdict(self) -> str:
@@ -45,6 +50,7 @@ class Row:
 class Report:
     """All findings, with what they were measured on and with."""
 
+    kind: str  # the subcommand: "live", "encoders", ...
     title: str
     command: str
     machine: Mapping[str, Any]
@@ -57,7 +63,7 @@ class Report:
     """What a row was made of, for a closer look: (seconds, value) each."""
 
     def to_json(self) -> str:
-        """JSON, version 1; null stands for a figure that could not be had, or never came."""
+        """JSON, version 2; null stands for a figure that could not be had, or never came."""
         whole = {"v": VERSION, "type": "benchmark", **asdict(self)}
         return json.dumps(_finite(whole), indent=1, allow_nan=False) + "\n"
 

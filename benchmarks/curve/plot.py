@@ -7,27 +7,12 @@ from pathlib import Path
 from typing import Any, Final
 
 from mmer.benchmarks.curve.points import Panel, Point
-from mmer.models.errors import MmerError
 from mmer.models.labels import EMOTIONS
 
 END_AT: Final = 3.0
 """Where "at the end" stands on the axis of seconds."""
 DODGE_S: Final = 0.04
 """Lines stand so far apart that their intervals can be told from each other."""
-
-
-def check_matplotlib() -> None:
-    """Say before the work that its picture could not be drawn.
-
-    Raises:
-        MmerError: matplotlib is not installed.
-    """
-    try:
-        import matplotlib  # noqa: F401
-    except ImportError as error:
-        raise MmerError(
-            "mmer-bench curve needs matplotlib: pip install 'mmer-live[eval]'"
-        ) from error
 
 
 def draw(panels: Sequence[Panel], path: Path) -> None:

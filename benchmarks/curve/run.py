@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mmer.benchmarks.curve.clips import clips_panel
-from mmer.benchmarks.curve.plot import check_matplotlib, draw
+from mmer.benchmarks.curve.plot import draw
 from mmer.benchmarks.curve.points import Panel
 from mmer.benchmarks.curve.report import Curves
 from mmer.benchmarks.curve.voice import voice_panel
 from mmer.benchmarks.curve.words import words_panel
 from mmer.benchmarks.machine import describe_machine
 from mmer.benchmarks.networks import hashes
+from mmer.benchmarks.picture import check_matplotlib
 from mmer.models.errors import MmerError
 
 

@@ -10,7 +10,8 @@ from typing import get_args, get_type_hints
 import pytest
 
 from mmer.benchmarks import cli
-from mmer.benchmarks.live import LiveSettings
+from mmer.benchmarks.live.command import Live
+from mmer.benchmarks.live.run import LiveSettings
 from mmer.models.card import weights_dir
 from mmer.models.errors import MmerError
 from mmer.models.labels import MODALITIES
@@ -33,7 +34,7 @@ def test_mistakes_are_told(capsys: pytest.CaptureFixture[str], tmp_path: Path) -
 
 
 def test_choices_are_those_of_the_recognizer() -> None:
-    hints = get_type_hints(cli.Live)
+    hints = get_type_hints(Live)
     assert get_args(hints["asr"]) == ASR
     assert get_args(hints["detector"]) == DETECTORS
     assert get_args(hints["provider"]) == PROVIDER_NAMES

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from mmer.benchmarks import findings
 from mmer.benchmarks.clip import AnnotatedClip, Span
+from mmer.benchmarks.live import findings
 from mmer.benchmarks.matching import Result
 from mmer.benchmarks.paced import Estimate, Recording
 from mmer.benchmarks.process import Watched

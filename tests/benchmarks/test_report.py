@@ -17,7 +17,7 @@ from mmer.models.errors import MmerError
 ROWS = [
     Row("speed", "replay", "2.00x", "at least 1.5x", True, "all of it", {"x": 2.0}),
     Row("late", "labels", "p95 never", "p95 at most 1 s", False, "", {"p95": math.inf}),
-    Row("cpu", "processor | time", "0.5 s"),
+    Row("cpu", "processor | time", "0.5 s", samples={"cpu_ms": [1.0, math.inf]}),
     Row("queues", "queues", "+0.0", "no growth", None, "too short"),
 ]
 
@@ -25,6 +25,7 @@ ROWS = [
 @pytest.fixture(scope="module")
 def report() -> Report:
     return Report(
+        kind="live",
         title="a title",
         command="mmer-bench live --quick",
         machine=describe_machine(),
@@ -38,10 +39,12 @@ def report() -> Report:
 
 def test_json_is_whole_and_strict(report: Report) -> None:
     read = json.loads(report.to_json(), parse_constant=lambda c: pytest.fail(f"{c} is no JSON"))
-    assert read["v"] == 1
+    assert (read["v"], read["type"], read["kind"]) == (2, "benchmark", "live")
     assert [row["key"] for row in read["rows"]] == ["speed", "late", "cpu", "queues"]
     assert read["rows"][0]["passed"] is True
     assert read["rows"][1]["values"]["p95"] is None
+    assert read["rows"][2]["samples"] == {"cpu_ms": [1.0, None]}
+    assert read["rows"][2]["better"] == "less"
     machine = read["machine"]
     assert machine["cores"] >= 1
     assert machine["memory_gb"] > 0

@@ -12,8 +12,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
-from mmer.benchmarks import findings
 from mmer.benchmarks.clip import AnnotatedClip, describe, make_clip, repeated
+from mmer.benchmarks.live import findings
 from mmer.benchmarks.machine import describe_machine
 from mmer.benchmarks.paced import Recording, read
 from mmer.benchmarks.process import MMER_LIVE, Watched, time_to_labels, watch
@@ -79,6 +79,7 @@ def run(settings: LiveSettings, command: str, say: Callable[[str], None]) -> Rep
         findings.cpu_row(watched, long.seconds),
     ]
     return Report(
+        kind="live",
         title=f"mmer-bench live: {clip.seconds} s clip, {len(clip.spans)} utterances, "
         f"{clip.speech_s:.0f} s of speech",
         command=command,

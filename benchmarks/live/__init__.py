@@ -1,0 +1,1 @@
+"""`mmer-bench live`: how late, how costly and how large the recognizer is at the world's pace."""

@@ -1,0 +1,19 @@
+"""What every benchmark that draws needs."""
+
+from __future__ import annotations
+
+from mmer.models.errors import MmerError
+
+
+def check_matplotlib() -> None:
+    """Say before the work that its picture could not be drawn.
+
+    Raises:
+        MmerError: matplotlib is not installed.
+    """
+    try:
+        import matplotlib  # noqa: F401
+    except ImportError as error:
+        raise MmerError(
+            "mmer-bench draws with matplotlib: pip install 'mmer-live[eval]'"
+        ) from error
