@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Final, TypeAlias
 
 from mmer.models.catalogue import Asset, Unavailable
-from mmer.models.engine import sha256_of
+from mmer.models.checksum import sha256_of
 
 Step: TypeAlias = Callable[[int, int | None], None]
 """Called ten times a second, in the thread that waits, with the bytes so far and, where the server

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from mmer.models.engine import sha256_of
+from mmer.models.checksum import sha256_of
 from mmer.models.errors import MmerError
 
 

@@ -14,8 +14,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from mmer.models.catalogue import FACE_DETECTOR, VOSK_MODEL, Asset, Unavailable
+from mmer.models.checksum import sha256_of
 from mmer.models.download import PATIENCE, Patience, download, new_scratch, terminal_bar, writable
-from mmer.models.engine import sha256_of
 from mmer.models.unpack import MANIFEST, extract, intact
 
 __all__ = ["Store", "Unavailable", "default_home", "model_folders", "vosk_folders"]

@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 from typing import Final
 
 from mmer.models.catalogue import Asset, Unavailable
-from mmer.models.engine import sha256_of
+from mmer.models.checksum import sha256_of
 
 MANIFEST: Final = ".mmer.json"
 """Written last into an unpacked folder: its archive's hash, each file's size, time and hash."""

@@ -11,7 +11,8 @@ import numpy as np
 from torch import nn
 
 from mmer.models.card import Card, Development
-from mmer.models.engine import Engine, sha256_of
+from mmer.models.checksum import sha256_of
+from mmer.models.engine import Engine, open_engine
 from mmer.models.labels import EMOTIONS
 from mmer.models.machine import cpu_name
 from mmer.training.calibration import (
@@ -133,8 +134,8 @@ def measured_card(
     Raises:
         MmerError: it does not answer as ``network`` does: see ``compare``.
     """
-    engine = Engine(path, "cpu")
-    parity = compare(network, task, Engine(float32, "cpu"), engine)
+    engine = open_engine(path, "cpu")
+    parity = compare(network, task, open_engine(float32, "cpu"), engine)
     one_by_one = recipe.precision != "float32"
     logits, labels = _ask(engine, task, None, one_by_one)
     groups = task.development_groups()

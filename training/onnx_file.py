@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from mmer.models.engine import Engine
+from mmer.models.engine import open_engine
 from mmer.models.errors import MmerError
 from mmer.training.loop import tensors
 from mmer.training.tasks.task import Sampled
@@ -65,7 +65,7 @@ def write_onnx(network: nn.Module, task: Sampled, path: Path, tolerance: float =
     for value, name in zip(graph.outputs, task.outputs, strict=True):
         value.name = name
     program.save(str(path), external_data=False)
-    engine = Engine(path, "cpu")
+    engine = open_engine(path, "cpu")
     for inputs in samples:
         with torch.no_grad():
             ours = network(*tensors(inputs))

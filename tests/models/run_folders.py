@@ -22,7 +22,7 @@ from tokenizers.pre_tokenizers import Whitespace
 from tokenizers.processors import TemplateProcessing
 
 from mmer.models.card import load_card, weights_dir
-from mmer.models.engine import sha256_of
+from mmer.models.checksum import sha256_of
 from mmer.models.inputs.frames import SEES
 from mmer.models.inputs.mfcc import Mfcc
 from mmer.models.inputs.preparation import Preparation

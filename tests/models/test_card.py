@@ -20,7 +20,7 @@ from mmer.models.card import (
     open_model,
     weights_dir,
 )
-from mmer.models.engine import sha256_of
+from mmer.models.checksum import sha256_of
 from mmer.models.errors import MmerError
 from mmer.models.labels import EMOTIONS, MODALITIES
 

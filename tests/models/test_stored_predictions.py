@@ -8,7 +8,7 @@ import pytest
 from stored_predictions import STORED, predictions, shipped
 
 from mmer.models.card import load_card, weights_dir
-from mmer.models.engine import sha256_of
+from mmer.models.checksum import sha256_of
 from mmer.models.labels import MODALITIES
 
 AGAIN = "after new weights run `python tests/models/stored_predictions.py`"

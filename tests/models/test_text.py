@@ -126,7 +126,7 @@ def test_a_damaged_or_missing_tokenizer_is_refused(copy: Path) -> None:
 
 
 def test_a_tokenizer_that_is_none_is_refused_even_with_the_right_hash(copy: Path) -> None:
-    from mmer.models.engine import sha256_of
+    from mmer.models.checksum import sha256_of
 
     tokenizer = copy / "text-tokenizer.json"
     tokenizer.write_text("{}")

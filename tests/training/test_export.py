@@ -14,7 +14,8 @@ import torch
 from tiny_task import NOISY, TinyTask, tiny_recipe
 
 from mmer.models.card import Card, load_card
-from mmer.models.engine import Engine, sha256_of
+from mmer.models.checksum import sha256_of
+from mmer.models.engine import open_engine
 from mmer.models.errors import MmerError
 from mmer.models.labels import EMOTIONS
 from mmer.models.seen import Seen
@@ -95,7 +96,7 @@ def test_parity_is_of_500_items_and_within_bounds(
     else:
         assert parity.float32_logit < parity.shipped_logit < 0.5
         assert parity.shipped_agreement > 0.98
-    engine = Engine(folder / card.file, "cpu")
+    engine = open_engine(folder / card.file, "cpu")
     gaps = []
     for inputs in some_items(task):
         with torch.no_grad():
@@ -152,7 +153,7 @@ def test_a_network_that_answers_otherwise_is_refused_and_nothing_is_written(
     network, other = task.network(), task.network()
     write_onnx(network, task, tmp_path / "a.onnx")
     write_onnx(other, task, tmp_path / "b.onnx")
-    ours, theirs = (Engine(tmp_path / f, "cpu") for f in ("a.onnx", "b.onnx"))
+    ours, theirs = (open_engine(tmp_path / f, "cpu") for f in ("a.onnx", "b.onnx"))
     with pytest.raises(MmerError, match="logits differ from torch's by"):
         compare(network, task, theirs, ours)
     with pytest.raises(MmerError, match=r"agrees with the trained one on .* less than 98%"):

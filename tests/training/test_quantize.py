@@ -9,7 +9,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from mmer.models.engine import Engine
+from mmer.models.engine import open_engine
 from mmer.models.errors import MmerError
 from mmer.training.quantize import quantize
 
@@ -67,7 +67,7 @@ def test_it_answers_almost_as_before(tmp_path: Path) -> None:
     quantize(tmp_path / "a.onnx", tmp_path / "b.onnx")
     tokens = {"tokens": np.arange(WORDS)}
     before, after = (
-        Engine(tmp_path / f, "cpu").run(tokens)["logits"] for f in ("a.onnx", "b.onnx")
+        open_engine(tmp_path / f, "cpu").run(tokens)["logits"] for f in ("a.onnx", "b.onnx")
     )
     assert np.abs(after - before).max() < 0.04 * np.abs(before).max()
     assert (after != before).any()
@@ -79,7 +79,7 @@ def test_a_table_of_small_and_large_rows_keeps_both(tmp_path: Path) -> None:
     for token in range(0, WORDS, 25):  # alone: no large row shares its activations' scale
         one = {"tokens": np.array([token])}
         before, after = (
-            Engine(tmp_path / f, "cpu").run(one)["logits"] for f in ("a.onnx", "b.onnx")
+            open_engine(tmp_path / f, "cpu").run(one)["logits"] for f in ("a.onnx", "b.onnx")
         )
         assert np.abs(after - before).max() < 0.03 * np.abs(before).max()
 

@@ -12,7 +12,7 @@ import numpy as np
 import tyro
 
 from mmer.models.card import Card, Parity
-from mmer.models.engine import sha256_of
+from mmer.models.checksum import sha256_of
 from mmer.models.errors import MmerError
 from mmer.models.labels import EMOTIONS
 from mmer.models.machine import cpu_name

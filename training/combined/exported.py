@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from mmer.models.card import Parity
-from mmer.models.engine import Engine
+from mmer.models.engine import Engine, open_engine
 from mmer.models.errors import MmerError
 from mmer.models.inputs.preparation import stack
 from mmer.models.networks.combined import Branch, CombinedNetwork
@@ -132,7 +132,7 @@ def write_all(task: CombinedTask, network: CombinedNetwork, folder: Path) -> lis
         out = BranchOut(branch)
         path = folder / f"{modality}.onnx"
         _write(out, rows, names, outputs, path)
-        engine = Engine(path, "cpu")
+        engine = open_engine(path, "cpu")
         answers, times = _answers(engine, rows)
         with torch.no_grad():
             torchs = [out(*(torch.from_numpy(row[n]) for n in names)) for row in rows]
@@ -237,7 +237,7 @@ def _fusion(
         axes[name] = {0: "batch", 1: f"{name}_steps"} if steps > 1 else {0: "batch"}
     order = sorted(range(len(rows)), key=lambda k: -sum(rows[k][n].shape[1] for n in names))
     write_onnx(out, Samples([rows[k] for k in order], axes, ("logits", "shares")), path)
-    answers, times = _answers(Engine(path, "cpu"), rows)
+    answers, times = _answers(open_engine(path, "cpu"), rows)
     logits = np.concatenate([a["logits"] for a in answers])
     return Exported(
         "fusion",

@@ -1,34 +1,17 @@
-"""Run a network: named arrays in, named arrays out, on a provider that is what was asked for."""
+"""ONNX Runtime's engine, on a provider that is what was asked for."""
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Final
 
 import numpy as np
 
+from mmer.models.engine.providers import PROVIDERS
 from mmer.models.errors import MmerError
 
-PROVIDERS: Final = {
-    "cpu": "CPUExecutionProvider",
-    "cuda": "CUDAExecutionProvider",
-    "tensorrt": "TensorrtExecutionProvider",
-}
-"""``--provider`` names and ONNX Runtime's names for them, slowest first."""
 
-
-def sha256_of(path: Path) -> str:
-    """Hex SHA-256 of a file's bytes."""
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while chunk := file.read(1 << 20):
-            digest.update(chunk)
-    return digest.hexdigest()
-
-
-class Engine:
+class OnnxRuntimeEngine:
     """One ONNX file opened by ONNX Runtime.
 
     Immutable after construction and safe to call from several threads. One intra-op thread and
