@@ -12,6 +12,7 @@ import tyro
 
 from mmer.models.errors import MmerError
 from mmer.realtime.options import Options, parse_modalities
+from mmer.realtime.own_process import one_opencv_thread
 from mmer.realtime.sinks.output import mute_stdout
 
 Flag = Annotated[bool, tyro.conf.FlagCreatePairsOff]
@@ -78,6 +79,7 @@ class Arguments:
 def main(argv: Sequence[str] | None = None) -> None:
     """Entry point: 0 for a session that ended well, 2 with one message for a user's mistake."""
     status = 0
+    one_opencv_thread()
     try:
         status = _run(tyro.cli(Arguments, prog="mmer-live", args=argv))
     except MmerError as problem:

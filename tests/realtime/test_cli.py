@@ -336,3 +336,20 @@ def test_a_reader_that_leaves_is_no_error() -> None:
     err = process.stderr.read()
     assert process.wait(timeout=60) == 0
     assert b"Traceback" not in err
+
+
+def test_opencv_has_one_thread_in_the_commands_own_process_alone() -> None:
+    asked = "import cv2; print(cv2.getNumThreads())"
+    env = {k: v for k, v in os.environ.items() if k != "OPENCV_FOR_THREADS_NUM"}
+
+    def threads(before: str) -> int:
+        done = subprocess.run(
+            [sys.executable, "-c", f"{before}\n{asked}"],
+            env=env, capture_output=True, text=True, check=True,
+        )  # fmt: skip
+        return int(done.stdout.split()[-1])
+
+    command = "import contextlib\nfrom mmer.realtime.cli import main"
+    command += "\nwith contextlib.suppress(SystemExit): main(['--version'])"
+    assert threads(command) == 1
+    assert threads("import mmer.realtime.recognizer") == threads("pass")
