@@ -36,6 +36,7 @@ class Assembly:
     models: dict[str, str | None]  # by part: what was loaded
     provider: dict[str, str]  # by encoder: what it runs on
     notices: list[Notice]
+    close: Callable[[], None] | None = None  # releases what the models hold beyond memory
 
 
 def assemble(
@@ -115,6 +116,7 @@ def _connect(
     from mmer.realtime.blocks.words import Words
 
     speech = words = text = tracker = clips = voice = None
+    close: Callable[[], None] | None = None
     face: Block | None = None
     models: dict[str, str | None] = {}
     notices: list[Notice] = []
@@ -126,7 +128,7 @@ def _connect(
         speech = SpeechEncoder(loaded["speech"])
     if "words" in loaded and loaded["words"].made is not None:
         recognizer = loaded["words"].made
-        words = Words(recognizer)
+        words, close = Words(recognizer), recognizer.close
         text = TextEncoder(loaded["text"], TextEncoderConfig(trust=recognizer.trust))
     elif "words" in loaded:
         absent["text"] = "no recognizer"
@@ -177,6 +179,7 @@ def _connect(
         models=models,
         provider={name: loaded[name].provider for name in MODALITIES if name in loaded},
         notices=notices,
+        close=close,
     )
 
 

@@ -50,8 +50,12 @@ def find_blazeface(detector: str, store: Store) -> Path | Unavailable | None:
 
 
 def load_recognizer(asr: str, vosk: Path | Unavailable | None) -> Choice[SpeechRecognizer]:
-    """The recognizer for ``--asr``: auto takes Vosk, else pocketsphinx, else none."""
+    """The recognizer for ``--asr``: auto takes Vosk, else pocketsphinx, else none.
+
+    PocketSphinx gets a process of its own, for it keeps the interpreter to itself; Vosk does not.
+    """
     from mmer.realtime.blocks.pocketsphinx_recognizer import PocketsphinxRecognizer
+    from mmer.realtime.blocks.recognizer_process import RecognizerProcess
     from mmer.realtime.blocks.vosk_recognizer import VoskRecognizer
 
     if asr == "none":
@@ -68,7 +72,8 @@ def load_recognizer(asr: str, vosk: Path | Unavailable | None) -> Choice[SpeechR
             text = f"{problem}; using pocketsphinx, which errs more"
             notices.append(Notice(0.0, "info", "words", text))
     try:
-        return Choice(PocketsphinxRecognizer(), "pocketsphinx (en-us)", tuple(notices))
+        made = RecognizerProcess(PocketsphinxRecognizer)
+        return Choice(made, "pocketsphinx (en-us)", tuple(notices))
     except MmerError as problem:
         if asr == "pocketsphinx":
             raise

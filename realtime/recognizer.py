@@ -223,8 +223,7 @@ class Recognizer:
         if self._runner is not None:
             self._runner.close()
         if self._prepared is not None:
-            for source in self._prepared.sources:
-                source.close()
+            self._prepared.close()
 
 
 @dataclass(frozen=True)
@@ -274,6 +273,14 @@ class Prepared:
     pipeline: Any
     notices: list[Notice]
     info: SessionInfo
+    release: Callable[[], None] | None  # what the models hold beyond memory
+
+    def close(self) -> None:
+        """Close the sources and the models; harmless when repeated."""
+        for source in self.sources:
+            source.close()
+        if self.release is not None:
+            self.release()
 
 
 def prepare(
@@ -308,7 +315,7 @@ def prepare(
         streams=streams,
         duration_s=duration_s,
     )
-    return Prepared(sources, made.pipeline, [*notices, *made.notices], info)
+    return Prepared(sources, made.pipeline, [*notices, *made.notices], info, made.close)
 
 
 def _after(notices: list[Notice], events: Iterator[Message]) -> Generator[Message, None, None]:

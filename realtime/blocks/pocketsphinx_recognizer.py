@@ -66,6 +66,9 @@ class PocketsphinxRecognizer:
             self._decoder = _new_decoder()
         self._fresh, self._open, self._gain = True, False, None
 
+    def close(self) -> None:
+        """Nothing but memory is held."""
+
     def _levelled(self, samples: NDArray[np.int16]) -> NDArray[np.int16]:
         if self._gain is None:
             rms = float(np.sqrt(np.mean(np.square(samples, dtype=np.float64))))

@@ -56,3 +56,7 @@ class SpeechRecognizer(Protocol):
     def reset(self) -> None:
         """Forget the utterance and what was learnt from earlier ones; keep the model."""
         ...
+
+    def close(self) -> None:
+        """Release what it holds beyond memory; harmless when repeated."""
+        ...

@@ -67,6 +67,9 @@ class VoskRecognizer:
         # Not Vosk's Reset: that leaves the last moments of sound to the next utterance.
         self.finish()
 
+    def close(self) -> None:
+        """Nothing but memory is held."""
+
     def _keep(self, result: str) -> None:
         self._kept += tuple(
             HeardWord(
