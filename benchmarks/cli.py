@@ -10,6 +10,7 @@ from typing import Final
 import tyro
 
 from mmer.benchmarks.accuracy.command import Accuracy
+from mmer.benchmarks.against.command import Against
 from mmer.benchmarks.command import Command
 from mmer.benchmarks.curve.command import Curve
 from mmer.benchmarks.live.command import Live
@@ -19,6 +20,7 @@ COMMANDS: Final[Mapping[str, type[Command]]] = {
     "live": Live,
     "accuracy": Accuracy,
     "curve": Curve,
+    "against": Against,
 }
 
 
