@@ -19,6 +19,7 @@ from mmer.realtime.messages import (
     Word,
 )
 from mmer.realtime.recognizer import Recognition, Recognizer, recognize
+from mmer.realtime.shared_models import SharedModels
 
 __version__ = "0.1.0"
 
@@ -36,6 +37,7 @@ __all__ = [
     "Notice",
     "Recognition",
     "Recognizer",
+    "SharedModels",
     "SpeechUpdate",
     "Transcript",
     "Word",

@@ -29,7 +29,7 @@ class FaceModel:
     def __init__(self, card: Card, engine: Engine) -> None:
         self.card = card
         self.provider = engine.provider
-        self._engine = engine
+        self.engine = engine
         try:
             (left_x, left_y), (right_x, right_y) = (
                 card.setting("left_eye"),
@@ -72,7 +72,7 @@ class FaceModel:
         grey = crop.astype(np.float32)
         if grey.ndim == 3:
             grey = grey @ LUMA_BGR
-        out = self._engine.run({"image": grey[None, None]})
+        out = self.engine.run({"image": grey[None, None]})
         usable = _sigmoid(float(out["usable"][0])) if "usable" in out else 1.0
         return Prediction.from_logits(
             out["logits"][0], self.card.temperature, out["embedding"][0], usable

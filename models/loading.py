@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from mmer.models.card import card_path, load_card
 
@@ -45,6 +46,16 @@ def load_face(folder: Path | None, provider: str = "auto") -> FaceModel | Prepar
 
     kind = PreparedFace if _has("input", folder, "face") else FaceModel
     return kind.load(folder, provider)
+
+
+def load_encoder(modality: str, folder: Path | None, provider: str = "auto") -> Any:
+    """The model of "speech", "text" or "face": see ``load_speech``."""
+    loaders: dict[str, Callable[[Path | None, str], Any]] = {
+        "speech": load_speech,
+        "text": load_text,
+        "face": load_face,
+    }
+    return loaders[modality](folder, provider)
 
 
 def load_fusion(folder: Path | None) -> FusionModel | RunFusion:

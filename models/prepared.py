@@ -46,7 +46,7 @@ class Prepared:
         self._steps = engine.outputs[2:4]  # and their mask: where there are any
         self.gives = "tokens" if self._steps else "embedding"
         self.preparation = preparation
-        self._engine = engine
+        self.engine = engine
 
     @classmethod
     def load(cls: type[Model], folder: Path | None = None, provider: str = "auto") -> Model:
@@ -69,8 +69,8 @@ class Prepared:
         row = self.preparation(raw)
         if row is None:
             return Prediction.unknown()
-        arrays = dict(zip(self._engine.inputs, stack([row]), strict=True))
-        out = {name: array[0] for name, array in self._engine.run(arrays).items()}
+        arrays = dict(zip(self.engine.inputs, stack([row]), strict=True))
+        out = {name: array[0] for name, array in self.engine.run(arrays).items()}
         seen = out["embedding"]
         if self._steps:
             steps, mask = (out[name] for name in self._steps)

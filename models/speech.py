@@ -24,7 +24,7 @@ class SpeechModel:
         self.card = card
         self.provider = engine.provider
         self.min_s = card.number("min_s")
-        self._engine = engine
+        self.engine = engine
         self._longest = round(card.number("max_s") * SAMPLE_RATE)
         self._least = round(self.min_s * SAMPLE_RATE)
         try:
@@ -59,6 +59,6 @@ class SpeechModel:
         usable = min(1.0, len(samples) / self._least)
         if usable < 1:
             samples = np.pad(samples, (0, self._least - len(samples)))
-        out = self._engine.run({"features": self._mel(samples)[None]})
+        out = self.engine.run({"features": self._mel(samples)[None]})
         logits, embedding = out["logits"][0], out["embedding"][0]
         return Prediction.from_logits(logits, self.card.temperature, embedding, usable)

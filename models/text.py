@@ -55,7 +55,7 @@ class TextModel:
         self.card = card
         self.provider = engine.provider
         self.past_utterances = card.count("past_utterances")
-        self._engine = engine
+        self.engine = engine
         self._tokenizer = tokenizer
         self._longest = int(card.number("max_tokens"))
         first, separator = tokenizer.token_to_id(FIRST), tokenizer.token_to_id(SEPARATOR)
@@ -71,7 +71,7 @@ class TextModel:
             MmerError: a file is missing, damaged or of another kind; the provider cannot run.
         """
         card, engine = open_model(folder, "text", provider, inputs=("tokens", "turns"))
-        return cls(card, engine, _open_tokenizer(card, card_path(folder, "text").parent))
+        return cls(card, engine, open_tokenizer(card, card_path(folder, "text").parent))
 
     def predict(self, text: str, past: Sequence[str] = ()) -> Prediction:
         """Judge what was said, in any case and with or without punctuation.
@@ -86,7 +86,7 @@ class TextModel:
         before = [pieces for said in past if (pieces := self._pieces(said))]
         before = before[max(0, len(before) - self.past_utterances) :]
         tokens, turns = lay_out([*before, own], *self._marks, self._longest)
-        out = self._engine.run({"tokens": tokens[None], "turns": turns[None]})
+        out = self.engine.run({"tokens": tokens[None], "turns": turns[None]})
         return Prediction.from_logits(out["logits"][0], self.card.temperature, out["embedding"][0])
 
     def _pieces(self, text: str) -> list[int]:
@@ -95,7 +95,7 @@ class TextModel:
         return list(self._tokenizer.encode(sound, add_special_tokens=False).ids)
 
 
-def _open_tokenizer(card: Card, folder: Path) -> Tokenizer:
+def open_tokenizer(card: Card, folder: Path) -> Tokenizer:
     try:
         from tokenizers import Tokenizer
     except ImportError as error:

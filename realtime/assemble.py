@@ -19,6 +19,7 @@ from mmer.realtime.pipeline import Pipeline
 if TYPE_CHECKING:
     from mmer.models.run_fusion import RunFusion
     from mmer.realtime.blocks.block import Block
+    from mmer.realtime.shared_models import SharedModels
 
 _NO_FUSION = (
     "the folder of --weights has no fusion.json: the encoders' opinions are multiplied as they "
@@ -40,12 +41,18 @@ class Assembly:
 
 
 def assemble(
-    options: Options, streams: frozenset[Stream], store: Store, *, abstain: bool = True
+    options: Options,
+    streams: frozenset[Stream],
+    store: Store,
+    *,
+    abstain: bool = True,
+    shared: SharedModels | None = None,
 ) -> Assembly:
     """Build the pipeline for a source that has ``streams``; raises MmerError where that fails.
 
     What ``auto`` lets be absent (Vosk, the MediaPipe detector, any recognizer) becomes a notice.
-    Without ``abstain`` there is a label however unsure it is.
+    Without ``abstain`` there is a label however unsure it is. ``shared`` has the networks, which
+    are of the options' ``weights`` and ``provider``; left out, they are loaded.
     """
     folder = None if options.weights is None else WeightsFolder(options.weights)
     lacking = _without_model(options, folder)
@@ -53,18 +60,18 @@ def assemble(
     hears, sees = "audio" in streams, "video" in streams
     loads: dict[str, Callable[[], Any]] = {}
     if hears and "speech" in chosen:
-        loads["speech"] = _model("speech", folder, options)
+        loads["speech"] = _model("speech", folder, options, shared)
     if hears and "text" in chosen and options.asr != "none":
         vosk = find_vosk(options.asr, store)
         loads["words"] = lambda: load_recognizer(options.asr, vosk)
-        loads["text"] = _model("text", folder, options)
+        loads["text"] = _model("text", folder, options, shared)
     if sees and "face" in chosen:
         if folder is None or folder.needs_faces:
             blazeface = find_blazeface(options.detector, store)
             loads["detector"] = lambda: load_detector(options.detector, blazeface)
-        loads["face"] = _model("face", folder, options)
+        loads["face"] = _model("face", folder, options, shared)
     if folder is None or "fusion" in folder.cards:
-        loads["fusion"] = _fusion(folder)
+        loads["fusion"] = _fusion(folder, shared)
     with ThreadPoolExecutor(max(1, len(loads)), thread_name_prefix="load") as pool:
         loading: dict[str, Future[Any]] = {n: pool.submit(make) for n, make in loads.items()}
     loaded = {name: future.result() for name, future in loading.items()}
@@ -194,24 +201,26 @@ def _fit(fusion: RunFusion, loaded: dict[str, Any]) -> None:
             )
 
 
-def _model(name: str, folder: WeightsFolder | None, options: Options) -> Callable[[], Any]:
+def _model(
+    name: str, folder: WeightsFolder | None, options: Options, shared: SharedModels | None
+) -> Callable[[], Any]:
     def load() -> Any:
-        from mmer.models import loading
+        from mmer.models.loading import load_encoder
 
-        loaders = {
-            "speech": loading.load_speech,
-            "text": loading.load_text,
-            "face": loading.load_face,
-        }
-        return loaders[name](None if folder is None else folder.place(name), options.provider)
+        place = None if folder is None else folder.place(name)
+        if shared is not None:
+            return shared.encoder(name, place)
+        return load_encoder(name, place, options.provider)
 
     return load
 
 
-def _fusion(folder: WeightsFolder | None) -> Callable[[], Any]:
+def _fusion(folder: WeightsFolder | None, shared: SharedModels | None) -> Callable[[], Any]:
     def load() -> Any:
         from mmer.models.loading import load_fusion
 
+        if shared is not None:
+            return shared.fusion()
         return load_fusion(None if folder is None else folder.path)
 
     return load

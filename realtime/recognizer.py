@@ -29,6 +29,7 @@ from mmer.realtime.stage_times import Listener
 if TYPE_CHECKING:
     from mmer.realtime.replay import Replay
     from mmer.realtime.session import Session
+    from mmer.realtime.shared_models import SharedModels
 
 
 class Recognizer:
@@ -38,7 +39,8 @@ class Recognizer:
     (index, name or part of one; for video also a path, URL or GStreamer string), None takes the
     default one where there is one, "none" goes without. ``modalities`` is any of "speech",
     "text", "face". Files are played at ``pace`` "real" (threads, real clock: what happens live) or
-    "max" (deterministic, as fast as it goes). The rest is as in ``mmer-live --help``.
+    "max" (deterministic, as fast as it goes). ``models`` are networks that recognizers share, in
+    place of ``weights`` and ``provider``. The rest is as in ``mmer-live --help``.
 
     Iterating yields `EmotionEstimate` objects; ``events`` yields every message. When the consumer
     is slow, estimates that are not final are replaced by newer ones and finals wait. One recognizer
@@ -59,6 +61,7 @@ class Recognizer:
         detector: str = "auto",
         provider: str = "auto",
         weights: str | Path | None = None,
+        models: SharedModels | None = None,
         offline: bool = False,
         pace: str = "real",
         video_fps: float = 20.0,
@@ -68,6 +71,10 @@ class Recognizer:
     ) -> None:
         if isinstance(modalities, str):
             raise MmerError(f"modalities is a sequence of names: ({modalities!r},), not a string")
+        if models is not None:
+            if weights is not None or provider != "auto":
+                raise MmerError("models come with their weights and provider: leave those two out")
+            weights, provider = models.weights, models.provider
         self.options = Options(
             source=None if source is None else str(source),
             audio=None if audio is None else str(audio),
@@ -84,6 +91,7 @@ class Recognizer:
             hop_s=hop_s,
             hangover_s=hangover_s,
         )
+        self._models = models
         self._clock = SessionClock()
         self._prepared: Prepared | None = None
         self._runner: Replay | Session | None = None
@@ -105,7 +113,7 @@ class Recognizer:
     def prepare(self, report: Callable[[str], None] | None = None) -> None:
         """Open the sources and load the models; ``report`` gets lines about downloads."""
         if self._prepared is None:
-            self._prepared = prepare(self.options, self._clock, report)
+            self._prepared = prepare(self.options, self._clock, report, self._models)
 
     @property
     def info(self) -> SessionInfo:
@@ -284,9 +292,12 @@ class Prepared:
 
 
 def prepare(
-    options: Options, clock: SessionClock, report: Callable[[str], None] | None = None
+    options: Options,
+    clock: SessionClock,
+    report: Callable[[str], None] | None = None,
+    models: SharedModels | None = None,
 ) -> Prepared:
-    """Open sources first (a wrong path should fail at once), then load the models."""
+    """Open sources first (a wrong path should fail at once), then load what ``models`` lack."""
     from mmer.models.store import Store
     from mmer.realtime.assemble import assemble
     from mmer.realtime.open_sources import open_sources
@@ -294,7 +305,8 @@ def prepare(
     sources, notices = open_sources(options, clock)
     try:
         streams: frozenset[Stream] = frozenset().union(*(s.streams for s in sources))
-        made = assemble(options, streams, Store(offline=options.offline or None, report=report))
+        store = Store(offline=options.offline or None, report=report)
+        made = assemble(options, streams, store, shared=models)
     except BaseException:
         for source in sources:
             source.close()

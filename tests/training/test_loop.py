@@ -88,7 +88,7 @@ def test_the_export_says_what_torch_says_and_its_wrapper_opens_it(
     logits, labels = development_logits(trainer.average, task)
     assert b".py" not in (folder / card.file).read_bytes()  # no paths of this machine
     inputs = [i for i, _ in task.development()]
-    ours = np.concatenate([model._engine.run(i)["logits"] for i in inputs])
+    ours = np.concatenate([model.engine.run(i)["logits"] for i in inputs])
     assert ours == pytest.approx(logits, abs=1e-3)
     right = (log_softmax(logits).argmax(axis=1) == labels).mean()
     assert card.development.accuracy == pytest.approx(right, abs=1e-3)

@@ -1,0 +1,91 @@
+"""One engine for many callers: calls that wait for it are run together."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from mmer.models.engine.engine import Engine
+
+
+class BatchingEngine:
+    """An engine whose callers, from any number of threads, share its runs.
+
+    A call that finds the engine free runs at once: nobody waits for company. Those that come
+    meanwhile wait, and the next run takes all of them whose arrays agree in all but the first axis,
+    up to ``most_rows`` rows together. What a call gets may differ from what it would have got alone
+    by the rounding of another batch size.
+    """
+
+    def __init__(self, engine: Engine, most_rows: int = 8) -> None:
+        self._engine = engine
+        self._most_rows = most_rows
+        self.provider = engine.provider
+        self.inputs = engine.inputs
+        self.outputs = engine.outputs
+        self.runs = 0
+        self.rows = 0  # in all runs together
+        self._waiting: list[_Call] = []
+        self._list = threading.Lock()
+        self._turn = threading.Lock()
+
+    def run(self, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Named arrays in, named arrays out; the first axis of each is the batch.
+
+        Raises what the engine raises, in every call that was in the run.
+        """
+        call = _Call(inputs)
+        with self._list:
+            self._waiting.append(call)
+        with self._turn:
+            if not call.done:
+                self._run_with_others(call)
+        if call.error is not None:
+            raise call.error
+        return call.outputs
+
+    def _run_with_others(self, call: _Call) -> None:
+        calls = self._take(call)
+        try:
+            joined = {name: np.concatenate([c.inputs[name] for c in calls]) for name in call.inputs}
+            outputs = self._engine.run(joined)
+            ends = np.cumsum([c.rows for c in calls])[:-1]
+            for name, array in outputs.items():
+                for c, part in zip(calls, np.split(array, ends), strict=True):
+                    c.outputs[name] = part
+        except Exception as error:  # noqa: BLE001  raised by each of the callers
+            for c in calls:
+                c.error = error
+        self.runs += 1
+        self.rows += sum(c.rows for c in calls)
+        for c in calls:
+            c.done = True
+
+    def _take(self, call: _Call) -> list[_Call]:
+        """``call`` and those that waited with it and fit, off the list."""
+        calls, rows = [call], call.rows
+        with self._list:
+            for other in self._waiting:
+                if other is call or other.shape != call.shape:
+                    continue
+                if rows + other.rows <= self._most_rows:
+                    calls.append(other)
+                    rows += other.rows
+            self._waiting = [c for c in self._waiting if c not in calls]
+        return calls
+
+
+@dataclass(eq=False)
+class _Call:
+    inputs: Mapping[str, np.ndarray]
+    outputs: dict[str, np.ndarray] = field(default_factory=dict)
+    error: Exception | None = None
+    done: bool = False
+
+    def __post_init__(self) -> None:
+        first = next(iter(self.inputs.values()))
+        self.rows = len(first)
+        self.shape = {name: (a.shape[1:], a.dtype) for name, a in self.inputs.items()}

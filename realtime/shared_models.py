@@ -1,0 +1,65 @@
+"""Networks loaded once for any number of recognizers."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from mmer.models.card import KINDS
+from mmer.models.engine.batching import BatchingEngine
+
+if TYPE_CHECKING:
+    from mmer.models.fusion import FusionModel
+    from mmer.models.run_fusion import RunFusion
+
+BATCHED: Final = ("speech", "face")
+"""The fusion is too small to gain by it, and the words' 8 bits are scaled by all that a run holds:
+an answer would depend on who else is asking."""
+
+
+class SharedModels:
+    """The networks of ``weights`` (None: the shipped ones) on ``provider``, loaded when asked for.
+
+    ::
+
+        models = mmer.SharedModels()
+        first = mmer.Recognizer("a.mp4", models=models)
+        second = mmer.Recognizer("b.mp4", models=models)
+
+    Every recognizer has its own state, face detector and recognizer of words; the networks lie in
+    memory once. What comes at the same time for voice or face runs as one (``BatchingEngine``), by
+    which a probability may differ in its last digits from that of a recognizer alone.
+    """
+
+    def __init__(self, weights: str | Path | None = None, provider: str = "auto") -> None:
+        self.weights = None if weights is None else Path(weights)
+        self.provider = provider
+        self._loaded: dict[str, Any] = {}
+        self._locks = {name: threading.Lock() for name in KINDS}
+
+    def encoder(self, name: str, place: Path | None) -> Any:
+        """The model "speech", "text" or "face", whose card is ``place`` (None: the shipped one).
+
+        Raises:
+            MmerError: a file is missing, damaged or of another kind; the provider cannot run.
+        """
+        from mmer.models.loading import load_encoder
+
+        with self._locks[name]:
+            if name not in self._loaded:
+                model: Any = load_encoder(name, place, self.provider)
+                if name in BATCHED:
+                    model.engine = BatchingEngine(model.engine)
+                self._loaded[name] = model
+            return self._loaded[name]
+
+    def fusion(self) -> FusionModel | RunFusion:
+        """The fusion of ``weights``, on the CPU; raises MmerError as ``encoder`` does."""
+        from mmer.models.loading import load_fusion
+
+        with self._locks["fusion"]:
+            if "fusion" not in self._loaded:
+                self._loaded["fusion"] = load_fusion(self.weights)
+            loaded: FusionModel | RunFusion = self._loaded["fusion"]
+            return loaded
