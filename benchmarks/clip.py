@@ -13,7 +13,7 @@ import json
 import os
 import tempfile
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, Final
@@ -29,7 +29,7 @@ FPS: Final = 25
 WIDTH, HEIGHT = 640, 480
 SHORTEST_PAUSE_S: Final = 0.8  # well beyond any hangover: what follows is a new utterance
 AWAY_S: Final = 0.6  # around the demo's absence of the face, where it is only partly there
-VERSION: Final = 1  # part of the name in the cache; goes up when the making changes
+VERSION: Final = 2  # part of the name in the cache; goes up when the making changes
 
 
 @dataclass(frozen=True)
@@ -39,6 +39,7 @@ class Span:
     begin: int
     end: int
     name: str
+    emotion: str | None = None  # that was acted, where the sentence has a true one
 
     @property
     def t0(self) -> float:
@@ -93,7 +94,7 @@ def lay_out(utterances: Sequence[Utterance], seconds: int, share: float = 0.5) -
     at = 0
     for pause, utterance in zip(pauses, chosen, strict=False):
         at += int(pause)
-        spans.append(Span(at, at + len(utterance.samples), utterance.name))
+        spans.append(Span(at, at + len(utterance.samples), utterance.name, utterance.emotion))
         at = spans[-1].end
     return tuple(spans)
 
@@ -155,7 +156,7 @@ def repeated(clip: AnnotatedClip, times: int) -> AnnotatedClip:
     path = clip.path.with_name(f"{clip.path.stem}-x{times}.mkv")
     length = clip.seconds * SAMPLE_RATE
     spans = tuple(
-        Span(s.begin + i * length, s.end + i * length, s.name)
+        replace(s, begin=s.begin + i * length, end=s.end + i * length)
         for i in range(times)
         for s in clip.spans
     )

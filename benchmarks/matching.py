@@ -23,11 +23,15 @@ Outcome: TypeAlias = Literal["matched", "missed", "split", "merged", "cut"]
 
 @dataclass(frozen=True)
 class Result:
-    """A final result: the span of sound that it is about, and when it was written; seconds."""
+    """A final result: the span of sound that it is about, and when it was written; seconds.
+
+    ``utterance`` is the recognizer's own number of it.
+    """
 
     t0: float
     t1: float
     written: float
+    utterance: int | None = None
 
 
 @dataclass(frozen=True)

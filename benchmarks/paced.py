@@ -10,10 +10,11 @@ from __future__ import annotations
 import json
 import math
 import sys
+from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from mmer.benchmarks.matching import Result
 from mmer.models.errors import MmerError
@@ -32,17 +33,21 @@ from mmer.realtime.messages import (
 from mmer.realtime.recognizer import Recognizer
 from mmer.realtime.sinks.jsonl import JsonLines
 from mmer.realtime.sinks.sink import SessionEnd
+from mmer.realtime.stage_times import StageTime
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """One emotion line: when it was written, and the newest video frame that it used."""
+    """One emotion line: when it was decided and written, and what it said by which evidence."""
 
     written: float
+    t: float  # decided
     t0: float
     t1: float
     final: bool
-    face_t: float | None
+    face_t: float | None  # capture time of the newest video frame that it used
+    label: str | None
+    utterance: int | None
 
     @property
     def face_delay_s(self) -> float | None:
@@ -62,30 +67,60 @@ class Recording:
     tracked: int = 0  # frames in which a face was looked for
     health: list[tuple[float, dict[str, float]]] = field(default_factory=list)  # t, queue ages
     drops: dict[str, int] = field(default_factory=dict)
+    stages: list[StageTime] = field(default_factory=list)
 
     @property
     def finals(self) -> list[Result]:
         """The final labels."""
-        return [Result(e.t0, e.t1, e.written) for e in self.estimates if e.final]
+        return [Result(e.t0, e.t1, e.written, e.utterance) for e in self.estimates if e.final]
 
 
 def note(event: Message, written: float) -> list[Any] | None:
     """What to remember of an event: a kind and numbers; None for an event of no concern."""
     if isinstance(event, EmotionEstimate):
         face = event.modalities.get("face")
-        return ["emotion", written, *event.window, event.final, None if face is None else face.t]
+        face_t = None if face is None else face.t
+        about = [event.final, face_t, event.label, event.utterance]
+        return ["emotion", written, event.t, *event.window, *about]
     if isinstance(event, Evidence | Missing):
         return ["face", event.t1] if event.modality == "face" else None
     if isinstance(event, FaceObservation):
         return ["tracked"]
     if isinstance(event, Transcript):
-        return None if event.partial else ["transcript", event.t0, event.t1, written]
+        return (
+            None if event.partial else ["transcript", event.t0, event.t1, written, event.utterance]
+        )
     if isinstance(event, SpeechUpdate):
         ended = event.state is SpeechState.ENDED
-        return ["ended", event.t0, event.t1, event.decided] if ended else None
+        return ["ended", event.t0, event.t1, event.decided, event.utterance] if ended else None
     if isinstance(event, Health):
         return ["health", event.t, dict(event.queue), dict(event.drops)]
     return None
+
+
+class Notes:
+    """The file of notes: of events as they are written, of the stages' times once a second."""
+
+    def __init__(self, file: IO[str]) -> None:
+        self._file = file
+        self._times: deque[StageTime] = deque()
+        self.hear = self._times.append
+        """The session's listener: called in its threads, so it only remembers."""
+
+    def add(self, event: Message, written: float) -> None:
+        """Note an event, if it is of concern."""
+        noted = note(event, written)
+        if noted is not None:
+            self._file.write(json.dumps(noted) + "\n")
+        if isinstance(event, Health):
+            self.drain()
+
+    def drain(self) -> None:
+        """Write the stages' times that have been heard since."""
+        for _ in range(len(self._times)):
+            t = self._times.popleft()
+            times = [round(s, 6) for s in (t.at, t.wait_s, t.work_s, t.cpu_s)]
+            self._file.write(json.dumps(["stage", t.stage, t.kind, t.partial, *times]) + "\n")
 
 
 def record(options: Mapping[str, Any], output: Path, notes: Path) -> None:
@@ -96,15 +131,15 @@ def record(options: Mapping[str, Any], output: Path, notes: Path) -> None:
     sink = JsonLines(str(output))
     emotions = utterances = 0
     with recognizer, notes.open("w", encoding="utf-8") as file:
-        events = recognizer.events(delivery=Delivery.LOSSLESS)
+        noted = Notes(file)
+        events = recognizer.events(delivery=Delivery.LOSSLESS, stage_times=noted.hear)
         sink.open(recognizer.info)
         for event in events:
             sink.write(event, clock.now())
-            noted = note(event, clock.now())
-            if noted is not None:
-                file.write(json.dumps(noted) + "\n")
+            noted.add(event, clock.now())
             emotions += isinstance(event, EmotionEstimate)
             utterances += isinstance(event, Transcript) and not event.partial
+        noted.drain()
         sink.close(SessionEnd(clock.now(), utterances, emotions, recognizer.drops))
 
 
@@ -130,6 +165,8 @@ def _add(recording: Recording, noted: list[Any]) -> None:
         recording.transcripts.append(Result(*rest))
     elif kind == "ended":
         recording.ends.append(Result(*rest))
+    elif kind == "stage":
+        recording.stages.append(StageTime(*rest))
     elif kind == "health":
         t, queue, drops = rest
         recording.health.append((t, {k: 0.0 if a is None else a for k, a in queue.items()}))

@@ -1,4 +1,4 @@
-"""Run a command in a fresh process and watch its time and memory."""
+"""Run a command in a fresh process and watch its time and memory, with those that it starts."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import IO, Any, Final
 
@@ -18,7 +19,9 @@ from mmer.benchmarks.machine import load_psutil
 from mmer.models.errors import MmerError
 
 POLL_S: Final = 0.05
-MEMORY_EVERY_S: Final = 1.0
+SAMPLE_EVERY_S: Final = 1.0
+OFTEN_S: Final = 0.2  # in the first seconds, when the most happens
+OFTEN_UNTIL_S: Final = 3.0
 MEGA: Final = 2**20
 
 MMER_LIVE: Final = (sys.executable, "-c", "from mmer.realtime.cli import main; main()")
@@ -26,49 +29,138 @@ MMER_LIVE: Final = (sys.executable, "-c", "from mmer.realtime.cli import main; m
 
 
 @dataclass(frozen=True)
+class Sample:
+    """A process and its children at one moment, together."""
+
+    t: float  # seconds since its start
+    mb: float  # resident; pages that two of them share count twice
+    cpu_s: float  # so far, of those that have ended as well
+    threads: int
+    handles: int  # open files and sockets
+
+
+@dataclass(frozen=True)
 class Watched:
-    """A process from its start to its end."""
+    """A process and its children, from its start to its end."""
 
     wall_s: float
     ready_s: float | None  # from its start until ``ready`` was true
-    cpu_s: float  # user and system time of all its threads
-    peak_mb: float  # the most memory it ever held (on Linux the kernel's VmHWM)
-    memory: tuple[tuple[float, float], ...]  # (seconds since its start, resident MB), once a second
+    cpu_s: float  # user and system time of all threads
+    peak_mb: float  # the most they ever held (on Linux the sum of the kernel's VmHWM)
+    samples: tuple[Sample, ...] = ()  # once a second
+    ready_cpu_s: float = 0.0  # of ``cpu_s``, what was spent when ``ready`` became true
+    interrupted: bool = False  # the user ended it by Ctrl-C
+
+    @property
+    def memory(self) -> list[tuple[float, float]]:
+        """Seconds since the start, and resident MB."""
+        return [(sample.t, sample.mb) for sample in self.samples]
+
+    @property
+    def cpu_per_second(self) -> list[float]:
+        """Processor time by second of the run, from ``ready`` on."""
+        ready = self.ready_s or 0.0
+        after = [s for s in self.samples if s.t >= ready]
+        return [(b.cpu_s - a.cpu_s) / (b.t - a.t) for a, b in pairwise(after)]
 
 
-def watch(command: Sequence[str], ready: Callable[[], bool] | None = None) -> Watched:
+def watch(
+    command: Sequence[str],
+    ready: Callable[[], bool] | None = None,
+    interruptible: bool = False,
+) -> Watched:
     """Run ``command`` to its end; ``ready`` tells when its start-up is over (asked 20 times/s).
 
-    MB are of 2^20 bytes. Raises MmerError with what it said on standard error if it failed.
+    MB are of 2^20 bytes. ``interruptible``: Ctrl-C ends the process in order, and what was seen
+    until then is returned. Raises MmerError with what it said on standard error if it failed.
     """
-    psutil = load_psutil()
+    interrupted = False
     with tempfile.TemporaryFile() as errors:
         began = time.perf_counter()
+        spent_before = _children_cpu_s()
         child = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=errors
         )
+        tree = _Tree(child.pid, began)
+        ready_s, ready_cpu_s = None, 0.0
         try:
-            process = psutil.Process(child.pid)
-            ready_s, cpu_s, peak = None, 0.0, 0.0
-            memory: list[tuple[float, float]] = []
             while not _ended(child):
-                at = time.perf_counter() - began
                 if ready is not None and ready_s is None and ready():
-                    ready_s = at
-                try:
-                    resident = process.memory_info().rss / MEGA
-                    peak = max(peak, resident, _high_water_mb(child.pid))
-                    cpu_s = max(cpu_s, sum(process.cpu_times()[:2]))
-                except psutil.Error:  # it has just ended
-                    continue
-                if resident and (not memory or at >= memory[-1][0] + MEMORY_EVERY_S):
-                    memory.append((at, resident))
-            wall_s = time.perf_counter() - began
+                    ready_s, ready_cpu_s = time.perf_counter() - began, tree.look()
+                tree.look_if_due()
+        except KeyboardInterrupt:
+            if not interruptible:
+                raise
+            interrupted = True
         finally:
             _end(child)
+        wall_s = time.perf_counter() - began
         if child.returncode:
             raise _failure(command, child.returncode, errors)
-    return Watched(wall_s, ready_s, cpu_s, peak, tuple(memory))
+    cpu_s = max(tree.cpu_s, _children_cpu_s() - spent_before)
+    return Watched(
+        wall_s, ready_s, cpu_s, tree.peak_mb, tuple(tree.samples), ready_cpu_s, interrupted
+    )
+
+
+class _Tree:
+    """A process with all its descendants; none of its figures goes down when one of them ends."""
+
+    def __init__(self, pid: int, began: float) -> None:
+        self._psutil = load_psutil()
+        self._pid = pid
+        self._began = began
+        self._spent: dict[int, float] = {}  # by process, seconds of CPU
+        self.samples: list[Sample] = []
+        self.peak_mb = 0.0
+
+    @property
+    def cpu_s(self) -> float:
+        return sum(self._spent.values())
+
+    def look_if_due(self) -> None:
+        at = time.perf_counter() - self._began
+        every = OFTEN_S if at < OFTEN_UNTIL_S else SAMPLE_EVERY_S
+        if not self.samples or at >= self.samples[-1].t + every:
+            self.look()
+
+    def look(self) -> float:
+        """Take a sample; the seconds of CPU until now."""
+        at = time.perf_counter() - self._began
+        resident = peak = 0.0
+        threads = handles = 0
+        for process in self._alive():
+            try:
+                with process.oneshot():
+                    mb = process.memory_info().rss / MEGA
+                    self._spent[process.pid] = sum(process.cpu_times()[:2])
+                    threads += process.num_threads()
+                    handles += process.num_fds() if hasattr(process, "num_fds") else 0
+            except self._psutil.Error:  # it has just ended
+                continue
+            resident += mb
+            peak += max(mb, _high_water_mb(process.pid))
+        self.peak_mb = max(self.peak_mb, peak)
+        if resident:
+            self.samples.append(Sample(at, resident, self.cpu_s, threads, handles))
+        return self.cpu_s
+
+    def _alive(self) -> list[Any]:
+        try:
+            process = self._psutil.Process(self._pid)
+            return [process, *process.children(recursive=True)]
+        except self._psutil.Error:
+            return []
+
+
+def _children_cpu_s() -> float:
+    """Processor time of all processes that this one has started and waited for; 0 on Windows."""
+    if sys.platform == "win32":
+        return 0.0
+    import resource
+
+    spent = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return spent.ru_utime + spent.ru_stime
 
 
 def time_to_labels(command: Sequence[str], within_s: float = 60.0) -> tuple[float, float]:

@@ -28,6 +28,7 @@ class Utterance:
 
     name: str
     samples: NDArray[np.int16]  # shape (n,), 16 kHz mono
+    emotion: str | None = None  # of EMOTIONS, where a person acted it
 
     @property
     def seconds(self) -> float:
@@ -56,7 +57,7 @@ def speech_span(
     return int(speech[0]), int(speech[-1]) + 1
 
 
-def trimmed(name: str, samples: NDArray[np.int16]) -> Utterance:
+def trimmed(name: str, samples: NDArray[np.int16], emotion: str | None = None) -> Utterance:
     """The speech in ``samples`` alone, faded over 2 ms at both cuts."""
     begin, end = speech_span(samples)
     cut = samples[begin:end].astype(np.float64)
@@ -64,11 +65,11 @@ def trimmed(name: str, samples: NDArray[np.int16]) -> Utterance:
     ramp = (np.arange(fade) + 1) / (fade + 1)
     cut[:fade] *= ramp
     cut[len(cut) - fade :] *= ramp[::-1]
-    return Utterance(name, np.rint(cut).astype(np.int16))
+    return Utterance(name, np.rint(cut).astype(np.int16), emotion)
 
 
 def demo_utterances() -> list[Utterance]:
-    """The sentences of the bundled demo clip, in their order."""
+    """The sentences of the bundled demo clip, in their order: a synthetic voice feels nothing."""
     from mmer.realtime.demo import clip
 
     path = clip()
@@ -85,14 +86,28 @@ def demo_utterances() -> list[Utterance]:
 def ravdess_utterances(data: Path, count: int) -> list[Utterance]:
     """``count`` clips of RAVDESS below ``data``/audio/ravdess, always the same ones.
 
-    Raises MmerError if there are none.
+    Of actors on whom no network was trained, each with the emotion that was acted (those that map
+    to none of the seven are left out). Raises MmerError if there are none.
     """
+    from mmer.models.labels import EMOTIONS
+    from mmer.training.datasets.label_names import LABELS
+    from mmer.training.datasets.named_corpora import NAMED_FILES
+
     folder = data / "audio" / "ravdess"
-    paths = sorted(p for p in folder.rglob("03-01-*") if p.is_file())
-    if not paths:
-        raise MmerError(f"no RAVDESS clips (Actor_NN/03-01-*) in {folder}: check --data")
-    chosen = [paths[i * EVERY_RAVDESS % len(paths)] for i in range(min(count, len(paths)))]
-    return [trimmed(path.stem, read_sound(path)) for path in chosen]
+    names = NAMED_FILES["ravdess"]
+    found: list[tuple[Path, str]] = []
+    for path in sorted(p for p in folder.rglob("03-01-*") if p.is_file()):
+        read = names.pattern.fullmatch(path.stem)
+        label = LABELS[names.codes[read["code"]]] if read else None
+        if read and label is not None and read["speaker"] not in names.folds["train"]:
+            found.append((path, EMOTIONS[label]))
+    if not found:
+        raise MmerError(
+            f"no RAVDESS clips (Actor_NN/03-01-*) of actors 01 or 17 to 24 in {folder}: "
+            "check --data"
+        )
+    chosen = [found[i * EVERY_RAVDESS % len(found)] for i in range(min(count, len(found)))]
+    return [trimmed(path.stem, read_sound(path), emotion) for path, emotion in chosen]
 
 
 def read_sound(path: Path) -> NDArray[np.int16]:

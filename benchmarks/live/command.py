@@ -5,21 +5,22 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from mmer.benchmarks.command import Flag, OptionalFloat, OptionalFolder, Outputs
+from mmer.benchmarks.command import Flag, OptionalFloat, OptionalFolder, PicturedOutputs
+from mmer.realtime.options import Options
 
 
 @dataclass(frozen=True, kw_only=True)
-class Live(Outputs):
-    """Speed, delays and memory of the live recognizer on an annotated clip, against targets.
+class Live(PicturedOutputs):
+    """Delays, their parts, cost and memory of the live recognizer on an annotated clip.
 
     The clip is 60 s of 640x480 video with the bundled demo's face and 16 kHz sound, half of it
     sentences between silences; their begins and ends are known to the sample. Measured are:
-    replay at --pace max, with words and without (seconds of clip a second, from process start to
-    exit); a run at the world's pace (from capture of the newest video frame used to the written
-    estimate; from the annotated end of a sentence to its written final label, hangover included:
-    a sentence missed, split, merged or cut counts as never answered); from the command's start to
-    its first label; growth of queue ages and delays; memory of the whole process. Every run is a
-    fresh process that never uses the network. Ends with status 0 also where a target is missed.
+    replay at --pace max, with words and without; a run at the world's pace (capture to estimate,
+    end of speech to final label, onset to the first label that stays, each apart into waiting and
+    work; wait and work of every stage; queues, processor time, memory, growth); the same without
+    words; from the command's start to its first label. benchmarks/README.md defines every figure.
+    Every run is a fresh process that never uses the network. Ends with status 0 also where a
+    target is missed.
     """
 
     asr: Literal["auto", "vosk", "pocketsphinx", "none"] = "pocketsphinx"
@@ -29,8 +30,8 @@ class Live(Outputs):
     provider: Literal["auto", "cpu", "cuda", "tensorrt"] = "auto"
     """What runs the networks, as in mmer-live."""
     minutes: OptionalFloat = None
-    """Length of the run at the world's pace: the clip over and over; left out: once. Queues are
-    judged from 10 on, steadiness of memory from 2 on."""
+    """Length of the run at the world's pace: the clip over and over; left out: once. Slopes of
+    delays are judged from 30 on, that of memory from 2 on."""
     seconds: int = 60
     """Length of the clip; replay is judged from 60 on."""
     quick: Flag = False
@@ -39,11 +40,14 @@ class Live(Outputs):
     """Folder with audio/ravdess: take the sentences from there instead of the demo."""
     noise_db: float = -60.0
     """White noise under the sound, in dB of full scale."""
+    hangover_s: float = Options.hangover_s
+    """Pause that ends an utterance, as in mmer-live."""
 
     def measure(self, command: str) -> int:
         """Measure everything, show it, write it."""
         from rich.console import Console
 
+        from mmer.benchmarks.live.picture import draw_stages
         from mmer.benchmarks.live.run import LiveSettings, run
 
         self.check()
@@ -55,8 +59,11 @@ class Live(Outputs):
             minutes=self.minutes,
             data=self.data,
             noise_db=self.noise_db,
+            hangover_s=self.hangover_s,
         )
         with Console(stderr=True).status("starting") as status:
-            report = run(settings, command, status.update)
-        self.write(report)
+            found = run(settings, command, status.update)
+        self.write(found.report)
+        if self.plot is not None:
+            draw_stages(found.stages, found.cpu_s_per_s, self.plot)
         return 0

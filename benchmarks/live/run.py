@@ -13,7 +13,10 @@ from pathlib import Path
 from typing import Any, Final
 
 from mmer.benchmarks.clip import AnnotatedClip, describe, make_clip, repeated
-from mmer.benchmarks.live import findings
+from mmer.benchmarks.live import growth, replays, running
+from mmer.benchmarks.live.finals import final_rows
+from mmer.benchmarks.live.stable import stable_rows
+from mmer.benchmarks.live.stages import StageFinding, find_stages, stage_rows, thinned
 from mmer.benchmarks.machine import describe_machine
 from mmer.benchmarks.paced import Recording, read
 from mmer.benchmarks.process import MMER_LIVE, Watched, time_to_labels, watch
@@ -39,6 +42,7 @@ class LiveSettings:
     minutes: float | None = None  # of the paced run; None: the clip once
     data: Path | None = None
     noise_db: float = -60.0  # dBFS
+    hangover_s: float = Options.hangover_s
 
     def __post_init__(self) -> None:
         if not 15 <= self.seconds <= 3600:
@@ -47,6 +51,7 @@ class LiveSettings:
             raise MmerError(f"--minutes is {self.minutes:g}: it must be above 0")
         if not -100 <= self.noise_db <= -20:
             raise MmerError(f"--noise-db is {self.noise_db:g}: it must lie between -100 and -20")
+        Options(source="clip", hangover_s=self.hangover_s)  # refuses what the recognizer would
 
     @property
     def rounds(self) -> int:
@@ -54,7 +59,16 @@ class LiveSettings:
         return 1 if self.minutes is None else max(1, math.ceil(self.minutes * 60 / self.seconds))
 
 
-def run(settings: LiveSettings, command: str, say: Callable[[str], None]) -> Report:
+@dataclass(frozen=True)
+class Found:
+    """The report, and what its picture is drawn from."""
+
+    report: Report
+    stages: list[StageFinding]
+    cpu_s_per_s: float
+
+
+def run(settings: LiveSettings, command: str, say: Callable[[str], None]) -> Found:
     """Measure everything; ``say`` hears what is going on. Raises MmerError."""
     machine = describe_machine()  # first: the load before our own
     say("assembling the clip")
@@ -63,22 +77,31 @@ def run(settings: LiveSettings, command: str, say: Callable[[str], None]) -> Rep
     bench = Bench(settings, clip)
     with tempfile.TemporaryDirectory() as folder:
         first = bench.first_label(say)
-        replays, replayed = bench.replay(Path(folder), say)
+        replayed_rows, replayed = bench.replay(Path(folder), say)
         say(f"playing {long.seconds} s at the world's pace")
-        recording, watched = bench.paced(long, Path(folder))
-    words = recording.session["models"].get("words")
-    hangover_s = Options(source="clip").hangover_s
+        recording, watched = bench.paced(long, Path(folder), settings.asr)
+        words = recording.session["models"].get("words")
+        cost_rows = [growth.cpu_row(watched, long.seconds, _first_word(words))]
+        if words is not None:
+            say(f"playing {clip.seconds} s at the world's pace, words off")
+            _, without = bench.paced(clip, Path(folder), "none")
+            cost_rows.append(growth.cpu_row(without, clip.seconds, "none"))
+    stages = find_stages(recording.stages, long.seconds)
+    delays = [(e.written, 1000 * e.face_delay_s) for e in recording.estimates if e.face_delay_s]
     rows = [
-        *replays,
-        findings.face_delay_row(recording.estimates),
-        findings.analysed_row(recording, long.seconds),
-        *findings.final_rows(recording, long, hangover_s),
+        *replayed_rows,
+        *running.face_delay_rows(recording.estimates, bench.frame_times(long), Options.hop_s),
+        running.analysed_row(recording, long.seconds),
+        *final_rows(recording, long, settings.hangover_s),
+        *stable_rows(recording, long),
         first,
-        *findings.growth_rows(recording, long.seconds),
-        *findings.memory_rows(watched, replayed, words),
-        findings.cpu_row(watched, long.seconds),
+        *growth.slope_rows(recording, long),
+        growth.queue_row(recording),
+        *growth.memory_rows(watched, replayed, words),
+        *cost_rows,
+        *stage_rows(stages),
     ]
-    return Report(
+    report = Report(
         kind="live",
         title=f"mmer-bench live: {clip.seconds} s clip, {len(clip.spans)} utterances, "
         f"{clip.speech_s:.0f} s of speech",
@@ -89,11 +112,9 @@ def run(settings: LiveSettings, command: str, say: Callable[[str], None]) -> Rep
         models=recording.session["models"],
         provider=recording.session["provider"],
         rows=rows,
-        series={
-            "memory_mb": watched.memory,
-            "queue_age_ms": findings.oldest_waiting_ms(recording),
-        },
+        series={"memory_mb": watched.memory, "face_delay_ms": thinned(delays)},
     )
+    return Found(report, stages, float(cost_rows[0].values["cpu_s_per_s"] or 0.0))
 
 
 def assemble_clip(settings: LiveSettings) -> AnnotatedClip:
@@ -111,6 +132,7 @@ class Bench:
     def __init__(self, settings: LiveSettings, clip: AnnotatedClip) -> None:
         self._settings = settings
         self._clip = clip
+        self._frames = _frame_times(clip.path)
 
     def first_label(self, say: Callable[[str], None]) -> Row:
         """`mmer-live CLIP --offline --output -`, from process start; warms the disk's cache."""
@@ -119,11 +141,10 @@ class Bench:
         for i in range(FIRST_LABEL_RUNS):
             say(f"start to first label, run {i + 1} of {FIRST_LABEL_RUNS}")
             times.append(time_to_labels(command))
-        return findings.first_label_row(times)
+        return replays.first_label_row(times)
 
     def replay(self, folder: Path, say: Callable[[str], None]) -> tuple[list[Row], Watched | None]:
         """`mmer-live CLIP --pace max`, with words and without; the run with words as well."""
-        frames = self._frames()
         rows, with_words = [], None
         for asr in dict.fromkeys((self._settings.asr, "none")):
             say(f"replay at --pace max, words: {asr}")
@@ -132,28 +153,37 @@ class Bench:
             watched = watch(command, ready=partial(_has_content, output))
             least = LEAST_WITHOUT_WORDS if asr == "none" else LEAST_WITH_WORDS
             with output.open(encoding="utf-8") as lines:
-                words = json.loads(next(lines))["models"].get("words") or "none"
+                words = json.loads(next(lines))["models"].get("words")
             rows.append(
-                findings.replay_row(words.split()[0], watched, self._clip.seconds, frames, least)
+                replays.replay_row(
+                    _first_word(words), watched, self._clip.seconds, len(self._frames), least
+                )
             )
             with_words = watched if asr != "none" else with_words
         return rows, with_words
 
-    def paced(self, clip: AnnotatedClip, folder: Path) -> tuple[Recording, Watched]:
+    def paced(self, clip: AnnotatedClip, folder: Path, asr: str) -> tuple[Recording, Watched]:
         """``clip`` through the live session, recorded."""
         options = {
             "source": str(clip.path),
-            "asr": self._settings.asr,
+            "asr": asr,
             "detector": self._settings.detector,
             "provider": self._settings.provider,
+            "hangover_s": self._settings.hangover_s,
             "offline": True,
         }
-        output, notes = folder / "paced.jsonl", folder / "paced.notes"
+        output, notes = folder / f"paced-{asr}.jsonl", folder / f"paced-{asr}.notes"
         watched = watch(
             (sys.executable, "-m", "mmer.benchmarks.paced", json.dumps(options),
-             str(output), str(notes))
+             str(output), str(notes)),
+            ready=partial(_has_content, output),
         )  # fmt: skip
         return read(output, notes), watched
+
+    def frame_times(self, clip: AnnotatedClip) -> list[float]:
+        """When the pictures of ``clip``, which is this one repeated, are captured: those taken."""
+        rounds = clip.seconds // self._clip.seconds
+        return [t + n * self._clip.seconds for n in range(rounds) for t in self._frames]
 
     def _command(self, *more: str, asr: str) -> tuple[str, ...]:
         return (
@@ -161,21 +191,19 @@ class Bench:
             "--detector", self._settings.detector, "--provider", self._settings.provider, *more,
         )  # fmt: skip
 
-    def _frames(self) -> int:
-        """How many of the clip's pictures a replay analyses: all that the thinning leaves."""
-        from mmer.realtime.clock import ManualClock
-        from mmer.realtime.messages import VideoFrame
-        from mmer.realtime.sources.media import MediaFile
 
-        options = Options(source=str(self._clip.path))
-        source = MediaFile(
-            str(self._clip.path), video_fps=options.video_fps, wanted=frozenset({"video"})
-        )
-        source.open(ManualClock())
-        try:
-            return sum(isinstance(message, VideoFrame) for message in source.messages())
-        finally:
-            source.close()
+def _frame_times(path: Path) -> list[float]:
+    """When the pictures are captured that the thinning of a file leaves, by its timestamps."""
+    from mmer.realtime.clock import ManualClock
+    from mmer.realtime.messages import VideoFrame
+    from mmer.realtime.sources.media import MediaFile
+
+    source = MediaFile(str(path), video_fps=Options.video_fps, wanted=frozenset({"video"}))
+    source.open(ManualClock())
+    try:
+        return [m.t for m in source.messages() if isinstance(m, VideoFrame)]
+    finally:
+        source.close()
 
 
 def _has_content(path: Path) -> bool:
@@ -184,3 +212,8 @@ def _has_content(path: Path) -> bool:
 
 def _plain(settings: dict[str, Any]) -> dict[str, Any]:
     return {k: str(v) if isinstance(v, Path) else v for k, v in settings.items()}
+
+
+def _first_word(words: str | None) -> str:
+    """The recognizer's name alone: "pocketsphinx" of "pocketsphinx (en-us)"."""
+    return "none" if words is None else words.split()[0]

@@ -29,6 +29,8 @@ def test_mistakes_are_told(capsys: pytest.CaptureFixture[str], tmp_path: Path) -
     assert "parrot" in refused(capsys, "live", "--asr", "parrot")
     assert "no folder" in refused(capsys, "live", "--json", str(tmp_path / "no" / "x.json"))
     assert "15 to 3600" in refused(capsys, "live", "--seconds", "3")
+    assert "--hangover-s" in refused(capsys, "live", "--hangover-s", "9")
+    assert "no folder" in refused(capsys, "live", "--plot", str(tmp_path / "no" / "x.png"))
     assert "--minutes" in refused(capsys, "live", "--minutes", "-1")
     assert "RAVDESS" in refused(capsys, "live", "--data", str(tmp_path))
 
@@ -58,24 +60,30 @@ def test_quick_run_measures_everything(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    found, shown = tmp_path / "found.json", tmp_path / "found.md"
-    cli.main(["live", "--quick", "--json", str(found), "--markdown", str(shown)])
+    found, shown, drawn = (tmp_path / f"found.{kind}" for kind in ("json", "md", "png"))
+    cli.main(["live", "--quick", "--json", str(found), "--markdown", str(shown),
+              "--plot", str(drawn)])  # fmt: skip
     out = capsys.readouterr().out
     report = json.loads(found.read_text())
     rows = {row["key"]: row for row in report["rows"]}
-    assert list(rows) == [
-        "replay", "replay_no_words", "face_delay_ms", "frames_per_s", "final_label_ms",
-        "final_words_ms", "first_label_s", "queue_growth", "face_delay_growth", "memory_peak_mb",
-        "memory_growth", "cpu_s_per_s",
-    ]  # fmt: skip
+    assert {
+        "replay", "replay_no_words", "face_delay_ms", "face_delay_waiting_ms", "frames_per_s",
+        "final_label_ms", "final_label_compute_ms", "final_words_ms", "stable_label_ms",
+        "first_label_s", "face_delay_slope", "queues", "memory_peak_mb", "memory_growth",
+        "cpu_with_words", "cpu_no_words", "stage_voice", "stage_words_final", "stage_output",
+    } <= set(rows)  # fmt: skip
     # nothing is timed here: figures are there and possible, whatever this machine's load
     assert rows["replay"]["values"]["times_real_time"] > 0
     assert rows["replay"]["passed"] is None
     assert 0 < rows["frames_per_s"]["values"]["searched"] <= 21
     assert rows["face_delay_ms"]["values"]["n"] > 40
     assert rows["final_label_ms"]["values"]["n"] == len(report["clip"]["utterances"])
+    assert 250 < rows["final_label_waiting_ms"]["values"]["p50"] < 600
+    assert rows["cpu_no_words"]["values"]["cpu_s_per_s"] > 0.01
+    assert rows["stage_voice"]["values"]["n"] == 1000
     assert rows["memory_peak_mb"]["values"]["paced"] > 100
     assert report["command"].startswith("mmer-bench live --quick")
     assert len(report["series"]["memory_mb"]) >= 15
     assert all(row["what"] in shown.read_text() for row in rows.values())
+    assert drawn.stat().st_size > 10_000
     assert "mmer-bench live: 20 s clip" in out

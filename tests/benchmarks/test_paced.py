@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from mmer.benchmarks.matching import Result
-from mmer.benchmarks.paced import Estimate, analysed_per_second, note, read
+from mmer.benchmarks.paced import Estimate, Notes, analysed_per_second, read
 from mmer.realtime.messages import (
     Contribution,
     EmotionEstimate,
@@ -22,6 +22,7 @@ from mmer.realtime.messages import (
     SpeechUpdate,
     Transcript,
 )
+from mmer.realtime.stage_times import StageTime
 
 PROBS = np.full(7, 1 / 7, np.float32)
 
@@ -51,24 +52,36 @@ EVENTS: list[tuple[Message, float]] = [
 ]
 
 
+TIMES = [
+    StageTime("voice", "AudioBlock", False, 1.02, 0.001, 0.0005, 0.0004),
+    StageTime("fusion", "Tick", False, 2.5, 0.0, 0.002, 0.002),
+]
+
+
 def test_notes_survive_the_file(tmp_path: Path) -> None:
     output, notes = tmp_path / "out.jsonl", tmp_path / "notes"
     output.write_text(json.dumps({"type": "session", "models": {"words": None}}) + "\n")
-    noted = [note(event, written) for event, written in EVENTS]
-    notes.write_text("".join(json.dumps(n) + "\n" for n in noted if n is not None))
+    with notes.open("w") as file:
+        noted = Notes(file)
+        noted.hear(TIMES[0])
+        for event, written in EVENTS:
+            noted.add(event, written)
+        noted.hear(TIMES[1])
+        noted.drain()
     found = read(output, notes)
     assert found.session["models"] == {"words": None}
     assert found.estimates == [
-        Estimate(2.05, 0.5, 2.0, False, 1.95),
-        Estimate(2.06, 0.5, 2.0, True, None),
+        Estimate(2.05, 2.0, 0.5, 2.0, False, 1.95, "joy", 1),
+        Estimate(2.06, 2.0, 0.5, 2.0, True, None, "joy", 1),
     ]
     assert found.estimates[0].face_delay_s == pytest.approx(0.1)
     assert found.estimates[1].face_delay_s is None
-    assert found.finals == [Result(0.5, 2.0, 2.06)]
-    assert found.transcripts == [Result(0.5, 1.5, 1.9)]
-    assert found.ends == [Result(0.5, 1.5, 1.82)]
+    assert found.finals == [Result(0.5, 2.0, 2.06, 1)]
+    assert found.transcripts == [Result(0.5, 1.5, 1.9, 1)]
+    assert found.ends == [Result(0.5, 1.5, 1.82, 1)]
     assert found.faces == [1.9, 1.95]
     assert found.tracked == 1
     assert analysed_per_second(found, 0.1) == pytest.approx(20)
     assert found.health == [(2.0, {"audio": 0.02, "video": 0.0})]
     assert found.drops == {"video": 3}
+    assert found.stages == TIMES

@@ -1,0 +1,118 @@
+"""Rows of the pipeline's stages: how long messages wait for each, what it takes, what it costs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final, TypeAlias
+
+from mmer.benchmarks.report import Row
+from mmer.benchmarks.statistics import Summary, summarise
+from mmer.realtime.stage_times import StageTime
+
+MOST_SAMPLES: Final = 2000
+"""Of more values every so-manieth is kept in the report: half an hour has 90000 blocks of sound."""
+
+
+Picked: TypeAlias = Callable[[Sequence[StageTime]], list[StageTime]]
+
+
+@dataclass(frozen=True)
+class Part:
+    """One kind of work of a stage, as it is shown: which of the stage's times are of it."""
+
+    key: str
+    name: str
+    stage: str
+    of: Picked
+
+
+def _while_speaking(times: Sequence[StageTime]) -> list[StageTime]:
+    return [t for t in times if t.partial]
+
+
+def _of_finals(times: Sequence[StageTime]) -> list[StageTime]:
+    return [t for t in times if not t.partial]
+
+
+def _of_ends(times: Sequence[StageTime]) -> list[StageTime]:
+    """Of updates that nothing replaces an utterance has two: its start, then its end."""
+    return _of_finals(times)[1::2]
+
+
+def _of_kind(kind: str) -> Picked:
+    return lambda times: [t for t in times if t.kind == kind]
+
+
+PARTS: Final = (
+    Part("voice", "voice activity", "voice", _of_kind("AudioBlock")),
+    Part("words_partial", "words, while speaking", "words", _while_speaking),
+    Part("words_final", "words, at the end", "words", _of_ends),
+    Part("speech_partial", "voice network, while speaking", "speech", _while_speaking),
+    Part("speech_final", "voice network, at the end", "speech", _of_ends),
+    Part("text_partial", "words' network, while speaking", "text", _while_speaking),
+    Part("text_final", "words' network, at the end", "text", _of_finals),
+    Part("tracker", "face found and followed", "tracker", _of_kind("VideoFrame")),
+    Part("clips", "pictures collected", "clips", list),
+    Part("face", "face network", "face", list),
+    Part("fusion", "fusion, at a tick", "fusion", _of_kind("Tick")),
+    Part("output", "estimate written", "output", _of_kind("EmotionEstimate")),
+)
+
+
+@dataclass(frozen=True)
+class StageFinding:
+    """One part's times, in ms; ``cpu_s_per_s`` is of its thread, without threads of libraries."""
+
+    part: Part
+    wait: Summary
+    work: Summary
+    cpu_s_per_s: float
+    waits_ms: Sequence[float]
+    works_ms: Sequence[float]
+
+
+def find_stages(times: Sequence[StageTime], seconds: float) -> list[StageFinding]:
+    """Every part of which there was any work, in the pipeline's order."""
+    found = []
+    for part in PARTS:
+        mine = part.of([t for t in times if t.stage == part.stage])
+        if mine:
+            waits = [1000 * t.wait_s for t in mine]
+            works = [1000 * t.work_s for t in mine]
+            cpu = sum(t.cpu_s for t in mine) / seconds
+            found.append(StageFinding(part, summarise(waits), summarise(works), cpu, waits, works))
+    return found
+
+
+def stage_rows(found: Sequence[StageFinding]) -> list[Row]:
+    """A row a part: time in its mailbox, and time at work."""
+    return [
+        Row(
+            key=f"stage_{f.part.key}",
+            what=f"stage: {f.part.name}",
+            measured=(
+                f"wait p50 {f.wait.p50:.1f}, p95 {f.wait.p95:.1f}; "
+                f"work p50 {f.work.p50:.1f}, p95 {f.work.p95:.1f} ms"
+            ),
+            note=f"{f.work.n} times; {f.cpu_s_per_s:.3f} s of its thread a second of clip",
+            values={
+                "wait_p50": f.wait.p50,
+                "wait_p95": f.wait.p95,
+                "wait_max": f.wait.max,
+                "work_p50": f.work.p50,
+                "work_p95": f.work.p95,
+                "work_max": f.work.max,
+                "n": f.work.n,
+                "cpu_s_per_s": f.cpu_s_per_s,
+            },
+            samples={"wait_ms": thinned(f.waits_ms), "work_ms": thinned(f.works_ms)},
+        )
+        for f in found
+    ]
+
+
+def thinned(values: Sequence[float], most: int = MOST_SAMPLES) -> list[float]:
+    """At most ``most`` of ``values``, evenly spread."""
+    every = -(-len(values) // most) if values else 1
+    return list(values[::every])

@@ -1,0 +1,302 @@
+"""Rows and verdicts of `mmer-bench live` from hand-made recordings with known answers."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from mmer.benchmarks.clip import AnnotatedClip, Span
+from mmer.benchmarks.live import growth, replays, running
+from mmer.benchmarks.live.finals import final_rows
+from mmer.benchmarks.live.picture import draw_stages
+from mmer.benchmarks.live.stable import stable_rows, stable_since
+from mmer.benchmarks.live.stages import find_stages, stage_rows, thinned
+from mmer.benchmarks.matching import Result
+from mmer.benchmarks.paced import Estimate, Recording
+from mmer.benchmarks.process import Sample, Watched
+from mmer.realtime.stage_times import StageTime
+
+SESSION = {"models": {"words": "pocketsphinx (en-us)"}, "provider": {}}
+SPANS = tuple(Span(n * 48000, n * 48000 + 24000, str(n), "joy") for n in range(20))
+CLIP = AnnotatedClip(Path("clip.mkv"), 60, SPANS)
+
+
+def answered(delay_s: float, but: int = 0) -> Recording:
+    """Every sentence answered ``delay_s`` after its end, the first ``but`` ones not at all."""
+    recording = Recording(SESSION)
+    for n, span in list(enumerate(CLIP.spans))[but:]:
+        window = (span.t0 - 0.2, span.t1 + 0.06)
+        written = span.t1 + delay_s
+        recording.estimates.append(Estimate(written, written, *window, True, None, "joy", n))
+        recording.transcripts.append(Result(span.t0, span.t1, span.t1 + delay_s - 0.02, n))
+        recording.ends.append(Result(span.t0, span.t1, span.t1 + 0.32, n))
+    return recording
+
+
+def watched(wall_s: float, memory: tuple[tuple[float, float], ...] = ()) -> Watched:
+    samples = tuple(Sample(t, mb, t / 4, 9, 20) for t, mb in memory)
+    return Watched(wall_s, 2.0, 30.0, 500.0, samples)
+
+
+def test_replay_counts_the_whole_process() -> None:
+    row = replays.replay_row("pocketsphinx", watched(32.0), 60, 1200, 1.5)
+    assert row.values["times_real_time"] == pytest.approx(60 / 32)
+    assert row.values["times_real_time_without_start"] == pytest.approx(2.0)
+    assert row.values["frames_per_s"] == 20
+    assert row.verdict == "pass"
+    assert row.better == "more"
+    assert replays.replay_row("none", watched(32.0), 60, 1200, 4.0).verdict == "miss"
+    assert replays.replay_row("none", watched(1.0), 20, 400, 4.0).verdict == "not judged"
+
+
+def test_finals_in_time_and_their_parts() -> None:
+    label, waiting, compute, words = final_rows(answered(0.42), CLIP, 0.3)
+    assert label.verdict == "pass"
+    assert label.values["p95"] == pytest.approx(420)
+    assert "20 of 20" in label.note
+    assert len(label.samples["delay_ms"]) == 20
+    assert waiting.values["p50"] == pytest.approx(320)
+    assert compute.values["p99"] == pytest.approx(100)
+    assert words.values["p50"] == pytest.approx(400)
+    assert words.verdict == ""
+
+
+def test_late_finals_are_a_miss() -> None:
+    assert final_rows(answered(0.46), CLIP, 0.3)[0].verdict == "miss"
+
+
+def test_few_utterances_are_not_judged() -> None:
+    few = AnnotatedClip(CLIP.path, 57, CLIP.spans[1:])
+    row = final_rows(answered(0.42, but=1), few, 0.3)[0]
+    assert row.verdict == "not judged"
+    assert "from 20 utterances on" in row.note
+
+
+def test_what_never_came_counts() -> None:
+    one = final_rows(answered(0.42, but=1), CLIP, 0.3)[0]
+    assert one.verdict == "pass"  # one in twenty: p95 still stands
+    assert one.values["max"] == one.values["p99"] == math.inf
+    two = final_rows(answered(0.42, but=2), CLIP, 0.3)[0]
+    assert two.verdict == "miss"
+    assert two.values["missed"] == 2
+    assert "p95 never" in two.measured
+
+
+def test_a_shorter_hangover_that_splits_sentences_is_seen() -> None:
+    recording = answered(0.3)
+    half = recording.estimates[0]
+    recording.estimates.insert(0, replace(half, t1=half.t1 - 0.8, written=half.written - 0.8))
+    row = final_rows(recording, CLIP, 0.15)[0]
+    assert row.values["split"] == 1
+    assert row.values["hangover_ms"] == pytest.approx(150)
+    assert "1 split" in row.note
+
+
+def test_without_words_there_is_no_row_for_them() -> None:
+    recording = answered(0.42)
+    recording.session = {"models": {}}
+    assert "final_words_ms" not in [r.key for r in final_rows(recording, CLIP, 0.3)]
+
+
+def labels(*said: str | None, final: str | None, utterance: int = 1) -> list[Estimate]:
+    """Estimates at 0.25 s, 0.5 s ... of one utterance, and its final a quarter after."""
+    whole = [*said, final]
+    return [
+        Estimate((n + 1) / 4, (n + 1) / 4, 0, 4, n == len(said), None, label, utterance)
+        for n, label in enumerate(whole)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("estimates", "truth", "since"),
+    [
+        (labels("joy", "joy", final="joy"), "joy", 0.25),
+        (labels("anger", "joy", "joy", final="joy"), "joy", 0.5),
+        (labels("joy", "anger", "joy", final="joy"), "joy", 0.75),
+        (labels("joy", None, "joy", final="joy"), "joy", 0.75),
+        (labels("joy", "joy", "anger", final="joy"), "joy", 1.0),
+        (labels("joy", "joy", final="anger"), "joy", None),
+        (labels("joy", "joy", final=None), "joy", None),
+        (labels("joy", "anger", final="anger"), None, 0.5),
+        (labels("joy", "joy", final=None), None, None),
+        (labels("joy", final="joy")[:-1], "joy", None),
+        ([*labels("joy", final="joy"), Estimate(9, 9, 0, 4, False, None, "fear", 1)], "joy", 0.25),
+    ],
+)
+def test_a_label_is_stable_from_when_it_no_longer_changes(
+    estimates: list[Estimate], truth: str | None, since: float | None
+) -> None:
+    assert stable_since(estimates, truth) == since
+
+
+def test_onset_to_stable_label() -> None:
+    recording = Recording(SESSION)
+    for n, span in enumerate(SPANS):
+        said = ("joy", "anger")[n % 2]  # every other one ends wrong
+        for late, final in ((0.5, False), (0.75, False), (1.9, True)):
+            at = span.t0 + late
+            label = "fear" if late == 0.5 else said
+            recording.estimates.append(
+                Estimate(at, at, span.t0, span.t1, final, None, label, n + 1)
+            )
+    any_label, correct = stable_rows(recording, CLIP)
+    assert any_label.values["p95"] == pytest.approx(750)
+    assert correct.values["misses"] == 10
+    assert correct.values["p50"] == pytest.approx(750)
+    assert correct.values["p90"] == math.inf
+    assert "10 of 20 reached" in correct.note
+    synthetic = AnnotatedClip(CLIP.path, 60, tuple(replace(s, emotion=None) for s in SPANS))
+    assert [r.key for r in stable_rows(recording, synthetic)] == ["stable_label_ms"]
+
+
+def at_ticks(n: int, delay_s: float, grows_s: float = 0.0) -> list[Estimate]:
+    """Estimates every 0.25 s of a frame that was captured at the tick."""
+    out = []
+    for i in range(n):
+        t = i * 0.25
+        late = delay_s + grows_s * i / n
+        out.append(Estimate(t + late, t + late / 2, t - 4, t, False, t, "joy", None))
+    return out
+
+
+FRAMES = [i / 20 for i in range(20 * 60)]
+
+
+def test_delay_of_the_newest_face() -> None:
+    nothing_seen = Estimate(30, 30, 0, 4, False, None, "joy", None)
+    row = running.face_delay_rows([*at_ticks(100, 0.08), nothing_seen], FRAMES, 0.25)[0]
+    assert row.verdict == "pass"
+    assert row.values["n"] == 100
+    assert row.values["p95"] == pytest.approx(80)
+    assert "100 of 101" in row.note
+    assert running.face_delay_rows(at_ticks(100, 0.11), FRAMES, 0.25)[0].verdict == "miss"
+    few = running.face_delay_rows(at_ticks(99, 0.08), FRAMES, 0.25)[0]
+    assert few.verdict == "not judged"
+    assert running.face_delay_rows([], FRAMES, 0.25)[0].verdict == "not judged"
+
+
+def test_waiting_for_the_tick_is_no_work() -> None:
+    frames = [0.03 + i / 20 for i in range(1200)]  # 20 ms before a tick, and 70, 120 ...
+    used = [0.03 + 0.25 * i - 0.05 for i in range(1, 101)]  # the last but one of each tick
+    estimates = [Estimate(t + 0.09, t + 0.08, 0, t, False, t, "joy", None) for t in used]
+    total, waiting, compute = running.face_delay_rows(estimates, frames, 0.25)
+    assert total.values["p50"] == pytest.approx(90)
+    assert waiting.values["p50"] == pytest.approx(20)
+    assert compute.values["p50"] == pytest.approx(70)
+    assert running.waiting_s(0.01, frames, 0.25) == 0  # before the first frame
+
+
+def test_finals_are_judged_with_the_others() -> None:
+    finals = [Estimate(i + 0.4, i + 0.4, i - 1, i, True, i, "joy", i) for i in range(10)]
+    row = running.face_delay_rows([*at_ticks(90, 0.05), *finals], FRAMES, 0.25)[0]
+    assert row.verdict == "miss"
+    assert row.values["p95_without_finals"] == pytest.approx(50)
+
+
+def test_analysed_frames() -> None:
+    recording = Recording(SESSION, faces=[i / 19.9 for i in range(1194)], tracked=1200)
+    row = running.analysed_row(recording, 60)
+    assert row.values == {"analysed": 19.9, "searched": 20}
+    assert row.verdict == "pass"
+    assert running.analysed_row(recording, 61).verdict == "miss"
+
+
+def test_slopes_are_judged_over_half_an_hour_by_their_interval_alone() -> None:
+    long = AnnotatedClip(CLIP.path, 1800, CLIP.spans)
+    still = Recording(SESSION, at_ticks(7200, 0.08))
+    assert growth.slope_rows(still, long)[0].verdict == "pass"
+    assert growth.slope_rows(still, CLIP)[0].verdict == "not judged"
+    # one millisecond in half an hour is nothing to anybody, and still growth
+    creeping = Recording(SESSION, at_ticks(7200, 0.08, grows_s=0.001))
+    row = growth.slope_rows(creeping, long)[0]
+    assert row.verdict == "miss"
+    assert row.values["per_minute"] == pytest.approx(1 / 30, rel=0.01)
+    assert [r.verdict for r in growth.slope_rows(Recording(SESSION), long)] == ["not judged"] * 2
+
+
+def test_queues_and_drops_are_told() -> None:
+    recording = Recording(SESSION, drops={"video": 3, "face": 0})
+    recording.health = [(float(t), {"audio": t / 100, "video": 0.01}) for t in range(6)]
+    row = growth.queue_row(recording)
+    assert row.measured == "at most 50 ms"
+    assert "audio 50, video 10" in row.note
+    assert "replaced or skipped: video 3" in row.note
+    assert list(row.samples["queue_age_ms"]) == pytest.approx([10, 10, 20, 30, 40, 50])
+
+
+def test_memory() -> None:
+    steady = watched(602, tuple((float(t), 500 + (t < 30) * t) for t in range(600)))
+    peak, slope = growth.memory_rows(steady, None, "pocketsphinx (en-us)")
+    assert (peak.verdict, slope.verdict) == ("pass", "pass")
+    leak = watched(602, tuple((float(t), 500 + t / 10) for t in range(600)))
+    assert growth.memory_rows(leak, None, "pocketsphinx")[1].verdict == "miss"
+    short = watched(62, tuple((float(t), 500.0) for t in range(60)))
+    assert growth.memory_rows(short, None, "pocketsphinx")[1].verdict == "not judged"
+
+
+def test_peak_memory_is_that_of_the_larger_process() -> None:
+    big = Watched(30, 2, 30, 950)
+    row = growth.memory_rows(watched(62), big, "pocketsphinx")[0]
+    assert row.measured == "950 MB"
+    assert row.verdict == "miss"
+    assert growth.memory_rows(watched(62), big, "vosk (small)")[0].verdict == "not judged"
+
+
+def test_processor_time_without_start_up() -> None:
+    run = Watched(62, 2.0, 16.0, 500, ready_cpu_s=2.0)
+    row = growth.cpu_row(run, 60, "none")
+    assert row.values["cpu_s_per_s"] == pytest.approx(14 / 60)
+    assert row.verdict == "pass"
+    assert growth.cpu_row(replace(run, cpu_s=18.0), 60, "none").verdict == "miss"
+    assert growth.cpu_row(run, 20, "none").verdict == "not judged"
+    assert growth.cpu_row(run, 60, "pocketsphinx").verdict == ""
+
+
+def test_first_label_is_the_median() -> None:
+    row = replays.first_label_row([(2.0, 2.2), (9.0, 9.5), (1.9, 2.1)])
+    assert row.values == {"first_label": 2.2, "first_line": 2.0}
+    assert row.verdict == "pass"
+
+
+def stage(name: str, kind: str, partial: bool, wait_ms: float, work_ms: float) -> StageTime:
+    return StageTime(name, kind, partial, 1.0, wait_ms / 1000, work_ms / 1000, work_ms / 2000)
+
+
+TIMES = [
+    *[stage("voice", "AudioBlock", False, 1, 0.5) for _ in range(50)],
+    stage("words", "SpeechUpdate", False, 0, 0.1),  # it starts
+    stage("words", "SpeechUpdate", True, 3, 40),
+    stage("words", "SpeechUpdate", False, 2, 100),  # it ends
+    stage("fusion", "Evidence", False, 0, 9),
+    stage("fusion", "Tick", False, 1, 2),
+    stage("output", "Health", True, 1, 30),
+    stage("output", "EmotionEstimate", True, 0, 0.2),
+]
+
+
+def test_stages_by_what_they_did() -> None:
+    found = {f.part.key: f for f in find_stages(TIMES, 10.0)}
+    assert list(found) == ["voice", "words_partial", "words_final", "fusion", "output"]
+    assert found["words_final"].work.p50 == pytest.approx(100)
+    assert found["words_final"].wait.p95 == pytest.approx(2)
+    assert found["words_partial"].work.n == 1
+    assert found["fusion"].work.max == pytest.approx(2)
+    assert found["voice"].cpu_s_per_s == pytest.approx(50 * 0.25e-3 / 10)
+    row = stage_rows(list(found.values()))[0]
+    assert row.key == "stage_voice"
+    assert row.measured == "wait p50 1.0, p95 1.0; work p50 0.5, p95 0.5 ms"
+    assert len(row.samples["wait_ms"]) == 50
+
+
+def test_samples_are_thinned_evenly() -> None:
+    assert thinned(list(range(10)), 4) == [0, 3, 6, 9]
+    assert thinned([1.0], 4) == [1.0]
+    assert thinned([], 4) == []
+
+
+def test_the_picture_is_drawn(tmp_path: Path) -> None:
+    draw_stages(find_stages(TIMES, 10.0), 0.2, tmp_path / "stages.png")
+    assert (tmp_path / "stages.png").read_bytes().startswith(b"\x89PNG")
