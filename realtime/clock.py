@@ -18,9 +18,14 @@ class Clock(Protocol):
 
 
 class SessionClock:
-    """The real clock: second 0 is when it was made or last restarted; ``utc`` is its wall time."""
+    """The real clock: second 0 is when it was made or last restarted; ``utc`` is its wall time.
 
-    def __init__(self) -> None:
+    ``rate`` makes it run so many times as fast as the world: a recording is then played faster,
+    with the session's threads as they are. A device has the world's time alone.
+    """
+
+    def __init__(self, rate: float = 1.0) -> None:
+        self.rate = rate
         self.starts = 0
         self.restart()
 
@@ -32,7 +37,11 @@ class SessionClock:
 
     def now(self) -> float:
         """Seconds since the session's start."""
-        return time.monotonic() - self.origin
+        return (time.monotonic() - self.origin) * self.rate
+
+    def wait_s(self, until: float) -> float:
+        """How many of the world's seconds it takes until this clock shows ``until``; 0 if past."""
+        return max(0.0, (until - self.now()) / self.rate)
 
 
 class ManualClock:

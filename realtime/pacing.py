@@ -7,7 +7,7 @@ import threading
 from collections.abc import Iterator
 from typing import TypeVar
 
-from mmer.realtime.clock import Clock
+from mmer.realtime.clock import SessionClock
 from mmer.realtime.messages import AudioBlock, Gap, Notice, VideoFrame
 
 Captured = AudioBlock | VideoFrame | Gap | Notice
@@ -28,11 +28,10 @@ def lost_s(gap: Gap) -> float:
     return gap.t1 - gap.t0 if gap.stream == "audio" and math.isfinite(gap.t1) else 0.0
 
 
-def paced(messages: Iterator[M], clock: Clock, stopped: threading.Event) -> Iterator[M]:
+def paced(messages: Iterator[M], clock: SessionClock, stopped: threading.Event) -> Iterator[M]:
     """Hold every message back until ``clock`` reaches its capture time; end when ``stopped``."""
     for message in messages:
-        wait = captured_at(message) - clock.now()
-        if stopped.wait(max(0.0, wait)):
+        if stopped.wait(clock.wait_s(captured_at(message))):
             return
         yield message
 

@@ -256,7 +256,7 @@ class Session:
             while True:
                 due = hop * self._hop_s
                 try:
-                    message = self._fusion_inbox.get(timeout_s=max(0.0, due - self.clock.now()))
+                    message = self._fusion_inbox.get(timeout_s=self.clock.wait_s(due))
                 except Closed:
                     break
                 if message is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -23,6 +24,8 @@ class FaceConfig:
     min_score: float = 0.4  # of the detector, for a new track (a followed face needs no score)
     smoothing_hz: float = 2.0  # cut-off for a face at rest
     smoothing_gain: float = 6.0  # Hz more for every eye distance per second that it moves
+    rest_speed: float = 0.3  # eye distances per second below which a face is at rest
+    rest_s: float = 0.1  # a face at rest is looked for again after this long
 
     def __post_init__(self) -> None:
         if self.lost_s < 0 or self.smoothing_hz <= 0 or self.smoothing_gain < 0:
@@ -34,7 +37,8 @@ class FaceTracker:
 
     A face is kept while it lasts, even if a larger one comes; when its track is given up, the
     largest and most central one is next, under a new number (they count from 1). While a face is
-    missing for less than ``lost_s``, no other takes its place.
+    missing for less than ``lost_s``, no other takes its place. A face at rest is taken to be where
+    it was until ``rest_s`` have passed: finding it is the most expensive part of judging it.
     """
 
     def __init__(
@@ -66,9 +70,11 @@ class FaceTracker:
         self._track = None
 
     def _observe(self, frame: VideoFrame) -> FaceObservation:
-        faces = self.detector.detect(frame.image, frame.t)
         height, width = frame.image.shape[:2]
-        face = self._follow(faces, frame.t, width, height)
+        face = None if self._track is None else self._track.at_rest(frame.t)
+        if face is None:
+            faces = self.detector.detect(frame.image, frame.t)
+            face = self._follow(faces, frame.t, width, height)
         if face is None or self._track is None:
             return FaceObservation(frame.t, None, None, None, None, 0.0, "no face")
         crop = align(frame.image, face.eyes, self.geometry)
@@ -110,8 +116,15 @@ class _Track:
         self._raw: DetectedFace | None = None
         self._place: NDArray[np.float64] | None = None  # shape (4, 2): box corners, eyes
         self._velocity = np.zeros((4, 2))  # of those, eye distances a second
+        self._speed = math.inf  # of all points together, eye distances a second
         self._t = 0.0
         self._missing_since: float | None = None
+
+    def at_rest(self, t: float) -> DetectedFace | None:
+        """The face where it was, if it may be taken to be there still at ``t``."""
+        resting = self._missing_since is None and self._speed < self._config.rest_speed
+        # containers round timestamps to the millisecond
+        return self._face() if resting and 0 < t - self._t < self._config.rest_s - 0.002 else None
 
     def match(self, faces: list[DetectedFace]) -> DetectedFace | None:
         """The face that lies most where this one was, if any lies there at all."""
@@ -133,21 +146,27 @@ class _Track:
         place = np.concatenate([[(x, y), (x + w, y + h)], face.eyes]).astype(np.float64)
         step = t - self._t
         if self._place is None or self._missing_since is not None or step <= 0:
-            self._place, self._velocity = place, np.zeros((4, 2))
+            self._place, self._velocity, self._speed = place, np.zeros((4, 2)), math.inf
         else:
             unit = max(float(np.linalg.norm(face.eyes[1] - face.eyes[0])), 1e-6)
             velocity = (place - self._place) / unit / step
             self._velocity = self._velocity + _weight(1.0, step) * (velocity - self._velocity)
-            speed = float(np.linalg.norm(self._velocity, axis=1).mean())
-            cutoff = self._config.smoothing_hz + self._config.smoothing_gain * speed
+            self._speed = float(np.linalg.norm(self._velocity, axis=1).mean())
+            cutoff = self._config.smoothing_hz + self._config.smoothing_gain * self._speed
             self._place = self._place + _weight(cutoff, step) * (place - self._place)
         self._raw, self._t, self._missing_since = face, t, None
+        return self._face()
+
+    def _face(self) -> DetectedFace:
+        """The face as last found, its place smoothed."""
+        assert self._raw is not None
+        assert self._place is not None
         (x0, y0), (x1, y1) = self._place[:2].tolist()
         return DetectedFace(
             box=(x0, y0, x1 - x0, y1 - y0),
             eyes=self._place[2:].astype(np.float32),
-            nose=face.nose,
-            score=face.score,
+            nose=self._raw.nose,
+            score=self._raw.score,
         )
 
 

@@ -101,7 +101,7 @@ def test_a_short_absence_keeps_the_track_and_lets_no_other_in() -> None:
         other = face(500, side=150)
         return [other] if 1 < t < 1.4 else [face(200), other] if t >= 1.4 else [face(200)]
 
-    seen = observe(at, config=FaceConfig(lost_s=0.5))
+    seen = observe(at, config=FaceConfig(lost_s=0.5, rest_s=0.0))
     away = [o for o in seen if 1 < o.t < 1.4]
     assert away
     assert all(o.box is None and o.why == "no face" for o in away)
@@ -213,3 +213,36 @@ def test_reset_starts_again() -> None:
 def test_impossible_settings_are_refused(settings: dict[str, float]) -> None:
     with pytest.raises(MmerError, match="face tracking"):
         FaceConfig(**settings)
+
+
+def looked(at: Callable[[float], Faces], fps: float = 20.0) -> tuple[list[float], list]:
+    """When the detector was asked in two seconds, and what was observed."""
+    asked: list[float] = []
+
+    def noted(t: float) -> Faces:
+        asked.append(t)
+        return at(t)
+
+    return asked, observe(noted, fps=fps)
+
+
+def test_a_face_at_rest_is_looked_for_every_tenth_of_a_second() -> None:
+    asked, seen = looked(lambda t: [face(200 + 0.2 * (-1) ** round(20 * t))])
+    assert len(seen) == 40
+    assert len(asked) == 21  # the first two pictures tell that it rests
+    assert max(np.diff(asked)) < 0.11
+    assert all(o.crop is not None for o in seen)
+    assert {o.track for o in seen} == {1}
+
+
+def test_a_moving_face_is_looked_for_in_every_picture() -> None:
+    asked, _ = looked(lambda t: [face(150 + 60 * t)])
+    assert len(asked) >= 38
+
+
+def test_a_resting_face_that_goes_or_moves_is_noticed_in_a_tenth_of_a_second() -> None:
+    _, gone = looked(lambda t: [face(200)] if t <= 1.0 else [])
+    assert [o.t for o in gone if o.box is not None][-1] < 1.1
+    _, moved = looked(lambda t: [face(200 if t <= 1.0 else 260)])
+    late = [o for o in moved if o.t >= 1.1]
+    assert all(o.box is not None and o.box[0] > 170 for o in late)
