@@ -15,7 +15,7 @@ from typing import Final
 
 import numpy as np
 
-from mmer.benchmarks.against.trace import Trace
+from mmer.benchmarks.trace import Trace
 from mmer.realtime.clock import Clock, SessionClock
 from mmer.realtime.messages import SAMPLE_RATE, AudioBlock, VideoFrame
 from mmer.realtime.pacing import paced

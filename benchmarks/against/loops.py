@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmer.benchmarks.against.devices import Devices
-from mmer.benchmarks.against.trace import Answer, Seconds, Trace
+from mmer.benchmarks.trace import Answer, Seconds, Trace
 from mmer.models.labels import EMOTIONS
 from mmer.realtime.messages import AudioBlock, VideoFrame
 

@@ -9,12 +9,12 @@ from typing import Final
 
 import numpy as np
 
-from mmer.benchmarks.against.trace import Answer, Seconds, Trace
 from mmer.benchmarks.clip import AnnotatedClip, Span
 from mmer.benchmarks.matching import OVERLAP_S, Result, match
 from mmer.benchmarks.process import Watched
 from mmer.benchmarks.report import Row
 from mmer.benchmarks.statistics import Slope, Summary, slope, summarise
+from mmer.benchmarks.trace import Answer, Seconds, Trace
 
 SAMPLE_S: Final = 0.1
 """How often it is asked what the newest answer rests on."""

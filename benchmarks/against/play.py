@@ -14,11 +14,10 @@ from typing import Final
 from mmer.benchmarks.against.devices import Devices
 from mmer.benchmarks.against.loops import LOOPS, Display
 from mmer.benchmarks.against.models import Models
-from mmer.benchmarks.against.trace import Answer, Seconds, Trace
+from mmer.benchmarks.trace import Notes, Trace
 from mmer.models.errors import MmerError
 from mmer.realtime.clock import SessionClock
 from mmer.realtime.mailbox import Delivery
-from mmer.realtime.messages import EmotionEstimate, Evidence, Gap, Message, Missing
 from mmer.realtime.own_process import one_opencv_thread
 from mmer.realtime.recognizer import Recognizer
 from mmer.realtime.sinks.jsonl import JsonLines
@@ -43,41 +42,6 @@ def play_loop(name: str, options: Mapping[str, str], folder: Path) -> Trace:
         LOOPS[name](devices, models, Display(devices, trace, output))
     devices.close()
     return trace
-
-
-class Notes:
-    """Turns the session's events into answers: which frame, and which sound, is behind each."""
-
-    def __init__(self) -> None:
-        self.trace = Trace()
-        self._began: dict[tuple[str, float], float] = {}  # by modality and end of the sound
-
-    def take(self, event: Message, written: float) -> None:
-        """An event, and when its line had been written."""
-        if isinstance(event, Evidence) and event.modality != "face":
-            self._began[event.modality, event.t1] = event.t0
-        elif isinstance(event, Evidence | Missing) and event.modality == "face":
-            self.trace.frames.append(event.t1)
-        elif isinstance(event, Gap) and event.stream == "audio":
-            self.trace.lose(event.t0, event.t1)
-        elif isinstance(event, EmotionEstimate) and event.newest is not None:
-            face = event.modalities["face"]
-            self.trace.answers.append(
-                Answer(
-                    written,
-                    None if face is None else face.t,
-                    self._sound(event),
-                    event.window if event.final else None,
-                )
-            )
-
-    def _sound(self, event: EmotionEstimate) -> Seconds | None:
-        spans = [
-            (self._began[name, said.t], said.t)
-            for name in ("speech", "text")
-            if (said := event.modalities[name]) is not None
-        ]
-        return max(spans, key=lambda span: span[1], default=None)
 
 
 def play_session(options: Mapping[str, str], folder: Path) -> Trace:

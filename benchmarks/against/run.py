@@ -13,12 +13,12 @@ from typing import Final
 
 from mmer.benchmarks.against.measures import WHAT, Program, rows_of
 from mmer.benchmarks.against.play import PROGRAMS, READY, SESSION, TRACE
-from mmer.benchmarks.against.trace import Trace
 from mmer.benchmarks.clip import AnnotatedClip, describe, make_clip, repeated
 from mmer.benchmarks.machine import describe_machine
 from mmer.benchmarks.process import watch
 from mmer.benchmarks.report import Row
 from mmer.benchmarks.tables import Table, TabledReport
+from mmer.benchmarks.trace import Trace
 from mmer.benchmarks.utterances import demo_utterances
 from mmer.models.errors import MmerError
 from mmer.realtime.options import PROVIDER_NAMES

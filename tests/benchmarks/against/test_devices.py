@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from mmer.benchmarks.against.devices import Camera, Microphone
-from mmer.benchmarks.against.trace import Trace
+from mmer.benchmarks.trace import Trace
 from mmer.realtime.clock import ManualClock
 from mmer.realtime.messages import AudioBlock, VideoFrame
 

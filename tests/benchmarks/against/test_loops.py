@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from mmer.benchmarks.against.loops import LOOPS, Display, Opinion
-from mmer.benchmarks.against.trace import Trace
+from mmer.benchmarks.trace import Trace
 from mmer.models.labels import EMOTIONS
 from mmer.realtime.clock import ManualClock
 from mmer.realtime.messages import AudioBlock, VideoFrame

@@ -19,11 +19,10 @@ from mmer.benchmarks.against.measures import (
     shown_ms,
 )
 from mmer.benchmarks.against.picture import draw
-from mmer.benchmarks.against.play import Notes
 from mmer.benchmarks.against.run import side_by_side
-from mmer.benchmarks.against.trace import Answer, Trace
 from mmer.benchmarks.clip import AnnotatedClip, Span
 from mmer.benchmarks.process import Watched
+from mmer.benchmarks.trace import Answer, Notes, Trace
 from mmer.realtime.messages import Contribution, EmotionEstimate, Evidence, Gap, Missing
 
 SPANS = (Span(16000, 32000, "first"), Span(64000, 80000, "second"))  # 1..2 s and 4..5 s

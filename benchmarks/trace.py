@@ -1,4 +1,4 @@
-"""What a program under test did, told alike for the loops and for the live session."""
+"""What a program under test did, told alike for the live session and for whatever else."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, TypeAlias
+
+from mmer.realtime.messages import EmotionEstimate, Evidence, Gap, Message, Missing
 
 Seconds: TypeAlias = tuple[float, float]
 """A stretch of time: begin and end."""
@@ -52,6 +54,41 @@ class Trace:
         ]
         lost = [(t0, t1) for t0, t1 in table.pop("lost")]
         return cls(answers, lost=lost, **table)
+
+
+class Notes:
+    """Turns the session's events into answers: which frame, and which sound, is behind each."""
+
+    def __init__(self) -> None:
+        self.trace = Trace()
+        self._began: dict[tuple[str, float], float] = {}  # by modality and end of the sound
+
+    def take(self, event: Message, written: float) -> None:
+        """An event, and when its line had been written."""
+        if isinstance(event, Evidence) and event.modality != "face":
+            self._began[event.modality, event.t1] = event.t0
+        elif isinstance(event, Evidence | Missing) and event.modality == "face":
+            self.trace.frames.append(event.t1)
+        elif isinstance(event, Gap) and event.stream == "audio":
+            self.trace.lose(event.t0, event.t1)
+        elif isinstance(event, EmotionEstimate) and event.newest is not None:
+            face = event.modalities["face"]
+            self.trace.answers.append(
+                Answer(
+                    written,
+                    None if face is None else face.t,
+                    self._sound(event),
+                    event.window if event.final else None,
+                )
+            )
+
+    def _sound(self, event: EmotionEstimate) -> Seconds | None:
+        spans = [
+            (self._began[name, said.t], said.t)
+            for name in ("speech", "text")
+            if (said := event.modalities[name]) is not None
+        ]
+        return max(spans, key=lambda span: span[1], default=None)
 
 
 def _pair(value: list[float] | None) -> Seconds | None:
