@@ -235,6 +235,17 @@ def test_a_slow_encoder_of_clips_is_shown_what_came_while_it_was_busy() -> None:
     assert any(isinstance(event, VideoFrame) for event in events)
 
 
+def test_a_faster_clock_plays_the_same_session_faster() -> None:
+    source = ListSource(in_order(sound(2.0), pictures(2.0)))
+    session = Session(pipeline(), [source], SessionClock(rate=4.0), output=Delivery.LOSSLESS)
+    began = time.monotonic()
+    events = list(session.events())
+    assert 0.45 < time.monotonic() - began < 1.9
+    ticks = [e for e in events if isinstance(e, EmotionEstimate) and not e.final]
+    assert len(ticks) + session.drops["ticks"] >= 7
+    assert sum(isinstance(e, FaceObservation) for e in events) + session.drops["video"] == 40
+
+
 def test_stage_times_tell_the_wait_and_the_work_of_every_message() -> None:
     times: list[StageTime] = []
     session = Session(
