@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 from mmer.models.card_parts import Coverage, Development, Measured, Parity, TrainingData
 from mmer.models.checksum import sha256_of
-from mmer.models.engine import Engine, open_engine
+from mmer.models.engine import Engine, lengths_of, open_engine
 from mmer.models.errors import MmerError
 from mmer.models.labels import EMOTIONS, MODALITIES
 
@@ -245,7 +245,8 @@ def open_model(
         raise MmerError(f"{path} is the card of a {card.modality} model, expected {modality}")
     network = path.with_name(card.file)
     check_file(network, card.sha256)
-    engine = open_engine(network, provider, threads)
+    lengths = lengths_of(modality, card.preprocessing)
+    engine = open_engine(network, provider, threads, lengths)
     if engine.inputs != inputs or not set(outputs) <= set(engine.outputs):
         raise MmerError(
             f"{network} takes {engine.inputs} and gives {engine.outputs}, "

@@ -96,6 +96,11 @@ class TextModel:
 
 
 def open_tokenizer(card: Card, folder: Path) -> Tokenizer:
+    """The tokenizer that a card names, in its folder.
+
+    Raises:
+        MmerError: it is missing, damaged or of another kind, or its package is not installed.
+    """
     try:
         from tokenizers import Tokenizer
     except ImportError as error:

@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Literal, TypeAlias
 
 from mmer.models.card import KINDS, check_file, load_card, weights_dir
-from mmer.models.engine import PROVIDERS
+from mmer.models.engine import lengths_of, open_best
 from mmer.models.errors import MmerError
+from mmer.models.labels import MODALITIES
 from mmer.models.store import Store
 from mmer.realtime import devices
 from mmer.realtime.display import display_problem
@@ -63,6 +64,7 @@ def check(store: Store, weights: Path | None = None) -> Report:
         *_libraries(),
         *_models(store, weights_dir() if weights is None else weights),
         *_words(store),
+        *_engines(weights_dir() if weights is None else weights),
         *_devices(),
         *_abilities(),
     ]
@@ -189,16 +191,30 @@ def _devices() -> Iterator[Item]:
             yield Item("Devices", kind, "absent", detail, found.remedy)
 
 
+def _engines(weights: Path) -> Iterator[Item]:
+    """What ``--provider auto`` takes for each network, and why nothing better."""
+    if import_problem("onnxruntime") is not None:
+        return
+    group = "Engines"
+    taken: list[str] = []
+    reasons: dict[str, str] = {}  # of each provider that was passed over, the last network's
+    for name in MODALITIES:
+        try:
+            card = load_card(weights / f"{name}.json")
+            lengths = lengths_of(name, card.preprocessing)
+            choice = open_best(weights / card.file, lengths=lengths)
+        except MmerError:
+            continue  # said among the models
+        taken.append(f"{name} {choice.engine.provider}")
+        reasons |= dict(choice.passed_over)
+    if taken:
+        yield Item(group, "auto", "ok", f"takes {', '.join(taken)}")
+    for provider, reason in reasons.items():
+        yield Item(group, provider, "absent", reason)
+
+
 def _abilities() -> Iterator[Item]:
     group = "Abilities"
-    if import_problem("onnxruntime") is None:
-        import onnxruntime as ort
-
-        there = ort.get_available_providers()
-        names = [name for name, ort_name in PROVIDERS.items() if ort_name in there]
-        other = [name for name in PROVIDERS if name not in names]
-        lacks = f" (not in this onnxruntime: {', '.join(other)})" if other else ""
-        yield Item(group, "providers", "ok", ", ".join(names) + lacks)
     if import_problem("cv2") is None:
         import cv2
 

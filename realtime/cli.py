@@ -39,8 +39,11 @@ class Arguments:
     """Recognizer of words; auto: Vosk, else pocketsphinx, else none."""
     detector: Literal["auto", "blazeface", "mediapipe", "haar"] = "auto"
     """Face detector; auto: BlazeFace run by OpenCV, else OpenCV's Haar cascade."""
-    provider: Literal["auto", "cpu", "cuda", "tensorrt"] = "auto"
-    """What runs the networks; a named one that cannot run is an error."""
+    provider: Literal["auto", "cpu", "cuda", "tensorrt", "ort-tensorrt", "coreml", "directml"] = (
+        "auto"
+    )
+    """What runs the networks; auto: the best that works; a named one that cannot run is an error.
+    tensorrt builds its plans where mmer-engine build has not, which takes minutes, once."""
     weights: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None
     """Folder with networks (NAME.onnx and NAME.json) to use in place of the shipped ones, or with a
     run that mmer-export wrote, which goes without them."""

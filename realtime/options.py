@@ -8,12 +8,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from mmer.models.engine.providers import PROVIDERS
 from mmer.models.errors import MmerError
 from mmer.models.labels import MODALITIES
 
 ASR: Final = ("auto", "vosk", "pocketsphinx", "none")
 DETECTORS: Final = ("auto", "blazeface", "mediapipe", "haar")
-PROVIDER_NAMES: Final = ("auto", "cpu", "cuda", "tensorrt")
+PROVIDER_NAMES: Final = ("auto", *PROVIDERS)
 PACES: Final = ("real", "max")
 
 

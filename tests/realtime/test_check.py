@@ -4,9 +4,11 @@ import importlib.metadata
 import re
 import sys
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 
+from mmer.models.engine import Choice
 from mmer.models.labels import MODALITIES
 from mmer.models.store import Store
 from mmer.realtime import check as module
@@ -29,6 +31,11 @@ def _quick(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 class FakeCard:
     file = "speech.onnx"
     sha256 = "0" * 64
+    preprocessing: ClassVar[dict[str, object]] = {}
+
+
+class FakeEngine:
+    provider = "cpu"
 
 
 @pytest.fixture
@@ -37,6 +44,8 @@ def weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder.mkdir()
     (folder / FakeCard.file).write_bytes(b"network")
     monkeypatch.setattr(module, "load_card", lambda path: FakeCard)
+    choice = Choice(FakeEngine(), (("cuda", "there is no GPU"),))  # type: ignore[arg-type]
+    monkeypatch.setattr(module, "open_best", lambda path, lengths: choice)
     return folder
 
 
@@ -60,7 +69,8 @@ def test_a_machine_that_has_what_a_file_needs_is_good(store: Store, weights: Pat
     assert items["vosk"].remedy == "mmer-live --fetch"
     assert "Haar" in items["face-detector"].detail
     assert "pocketsphinx" in items["words"].detail
-    assert "cpu" in items["providers"].detail
+    assert items["auto"].detail == "takes speech cpu, text cpu, face cpu"
+    assert (items["cuda"].state, items["cuda"].detail) == ("absent", "there is no GPU")
 
 
 def test_checking_never_connects(

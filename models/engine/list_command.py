@@ -1,0 +1,53 @@
+"""`mmer-engine list`: the plans that are kept, and whether they still fit."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from mmer.models.engine.command import OptionalFolder, networks
+from mmer.models.engine.tensorrt.opening import plan_key
+from mmer.models.engine.tensorrt.plans import Entry, Plans, stale
+from mmer.models.errors import MmerError
+
+
+@dataclass(frozen=True, kw_only=True)
+class List:
+    """Show TensorRT's plans: what each was built for, and if it is stale, why.
+
+    A stale plan is never used, and may be deleted.
+    """
+
+    weights: OptionalFolder = None
+    """Folder of the networks that the plans are held against; default: the shipped ones."""
+
+    def run(self) -> int:
+        """A line a plan."""
+        from rich.console import Console
+        from rich.table import Table
+
+        plans = Plans()
+        entries = list(plans.entries())
+        if not entries:
+            print(f"no plans in {plans.folder}: mmer-engine build makes them")
+            return 0
+        table = Table("model", "precision", "GPU", "TensorRT", "MB", "built", "state", box=None)
+        for entry in entries:
+            key = entry.key
+            words = (key.model, key.precision, key.gpu, key.tensorrt) if key else ("?",) * 4
+            size = f"{entry.size / 1e6:.1f}"
+            table.add_row(*words, size, entry.built, self._state(entry))
+        console = Console(soft_wrap=True)
+        console.print(table)
+        console.print(f"in {plans.folder}")
+        return 0
+
+    def _state(self, entry: Entry) -> str:
+        if entry.key is None:
+            return entry.problem
+        try:
+            (network,) = networks(self.weights, [entry.key.model])
+            now = plan_key(network.path, entry.key.precision, network.lengths)
+        except MmerError as problem:
+            return f"cannot tell: {problem}"
+        why = stale(entry.key, now)
+        return f"stale: {why}" if why else "valid"

@@ -1,0 +1,91 @@
+"""The real shapes of a network's inputs: how many rows at once, and how long they get."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+
+from mmer.models.errors import MmerError
+from mmer.models.logmel import SAMPLE_RATE, LogMel
+
+MAX_BATCH: Final = 8
+"""Rows that an engine built for fixed shapes takes at once; more go in several calls."""
+
+
+@dataclass(frozen=True)
+class Lengths:
+    """How long the one axis beside the batch gets that is not fixed: frames of sound, or tokens."""
+
+    least: int
+    usual: int
+    most: int
+
+
+@dataclass(frozen=True)
+class Span:
+    """The smallest, the usual and the largest shape of an input, as TensorRT wants a profile."""
+
+    least: tuple[int, ...]
+    usual: tuple[int, ...]
+    most: tuple[int, ...]
+
+
+def lengths_of(modality: str, preprocessing: Mapping[str, Any]) -> Lengths | None:
+    """What a card's ``preprocessing`` says of a shipped kind of network; None where it does not.
+
+    A voice is ``min_s`` to ``max_s`` long, in frames; words are 3 (the first piece, one, and the
+    separator) to ``max_tokens`` pieces.
+    """
+    try:
+        if modality == "speech":
+            bank = LogMel(**preprocessing["logmel"])
+            least, most = (
+                bank.frames(round(float(preprocessing[key]) * SAMPLE_RATE))
+                for key in ("min_s", "max_s")
+            )
+        elif modality == "text":
+            least, most = 3, int(preprocessing["max_tokens"])
+        else:
+            return None
+    except (KeyError, TypeError, ValueError):
+        return None  # of another kind; whoever needs them says so
+    return Lengths(least, (least + most) // 2, most) if 0 < least <= most else None
+
+
+def span(name: str, shape: Sequence[Any], lengths: Lengths | None) -> Span:
+    """The span of one input whose declared shape has a name, None or -1 where it is not fixed.
+
+    Raises:
+        MmerError: another axis than the first is not fixed, and nobody knows how long it gets.
+    """
+    fixed = [size if isinstance(size, int) and size > 0 else 0 for size in shape]
+    shapes = []
+    for which, batch in (("least", 1), ("usual", 1), ("most", MAX_BATCH)):
+        if not all(fixed[1:]) and lengths is None:
+            raise MmerError(
+                f"the network's input {name} is {list(shape)}, and its card does not say how long "
+                "that gets: TensorRT must know; use --provider cuda or cpu"
+            )
+        length = getattr(lengths, which) if lengths is not None else 0
+        rows = fixed[:1] if all(fixed[:1]) else [batch]
+        shapes.append(tuple(rows + [size or length for size in fixed[1:]]))
+    return Span(*shapes)
+
+
+def example(
+    inputs: Mapping[str, tuple[Sequence[Any], np.dtype[Any]]], lengths: Lengths | None
+) -> dict[str, np.ndarray] | None:
+    """Inputs of the usual shape for a first call, by declared shape and type; None: not known.
+
+    All ones: for every network of ours that is a sound, a picture, a token and a mask.
+    """
+    try:
+        return {
+            name: np.ones(span(name, shape, lengths).usual, dtype)
+            for name, (shape, dtype) in inputs.items()
+        }
+    except MmerError:
+        return None

@@ -1,0 +1,33 @@
+"""What TensorRT is given to read: our network, in operators and precisions that it takes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+from mmer.models.engine.precision import Inputs, dequantized, float16, int8, is_quantized, load
+
+GRAPH: Final = "1"
+"""Of a plan's key: raised with every change of what is done here."""
+
+
+def graph_for(path: Path, precision: str, major: int, calibration: Sequence[Inputs]) -> bytes:
+    """The network of a file, serialized, for TensorRT ``major``.
+
+    TensorRT has neither DynamicQuantizeLinear nor MatMulInteger, of which our int8 networks of
+    words are made: their matrices are multiplied out first. From TensorRT 11 on, a network runs in
+    the types that it is written in: float16 and int8 are put into it here. TensorRT 10 is told by
+    flags (see ``build``).
+
+    Raises:
+        MmerError: the network cannot be read, or not be brought to that precision.
+    """
+    model = load(path)
+    if is_quantized(model):
+        model = dequantized(model)
+    if major >= 11 and precision == "fp16":
+        model = float16(model)
+    if major >= 11 and precision == "int8":
+        model = int8(model, calibration, symmetric=True)
+    return bytes(model.SerializeToString())

@@ -1,0 +1,79 @@
+"""The ``tensorrt`` package: found, of a version that is understood, with one logger."""
+
+from __future__ import annotations
+
+import importlib.util
+import threading
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from mmer.models.errors import MmerError
+
+HOW_TO_GET = (
+    "on a Jetson: apt install python3-libnvinfer, and a venv made with --system-site-packages "
+    "(see the README); elsewhere: pip install tensorrt; or use --provider cuda or cpu"
+)
+
+
+@dataclass(frozen=True)
+class TensorRT:
+    """The package and the one logger that it may be given in a process."""
+
+    module: Any
+    version: str
+    logger: Any
+
+    @property
+    def major(self) -> int:
+        """10 or above. From 11 on every network is strongly typed: its precision is its graph's."""
+        return int(self.version.split(".")[0])
+
+    def complaints(self) -> str:
+        """What it logged as errors in this thread since it was last asked, for a message."""
+        said = self.logger.taken()
+        return "; ".join(said) if said else "TensorRT did not say why"
+
+
+def installed() -> bool:
+    """Whether the package is there at all: a look, not an import, which takes a second."""
+    return importlib.util.find_spec("tensorrt") is not None
+
+
+@cache
+def load() -> TensorRT:
+    """Import the package.
+
+    Raises:
+        MmerError: it is not there, cannot be loaded, or is older than 10.
+    """
+    try:
+        import tensorrt
+    except ImportError as error:
+        raise MmerError(
+            f"TensorRT's Python package cannot be loaded ({error}): {HOW_TO_GET}"
+        ) from (error)
+    version = str(tensorrt.__version__)
+    if int(version.split(".")[0]) < 10:
+        raise MmerError(f"TensorRT {version} is too old: mmer is written for 10 and 11")
+    return TensorRT(tensorrt, version, _new_logger(tensorrt))
+
+
+def _new_logger(trt: Any) -> Any:
+    class Log(trt.ILogger):  # type: ignore[misc]
+        """Keeps errors for the message that the user gets; TensorRT calls it from any thread."""
+
+        def __init__(self) -> None:
+            trt.ILogger.__init__(self)
+            self._kept = threading.local()
+
+        def log(self, severity: Any, msg: str) -> None:
+            if severity in (trt.ILogger.Severity.ERROR, trt.ILogger.Severity.INTERNAL_ERROR):
+                self._kept.lines = [*getattr(self._kept, "lines", []), msg]
+
+        def taken(self) -> list[str]:
+            lines: list[str] = getattr(self._kept, "lines", [])
+            self._kept.lines = []
+            return lines
+
+    return Log()
