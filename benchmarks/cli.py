@@ -12,15 +12,23 @@ import tyro
 from mmer.benchmarks.accuracy.command import Accuracy
 from mmer.benchmarks.against.command import Against
 from mmer.benchmarks.command import Command
+from mmer.benchmarks.compare.command import Compare
 from mmer.benchmarks.curve.command import Curve
+from mmer.benchmarks.encoders.command import Encoders
 from mmer.benchmarks.live.command import Live
+from mmer.benchmarks.soak.command import Soak
+from mmer.benchmarks.throughput.command import Throughput
 from mmer.models.errors import MmerError
 
 COMMANDS: Final[Mapping[str, type[Command]]] = {
     "live": Live,
+    "soak": Soak,
     "accuracy": Accuracy,
     "curve": Curve,
     "against": Against,
+    "encoders": Encoders,
+    "throughput": Throughput,
+    "compare": Compare,
 }
 
 

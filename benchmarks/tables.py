@@ -19,10 +19,13 @@ class Table:
     headings: Sequence[str]
     lines: Sequence[Sequence[str]]
     caption: str = ""
+    words: int = 1
+    """So many first columns are words and stand left; the others are figures."""
 
     def to_markdown(self) -> str:
         """The table, its caption above."""
-        rows = [self.headings, ["---", *["---:"] * (len(self.headings) - 1)], *self.lines]
+        rule = ["---" if n < self.words else "---:" for n in range(len(self.headings))]
+        rows = [self.headings, rule, *self.lines]
         shown = ["| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in rows]
         return "\n".join([*([self.caption, ""] if self.caption else []), *shown, ""])
 
@@ -32,7 +35,9 @@ class Table:
 
         shown = Shown(title=self.caption or None, title_justify="left")
         for number, heading in enumerate(self.headings):
-            shown.add_column(heading, overflow="fold", justify="right" if number else "left")
+            shown.add_column(
+                heading, overflow="fold", justify="left" if number < self.words else "right"
+            )
         for line in self.lines:
             shown.add_row(*line)
         console.print(shown)

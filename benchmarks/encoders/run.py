@@ -1,0 +1,245 @@
+"""`mmer-bench encoders`: every network on every engine in every precision, one call at a time."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from mmer.benchmarks.encoders.subjects import Subject, subjects
+from mmer.benchmarks.encoders.timing import Times, time_calls
+from mmer.benchmarks.encoders.variants import Variants, make_variants
+from mmer.benchmarks.machine import describe_machine
+from mmer.benchmarks.report import Row
+from mmer.benchmarks.statistics import summarise
+from mmer.benchmarks.tables import Table, TabledReport
+from mmer.models.card import KINDS
+from mmer.models.engine import PROVIDERS, Engine, open_engine
+from mmer.models.engine.precision import PRECISIONS
+from mmer.models.engine.verify import compare
+from mmer.models.errors import MmerError
+
+BATCHES: Final = (1, 8)
+
+
+@dataclass(frozen=True)
+class EncoderSettings:
+    """What is measured; raises MmerError for values that make no sense."""
+
+    providers: tuple[str, ...] = PROVIDERS
+    networks: tuple[str, ...] = KINDS
+    weights: Path | None = None
+    calls: int = 200
+
+    def __post_init__(self) -> None:
+        for option, named, known in (
+            ("--provider", self.providers, PROVIDERS),
+            ("--networks", self.networks, KINDS),
+        ):
+            if unknown := [name for name in named if name not in known]:
+                raise MmerError(f"{option} {','.join(unknown)} is unknown: use {', '.join(known)}")
+            if not named:
+                raise MmerError(f"{option} is empty: name one or more of {', '.join(known)}")
+        if not 10 <= self.calls <= 100_000:
+            raise MmerError(f"--calls is {self.calls}: it must lie between 10 and 100000")
+        if self.weights is not None and not self.weights.is_dir():
+            raise MmerError(f"--weights {self.weights} is no folder")
+
+
+@dataclass(frozen=True)
+class Timed:
+    """A network in one precision on one provider: its times by batch, or why there are none."""
+
+    subject: Subject
+    precision: str
+    shipped: bool
+    provider: str
+    times: dict[int, Times]
+    same_label: float | None = None  # share of inputs labelled as the float32 network does on cpu
+    why_not: str = ""
+
+    @property
+    def name(self) -> str:
+        """What it is called in the JSON."""
+        return f"{self.subject.card.modality}.{self.precision}.{self.provider}"
+
+
+def run(settings: EncoderSettings, command: str, say: Callable[[str], None]) -> TabledReport:
+    """Time everything; ``say`` hears what is going on. Raises MmerError."""
+    machine = describe_machine()  # first: the load before our own
+    found = subjects(settings.weights, settings.networks)
+    timed: list[Timed] = []
+    with tempfile.TemporaryDirectory() as folder:
+        for subject in found:
+            say(f"{subject.card.modality}: making its precisions")
+            variants = make_variants(subject, Path(folder))
+            timed += _time_all(subject, variants, settings, say)
+    prepared = {
+        s.card.modality: time_calls(s.prepare, settings.calls)
+        for s in found
+        if s.prepare is not None
+    }
+    return TabledReport(
+        kind="encoders",
+        title=f"mmer-bench encoders: {settings.calls} calls each, one thread",
+        command=command,
+        machine=machine,
+        settings={
+            "providers": settings.providers,
+            "networks": settings.networks,
+            "weights": None if settings.weights is None else str(settings.weights),
+            "calls": settings.calls,
+        },
+        clip={},
+        models={s.card.modality: s.card.file for s in found},
+        provider={t.name: t.provider for t in timed if not t.why_not},
+        rows=[*_rows(timed), *_preparation_rows(found, prepared)],
+        tables=[_table(found, timed), _preparation_table(found, prepared), *_not_here(timed)],
+    )
+
+
+def _time_all(
+    subject: Subject, variants: Variants, settings: EncoderSettings, say: Callable[[str], None]
+) -> list[Timed]:
+    reference: Engine | None = None
+    if variants.inputs and "fp32" in variants.files:
+        reference = open_engine(variants.files["fp32"], "cpu", lengths=subject.lengths)
+    out = []
+    for precision in PRECISIONS:
+        if precision not in variants.files and precision not in variants.missing:
+            continue
+        for provider in settings.providers:
+            what = (subject, precision, precision == variants.shipped, provider)
+            say(f"{subject.card.modality} {precision} on {provider}")
+            try:
+                engine = _open(subject, variants, precision, provider)
+            except MmerError as reason:
+                out.append(Timed(*what, {}, why_not=str(reason)))
+                continue
+            same = None
+            if reference is not None:
+                same = compare(reference, engine, variants.inputs, calls=1).label_agreement
+            times = {rows: _time(engine, subject, rows, settings.calls) for rows in BATCHES}
+            out.append(Timed(*what, times, same))
+    return out
+
+
+def _time(engine: Engine, subject: Subject, rows: int, calls: int) -> Times:
+    batch: dict[str, Any] = subject.batch(rows)
+    return time_calls(lambda: engine.run(batch), calls)
+
+
+def _open(subject: Subject, variants: Variants, precision: str, provider: str) -> Engine:
+    """TensorRT makes its precisions by itself; the others open the file that is in it."""
+    if provider == "tensorrt":
+        from mmer.models.engine.tensorrt.opening import open_built, open_tensorrt
+
+        if precision == "int8":  # to be calibrated, which `mmer-engine build` does
+            return open_built(subject.path, subject.lengths, precision=precision)
+        return open_tensorrt(subject.path, subject.lengths, precision=precision)
+    if precision in variants.missing:
+        raise MmerError(variants.missing[precision])
+    return open_engine(variants.files[precision], provider, lengths=subject.lengths)
+
+
+def _rows(timed: Sequence[Timed]) -> list[Row]:
+    rows = []
+    for t in timed:
+        what = f"{t.subject.card.modality} {t.precision} on {t.provider}"
+        if t.why_not:
+            rows.append(Row(key=t.name, what=what, measured=f"not here: {t.why_not}"))
+        for size, times in t.times.items():
+            found = summarise(times.call_ms)
+            rows.append(
+                Row(
+                    key=f"{t.name}.batch{size}",
+                    what=f"{what}, batch {size}",
+                    measured=f"p50 {found.p50:.2f}, p99 {found.p99:.2f} ms",
+                    values={
+                        "p50": found.p50,
+                        "p99": found.p99,
+                        "p50_a_row": found.p50 / size,
+                        "cpu_ms": times.cpu_ms,
+                        "same_label": t.same_label,
+                    },
+                    samples={"call_ms": times.call_ms},
+                )
+            )
+    return rows
+
+
+def _table(found: Sequence[Subject], timed: Sequence[Timed]) -> Table:
+    lines: list[list[str]] = []
+    for t in timed:
+        if t.why_not:
+            continue
+        shipped = f"{t.precision} (shipped)" if t.shipped else t.precision
+        one, many = t.times[BATCHES[0]], t.times[BATCHES[1]]
+        lines.append(
+            [
+                f"{t.subject.card.modality}, {shipped}",
+                t.provider,
+                *_shown(one),
+                *_shown(many),
+                f"{summarise(many.call_ms).p50 / BATCHES[1]:.2f}",
+                "" if t.same_label is None else f"{100 * t.same_label:.0f} %",
+            ]
+        )
+    first, second = (f"batch {size}" for size in BATCHES)
+    return Table(
+        ["network", "on", f"{first} p50", "p99", f"{second} p50", "p99", "a row", "same label"],
+        lines,
+        "Milliseconds a call. " + "; ".join(f"{s.card.modality}: {s.what}" for s in found),
+        words=2,
+    )
+
+
+def _not_here(timed: Sequence[Timed]) -> list[Table]:
+    """A line for each provider and reason, however many networks it hit; no table without any."""
+    hit: dict[tuple[str, str], list[str]] = {}
+    for t in timed:
+        if t.why_not:
+            name = f"{t.subject.card.modality} {t.precision}"
+            hit.setdefault((t.provider, t.why_not), []).append(name)
+    if not hit:
+        return []
+    whole = len({(t.subject.card.modality, t.precision) for t in timed})
+    lines = [
+        [on, "all" if len(names) == whole else ", ".join(names), why]
+        for (on, why), names in hit.items()
+    ]
+    return [Table(["not here", "networks", "because"], lines, words=3)]
+
+
+def _preparation_rows(found: Sequence[Subject], prepared: dict[str, Times]) -> list[Row]:
+    rows = []
+    for subject in found:
+        if subject.card.modality in prepared:
+            times = prepared[subject.card.modality]
+            one = summarise(times.call_ms)
+            rows.append(
+                Row(
+                    key=f"{subject.card.modality}.preparation",
+                    what=subject.prepared_by,
+                    measured=f"p50 {one.p50:.2f}, p99 {one.p99:.2f} ms",
+                    values={"p50": one.p50, "p99": one.p99, "cpu_ms": times.cpu_ms},
+                    samples={"call_ms": times.call_ms},
+                )
+            )
+    return rows
+
+
+def _preparation_table(found: Sequence[Subject], prepared: dict[str, Times]) -> Table:
+    lines = [
+        [s.prepared_by, *_shown(prepared[s.card.modality])]
+        for s in found
+        if s.card.modality in prepared
+    ]
+    return Table(["preparation", "p50", "p99"], lines, "Before the network, milliseconds")
+
+
+def _shown(times: Times) -> list[str]:
+    found = summarise(times.call_ms)
+    return [f"{found.p50:.2f}", f"{found.p99:.2f}"]

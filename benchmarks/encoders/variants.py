@@ -1,0 +1,76 @@
+"""A network in other precisions than it is shipped in, as files that ONNX Runtime opens."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from mmer.benchmarks.encoders.subjects import Subject
+from mmer.models.engine.precision import (
+    PRECISIONS,
+    Inputs,
+    dequantized,
+    float16,
+    int8,
+    is_quantized,
+    load,
+)
+from mmer.models.engine.stored_inputs import stored_inputs
+from mmer.models.errors import MmerError
+
+
+@dataclass(frozen=True)
+class Variants:
+    """Files by precision; why there is none; which one is shipped; what to compare answers on."""
+
+    files: Mapping[str, Path]
+    missing: Mapping[str, str]
+    shipped: str
+    inputs: Sequence[Inputs]
+
+
+def make_variants(subject: Subject, folder: Path) -> Variants:
+    """Write what is not shipped to ``folder``; the fusion, a few thousand numbers, as it is alone.
+
+    int8 is static, calibrated by inputs made by code (``stored_inputs``); float32 of a network
+    that is shipped in int8 is that network multiplied out.
+    """
+    if subject.card.modality == "fusion":
+        return Variants({"fp32": subject.path}, {}, "fp32", ())
+    inputs = stored_inputs(subject.card, subject.path.parent)
+    shipped = "int8" if subject.card.precision == "int8" else "fp32"
+    try:
+        model = load(subject.path)
+    except MmerError as reason:
+        others = [p for p in PRECISIONS if p != shipped]
+        return Variants(
+            {shipped: subject.path}, dict.fromkeys(others, str(reason)), shipped, inputs
+        )
+    import onnx
+
+    quantized = is_quantized(model)
+    whole = dequantized(model) if quantized else model
+    made = {"fp16": lambda: float16(_copy(whole))}
+    if quantized:
+        made["fp32"] = lambda: whole
+    else:
+        made["int8"] = lambda: int8(_copy(whole), inputs, symmetric=False)
+    files, missing = {shipped: subject.path}, {}
+    for precision, make in made.items():
+        path = folder / f"{subject.path.stem}-{precision}.onnx"
+        try:
+            onnx.save(make(), path)
+        except MmerError as reason:
+            missing[precision] = str(reason)
+        else:
+            files[precision] = path
+    return Variants({p: files[p] for p in PRECISIONS if p in files}, missing, shipped, inputs)
+
+
+def _copy(model: object) -> object:
+    import onnx
+
+    fresh = onnx.ModelProto()
+    fresh.CopyFrom(model)
+    return fresh

@@ -1,0 +1,1 @@
+"""`mmer-bench throughput`: how many live streams one machine carries, and what each costs."""
