@@ -12,7 +12,7 @@ import hashlib
 import json
 import os
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from fractions import Fraction
 from pathlib import Path
@@ -114,8 +114,12 @@ def make_clip(
     seconds: int = 60,
     noise_db: float = -60.0,
     folder: Path | None = None,
+    mark: Callable[[NDArray[np.uint8], int], NDArray[np.uint8]] | None = None,
 ) -> AnnotatedClip:
-    """Assemble the clip (640x480, 25 frames/s, H.264; sound 16 kHz mono PCM), or find it made."""
+    """Assemble the clip (640x480, 25 frames/s, H.264; sound 16 kHz mono PCM), or find it made.
+
+    ``mark`` draws a frame's number into its YUV 4:2:0 picture (720, 640), given both.
+    """
     from importlib.metadata import version
 
     from mmer.realtime.demo import clip
@@ -125,12 +129,13 @@ def make_clip(
     digest = hashlib.sha256(f"{VERSION} {seconds} {version('av')}".encode())
     digest.update(clip().read_bytes())
     digest.update(sound.tobytes())
+    digest.update(b"" if mark is None else mark.__qualname__.encode())
     folder = folder or cache_folder()
     path = folder / f"clip-{seconds}s-{digest.hexdigest()[:16]}.mkv"
     made = AnnotatedClip(path, seconds, spans)
     if not path.exists():
         part = path.with_suffix(f".{os.getpid()}.part")
-        _write(part, sound, face_pictures(), seconds)
+        _write(part, sound, face_pictures(), seconds, mark or _unmarked)
         path.with_suffix(".json").write_text(json.dumps(describe(made), indent=1) + "\n")
         part.replace(path)
     return made
@@ -213,8 +218,16 @@ def _new_matroska(path: Path) -> Any:
         raise MmerError(f"cannot write {path}: {error}") from error
 
 
+def _unmarked(picture: NDArray[np.uint8], number: int) -> NDArray[np.uint8]:
+    return picture
+
+
 def _write(
-    path: Path, sound: NDArray[np.int16], pictures: Sequence[NDArray[np.uint8]], seconds: int
+    path: Path,
+    sound: NDArray[np.int16],
+    pictures: Sequence[NDArray[np.uint8]],
+    seconds: int,
+    mark: Callable[[NDArray[np.uint8], int], NDArray[np.uint8]],
 ) -> None:
     import av
 
@@ -227,7 +240,7 @@ def _write(
         video.width, video.height, video.pix_fmt = WIDTH, HEIGHT, "yuv420p"
         audio = out.add_stream("pcm_s16le", rate=SAMPLE_RATE, layout="mono")
         for n in range(seconds * FPS):
-            image = pictures[there_and_back[n % len(there_and_back)]]
+            image = mark(pictures[there_and_back[n % len(there_and_back)]], n)
             picture = av.VideoFrame.from_ndarray(image, format="yuv420p")
             picture.pts, picture.time_base = n, Fraction(1, FPS)
             out.mux(video.encode(picture))

@@ -149,7 +149,8 @@ def read(output: Path, notes: Path) -> Recording:
         recording = Recording(json.loads(next(lines)))
     with notes.open(encoding="utf-8") as file:
         for line in file:
-            _add(recording, json.loads(line))
+            if line.endswith("\n"):  # else the process was killed in the middle of it
+                _add(recording, json.loads(line))
     return recording
 
 

@@ -95,7 +95,7 @@ def watch(
         finally:
             _end(child)
         wall_s = time.perf_counter() - began
-        if child.returncode:
+        if child.returncode and not interrupted:
             raise _failure(command, child.returncode, errors)
     cpu_s = max(tree.cpu_s, _children_cpu_s() - spent_before)
     return Watched(

@@ -1,0 +1,218 @@
+"""From what a soak noted to rows with a verdict."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from statistics import median
+from typing import Any, Final
+
+from mmer.benchmarks.clip import AnnotatedClip
+from mmer.benchmarks.live import growth
+from mmer.benchmarks.paced import Recording, read
+from mmer.benchmarks.process import Sample, Watched
+from mmer.benchmarks.report import Row
+from mmer.benchmarks.soak.drift import Stamp, drift_row
+from mmer.benchmarks.statistics import slope
+
+MAY_LAG_S: Final = 2.0  # of the clip, at its end: what is open is finished, no more
+MAY_GROW_MB: Final = 10.0  # an hour of the clip
+STEADY_FROM_S: Final = 120.0  # of the clip: caches fill, and the heap settles
+LEAST_S: Final = 1800.0
+LEAST_ROUNDS: Final = 3
+
+
+@dataclass
+class Soaked:
+    """A soak's recording, with the stamps of its marks; seconds of the clip."""
+
+    recording: Recording
+    frames: list[Stamp] = field(default_factory=list)
+    onsets: list[Stamp] = field(default_factory=list)
+    over: float | None = None  # when the session had ended; None where it was killed
+    resources: dict[str, tuple[int, int]] = field(default_factory=dict)  # threads, open files
+
+    @property
+    def until(self) -> float:
+        """The clip was played so far."""
+        newest = max((t for t, _ in self.recording.health), default=0.0)
+        return newest if self.over is None else min(self.over, newest)
+
+
+def read_soak(output: Path, notes: Path) -> Soaked:
+    """What ``play`` wrote."""
+    soaked = Soaked(read(output, notes))
+    with notes.open(encoding="utf-8") as file:
+        for line in file:
+            if line.endswith("\n"):
+                _add(soaked, *json.loads(line))
+    return soaked
+
+
+def _add(soaked: Soaked, kind: str, *rest: Any) -> None:
+    if kind in ("frame", "onset"):
+        (soaked.frames if kind == "frame" else soaked.onsets).append((rest[0], rest[1]))
+    elif kind == "over":
+        soaked.over = rest[0]
+    elif kind == "resources":
+        soaked.resources[rest[0]] = (rest[1], rest[2])
+
+
+def rows(
+    soaked: Soaked, watched: Watched, clip: AnnotatedClip, round_s: int, rate: float
+) -> list[Row]:
+    """Everything that a soak tells; ``clip`` is the whole of it, ``round_s`` one round."""
+    played = played_part(clip, soaked.until, watched.interrupted)
+    recording = soaked.recording
+    queues = growth.queue_row(recording)
+    words = recording.session["models"].get("words")
+    cost = growth.cpu_row(watched, played.seconds, words.split()[0] if words else "none")
+    return [
+        pace_row(soaked, played, watched.interrupted),
+        *count_rows(recording, clip, played.seconds // round_s, round_s),
+        drift_row(soaked.onsets, soaked.frames, played.seconds, round_s),
+        memory_row(watched, rate, played.seconds),
+        resources_row(soaked, watched, rate),
+        *[_of_the_world(row, rate) for row in growth.slope_rows(recording, played)],
+        replace(queues, note=f"in the world's time; {queues.note}"),
+        replace(cost, target="", passed=None),
+    ]
+
+
+def played_part(clip: AnnotatedClip, until: float, interrupted: bool) -> AnnotatedClip:
+    """The clip as far as it was played; what was being said when it stopped is not in it."""
+    if not interrupted:
+        return clip
+    heard = tuple(span for span in clip.spans if span.t1 < until - 1.0)
+    return AnnotatedClip(clip.path, int(until), heard)
+
+
+def pace_row(soaked: Soaked, played: AnnotatedClip, interrupted: bool) -> Row:
+    """Whether the session ended with its clip, or later: it could not keep up."""
+    target = f"at most {MAY_LAG_S:g} s of the clip"
+    if soaked.over is None or interrupted:
+        return Row("lag_s", "end of the clip to end of the session", "stopped", target)
+    late = soaked.over - played.seconds
+    return Row(
+        key="lag_s",
+        what="end of the clip to end of the session",
+        measured=f"{late:.2f} s",
+        target=target,
+        passed=late <= MAY_LAG_S,
+        note="" if late <= MAY_LAG_S else "it could not keep up: lower --rate",
+        values={"lag_s": late},
+    )
+
+
+def count_rows(recording: Recording, clip: AnnotatedClip, rounds: int, round_s: int) -> list[Row]:
+    """Whether every round gives the same number of utterances, and each of them its finals once."""
+    found = Counter(int(end.t0 // round_s) for end in recording.ends)
+    by_round = [found[n] for n in range(rounds)]
+    spoken = sum(span.t1 <= round_s for span in clip.spans)
+    equal = len(set(by_round)) <= 1
+    enough = rounds >= LEAST_ROUNDS
+    ended = Counter(end.utterance for end in recording.ends)
+    finals = Counter(final.utterance for final in recording.finals)
+    words = Counter(transcript.utterance for transcript in recording.transcripts)
+    expected = {"labels": finals} | (
+        {"words": words} if recording.session["models"].get("words") else {}
+    )
+    wrong = {name: sum(((ended - got) + (got - ended)).values()) for name, got in expected.items()}
+    lost = sum(wrong.values())
+    return [
+        Row(
+            key="utterances_per_round",
+            what="utterances found in each round of the clip",
+            measured=f"{min(by_round, default=0)} to {max(by_round, default=0)}",
+            target="every round the same",
+            passed=equal if enough else None,
+            note=f"{rounds} whole rounds of {spoken} sentences"
+            + ("" if enough else f"; judged from {LEAST_ROUNDS} on"),
+            values={"least": min(by_round, default=0), "most": max(by_round, default=0)},
+        ),
+        Row(
+            key="finals_per_utterance",
+            what="utterances without exactly one final",
+            measured=f"{lost} of {len(recording.ends)}",
+            target="none",
+            passed=lost == 0 if recording.ends else None,
+            note=", ".join(f"{n} by their {name}" for name, n in wrong.items()),
+            values={f"wrong_{name}": n for name, n in wrong.items()},
+        ),
+    ]
+
+
+def memory_row(watched: Watched, rate: float, seconds: float) -> Row:
+    """Growth of memory an hour of the clip, once it has settled."""
+    steady = _settled(watched, rate)
+    hours = [(s.t * rate, s.mb) for s in steady]
+    found = slope([t for t, _ in hours], [mb for _, mb in hours], block_s=60.0)
+    what = "memory, children included"
+    target = f"at most {MAY_GROW_MB:g} MB an hour of the clip, by the interval's lower end"
+    if found is None:
+        return Row("memory_slope", what, "not measured", target, None, "too short for a slope")
+    per_hour, low, high = (60 * v for v in (found.per_minute, found.low, found.high))
+    long = seconds >= LEAST_S
+    return Row(
+        key="memory_slope",
+        what=what,
+        measured=f"{per_hour:+.1f} MB/h ({low:+.1f} to {high:+.1f})",
+        target=target,
+        passed=low <= MAY_GROW_MB if long else None,
+        note=f"{steady[0].mb:.0f} MB once settled, {steady[-1].mb:.0f} MB at the end, at most "
+        f"{watched.peak_mb:.0f} MB" + ("" if long else f"; judged from {LEAST_S / 3600:g} h on"),
+        values={"mb_per_hour": per_hour, "low": low, "high": high, "peak": watched.peak_mb},
+        samples={"memory_mb": [mb for _, mb in hours]},
+    )
+
+
+def resources_row(soaked: Soaked, watched: Watched, rate: float) -> Row:
+    """Threads and open files, while it runs and when it is over."""
+    steady = _settled(watched, rate)
+    if len(steady) < 2:
+        return Row(
+            "resources", "threads and open files", "not measured", "no growth", None, "too short"
+        )
+    half = len(steady) // 2
+    threads = [_middle(part, "threads") for part in (steady[:half], steady[half:])]
+    handles = [_middle(part, "handles") for part in (steady[:half], steady[half:])]
+    ends = "; ".join(
+        f"{when}: {threads} threads, {files} files"
+        for when, (threads, files) in soaked.resources.items()
+    )
+    return Row(
+        key="resources",
+        what="threads and open files, first half and second half",
+        measured=f"{threads[0]:g} and {threads[1]:g} threads, "
+        f"{handles[0]:g} and {handles[1]:g} files",
+        target="no growth",
+        passed=threads[1] <= threads[0] and handles[1] <= handles[0],
+        note=f"medians; {ends}",
+        values={
+            "threads_first": threads[0],
+            "threads_second": threads[1],
+            "files_first": handles[0],
+            "files_second": handles[1],
+        },
+    )
+
+
+def _settled(watched: Watched, rate: float) -> list[Sample]:
+    """From when the clip has played for a while to just before the end."""
+    ready = watched.ready_s or 0.0
+    return [s for s in watched.samples[:-2] if (s.t - ready) * rate >= STEADY_FROM_S]
+
+
+def _middle(samples: Sequence[Sample], what: str) -> float:
+    return median(getattr(sample, what) for sample in samples)
+
+
+def _of_the_world(row: Row, rate: float) -> Row:
+    """A delay's slope is judged at the world's pace alone."""
+    if rate == 1 or not row.target:
+        return row
+    note = f"at {rate:g} times the world's pace, in seconds of the clip: judged with --real"
+    return replace(row, passed=None, note=note)
