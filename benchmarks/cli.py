@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 import tyro
@@ -20,7 +20,7 @@ from mmer.benchmarks.soak.command import Soak
 from mmer.benchmarks.throughput.command import Throughput
 from mmer.models.errors import MmerError
 
-COMMANDS: Final[Mapping[str, type[Command]]] = {
+COMMANDS: Final[dict[str, Callable[..., Command]]] = {
     "live": Live,
     "soak": Soak,
     "accuracy": Accuracy,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Protocol
+from typing import Annotated, Literal, Protocol
 
 import tyro
 
@@ -15,6 +15,9 @@ Flag = Annotated[bool, tyro.conf.FlagCreatePairsOff]
 Folder = Annotated[Path, tyro.conf.arg(metavar="DIR")]
 OptionalFolder = Annotated[Path | None, tyro.conf.arg(metavar="DIR")]
 OptionalFile = Annotated[Path | None, tyro.conf.arg(metavar="FILE")]
+Asr = Literal["auto", "vosk", "pocketsphinx", "none"]
+Detector = Literal["auto", "blazeface", "mediapipe", "haar"]
+Provider = Literal["auto", "cpu", "cuda", "tensorrt", "ort-tensorrt", "coreml", "directml"]
 OptionalFloat = Annotated[float | None, tyro.conf.arg(metavar="FLOAT")]
 
 

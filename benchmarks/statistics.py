@@ -10,12 +10,16 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+T = TypeVar("T")
+
 RESAMPLES: Final = 1000
+MOST_SAMPLES: Final = 2000
+"""Of more values every so-manieth is kept in a report: half an hour has 90000 blocks of sound."""
 LEAST: Final = 10
 """Below so many values there is no interval: resampling them would pretend to know more."""
 
@@ -43,14 +47,21 @@ def summarise(values: Sequence[float], misses: int = 0) -> Summary:
     n = len(ordered)
     never = sum(map(math.isinf, ordered))
     if n == 0:
-        return Summary(0, 0, *[math.nan] * 5)
-    ranks = (percentile(ordered, percent) for percent in (50, 90, 95, 99))
-    return Summary(n, never, *ranks, ordered[-1])
+        nan = math.nan
+        return Summary(0, 0, nan, nan, nan, nan, nan)
+    p50, p90, p95, p99 = (percentile(ordered, percent) for percent in (50, 90, 95, 99))
+    return Summary(n, never, p50, p90, p95, p99, ordered[-1])
 
 
 def percentile(ordered: Sequence[float] | NDArray[np.float64], percent: int) -> float:
     """The nearest rank of ``ordered`` values, of which there must be one."""
     return float(ordered[max(0, math.ceil(percent * len(ordered) / 100) - 1)])
+
+
+def thinned(values: Sequence[T], most: int = MOST_SAMPLES) -> list[T]:
+    """At most ``most`` of ``values``, evenly spread."""
+    every = max(1, -(-len(values) // most))
+    return list(values[::every])
 
 
 @dataclass(frozen=True)

@@ -3,9 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
-from mmer.benchmarks.command import Flag, OptionalFloat, OptionalFolder, PicturedOutputs
+from mmer.benchmarks.command import (
+    Asr,
+    Detector,
+    Flag,
+    OptionalFloat,
+    OptionalFolder,
+    PicturedOutputs,
+    Provider,
+)
 from mmer.realtime.options import Options
 
 
@@ -23,11 +30,11 @@ class Live(PicturedOutputs):
     target is missed.
     """
 
-    asr: Literal["auto", "vosk", "pocketsphinx", "none"] = "pocketsphinx"
+    asr: Asr = "pocketsphinx"
     """Recognizer of words, as in mmer-live; the targets are for pocketsphinx."""
-    detector: Literal["auto", "blazeface", "mediapipe", "haar"] = "auto"
+    detector: Detector = "auto"
     """Face detector, as in mmer-live."""
-    provider: Literal["auto", "cpu", "cuda", "tensorrt"] = "auto"
+    provider: Provider = "auto"
     """What runs the networks, as in mmer-live."""
     minutes: OptionalFloat = None
     """Length of the run at the world's pace: the clip over and over; left out: once. Slopes of

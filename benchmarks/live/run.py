@@ -16,11 +16,12 @@ from mmer.benchmarks.clip import AnnotatedClip, describe, make_clip, repeated
 from mmer.benchmarks.live import growth, replays, running
 from mmer.benchmarks.live.finals import final_rows
 from mmer.benchmarks.live.stable import stable_rows
-from mmer.benchmarks.live.stages import StageFinding, find_stages, stage_rows, thinned
+from mmer.benchmarks.live.stages import StageFinding, find_stages, stage_rows
 from mmer.benchmarks.machine import describe_machine
 from mmer.benchmarks.paced import Recording, read
 from mmer.benchmarks.process import MMER_LIVE, Watched, time_to_labels, watch
 from mmer.benchmarks.report import Report, Row
+from mmer.benchmarks.statistics import thinned
 from mmer.benchmarks.utterances import demo_utterances, ravdess_utterances
 from mmer.models.errors import MmerError
 from mmer.realtime.options import Options

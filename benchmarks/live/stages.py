@@ -7,12 +7,8 @@ from dataclasses import dataclass
 from typing import Final, TypeAlias
 
 from mmer.benchmarks.report import Row
-from mmer.benchmarks.statistics import Summary, summarise
+from mmer.benchmarks.statistics import Summary, summarise, thinned
 from mmer.realtime.stage_times import StageTime
-
-MOST_SAMPLES: Final = 2000
-"""Of more values every so-manieth is kept in the report: half an hour has 90000 blocks of sound."""
-
 
 Picked: TypeAlias = Callable[[Sequence[StageTime]], list[StageTime]]
 
@@ -110,9 +106,3 @@ def stage_rows(found: Sequence[StageFinding]) -> list[Row]:
         )
         for f in found
     ]
-
-
-def thinned(values: Sequence[float], most: int = MOST_SAMPLES) -> list[float]:
-    """At most ``most`` of ``values``, evenly spread."""
-    every = -(-len(values) // most) if values else 1
-    return list(values[::every])

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
-from mmer.benchmarks.command import Flag, PicturedOutputs
+from mmer.benchmarks.command import Asr, Detector, Flag, PicturedOutputs, Provider
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,15 +20,15 @@ class Soak(PicturedOutputs):
 
     hours: float = 1.0
     """Hours of the clip; most is judged from half an hour on."""
-    rate: float = 4.0
+    rate: float = 3.0
     """Times the world's pace; more than the machine can do shows as a session that ends late."""
     real: Flag = False
     """The world's pace: as many hours as the clip has."""
-    asr: Literal["auto", "vosk", "pocketsphinx", "none"] = "pocketsphinx"
+    asr: Asr = "pocketsphinx"
     """Recognizer of words, as in mmer-live."""
-    detector: Literal["auto", "blazeface", "mediapipe", "haar"] = "auto"
+    detector: Detector = "auto"
     """Face detector, as in mmer-live."""
-    provider: Literal["auto", "cpu", "cuda", "tensorrt"] = "auto"
+    provider: Provider = "auto"
     """What runs the networks, as in mmer-live."""
 
     def measure(self, command: str) -> int:

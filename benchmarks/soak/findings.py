@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from statistics import median
@@ -177,8 +176,9 @@ def resources_row(soaked: Soaked, watched: Watched, rate: float) -> Row:
             "resources", "threads and open files", "not measured", "no growth", None, "too short"
         )
     half = len(steady) // 2
-    threads = [_middle(part, "threads") for part in (steady[:half], steady[half:])]
-    handles = [_middle(part, "handles") for part in (steady[:half], steady[half:])]
+    halves = steady[:half], steady[half:]
+    threads = [median(sample.threads for sample in part) for part in halves]
+    handles = [median(sample.handles for sample in part) for part in halves]
     ends = "; ".join(
         f"{when}: {threads} threads, {files} files"
         for when, (threads, files) in soaked.resources.items()
@@ -204,10 +204,6 @@ def _settled(watched: Watched, rate: float) -> list[Sample]:
     """From when the clip has played for a while to just before the end."""
     ready = watched.ready_s or 0.0
     return [s for s in watched.samples[:-2] if (s.t - ready) * rate >= STEADY_FROM_S]
-
-
-def _middle(samples: Sequence[Sample], what: str) -> float:
-    return median(getattr(sample, what) for sample in samples)
 
 
 def _of_the_world(row: Row, rate: float) -> Row:

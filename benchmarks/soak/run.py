@@ -14,13 +14,13 @@ from typing import Final
 
 from mmer.benchmarks.clip import describe, make_clip, repeated
 from mmer.benchmarks.live.running import delays_ms
-from mmer.benchmarks.live.stages import thinned
 from mmer.benchmarks.machine import describe_machine
 from mmer.benchmarks.process import watch
 from mmer.benchmarks.report import Report
 from mmer.benchmarks.soak.drift import offsets_ms
 from mmer.benchmarks.soak.findings import read_soak, rows
 from mmer.benchmarks.soak.marks import mark_number
+from mmer.benchmarks.statistics import thinned
 from mmer.benchmarks.utterances import demo_utterances
 from mmer.models.errors import MmerError
 
@@ -32,7 +32,7 @@ class SoakSettings:
     """What is played, and how fast; raises MmerError for values that make no sense."""
 
     hours: float = 1.0  # of the clip
-    rate: float = 4.0  # times the world's pace
+    rate: float = 3.0  # times the world's pace
     asr: str = "pocketsphinx"
     detector: str = "auto"
     provider: str = "auto"

@@ -12,6 +12,7 @@ import pytest
 from mmer.benchmarks import cli
 from mmer.benchmarks.live.command import Live
 from mmer.benchmarks.live.run import LiveSettings
+from mmer.benchmarks.soak.command import Soak
 from mmer.models.card import weights_dir
 from mmer.models.errors import MmerError
 from mmer.models.labels import MODALITIES
@@ -28,6 +29,8 @@ def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
 def test_mistakes_are_told(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     assert "parrot" in refused(capsys, "live", "--asr", "parrot")
     assert "no folder" in refused(capsys, "live", "--json", str(tmp_path / "no" / "x.json"))
+    assert "--hours" in refused(capsys, "soak", "--hours", "0")
+    assert "cannot be read" in refused(capsys, "compare", "a.json", "b.json")
     assert "15 to 3600" in refused(capsys, "live", "--seconds", "3")
     assert "--hangover-s" in refused(capsys, "live", "--hangover-s", "9")
     assert "no folder" in refused(capsys, "live", "--plot", str(tmp_path / "no" / "x.png"))
@@ -35,8 +38,9 @@ def test_mistakes_are_told(capsys: pytest.CaptureFixture[str], tmp_path: Path) -
     assert "RAVDESS" in refused(capsys, "live", "--data", str(tmp_path))
 
 
-def test_choices_are_those_of_the_recognizer() -> None:
-    hints = get_type_hints(Live)
+@pytest.mark.parametrize("command", [Live, Soak])
+def test_choices_are_those_of_the_recognizer(command: type[Live] | type[Soak]) -> None:
+    hints = get_type_hints(command)
     assert get_args(hints["asr"]) == ASR
     assert get_args(hints["detector"]) == DETECTORS
     assert get_args(hints["provider"]) == PROVIDER_NAMES

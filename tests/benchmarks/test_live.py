@@ -13,10 +13,11 @@ from mmer.benchmarks.live import growth, replays, running
 from mmer.benchmarks.live.finals import final_rows
 from mmer.benchmarks.live.picture import draw_stages
 from mmer.benchmarks.live.stable import stable_rows, stable_since
-from mmer.benchmarks.live.stages import find_stages, stage_rows, thinned
+from mmer.benchmarks.live.stages import find_stages, stage_rows
 from mmer.benchmarks.matching import Result
 from mmer.benchmarks.paced import Estimate, Recording
 from mmer.benchmarks.process import Sample, Watched
+from mmer.benchmarks.statistics import thinned
 from mmer.realtime.stage_times import StageTime
 
 SESSION = {"models": {"words": "pocketsphinx (en-us)"}, "provider": {}}
