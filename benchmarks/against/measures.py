@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Literal
 
 import numpy as np
 
@@ -189,15 +189,15 @@ def _row(
     program: Program,
     key: str,
     measured: str,
-    values: dict[str, float] | dict[str, float | None],
+    values: Mapping[str, float | None],
     samples: Sequence[float] = (),
-    better: str = "less",
+    better: Literal["less", "more"] = "less",
 ) -> Row:
     return Row(
         key=f"{key}.{program.name}",
         what=f"{program.title}: {WHAT[key]}",
         measured=measured,
-        values=dict(values),
+        values=values,
         samples={key: samples} if samples else {},
-        better="more" if better == "more" else "less",
+        better=better,
     )

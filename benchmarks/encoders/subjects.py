@@ -106,14 +106,16 @@ def _text(card: Card, path: Path) -> Subject:
     from mmer.realtime.demo import clip
 
     tokenizer = open_tokenizer(card, path.parent)
-    marks = tokenizer.token_to_id(FIRST), tokenizer.token_to_id(SEPARATOR)
+    first, separator = tokenizer.token_to_id(FIRST), tokenizer.token_to_id(SEPARATOR)
+    if first is None or separator is None:
+        raise MmerError(f"card {card.name}: its tokenizer is of another kind")
     longest = int(card.number("max_tokens"))
     told = json.loads(clip().with_suffix(".json").read_text(encoding="utf-8"))["sentences"]
     said = [str(sentence["text"]) for sentence in told][: card.count("past_utterances") + 1]
 
     def prepare() -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         pieces = [tokenizer.encode(text, add_special_tokens=False).ids for text in said]
-        return lay_out(pieces, *marks, longest)
+        return lay_out(pieces, first, separator, longest)
 
     tokens, turns = prepare()
     return Subject(

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from mmer.benchmarks.encoders.subjects import Subject
 from mmer.models.engine.precision import (
@@ -51,7 +52,7 @@ def make_variants(subject: Subject, folder: Path) -> Variants:
 
     quantized = is_quantized(model)
     whole = dequantized(model) if quantized else model
-    made = {"fp16": lambda: float16(_copy(whole))}
+    made: dict[str, Callable[[], Any]] = {"fp16": lambda: float16(_copy(whole))}
     if quantized:
         made["fp32"] = lambda: whole
     else:
@@ -68,7 +69,7 @@ def make_variants(subject: Subject, folder: Path) -> Variants:
     return Variants({p: files[p] for p in PRECISIONS if p in files}, missing, shipped, inputs)
 
 
-def _copy(model: object) -> object:
+def _copy(model: Any) -> Any:
     import onnx
 
     fresh = onnx.ModelProto()

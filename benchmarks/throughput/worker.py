@@ -84,7 +84,8 @@ def run(plan: WorkerPlan, result: Path) -> None:
     for stream in streams:
         stream.prepare()
     print("ready", flush=True)
-    sys.stdin.readline()
+    if not sys.stdin.readline():
+        return  # who would have read the result is gone
     memory: list[float] = []
     timer = threading.Timer(plan.memory_at_s, lambda: memory.append(resident_mb()))
     timer.start()
