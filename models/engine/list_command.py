@@ -22,23 +22,21 @@ class List:
 
     def run(self) -> int:
         """A line a plan."""
-        from rich.console import Console
-        from rich.table import Table
-
         plans = Plans()
         entries = list(plans.entries())
         if not entries:
             print(f"no plans in {plans.folder}: mmer-engine build makes them")
             return 0
-        table = Table("model", "precision", "GPU", "TensorRT", "MB", "built", "state", box=None)
+        rows = [("model", "precision", "GPU", "TensorRT", "MB", "built", "state")]
         for entry in entries:
             key = entry.key
             words = (key.model, key.precision, key.gpu, key.tensorrt) if key else ("?",) * 4
-            size = f"{entry.size / 1e6:.1f}"
-            table.add_row(*words, size, entry.built, self._state(entry))
-        console = Console(soft_wrap=True)
-        console.print(table)
-        console.print(f"in {plans.folder}")
+            rows.append((*words, f"{entry.size / 1e6:.1f}", entry.built, self._state(entry)))
+        widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]) - 1)]
+        for row in rows:
+            cells = (f"{cell:{width}}" for cell, width in zip(row, widths, strict=False))
+            print(*cells, row[-1], sep="  ")
+        print(f"in {plans.folder}")
         return 0
 
     def _state(self, entry: Entry) -> str:

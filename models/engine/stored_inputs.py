@@ -106,10 +106,9 @@ def _voice(random: np.random.Generator, length_s: float) -> NDArray[np.float32]:
     pulses[1:] = np.diff(np.floor(phase)) > 0
     voice = pulses
     for centre in (random.uniform(300, 900), random.uniform(900, 2600)):
-        width = 0.99 - 0.02 * random.random()
-        turn = 2 * width * np.cos(2 * np.pi * centre / SAMPLE_RATE)
-        ring = width ** np.arange(800) * np.cos(2 * np.pi * centre / SAMPLE_RATE * np.arange(800))
-        voice = np.convolve(voice, ring)[:n] * (1 - 0.1 * abs(turn))
+        decay = 0.99 - 0.02 * random.random()
+        ring = decay ** np.arange(300) * np.cos(2 * np.pi * centre / SAMPLE_RATE * np.arange(300))
+        voice = np.convolve(voice, ring)[:n]
     syllables = np.sin(np.pi * random.uniform(2, 6) * time) ** 2
     noise = random.normal(size=n) * 10 ** random.uniform(-3, -0.5)
     voice = voice / max(float(np.abs(voice).max()), 1e-9)

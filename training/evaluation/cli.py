@@ -71,7 +71,9 @@ class Arguments:
     """Clip: who recognizes the words."""
     gold_words: Flag = False
     """Clip: the corpus' own words instead of recognized ones."""
-    provider: Literal["auto", "cpu", "cuda", "tensorrt"] = "auto"
+    provider: Literal["auto", "cpu", "cuda", "tensorrt", "ort-tensorrt", "coreml", "directml"] = (
+        "auto"
+    )
     """What the networks run on."""
     offline: Flag = False
     """Clip and face: download nothing."""

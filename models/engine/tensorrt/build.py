@@ -48,7 +48,7 @@ def build_plan(
         KeyboardInterrupt: Ctrl-C came meanwhile.
     """
     trt = tensorrt.module
-    builder = trt.Builder(tensorrt.logger)
+    builder = tensorrt.start("Builder")
     network = _parsed(tensorrt, builder, graph)
     inputs = [network.get_input(i) for i in range(network.num_inputs)]
     spans = {i.name: span(i.name, tuple(i.shape), lengths) for i in inputs}

@@ -32,7 +32,7 @@ class TensorRTEngine:
     def __init__(self, tensorrt: TensorRT, cuda: Cuda, plan: bytes, name: str) -> None:
         trt = tensorrt.module
         self._tensorrt, self._cuda, self._name = tensorrt, cuda, name
-        self._runtime = trt.Runtime(tensorrt.logger)  # must outlive the engine
+        self._runtime = tensorrt.start("Runtime")  # must outlive the engine
         self._engine = self._runtime.deserialize_cuda_engine(plan)
         if self._engine is None:
             raise MmerError(f"TensorRT does not take the plan of {name}: {tensorrt.complaints()}")

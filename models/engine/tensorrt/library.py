@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import threading
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -29,8 +28,22 @@ class TensorRT:
         """10 or above. From 11 on every network is strongly typed: its precision is its graph's."""
         return int(self.version.split(".")[0])
 
+    def start(self, kind: str) -> Any:
+        """A new "Builder" or "Runtime".
+
+        Raises:
+            MmerError: there is none without a GPU and its driver.
+        """
+        try:
+            return getattr(self.module, kind)(self.logger)
+        except TypeError as error:  # pybind11's, for a null pointer
+            raise MmerError(
+                f"TensorRT {self.version} cannot start here: {self.complaints()}; see that the "
+                "NVIDIA driver is as new as its CUDA, or use --provider cpu"
+            ) from error
+
     def complaints(self) -> str:
-        """What it logged as errors in this thread since it was last asked, for a message."""
+        """What it logged as errors since it was last asked, for a message."""
         said = self.logger.taken()
         return "; ".join(said) if said else "TensorRT did not say why"
 
@@ -65,15 +78,14 @@ def _new_logger(trt: Any) -> Any:
 
         def __init__(self) -> None:
             trt.ILogger.__init__(self)
-            self._kept = threading.local()
+            self._kept: list[str] = []
 
         def log(self, severity: Any, msg: str) -> None:
             if severity in (trt.ILogger.Severity.ERROR, trt.ILogger.Severity.INTERNAL_ERROR):
-                self._kept.lines = [*getattr(self._kept, "lines", []), msg]
+                self._kept.append(msg)
 
         def taken(self) -> list[str]:
-            lines: list[str] = getattr(self._kept, "lines", [])
-            self._kept.lines = []
+            lines, self._kept = self._kept, []
             return lines
 
     return Log()

@@ -7,6 +7,7 @@ import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -198,6 +199,21 @@ def test_a_missing_package_is_named(
     library.load.cache_clear()
     with pytest.raises(MmerError, match="apt install python3-libnvinfer"):
         open_engine(network, "tensorrt", lengths=LENGTHS)
+
+
+def test_a_tensorrt_that_cannot_start_says_why(
+    machine: Callable[..., Machine], network: Path
+) -> None:
+    here = machine()
+
+    def start(logger: Any) -> None:
+        logger.log(here.trt.ILogger.Severity.ERROR, "CUDA initialization failure with error: 35")
+        raise TypeError("pybind11::init(): factory function returned nullptr")
+
+    here.trt.Builder = start
+
+    with pytest.raises(MmerError, match="cannot start here: CUDA initialization failure"):
+        open_tensorrt(network, LENGTHS)
 
 
 def test_an_old_tensorrt_is_refused(machine: Callable[..., Machine]) -> None:
