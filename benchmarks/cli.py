@@ -20,6 +20,9 @@ from mmer.benchmarks.soak.command import Soak
 from mmer.benchmarks.throughput.command import Throughput
 from mmer.models.errors import MmerError
 
+OUTPUTS: Final = ("--json", "--markdown", "--plot")
+PLACES: Final = ("--data",)
+
 COMMANDS: Final[dict[str, Callable[..., Command]]] = {
     "live": Live,
     "soak": Soak,
@@ -43,7 +46,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         config=(tyro.conf.HelptextFromCommentsOff,),
     )
     try:
-        status = chosen.measure(shlex.join(["mmer-bench", *given]))
+        status = chosen.measure(told(given))
     except MmerError as problem:
         print(f"mmer-bench: {problem}", file=sys.stderr)
         sys.exit(2)
@@ -52,3 +55,18 @@ def main(argv: Sequence[str] | None = None) -> None:
         sys.exit(130)
     if status:
         sys.exit(status)
+
+
+def told(given: Sequence[str]) -> str:
+    """The command as its report tells it: what anybody can repeat, without this machine's paths."""
+    kept = ["mmer-bench"]
+    waiting = iter(given)
+    for argument in waiting:
+        name, has_value, _ = argument.partition("=")
+        if name in (*OUTPUTS, *PLACES) and not has_value:
+            next(waiting, None)
+        if name in PLACES:
+            kept += [name, "DATA"]
+        elif name not in OUTPUTS:
+            kept.append(argument)
+    return shlex.join(kept)

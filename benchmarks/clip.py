@@ -16,7 +16,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -118,7 +118,9 @@ def make_clip(
 ) -> AnnotatedClip:
     """Assemble the clip (640x480, 25 frames/s, H.264; sound 16 kHz mono PCM), or find it made.
 
-    ``mark`` draws a frame's number into its YUV 4:2:0 picture (720, 640), given both.
+    The picture is the demo's face, or each sentence's own where it has pictures: before it, its
+    first one stands still, and after it its last. ``mark`` draws a frame's number into its
+    YUV 4:2:0 picture (720, 640), given both.
     """
     from importlib.metadata import version
 
@@ -129,13 +131,15 @@ def make_clip(
     digest = hashlib.sha256(f"{VERSION} {seconds} {version('av')}".encode())
     digest.update(clip().read_bytes())
     digest.update(sound.tobytes())
+    digest.update(b"own" if utterances[0].pictures else b"")
     digest.update(b"" if mark is None else mark.__qualname__.encode())
     folder = folder or cache_folder()
     path = folder / f"clip-{seconds}s-{digest.hexdigest()[:16]}.mkv"
     made = AnnotatedClip(path, seconds, spans)
     if not path.exists():
         part = path.with_suffix(f".{os.getpid()}.part")
-        _write(part, sound, face_pictures(), seconds, mark or _unmarked)
+        picture_at = own_pictures(spans, utterances) if utterances[0].pictures else there_and_back()
+        _write(part, sound, picture_at, seconds, mark or _unmarked)
         path.with_suffix(".json").write_text(json.dumps(describe(made), indent=1) + "\n")
         part.replace(path)
     return made
@@ -208,6 +212,31 @@ def face_pictures() -> list[NDArray[np.uint8]]:
         ]
 
 
+PictureAt: TypeAlias = Callable[[int], NDArray[np.uint8]]
+"""By its number, the clip's picture: YUV 4:2:0 (720, 640)."""
+
+
+def there_and_back() -> PictureAt:
+    """The demo's face, to and fro."""
+    pictures = face_pictures()
+    order = [*range(len(pictures)), *range(len(pictures) - 2, 0, -1)]
+    return lambda number: pictures[order[number % len(order)]]
+
+
+def own_pictures(spans: Sequence[Span], utterances: Sequence[Utterance]) -> PictureAt:
+    """The pictures of the sentence that is spoken, or of the nearer one in the silence between."""
+
+    def picture_at(number: int) -> NDArray[np.uint8]:
+        at = number * SAMPLE_RATE // FPS
+        away = [max(span.begin - at, at - span.end, 0) for span in spans]
+        nearest = away.index(min(away))
+        pictures = utterances[nearest % len(utterances)].pictures
+        n = (at - spans[nearest].begin) * FPS // SAMPLE_RATE
+        return pictures[min(max(0, n), len(pictures) - 1)]
+
+    return picture_at
+
+
 def _new_matroska(path: Path) -> Any:
     import av
 
@@ -225,7 +254,7 @@ def _unmarked(picture: NDArray[np.uint8], number: int) -> NDArray[np.uint8]:
 def _write(
     path: Path,
     sound: NDArray[np.int16],
-    pictures: Sequence[NDArray[np.uint8]],
+    picture_at: PictureAt,
     seconds: int,
     mark: Callable[[NDArray[np.uint8], int], NDArray[np.uint8]],
 ) -> None:
@@ -233,14 +262,13 @@ def _write(
 
     # no B frames and one thread: pictures in order of time, and the same bytes each time
     options = {"crf": "23", "preset": "veryfast", "bf": "0", "threads": "1", "flags": "+bitexact"}
-    there_and_back = [*range(len(pictures)), *range(len(pictures) - 2, 0, -1)]
     per_picture = SAMPLE_RATE // FPS
     with _new_matroska(path) as out:
         video = out.add_stream("libx264", rate=FPS, options=options)
         video.width, video.height, video.pix_fmt = WIDTH, HEIGHT, "yuv420p"
         audio = out.add_stream("pcm_s16le", rate=SAMPLE_RATE, layout="mono")
         for n in range(seconds * FPS):
-            image = mark(pictures[there_and_back[n % len(there_and_back)]], n)
+            image = mark(picture_at(n), n)
             picture = av.VideoFrame.from_ndarray(image, format="yuv420p")
             picture.pts, picture.time_base = n, Fraction(1, FPS)
             out.mux(video.encode(picture))

@@ -28,7 +28,8 @@ class Utterance:
 
     name: str
     samples: NDArray[np.int16]  # shape (n,), 16 kHz mono
-    emotion: str | None = None  # of EMOTIONS, where a person acted it
+    emotion: str | None = None  # of EMOTIONS, where a person acted it with voice and face
+    pictures: tuple[NDArray[np.uint8], ...] = ()  # its own, 25 a second from its begin on: YUV
 
     @property
     def seconds(self) -> float:
@@ -57,15 +58,20 @@ def speech_span(
     return int(speech[0]), int(speech[-1]) + 1
 
 
-def trimmed(name: str, samples: NDArray[np.int16], emotion: str | None = None) -> Utterance:
+def trimmed(name: str, samples: NDArray[np.int16]) -> Utterance:
     """The speech in ``samples`` alone, faded over 2 ms at both cuts."""
     begin, end = speech_span(samples)
-    cut = samples[begin:end].astype(np.float64)
+    return Utterance(name, faded(samples[begin:end]))
+
+
+def faded(samples: NDArray[np.int16]) -> NDArray[np.int16]:
+    """A cut (n,) that begins and ends softly."""
+    cut = samples.astype(np.float64)
     fade = min(FADE, len(cut) // 2)
     ramp = (np.arange(fade) + 1) / (fade + 1)
     cut[:fade] *= ramp
     cut[len(cut) - fade :] *= ramp[::-1]
-    return Utterance(name, np.rint(cut).astype(np.int16), emotion)
+    return np.rint(cut).astype(np.int16)
 
 
 def demo_utterances() -> list[Utterance]:
@@ -84,30 +90,26 @@ def demo_utterances() -> list[Utterance]:
 
 
 def ravdess_utterances(data: Path, count: int) -> list[Utterance]:
-    """``count`` clips of RAVDESS below ``data``/audio/ravdess, always the same ones.
+    """``count`` sentences of RAVDESS, always the same ones.
 
-    Of actors on whom no network was trained, each with the emotion that was acted (those that map
-    to none of the seven are left out). Raises MmerError if there are none.
+    The videos below ``data``/video where there are some: each sentence with its own pictures and
+    the emotion that was acted. Else the sound alone, below ``data``/audio/ravdess. Raises MmerError
+    if there is neither.
     """
-    from mmer.models.labels import EMOTIONS
-    from mmer.training.datasets.label_names import LABELS
-    from mmer.training.datasets.named_corpora import NAMED_FILES
+    from mmer.benchmarks.videos import ravdess_videos
 
+    videos = ravdess_videos(data / "video", count) if (data / "video").is_dir() else []
+    if videos:
+        return videos
     folder = data / "audio" / "ravdess"
-    names = NAMED_FILES["ravdess"]
-    found: list[tuple[Path, str]] = []
-    for path in sorted(p for p in folder.rglob("03-01-*") if p.is_file()):
-        read = names.pattern.fullmatch(path.stem)
-        label = LABELS[names.codes[read["code"]]] if read else None
-        if read and label is not None and read["speaker"] not in names.folds["train"]:
-            found.append((path, EMOTIONS[label]))
-    if not found:
+    paths = sorted(p for p in folder.rglob("03-01-*") if p.is_file())
+    if not paths:
         raise MmerError(
-            f"no RAVDESS clips (Actor_NN/03-01-*) of actors 01 or 17 to 24 in {folder}: "
-            "check --data"
+            f"no RAVDESS clips in {data / 'video'} (01-01-*.mp4) or {folder} "
+            "(Actor_NN/03-01-*): check --data"
         )
-    chosen = [found[i * EVERY_RAVDESS % len(found)] for i in range(min(count, len(found)))]
-    return [trimmed(path.stem, read_sound(path), emotion) for path, emotion in chosen]
+    chosen = [paths[i * EVERY_RAVDESS % len(paths)] for i in range(min(count, len(paths)))]
+    return [trimmed(path.stem, read_sound(path)) for path in chosen]
 
 
 def read_sound(path: Path) -> NDArray[np.int16]:

@@ -44,7 +44,8 @@ class Live(PicturedOutputs):
     quick: Flag = False
     """A clip of 20 s, to see that everything runs."""
     data: OptionalFolder = None
-    """Folder with audio/ravdess: take the sentences from there instead of the demo."""
+    """Folder with RAVDESS' videos below video/, or its sound in audio/ravdess: take the sentences
+    from there instead of the demo."""
     noise_db: float = -60.0
     """White noise under the sound, in dB of full scale."""
     hangover_s: float = Options.hangover_s

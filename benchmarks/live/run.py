@@ -212,7 +212,8 @@ def _has_content(path: Path) -> bool:
 
 
 def _plain(settings: dict[str, Any]) -> dict[str, Any]:
-    return {k: str(v) if isinstance(v, Path) else v for k, v in settings.items()}
+    """Without this machine's paths: what lay there shows in the clip."""
+    return {k: "DATA" if isinstance(v, Path) else v for k, v in settings.items()}
 
 
 def _first_word(words: str | None) -> str:

@@ -40,8 +40,9 @@ def stable_since(estimates: Sequence[Estimate], label: str | None = None) -> flo
 def stable_rows(recording: Recording, clip: AnnotatedClip) -> list[Row]:
     """From each annotated onset to the first stable label, and to the first correct one.
 
-    The second where the sentences have a true emotion. What is not answered once, ends without a
-    label or (second row) with a wrong one, is never reached: infinite.
+    The second where the sentences were acted with voice and face, and so have a true emotion.
+    What is not answered once, ends without a label or (second row) with a wrong one, is never
+    reached: infinite.
     """
     matching = match(clip.spans, recording.finals)
     by_utterance: dict[int, list[Estimate]] = {}
@@ -75,8 +76,7 @@ def stable_rows(recording: Recording, clip: AnnotatedClip) -> list[Row]:
                 "correct_label_ms",
                 "onset of speech to first correct stable label",
                 correct,
-                f"{_share(correct)} reached; the face in the picture is another person's and "
-                "says nothing of the sentence",
+                f"{_share(correct)} reached; the others ended with another label or none",
             )
         )
     return rows

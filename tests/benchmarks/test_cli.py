@@ -38,6 +38,11 @@ def test_mistakes_are_told(capsys: pytest.CaptureFixture[str], tmp_path: Path) -
     assert "RAVDESS" in refused(capsys, "live", "--data", str(tmp_path))
 
 
+def test_the_command_is_told_without_paths() -> None:
+    given = ["live", "--data", "/x", "--json=/y", "--plot", "/z", "--asr", "none"]
+    assert cli.told(given) == "mmer-bench live --data DATA --asr none"
+
+
 @pytest.mark.parametrize("command", [Live, Soak])
 def test_choices_are_those_of_the_recognizer(command: type[Live] | type[Soak]) -> None:
     hints = get_type_hints(command)

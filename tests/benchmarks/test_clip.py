@@ -105,3 +105,22 @@ def test_repeated_holds_the_clip_end_to_end(made: AnnotatedClip) -> None:
         times = [frame.time for frame in file.decode(video=0)]
     assert np.allclose(times, np.arange(3 * SECONDS * 25) / 25)
     assert repeated(made, 1) is made
+
+
+def test_a_sentences_own_pictures_are_there_while_it_is_spoken(tmp_path: Path) -> None:
+    def own(seconds: float, luma: int) -> Utterance:
+        shown = [np.full((720, 640), 128, np.uint8) for _ in range(round(seconds * 25))]
+        for n, picture in enumerate(shown):
+            picture[:480] = luma + n
+        return Utterance(str(luma), spoken(seconds).samples, "joy", tuple(shown))
+
+    clip = make_clip([own(1.6, 40), own(2.0, 140)], SECONDS, folder=tmp_path)
+    with av.open(str(clip.path)) as file:
+        luma = [frame.to_ndarray()[:480].mean() for frame in file.decode(video=0)]
+    for n, span in enumerate(clip.spans):
+        first = (40, 140)[n % 2]
+        begin, end = span.begin // 640, span.end // 640
+        assert luma[begin + 10] == pytest.approx(first + 10, abs=2)
+        assert luma[begin - 5] == pytest.approx(first, abs=2)  # still, before it
+        assert luma[end + 5] == pytest.approx(first + (39, 49)[n % 2], abs=2)  # and after it
+        assert span.emotion == "joy"

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import math
+import wave
 from pathlib import Path
 
 import av
@@ -16,6 +18,7 @@ from mmer.benchmarks.utterances import (
     speech_span,
     trimmed,
 )
+from mmer.benchmarks.videos import fitted
 from mmer.models.errors import MmerError
 from mmer.realtime.demo import clip
 
@@ -97,3 +100,24 @@ def test_ravdess_is_trimmed(data: Path) -> None:
     utterances = ravdess_utterances(data, 6)
     assert len({u.name for u in utterances}) == 6
     assert all(0.7 < u.seconds < 4 for u in utterances)  # its clips have a second of silence a side
+    if utterances[0].pictures:  # videos
+        assert all(len(u.pictures) == math.ceil(u.seconds * 25) for u in utterances)
+        assert {p.shape for u in utterances for p in u.pictures} == {(720, 640)}
+        assert len({u.emotion for u in utterances}) > 3
+
+
+def test_a_picture_of_any_size_fits_the_clip() -> None:
+    wide = fitted(np.full((100, 400, 3), 255, np.uint8))
+    assert wide.shape == (720, 640)
+    assert wide[240, 320] > 200  # in the middle
+    assert wide[10, 320] < 30  # black above
+    assert fitted(np.full((900, 300, 3), 255, np.uint8))[240, 10] < 30
+
+
+def test_sound_alone_is_taken_where_there_are_no_videos(corpora: Path) -> None:
+    with wave.open(str(next((corpora / "audio/ravdess").rglob("*.wav")))) as file:
+        assert file.getnframes() == 16000
+    utterances = ravdess_utterances(corpora, 3)
+    assert len(utterances) == 3
+    assert not utterances[0].pictures
+    assert utterances[0].emotion is None
