@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import io
 import threading
-from collections.abc import Mapping
-from contextlib import AbstractContextManager, nullcontext, redirect_stdout
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext, redirect_stdout
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 
 from mmer.models.engine.providers import EXECUTION_PROVIDERS, HOW_TO_GET
-from mmer.models.engine.shapes import Lengths, example
+from mmer.models.engine.shapes import Lengths, example, span
 from mmer.models.errors import MmerError
 
 _MEMORY: Final[Mapping[str, str]] = {"cuda": "cuda", "ort-tensorrt": "cuda", "directml": "dml"}
@@ -49,11 +49,6 @@ class OnnxRuntimeEngine:
                 f"provider {provider!r} is not in this onnxruntime (it has: "
                 f"{', '.join(available())}); {HOW_TO_GET[provider]}, or use --provider auto"
             )
-        if _MEMORY.get(provider) == "cuda" and hasattr(ort, "preload_dlls"):
-            # CUDA and cuDNN where pip put them; it prints what it misses, and standard output is
-            # for results
-            with redirect_stdout(io.StringIO()):
-                ort.preload_dlls()
         options = ort.SessionOptions()
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1
@@ -64,13 +59,29 @@ class OnnxRuntimeEngine:
             options.add_session_config_entry("session.record_ep_graph_assignment_info", "1")
         if provider == "directml":
             options.enable_mem_pattern = False  # DirectML can have no other
+        network: str | bytes = str(path)
+        settings: Mapping[str, str] = {}
+        if provider == "cuda":
+            # the default, an exhaustive search, would be made anew for every length of a sound
+            settings = {"cudnn_conv_algo_search": "HEURISTIC"}
+        elif provider == "ort-tensorrt":
+            network, settings = _for_tensorrt(path, lengths)
+        missing = "" if _MEMORY.get(provider) != "cuda" else _preload()
+        # without fallback: it would go on with the CPU, unasked, when it is opened or a call fails
+        arguments: dict[str, Any] = {"providers": [(wanted, dict(settings))], "enable_fallback": 0}
         try:
-            self._session = ort.InferenceSession(
-                str(path), options, providers=[(wanted, _settings(provider))]
-            )
+            with _quiet(provider):
+                self._session = ort.InferenceSession(network, options, **arguments)
         except Exception as error:  # ONNX Runtime raises a dozen unrelated types; all mean this
-            raise MmerError(f"cannot open the model {path}: {error}") from error
-        self._session.disable_fallback()  # else a failing call would go to the CPU unasked
+            what = "open the model" if provider == "cpu" else f"run on {provider!r} the model"
+            raise MmerError(f"cannot {what} {path}: {_one_line(error)}{missing}") from error
+        used = self._session.get_providers()[0]
+        if used != wanted:
+            raise MmerError(
+                f"provider {provider!r} could not start for {path.name}: ONNX Runtime fell back to "
+                f"{used}; its libraries are not there or of other versions, or no such device is"
+                f"{missing}; use --provider auto or cpu"
+            )
         self.provider = provider
         self.inputs = tuple(i.name for i in self._session.get_inputs())
         self.outputs = tuple(o.name for o in self._session.get_outputs())
@@ -91,13 +102,6 @@ class OnnxRuntimeEngine:
         return dict(zip(self.outputs, found, strict=True))
 
     def _see_that_it_runs(self, path: Path, wanted: str, lengths: Lengths | None) -> None:
-        used = self._session.get_providers()[0]
-        if used != wanted:
-            raise MmerError(
-                f"provider {self.provider!r} could not start for {path.name}: ONNX Runtime fell "
-                f"back to {used}; its libraries (CUDA, cuDNN, TensorRT) are not there or of other "
-                "versions, or no such device is; use --provider auto or cpu"
-            )
         if self.provider != "cpu" and hasattr(self._session, "get_provider_graph_assignment_info"):
             took = {part.ep_name for part in self._session.get_provider_graph_assignment_info()}
             if wanted not in took:
@@ -113,7 +117,8 @@ class OnnxRuntimeEngine:
             self.run(first)
         except Exception as error:  # as above: whatever it is, the network does not run here
             raise MmerError(
-                f"provider {self.provider!r} cannot run {path.name}: {error}; use --provider auto"
+                f"provider {self.provider!r} cannot run {path.name}: {_one_line(error)}; "
+                "use --provider auto"
             ) from error
 
 
@@ -143,23 +148,71 @@ def available() -> tuple[str, ...]:
     return tuple(name for name, theirs in EXECUTION_PROVIDERS.items() if theirs in there)
 
 
-def _settings(provider: str) -> dict[str, str]:
-    if provider == "cuda":
-        # the default, an exhaustive search, would be made anew for every length of a sound
-        return {"cudnn_conv_algo_search": "HEURISTIC"}
-    if provider == "ort-tensorrt":
-        from mmer.models.engine.tensorrt.plans import plans_folder
+def _preload() -> str:
+    """Load CUDA and cuDNN from where pip put them; what is missing, for a message.
 
-        folder = str(plans_folder() / "onnxruntime")
-        return {
-            "trt_fp16_enable": "1",
-            "trt_layer_norm_fp32_fallback": "1",
-            "trt_engine_cache_enable": "1",
-            "trt_engine_cache_path": folder,
-            "trt_timing_cache_enable": "1",
-            "trt_timing_cache_path": folder,
-        }
-    return {}
+    ONNX Runtime prints that, and standard output is for results.
+    """
+    import onnxruntime as ort
+
+    if not hasattr(ort, "preload_dlls"):
+        return ""
+    said = io.StringIO()
+    with redirect_stdout(said):
+        ort.preload_dlls()
+    failed = [line for line in said.getvalue().splitlines() if "Failed to load" in line]
+    return f" ({failed[0]})" if failed else ""
+
+
+@contextmanager
+def _quiet(provider: str) -> Iterator[None]:
+    """Without the log of a GPU's libraries that are not there: the error will say it."""
+    import onnxruntime as ort
+
+    if provider == "cpu":
+        yield
+        return
+    ort.set_default_logger_severity(4)
+    try:
+        yield
+    finally:
+        ort.set_default_logger_severity(2)  # its default
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())
+
+
+def _for_tensorrt(path: Path, lengths: Lengths | None) -> tuple[bytes, dict[str, str]]:
+    """The network as TensorRT can read it, and what ONNX Runtime's provider is told.
+
+    Its plans are kept. With a profile of all lengths one is built; else it would be one a length.
+    """
+    from mmer.models.engine.precision import in_floats
+    from mmer.models.engine.tensorrt.plans import cannot_keep, plans_folder
+
+    model = in_floats(path)
+    spans = {
+        i.name: span(i.name, [d.dim_value for d in i.type.tensor_type.shape.dim], lengths)
+        for i in model.graph.input
+    }
+    folder = plans_folder() / "onnxruntime"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise cannot_keep(folder, error) from error
+    settings = {
+        "trt_fp16_enable": "1",
+        "trt_layer_norm_fp32_fallback": "1",
+        "trt_engine_cache_enable": "1",
+        "trt_engine_cache_path": str(folder),
+        "trt_timing_cache_enable": "1",
+        "trt_timing_cache_path": str(folder),
+    }
+    for theirs, ours in (("min", "least"), ("opt", "usual"), ("max", "most")):
+        shapes = {name: "x".join(map(str, getattr(s, ours))) for name, s in spans.items()}
+        settings[f"trt_profile_{theirs}_shapes"] = ",".join(f"{n}:{s}" for n, s in shapes.items())
+    return model.SerializeToString(), settings
 
 
 def _dtype(onnx_type: str) -> np.dtype[Any]:

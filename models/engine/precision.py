@@ -43,6 +43,16 @@ def load(path: Path) -> Any:
         raise MmerError(f"cannot read the model {path}: {error}") from error
 
 
+def in_floats(path: Path) -> Any:
+    """The network of a file as ``load`` gives it, with no product of integers in it.
+
+    Raises:
+        MmerError: it cannot be read, or was quantized in a way that is not known.
+    """
+    model = load(path)
+    return dequantized(model) if is_quantized(model) else model
+
+
 def float16(model: Any) -> Any:
     """Products and convolutions in float16; inputs, outputs and what is too wide stay float32."""
     from onnxruntime.transformers.float16 import DEFAULT_OP_BLOCK_LIST, convert_float_to_float16

@@ -20,7 +20,7 @@ from mmer.models.engine.command import (
 from mmer.models.engine.engine import Engine
 from mmer.models.engine.onnx_runtime import OnnxRuntimeEngine
 from mmer.models.engine.open import open_engine
-from mmer.models.engine.precision import Inputs, dequantized, float16, int8, is_quantized, load
+from mmer.models.engine.precision import Inputs, float16, in_floats, int8
 from mmer.models.engine.verify import LABELS_AGREE, Comparison, compare
 from mmer.models.errors import MmerError
 
@@ -79,9 +79,7 @@ class Verify:
                 return open_built(network.path, network.lengths, precision=self.precision)
         import onnx
 
-        model = load(network.path)
-        if is_quantized(model):
-            model = dequantized(model)
+        model = in_floats(network.path)
         if self.precision == "fp16":
             model = float16(model)
         if self.precision == "int8":

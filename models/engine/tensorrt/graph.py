@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from mmer.models.engine.precision import Inputs, dequantized, float16, int8, is_quantized, load
+from mmer.models.engine.precision import Inputs, float16, in_floats, int8
 
 GRAPH: Final = "1"
 """Of a plan's key: raised with every change of what is done here."""
@@ -23,9 +23,7 @@ def graph_for(path: Path, precision: str, major: int, calibration: Sequence[Inpu
     Raises:
         MmerError: the network cannot be read, or not be brought to that precision.
     """
-    model = load(path)
-    if is_quantized(model):
-        model = dequantized(model)
+    model = in_floats(path)
     if major >= 11 and precision == "fp16":
         model = float16(model)
     if major >= 11 and precision == "int8":
