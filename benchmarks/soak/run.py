@@ -25,6 +25,7 @@ from mmer.benchmarks.utterances import demo_utterances
 from mmer.models.errors import MmerError
 
 ROUND_S: Final = 60
+LEAST_PLAYED_S: Final = 2.0  # of the clip; there is nothing to tell of less
 
 
 @dataclass(frozen=True)
@@ -81,6 +82,8 @@ def run(settings: SoakSettings, command: str, say: Callable[[str], None]) -> Rep
         if watched.ready_s is None:  # interrupted while it was loading
             raise KeyboardInterrupt
         soaked = read_soak(output, notes)
+    if soaked.until < LEAST_PLAYED_S:
+        raise KeyboardInterrupt
     recording = soaked.recording
     shown = [e for e in recording.estimates if not e.final and e.face_delay_s is not None]
     delays = list(zip([e.written for e in shown], delays_ms(shown), strict=True))
