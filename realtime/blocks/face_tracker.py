@@ -24,7 +24,7 @@ class FaceConfig:
     min_score: float = 0.4  # of the detector, for a new track (a followed face needs no score)
     smoothing_hz: float = 2.0  # cut-off for a face at rest
     smoothing_gain: float = 6.0  # Hz more for every eye distance per second that it moves
-    rest_speed: float = 0.3  # eye distances per second below which a face is at rest
+    rest_speed: float = 0.45  # eye distances per second below which a face is at rest
     rest_s: float = 0.1  # a face at rest is looked for again after this long
 
     def __post_init__(self) -> None:
@@ -116,7 +116,7 @@ class _Track:
         self._raw: DetectedFace | None = None
         self._place: NDArray[np.float64] | None = None  # shape (4, 2): box corners, eyes
         self._velocity = np.zeros((4, 2))  # of those, eye distances a second
-        self._speed = math.inf  # of all points together, eye distances a second
+        self._speed = math.inf  # eye distances a second: of late or at last, whichever is more
         self._t = 0.0
         self._missing_since: float | None = None
 
@@ -151,8 +151,9 @@ class _Track:
             unit = max(float(np.linalg.norm(face.eyes[1] - face.eyes[0])), 1e-6)
             velocity = (place - self._place) / unit / step
             self._velocity = self._velocity + _weight(1.0, step) * (velocity - self._velocity)
-            self._speed = float(np.linalg.norm(self._velocity, axis=1).mean())
-            cutoff = self._config.smoothing_hz + self._config.smoothing_gain * self._speed
+            speed = float(np.linalg.norm(self._velocity, axis=1).mean())
+            self._speed = max(speed, float(np.linalg.norm(velocity, axis=1).mean()))
+            cutoff = self._config.smoothing_hz + self._config.smoothing_gain * speed
             self._place = self._place + _weight(cutoff, step) * (place - self._place)
         self._raw, self._t, self._missing_since = face, t, None
         return self._face()

@@ -226,11 +226,11 @@ def looked(at: Callable[[float], Faces], fps: float = 20.0) -> tuple[list[float]
     return asked, observe(noted, fps=fps)
 
 
-def test_a_face_at_rest_is_looked_for_every_tenth_of_a_second() -> None:
+def test_a_face_at_rest_is_looked_for_only_now_and_then() -> None:
     asked, seen = looked(lambda t: [face(200 + 0.2 * (-1) ** round(20 * t))])
     assert len(seen) == 40
     assert len(asked) == 21  # the first two pictures tell that it rests
-    assert max(np.diff(asked)) < 0.11
+    assert max(np.diff(asked)) < 0.101
     assert all(o.crop is not None for o in seen)
     assert {o.track for o in seen} == {1}
 
@@ -240,7 +240,7 @@ def test_a_moving_face_is_looked_for_in_every_picture() -> None:
     assert len(asked) >= 38
 
 
-def test_a_resting_face_that_goes_or_moves_is_noticed_in_a_tenth_of_a_second() -> None:
+def test_a_resting_face_that_goes_or_moves_is_noticed_soon() -> None:
     _, gone = looked(lambda t: [face(200)] if t <= 1.0 else [])
     assert [o.t for o in gone if o.box is not None][-1] < 1.1
     _, moved = looked(lambda t: [face(200 if t <= 1.0 else 260)])
