@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmer.benchmarks.utterances import Utterance, faded, read_sound, speech_span
-from mmer.models.errors import MmerError
 from mmer.models.labels import EMOTIONS
 from mmer.realtime.clock import ManualClock
 from mmer.realtime.messages import SAMPLE_RATE, VideoFrame

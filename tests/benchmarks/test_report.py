@@ -45,6 +45,7 @@ def test_json_is_whole_and_strict(report: Report) -> None:
     assert read["rows"][1]["values"]["p95"] is None
     assert read["rows"][2]["samples"] == {"cpu_ms": [1.0, None]}
     assert read["rows"][2]["better"] == "less"
+    assert '"cpu_ms": [ 1.0, null ]' in report.to_json()  # on one line, however many
     machine = read["machine"]
     assert machine["cores"] >= 1
     assert machine["memory_gb"] > 0
