@@ -9,7 +9,7 @@ from typing import Any, Final
 from mmer.benchmarks.against.measures import Program
 from mmer.benchmarks.clip import AnnotatedClip
 
-COLOURS: Final = ("tab:blue", "tab:orange", "tab:green", "black")
+COLOURS: Final = ("tab:blue", "tab:orange", "tab:green", "tab:purple")
 LOST: Final = "red"
 
 
