@@ -21,8 +21,8 @@ class Encoders(Outputs):
     """
 
     provider: Annotated[str | None, tyro.conf.arg(metavar="NAMES")] = None
-    """Some of cpu, cuda, tensorrt, ort-tensorrt, coreml, directml, with commas between; left out:
-    all. TensorRT builds what it has not built yet, which takes minutes."""
+    """Some of cpu, cuda, tensorrt, ort-tensorrt, coreml, directml, with commas between; else all.
+    TensorRT builds what it has not built yet, which takes minutes."""
     networks: Annotated[str | None, tyro.conf.arg(metavar="NAMES")] = None
     """Some of speech, text, face, fusion, with commas between; left out: all."""
     weights: OptionalFolder = None
