@@ -7,7 +7,7 @@ from typing import Final
 
 from mmer.benchmarks.clip import AnnotatedClip
 from mmer.benchmarks.delays import shown_slope, slope_values
-from mmer.benchmarks.live.running import delays_ms
+from mmer.benchmarks.live.running import delays_ms, while_playing
 from mmer.benchmarks.matching import match
 from mmer.benchmarks.paced import Recording
 from mmer.benchmarks.process import Watched
@@ -24,7 +24,8 @@ LEAST_CPU_S: Final = 55.0  # of clip, for a figure that hangs on no single sente
 
 def slope_rows(recording: Recording, clip: AnnotatedClip) -> list[Row]:
     """Whether delays grow: of the newest frame shown, and of the final labels that came."""
-    shown = [e for e in recording.estimates if not e.final and e.face_delay_s is not None]
+    playing = while_playing(recording.estimates, clip.seconds)
+    shown = [e for e in playing if not e.final and e.face_delay_s is not None]
     labels = match(clip.spans, recording.finals)
     finals = [m for m in labels.matches if m.outcome == "matched"]
     return [

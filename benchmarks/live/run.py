@@ -88,10 +88,11 @@ def run(settings: LiveSettings, command: str, say: Callable[[str], None]) -> Fou
             _, without = bench.paced(clip, Path(folder), "none")
             cost_rows.append(growth.cpu_row(without, clip.seconds, "none"))
     stages = find_stages(recording.stages, long.seconds)
-    delays = [(e.written, 1000 * e.face_delay_s) for e in recording.estimates if e.face_delay_s]
+    estimates = running.while_playing(recording.estimates, long.seconds)
+    delays = [(e.written, 1000 * e.face_delay_s) for e in estimates if e.face_delay_s]
     rows = [
         *replayed_rows,
-        *running.face_delay_rows(recording.estimates, bench.frame_times(long), Options.hop_s),
+        *running.face_delay_rows(estimates, bench.frame_times(long), Options.hop_s),
         running.analysed_row(recording, long.seconds),
         *final_rows(recording, long, settings.hangover_s),
         *stable_rows(recording, long),

@@ -17,13 +17,19 @@ MAY_BE_LOST: Final = 0.01  # of the frames, before the rate is no longer called 
 LEAST_ESTIMATES: Final = 100  # a p95 of fewer hangs on four of them
 
 
+def while_playing(estimates: Sequence[Estimate], seconds: float) -> list[Estimate]:
+    """Finals, and what was decided before the clip ended: after it no camera delivers frames."""
+    return [e for e in estimates if e.final or e.t <= seconds]
+
+
 def face_delay_rows(
     estimates: Sequence[Estimate], frame_times: Sequence[float], hop_s: float
 ) -> list[Row]:
     """Of every estimate that used a face: written minus capture of the newest frame it used.
 
     A final is about its utterance: it uses no frame from after its end, however soon it comes, so
-    the figure without finals stands beside the one that is judged.
+    the figure without finals stands beside the one that is judged. ``estimates`` are those
+    ``while_playing``.
     """
     used = [e for e in estimates if e.face_delay_s is not None]
     every = delays_ms(used)

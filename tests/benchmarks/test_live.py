@@ -190,6 +190,12 @@ def test_waiting_for_the_tick_is_no_work() -> None:
     assert running.waiting_s(0.01, frames, 0.25) == 0  # before the first frame
 
 
+def test_after_the_clip_no_frame_is_late() -> None:
+    final = Estimate(9.4, 9.4, 7, 8, True, 8.2, "joy", 1)
+    estimates = [*at_ticks(36, 0.08), final]  # up to 9 s
+    assert running.while_playing(estimates, 5.0) == [*estimates[:20], final]
+
+
 def test_finals_are_judged_with_the_others() -> None:
     finals = [Estimate(i + 0.4, i + 0.4, i - 1, i, True, i, "joy", i) for i in range(10)]
     row = running.face_delay_rows([*at_ticks(90, 0.05), *finals], FRAMES, 0.25)[0]
