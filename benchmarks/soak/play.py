@@ -32,7 +32,7 @@ from mmer.realtime.messages import (
     VideoFrame,
 )
 from mmer.realtime.options import Options
-from mmer.realtime.recognizer import prepare
+from mmer.realtime.prepare import prepare
 from mmer.realtime.session import Session
 from mmer.realtime.sinks.jsonl import JsonLines
 from mmer.realtime.sinks.sink import SessionEnd

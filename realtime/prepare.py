@@ -1,0 +1,74 @@
+"""Open the sources and load the models: all that is done before a session's time begins."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from mmer.realtime.clock import SessionClock
+from mmer.realtime.messages import Notice, Stream
+from mmer.realtime.options import Options
+from mmer.realtime.pipeline import Pipeline
+from mmer.realtime.sinks.sink import SessionInfo
+from mmer.realtime.sources.source import Source
+
+if TYPE_CHECKING:
+    from mmer.realtime.shared_models import SharedModels
+
+
+@dataclass
+class Prepared:
+    """Opened sources and a loaded pipeline, ready to run."""
+
+    sources: list[Source]
+    pipeline: Pipeline
+    notices: list[Notice]
+    info: SessionInfo
+    release: Callable[[], None] | None  # what the models hold beyond memory
+
+    def close(self) -> None:
+        """Close the sources and the models; harmless when repeated."""
+        for source in self.sources:
+            source.close()
+        if self.release is not None:
+            self.release()
+
+
+def prepare(
+    options: Options,
+    clock: SessionClock,
+    report: Callable[[str], None] | None = None,
+    models: SharedModels | None = None,
+) -> Prepared:
+    """Open sources first (a wrong path should fail at once), then load what ``models`` lack."""
+    from mmer.models.store import Store
+    from mmer.realtime.assemble import assemble
+    from mmer.realtime.open_sources import open_sources
+
+    sources, notices = open_sources(options, clock)
+    try:
+        streams: frozenset[Stream] = frozenset().union(*(s.streams for s in sources))
+        store = Store(offline=options.offline or None, report=report)
+        made = assemble(options, streams, store, shared=models)
+    except BaseException:
+        for source in sources:
+            source.close()
+        raise
+    durations = [s.duration_s for s in sources if s.duration_s is not None]
+    duration_s = max(durations, default=None)
+    info = SessionInfo(
+        utc=None,
+        source={
+            "kind": "device" if options.source is None else "file",
+            "name": [s.name for s in sources] if options.source is None else options.source,
+            "streams": sorted(streams),
+            "duration_s": None if duration_s is None else round(duration_s, 3),
+        },
+        models=made.models,
+        provider=made.provider,
+        config=options.for_json(),
+        streams=streams,
+        duration_s=duration_s,
+    )
+    return Prepared(sources, made.pipeline, [*notices, *made.notices], info, made.close)
