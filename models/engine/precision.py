@@ -159,22 +159,26 @@ def dequantized(model: Any) -> Any:
     for node in nodes:
         for name in node.input:
             users.setdefault(name, []).append(node)
+    makers = {name: node for node in nodes for name in node.output}
     gone: set[int] = set()
     for quantizer in [n for n in nodes if n.op_type == "DynamicQuantizeLinear"]:
         gone.add(id(quantizer))
         for product in users.get(quantizer.output[0], []):
+            # what the quantizer wrote: MatMulInteger, Cast, Mul by (scale of x) Mul (scale of W)
             cast = _only(users, product.output[0], "Cast")
             scaled = _only(users, cast.output[0], "Mul")
-            scale_name = next(n for n in scaled.input if n != cast.output[0])
-            scale = next((n for n in nodes if scale_name in n.output), None)
+            scale = makers.get(_other(scaled, cast.output[0]))
             if product.op_type != "MatMulInteger" or scale is None or scale.op_type != "Mul":
                 raise _other_kind()
-            weight_scale = stored[next(n for n in scale.input if n != quantizer.output[1])]
-            matrix = stored[product.input[1]].astype(np.float32)
-            if len(product.input) > 3 and product.input[3]:
-                matrix -= stored[product.input[3]].astype(np.float32)
+            weights, zero_point = product.input[1], next(iter(product.input[3:]), "")
+            weight_scale = _other(scale, quantizer.output[1])
+            if not {weights, weight_scale, zero_point} <= {"", *stored}:
+                raise _other_kind()
+            matrix = stored[weights].astype(np.float32)
+            if zero_point:
+                matrix -= stored[zero_point].astype(np.float32)
             name = f"{product.output[0]}_weights"
-            stored[name] = matrix * weight_scale
+            stored[name] = matrix * stored[weight_scale]
             nodes[nodes.index(product)] = helper.make_node(
                 "MatMul", [quantizer.input[0], name], [scaled.output[0]], name=product.name
             )
@@ -196,6 +200,11 @@ def _only(users: Mapping[str, list[Any]], name: str, op_type: str) -> Any:
     if len(found) != 1 or found[0].op_type != op_type:
         raise _other_kind()
     return found[0]
+
+
+def _other(node: Any, name: str) -> str:
+    """The other one of a node's two inputs."""
+    return str(node.input[1] if node.input[0] == name else node.input[0])
 
 
 def _other_kind() -> MmerError:

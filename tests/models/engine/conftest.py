@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,24 +10,10 @@ import fake_tensorrt
 import pytest
 import tiny_onnx
 from fake_cuda import FakeCuda
+from machine_double import Machine
 
 from mmer.models.engine.tensorrt import cuda, library
 from mmer.models.engine.tensorrt.plans import Plans
-
-
-@dataclass
-class Machine:
-    """A machine with a GPU, as far as mmer can tell."""
-
-    trt: Any
-    runtime: FakeCuda
-    log: list[str]
-    plans: Plans
-
-    @property
-    def builds(self) -> list[dict[str, Any]]:
-        """What TensorRT was told at each build."""
-        return [json.loads(line) for line in self.log]
 
 
 @pytest.fixture

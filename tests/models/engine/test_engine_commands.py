@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import Machine
+from machine_double import Machine
 
 from mmer.models.card import load_card, weights_dir
 from mmer.models.engine import verify_command

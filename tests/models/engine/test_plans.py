@@ -6,13 +6,14 @@ import os
 import signal
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import fields, replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import tiny_onnx
-from conftest import Machine
+from machine_double import Machine
 from tiny_onnx import LENGTHS, features
 
 from mmer.models.engine import Lengths
@@ -216,6 +217,20 @@ def test_an_interrupted_build_leaves_nothing(
 
     assert here.builds == []
     assert list(Plans().folder.iterdir()) == []
+
+
+def test_builders_at_once_leave_one_whole_plan(
+    machine: Callable[..., Machine], network: Path
+) -> None:
+    here = machine()
+
+    with ThreadPoolExecutor(4) as pool:
+        paths = list(pool.map(lambda _: keep_built(network, "fp16", LENGTHS, []), range(4)))
+
+    assert len(here.builds) == 4
+    assert len(set(paths)) == 1
+    assert sorted(p.suffix for p in Plans().folder.iterdir()) == [".cache", ".plan"]
+    assert open_built(network, LENGTHS).run(features())["logits"].shape == (1, 7)
 
 
 def test_a_cache_that_cannot_be_written_is_no_hindrance_to_running(

@@ -13,7 +13,7 @@ import numpy as np
 import onnx
 import pytest
 import tiny_onnx
-from conftest import Machine
+from machine_double import Machine
 from tiny_onnx import LENGTHS, features
 
 from mmer.models.engine import open_best, open_engine
