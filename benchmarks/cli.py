@@ -15,6 +15,7 @@ from mmer.benchmarks.command import Command
 from mmer.benchmarks.compare.command import Compare
 from mmer.benchmarks.curve.command import Curve
 from mmer.benchmarks.encoders.command import Encoders
+from mmer.benchmarks.hangover.command import Hangover
 from mmer.benchmarks.live.command import Live
 from mmer.benchmarks.soak.command import Soak
 from mmer.benchmarks.throughput.command import Throughput
@@ -26,6 +27,7 @@ PLACES: Final = ("--data",)
 COMMANDS: Final[dict[str, Callable[..., Command]]] = {
     "live": Live,
     "soak": Soak,
+    "hangover": Hangover,
     "accuracy": Accuracy,
     "curve": Curve,
     "against": Against,

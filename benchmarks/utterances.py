@@ -99,15 +99,15 @@ def ravdess_utterances(data: Path, count: int) -> list[Utterance]:
     from mmer.benchmarks.videos import ravdess_videos
 
     videos = ravdess_videos(data / "video", count) if (data / "video").is_dir() else []
-    if videos:
-        return videos
+    return videos or ravdess_sounds(data, count)
+
+
+def ravdess_sounds(data: Path, count: int) -> list[Utterance]:
+    """``count`` sentences below ``data``/audio/ravdess, always the same; MmerError without any."""
     folder = data / "audio" / "ravdess"
     paths = sorted(p for p in folder.rglob("03-01-*") if p.is_file())
     if not paths:
-        raise MmerError(
-            f"no RAVDESS clips in {data / 'video'} (01-01-*.mp4) or {folder} "
-            "(Actor_NN/03-01-*): check --data"
-        )
+        raise MmerError(f"no RAVDESS clips (Actor_NN/03-01-*) in {folder}: check --data")
     chosen = [paths[i * EVERY_RAVDESS % len(paths)] for i in range(min(count, len(paths)))]
     return [trimmed(path.stem, read_sound(path)) for path in chosen]
 
