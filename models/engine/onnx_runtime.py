@@ -17,6 +17,12 @@ from mmer.models.errors import MmerError
 
 _MEMORY: Final[Mapping[str, str]] = {"cuda": "cuda", "ort-tensorrt": "cuda", "directml": "dml"}
 """ONNX Runtime's name for the memory that a provider computes in; the others' is the CPU's."""
+_FLOATS_ALONE: Final = ("cuda", "ort-tensorrt", "coreml")
+"""Providers without the integer products of our int8 networks of words: they would leave them to
+the CPU, and copy what passes through from and to the GPU."""
+_WORK: Final = frozenset({"Conv", "Gemm", "MatMul", "MatMulInteger"})
+"""Operators in which a network spends its time. Some others (shapes, indexes) ONNX Runtime leaves
+to the CPU on purpose."""
 
 
 class OnnxRuntimeEngine:
@@ -34,8 +40,8 @@ class OnnxRuntimeEngine:
         lengths: of the axis that is not fixed, where there is one.
 
     Raises:
-        MmerError: the file cannot be opened; the provider is not there, cannot run, or left the
-            whole network to another.
+        MmerError: the file cannot be opened; the provider is not there, cannot run, or leaves the
+            network's work to the CPU.
     """
 
     def __init__(
@@ -59,13 +65,13 @@ class OnnxRuntimeEngine:
             options.add_session_config_entry("session.record_ep_graph_assignment_info", "1")
         if provider == "directml":
             options.enable_mem_pattern = False  # DirectML can have no other
-        network: str | bytes = str(path)
+        network = _in_floats(path) if provider in _FLOATS_ALONE else str(path)
         settings: Mapping[str, str] = {}
         if provider == "cuda":
             # the default, an exhaustive search, would be made anew for every length of a sound
             settings = {"cudnn_conv_algo_search": "HEURISTIC"}
         elif provider == "ort-tensorrt":
-            network, settings = _for_tensorrt(path, lengths)
+            settings = _for_tensorrt(network, lengths)
         missing = "" if _MEMORY.get(provider) != "cuda" else _preload()
         # without fallback: it would go on with the CPU, unasked, when it is opened or a call fails
         arguments: dict[str, Any] = {"providers": [(wanted, dict(settings))], "enable_fallback": 0}
@@ -103,11 +109,14 @@ class OnnxRuntimeEngine:
 
     def _see_that_it_runs(self, path: Path, wanted: str, lengths: Lengths | None) -> None:
         if self.provider != "cpu" and hasattr(self._session, "get_provider_graph_assignment_info"):
-            took = {part.ep_name for part in self._session.get_provider_graph_assignment_info()}
-            if wanted not in took:
+            parts = self._session.get_provider_graph_assignment_info()
+            took = {part.ep_name for part in parts}
+            left = {n.op_type for p in parts if p.ep_name != wanted for n in p.get_nodes()} & _WORK
+            if wanted not in took or left:
+                what = f"the {' and '.join(sorted(left))}" if left else "all"
                 raise MmerError(
-                    f"provider {self.provider!r} takes no part of {path.name}: it would all run on "
-                    f"{', '.join(sorted(took))}; use --provider auto or cpu"
+                    f"provider {self.provider!r} leaves {what} of {path.name} to "
+                    f"{' and '.join(sorted(took - {wanted}))}; use --provider auto or cpu"
                 )
         declared = {i.name: (i.shape, _dtype(i.type)) for i in self._session.get_inputs()}
         first = example(declared, lengths)
@@ -183,19 +192,29 @@ def _one_line(error: Exception) -> str:
     return " ".join(str(error).split())
 
 
-def _for_tensorrt(path: Path, lengths: Lengths | None) -> tuple[bytes, dict[str, str]]:
-    """The network as TensorRT can read it, and what ONNX Runtime's provider is told.
+def _in_floats(path: Path) -> str | bytes:
+    """The file, or where its network multiplies integers, that network without."""
+    try:
+        if b"DynamicQuantizeLinear" not in path.read_bytes():
+            return str(path)
+    except OSError as error:
+        raise MmerError(f"cannot open the model {path}: {error.strerror}") from error
+    from mmer.models.engine.precision import in_floats
+
+    return bytes(in_floats(path).SerializeToString())
+
+
+def _for_tensorrt(network: str | bytes, lengths: Lengths | None) -> dict[str, str]:
+    """What ONNX Runtime's TensorRT provider is told.
 
     Its plans are kept. With a profile of all lengths one is built; else it would be one a length.
     """
-    from mmer.models.engine.precision import in_floats
+    import onnxruntime as ort
+
     from mmer.models.engine.tensorrt.plans import cannot_keep, plans_folder
 
-    model = in_floats(path)
-    spans = {
-        i.name: span(i.name, [d.dim_value for d in i.type.tensor_type.shape.dim], lengths)
-        for i in model.graph.input
-    }
+    on_cpu = ort.InferenceSession(network, providers=["CPUExecutionProvider"])
+    spans = {i.name: span(i.name, i.shape, lengths) for i in on_cpu.get_inputs()}
     folder = plans_folder() / "onnxruntime"
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -212,7 +231,7 @@ def _for_tensorrt(path: Path, lengths: Lengths | None) -> tuple[bytes, dict[str,
     for theirs, ours in (("min", "least"), ("opt", "usual"), ("max", "most")):
         shapes = {name: "x".join(map(str, getattr(s, ours))) for name, s in spans.items()}
         settings[f"trt_profile_{theirs}_shapes"] = ",".join(f"{n}:{s}" for n, s in shapes.items())
-    return model.SerializeToString(), settings
+    return settings
 
 
 def _dtype(onnx_type: str) -> np.dtype[Any]:

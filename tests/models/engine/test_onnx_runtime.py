@@ -13,6 +13,8 @@ from typing import Any
 import numpy as np
 import onnxruntime as ort
 import pytest
+import tiny_onnx
+from onnxruntime.quantization import quantize_dynamic
 from tiny_onnx import LENGTHS, features
 
 from mmer.models.engine import PROVIDERS, Lengths, open_best, open_engine
@@ -25,15 +27,16 @@ from mmer.models.errors import MmerError
 class OtherMachine:
     """onnxruntime with more providers than are here: each computes on the CPU, and says not so.
 
-    ``used`` is what a session says that it runs on, ``took`` who took the nodes; ``fails`` what a
-    session's first call raises.
+    ``used`` is what a session says that it runs on, ``left`` what it leaves to the CPU, ``fails``
+    what a session's first call raises.
     """
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, *names: str) -> None:
         self.asked: list[tuple[str, dict[str, str]]] = []
         self.options: list[Any] = []
+        self.opened: list[str | bytes] = []
         self.used: str | None = None
-        self.took: tuple[str, ...] | None = None
+        self.left: tuple[str, ...] | None = None
         self.fails: Exception | None = None
         self.preloaded = 0
         machine = self
@@ -43,13 +46,16 @@ class OtherMachine:
             def __init__(
                 self,
                 path: str | bytes,
-                options: Any,
-                providers: list[Any],
+                options: Any = None,
+                providers: Any = (),
                 enable_fallback: int = 1,
             ) -> None:
-                machine.asked += providers
-                machine.options.append(options)
                 self._real = real(path, providers=["CPUExecutionProvider"])
+                if options is None:  # a look at the inputs
+                    return
+                machine.asked += providers
+                machine.opened.append(path)
+                machine.options.append(options)
                 self._wanted = providers[0][0]
                 self.falls_back = enable_fallback
 
@@ -60,8 +66,16 @@ class OtherMachine:
                 return [machine.used or self._wanted, "CPUExecutionProvider"]
 
             def get_provider_graph_assignment_info(self) -> list[Any]:
-                took = machine.took or (self._wanted,)
-                return [SimpleNamespace(ep_name=name) for name in took]
+                given = {self._wanted: ["Conv", "Relu"], "CPUExecutionProvider": ["Shape"]}
+                if machine.left is not None:
+                    given = {self._wanted: ["Relu"], "CPUExecutionProvider": [*machine.left]}
+                return [
+                    SimpleNamespace(
+                        ep_name=name,
+                        get_nodes=lambda ops=ops: [SimpleNamespace(op_type=op) for op in ops],
+                    )
+                    for name, ops in given.items()
+                ]
 
             def run_with_iobinding(self, binding: Any) -> None:
                 if machine.fails is not None:
@@ -174,12 +188,31 @@ def test_falling_back_is_an_error(network: Path, with_gpu: Callable[..., OtherMa
         open_engine(network, "cuda", lengths=LENGTHS)
 
 
-def test_taking_no_node_is_an_error(network: Path, with_gpu: Callable[..., OtherMachine]) -> None:
+def test_leaving_the_work_to_the_cpu_is_an_error(
+    network: Path, with_gpu: Callable[..., OtherMachine]
+) -> None:
     machine = with_gpu("coreml")
-    machine.took = ("CPUExecutionProvider",)
+    machine.left = ("Shape", "MatMul", "Conv")
 
-    with pytest.raises(MmerError, match=r"takes no part of speech.onnx: it would all run on CPU"):
+    with pytest.raises(MmerError, match=r"leaves the Conv and MatMul of speech\.onnx to CPU"):
         open_engine(network, "coreml")
+
+
+def test_products_of_integers_become_floats_where_a_provider_has_none(
+    tmp_path: Path, with_gpu: Callable[..., OtherMachine]
+) -> None:
+    path = tmp_path / "text.onnx"
+    quantize_dynamic(tiny_onnx.words(tmp_path / "f.onnx"), path, op_types_to_quantize=["MatMul"])
+    tokens = {"tokens": np.arange(10).reshape(2, 5)}
+    expected = OnnxRuntimeEngine(path).run(tokens)["logits"]
+    machine = with_gpu("cuda", "directml")
+
+    on_cuda = open_engine(path, "cuda").run(tokens)["logits"]
+    on_directml = open_engine(path, "directml").run(tokens)["logits"]
+
+    np.testing.assert_allclose(on_cuda, expected, atol=0.2)
+    np.testing.assert_array_equal(on_directml, expected)
+    assert [type(given) for given in machine.opened] == [bytes, str]
 
 
 def test_a_first_call_that_fails_is_an_error(
