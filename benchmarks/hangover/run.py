@@ -24,7 +24,7 @@ from mmer.benchmarks.statistics import summarise
 from mmer.benchmarks.utterances import demo_utterances, ravdess_sounds
 from mmer.models.errors import MmerError
 from mmer.realtime.blocks.voice_activity import FRAME, VoiceActivity, VoiceConfig
-from mmer.realtime.messages import SAMPLE_RATE, AudioBlock, SpeechState
+from mmer.realtime.messages import SAMPLE_RATE, AudioBlock, SpeechState, SpeechUpdate
 from mmer.realtime.options import Options
 
 HANGOVERS_S: Final = (0.14, 0.2, 0.26, 0.3, 0.4, 0.5)
@@ -78,7 +78,7 @@ def ends(sound: NDArray[np.int16], hangover_s: float) -> list[Result]:
     config = VoiceConfig()
     tail_s = min(config.tail_s, hangover_s)
     voice = VoiceActivity(VoiceConfig(hangover_s=hangover_s, tail_s=tail_s))
-    updates = []
+    updates: list[SpeechUpdate] = []
     for at in range(0, len(sound), FRAME):
         updates += voice.push(AudioBlock(at / SAMPLE_RATE, sound[at : at + FRAME]))
     updates += voice.flush()
