@@ -100,6 +100,11 @@ class TensorRTEngine:
             self._check(self._context.set_input_shape(name, self._bounds[name][1]))
         for name, dtype in self._types.items():
             shape = tuple(self._context.get_tensor_shape(name))
+            if min(shape, default=1) < 0:
+                raise MmerError(
+                    f"{self._name}: the shape of {name} depends on what goes in, not only on its "
+                    "shape: use --provider cuda or cpu"
+                )
             self._addresses[name] = self._cuda.allocate(int(np.prod(shape)) * dtype.itemsize)
             self._check(self._context.set_tensor_address(name, self._addresses[name]))
 

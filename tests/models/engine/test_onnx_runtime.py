@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 import threading
 from collections.abc import Callable
@@ -99,6 +100,17 @@ class OtherMachine:
 @pytest.fixture
 def with_gpu(monkeypatch: pytest.MonkeyPatch) -> Callable[..., OtherMachine]:
     return lambda *names: OtherMachine(monkeypatch, *names)
+
+
+def test_importing_is_light() -> None:
+    code = (
+        "import sys, mmer.models.engine.cli, mmer.models.engine.tensorrt.opening;"
+        "print(*({'onnxruntime', 'onnx', 'tensorrt', 'cuda', 'torch'} & set(sys.modules)))"
+    )
+
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+
+    assert done.stdout.split() == []
 
 
 def test_a_batch_in_a_batch_out(network: Path) -> None:

@@ -104,6 +104,18 @@ def test_wrong_inputs_are_refused(machine: Callable[..., Machine], network: Path
         engine.run({"other": np.zeros((1, 5, 4), np.float32)})
 
 
+def test_an_output_of_unknown_shape_is_refused(
+    machine: Callable[..., Machine], network: Path
+) -> None:
+    model = onnx.load(network)
+    model.graph.output[1].type.tensor_type.shape.dim[1].dim_param = "unknown"
+    onnx.save(model, network)
+    machine()
+
+    with pytest.raises(MmerError, match="the shape of embedding depends on what goes in"):
+        open_tensorrt(network, LENGTHS)
+
+
 def test_threads_wait_for_each_other_and_get_their_own_answers(
     machine: Callable[..., Machine], network: Path
 ) -> None:
