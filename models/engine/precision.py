@@ -63,6 +63,8 @@ def float16(model: Any) -> Any:
     # a value that several of those nodes use is cast for each of them, under one name: once will do
     once = {node.output[0]: node for node in converted.graph.node}
     nodes = [node for node in converted.graph.node if once[node.output[0]] is node]
+    for number, node in enumerate(nodes):
+        node.name = f"{node.op_type}_{number}"  # some names it gives twice, too
     del converted.graph.node[:]
     converted.graph.node.extend(nodes)
     return converted
