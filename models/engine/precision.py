@@ -57,14 +57,16 @@ def float16(model: Any) -> Any:
     """Products and convolutions in float16; inputs, outputs and what is too wide stay float32."""
     from onnxruntime.transformers.float16 import DEFAULT_OP_BLOCK_LIST, convert_float_to_float16
 
+    named = type(model)()
+    named.CopyFrom(model)
+    for number, node in enumerate(named.graph.node):
+        node.name = f"node_{number}"  # by which some versions name the casts that they put in
     converted = convert_float_to_float16(
-        model, keep_io_types=True, op_block_list=[*DEFAULT_OP_BLOCK_LIST, *_FLOAT32_ALWAYS]
+        named, keep_io_types=True, op_block_list=[*DEFAULT_OP_BLOCK_LIST, *_FLOAT32_ALWAYS]
     )
-    # a value that several of those nodes use is cast for each of them, under one name: once will do
+    # others cast a value once for each of the nodes that use it, under one name: once will do
     once = {node.output[0]: node for node in converted.graph.node}
     nodes = [node for node in converted.graph.node if once[node.output[0]] is node]
-    for number, node in enumerate(nodes):
-        node.name = f"{node.op_type}_{number}"  # some names it gives twice, too
     del converted.graph.node[:]
     converted.graph.node.extend(nodes)
     return converted
