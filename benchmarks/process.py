@@ -49,6 +49,7 @@ class Watched:
     peak_mb: float  # the most they ever held (on Linux the sum of the kernel's VmHWM)
     samples: tuple[Sample, ...] = ()  # once a second
     ready_cpu_s: float = 0.0  # of ``cpu_s``, what was spent when ``ready`` became true
+    children_cpu_s: float = 0.0  # of ``cpu_s``, what was seen of other processes than the first
     interrupted: bool = False  # the user ended it by Ctrl-C
 
     @property
@@ -99,7 +100,14 @@ def watch(
             raise _failure(command, child.returncode, errors)
     cpu_s = max(tree.cpu_s, _children_cpu_s() - spent_before)
     return Watched(
-        wall_s, ready_s, cpu_s, tree.peak_mb, tuple(tree.samples), ready_cpu_s, interrupted
+        wall_s=wall_s,
+        ready_s=ready_s,
+        cpu_s=cpu_s,
+        peak_mb=tree.peak_mb,
+        samples=tuple(tree.samples),
+        ready_cpu_s=ready_cpu_s,
+        children_cpu_s=tree.children_cpu_s,
+        interrupted=interrupted,
     )
 
 
@@ -117,6 +125,10 @@ class _Tree:
     @property
     def cpu_s(self) -> float:
         return sum(self._spent.values())
+
+    @property
+    def children_cpu_s(self) -> float:
+        return self.cpu_s - self._spent.get(self._pid, 0.0)
 
     def look_if_due(self) -> None:
         at = time.perf_counter() - self._began

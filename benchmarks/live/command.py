@@ -73,5 +73,5 @@ class Live(PicturedOutputs):
             found = run(settings, command, status.update)
         self.write(found.report)
         if self.plot is not None:
-            draw_stages(found.stages, found.cpu_s_per_s, self.plot)
+            draw_stages(found.stages, found.cpu, self.plot)
         return 0

@@ -147,8 +147,13 @@ def cpu_row(paced: Watched, seconds: float, words: str) -> Row:
         measured=f"{per_second:.3f} s",
         target=f"at most {MOST_CPU} s" if apart else "",
         passed=per_second <= MOST_CPU if judged else None,
-        note=f"paced; all cores together; start-up, {paced.ready_cpu_s:.1f} s, apart"
+        note=f"paced; all cores together; start-up, {paced.ready_cpu_s:.1f} s, apart; "
+        f"{paced.children_cpu_s / seconds:.3f} s of it in other processes that it started"
         + ("; judged with a clip of 60 s" if apart and not judged else ""),
-        values={"cpu_s_per_s": per_second, "start_cpu_s": paced.ready_cpu_s},
+        values={
+            "cpu_s_per_s": per_second,
+            "children_cpu_s_per_s": paced.children_cpu_s / seconds,
+            "start_cpu_s": paced.ready_cpu_s,
+        },
         samples={"cpu_s_per_s": paced.cpu_per_second},
     )

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from mmer.benchmarks.live.stages import StageFinding
 
 
-def draw_stages(found: Sequence[StageFinding], cpu_s_per_s: float, path: Path) -> None:
+def draw_stages(found: Sequence[StageFinding], cpu: Mapping[str, float | None], path: Path) -> None:
     """Left, median and p95 of wait and work by stage; right, their CPU time; PNG.
 
-    ``cpu_s_per_s`` is that of the whole process: what no stage's own thread had is "the rest".
+    ``cpu`` are the values of the row of processor time: of the whole, and of other processes. What
+    neither these nor a stage's own thread had is "the rest".
     """
     from matplotlib.figure import Figure
 
-    names = [*(f.part.name for f in found), "the rest: decoding, words' process, libraries"]
+    names = [*(f.part.name for f in found), "process of the words", "the rest: reading, decoding"]
     figure = Figure(figsize=(11.5, 0.42 * len(names) + 1.6), layout="constrained")
     left, right = figure.subplots(1, 2, width_ratios=(3, 1), sharey=True)
     for shift, which, alpha in ((-0.19, "p50", 1.0), (0.19, "p95", 0.45)):
@@ -30,8 +31,9 @@ def draw_stages(found: Sequence[StageFinding], cpu_s_per_s: float, path: Path) -
     left.invert_yaxis()
     left.set_xlabel("ms a message")
     left.legend(fontsize=8, loc="lower right")
-    rest = max(0.0, cpu_s_per_s - sum(f.cpu_s_per_s for f in found))
-    costs = [1000 * c for c in (*(f.cpu_s_per_s for f in found), rest)]
+    children = cpu["children_cpu_s_per_s"] or 0.0
+    rest = max(0.0, (cpu["cpu_s_per_s"] or 0.0) - sum(f.cpu_s_per_s for f in found) - children)
+    costs = [1000 * c for c in (*(f.cpu_s_per_s for f in found), children, rest)]
     right.barh(range(len(names)), costs, 0.6, color="0.45")
     right.set_xlabel("ms of CPU a second of clip")
     for axis in (left, right):

@@ -6,7 +6,7 @@ import json
 import math
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -66,7 +66,7 @@ class Found:
 
     report: Report
     stages: list[StageFinding]
-    cpu_s_per_s: float
+    cpu: Mapping[str, float | None]  # a second of clip
 
 
 def run(settings: LiveSettings, command: str, say: Callable[[str], None]) -> Found:
@@ -116,7 +116,7 @@ def run(settings: LiveSettings, command: str, say: Callable[[str], None]) -> Fou
         rows=rows,
         series={"memory_mb": watched.memory, "face_delay_ms": thinned(delays)},
     )
-    return Found(report, stages, float(cost_rows[0].values["cpu_s_per_s"] or 0.0))
+    return Found(report, stages, cost_rows[0].values)
 
 
 def assemble_clip(settings: LiveSettings) -> AnnotatedClip:

@@ -305,5 +305,6 @@ def test_samples_are_thinned_evenly() -> None:
 
 
 def test_the_picture_is_drawn(tmp_path: Path) -> None:
-    draw_stages(find_stages(TIMES, 10.0), 0.2, tmp_path / "stages.png")
+    cpu = {"cpu_s_per_s": 0.2, "children_cpu_s_per_s": 0.05}
+    draw_stages(find_stages(TIMES, 10.0), cpu, tmp_path / "stages.png")
     assert (tmp_path / "stages.png").read_bytes().startswith(b"\x89PNG")

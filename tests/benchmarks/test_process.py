@@ -47,6 +47,7 @@ def test_what_its_children_cost_is_its_own() -> None:
     )
     found = watch(python(code))
     assert found.cpu_s >= 0.5
+    assert 0.4 < found.children_cpu_s < found.cpu_s
     assert max(s.threads for s in found.samples) == 2
     assert found.samples[-1].cpu_s >= 0.5  # seen while it ran, not only afterwards
     assert len(found.cpu_per_second) == len(found.samples) - 1
