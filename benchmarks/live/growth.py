@@ -64,7 +64,7 @@ def latency_slope_row(
         measured=shown_slope(found, "ms"),
         target=target,
         passed=not found.above_zero if long else None,
-        note="" if long else f"judged with --minutes {LONG_S / 60:g}",
+        note="" if long else f"judged over {LONG_S / 60:g} minutes or more",
         values=slope_values(found),
     )
 

@@ -246,6 +246,12 @@ def test_a_faster_clock_plays_the_same_session_faster() -> None:
     assert sum(isinstance(e, FaceObservation) for e in events) + session.drops["video"] == 40
 
 
+def test_a_clock_tells_how_long_to_wait_in_the_worlds_seconds() -> None:
+    clock = SessionClock(rate=10.0)
+    assert 0.05 < clock.wait_s(clock.now() + 1.0) <= 0.1
+    assert clock.wait_s(-1.0) == 0.0
+
+
 def test_stage_times_tell_the_wait_and_the_work_of_every_message() -> None:
     times: list[StageTime] = []
     session = Session(
