@@ -16,19 +16,24 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, Final, TypeAlias
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mmer.benchmarks.clip_pictures import (
+    FPS,
+    HEIGHT,
+    WIDTH,
+    PictureAt,
+    own_pictures,
+    there_and_back,
+)
 from mmer.benchmarks.utterances import Utterance
 from mmer.models.errors import MmerError
 from mmer.realtime.messages import SAMPLE_RATE
 
-FPS: Final = 25
-WIDTH, HEIGHT = 640, 480
 SHORTEST_PAUSE_S: Final = 0.8  # well beyond any hangover: what follows is a new utterance
-AWAY_S: Final = 0.6  # around the demo's absence of the face, where it is only partly there
 VERSION: Final = 2  # part of the name in the cache; goes up when the making changes
 
 
@@ -138,7 +143,10 @@ def make_clip(
     made = AnnotatedClip(path, seconds, spans)
     if not path.exists():
         part = path.with_suffix(f".{os.getpid()}.part")
-        picture_at = own_pictures(spans, utterances) if utterances[0].pictures else there_and_back()
+        if utterances[0].pictures:
+            picture_at = own_pictures([(s.begin, s.end) for s in spans], utterances)
+        else:
+            picture_at = there_and_back()
         _write(part, sound, picture_at, seconds, mark or _unmarked)
         path.with_suffix(".json").write_text(json.dumps(describe(made), indent=1) + "\n")
         part.replace(path)
@@ -192,49 +200,6 @@ def cache_folder() -> Path:
     folder = Path(tempfile.gettempdir()) / f"mmer-bench-{getpass.getuser()}"
     folder.mkdir(mode=0o700, exist_ok=True)
     return folder
-
-
-def face_pictures() -> list[NDArray[np.uint8]]:
-    """The demo's frames in its longest stretch with the face in view: YUV 4:2:0 (720, 640)."""
-    import av
-
-    from mmer.realtime.demo import clip
-
-    card = json.loads(clip().with_suffix(".json").read_text(encoding="utf-8"))
-    gone, back = card["face_absent_s"]
-    before, after = (0.0, gone - AWAY_S), (back + AWAY_S, card["duration_s"])
-    begin, end = max(before, after, key=lambda stretch: stretch[1] - stretch[0])
-    with av.open(str(clip())) as file:
-        return [
-            np.asarray(frame.to_ndarray(format="yuv420p"), np.uint8)
-            for frame in file.decode(video=0)
-            if frame.time is not None and begin <= frame.time < end
-        ]
-
-
-PictureAt: TypeAlias = Callable[[int], NDArray[np.uint8]]
-"""By its number, the clip's picture: YUV 4:2:0 (720, 640)."""
-
-
-def there_and_back() -> PictureAt:
-    """The demo's face, to and fro."""
-    pictures = face_pictures()
-    order = [*range(len(pictures)), *range(len(pictures) - 2, 0, -1)]
-    return lambda number: pictures[order[number % len(order)]]
-
-
-def own_pictures(spans: Sequence[Span], utterances: Sequence[Utterance]) -> PictureAt:
-    """The pictures of the sentence that is spoken, or of the nearer one in the silence between."""
-
-    def picture_at(number: int) -> NDArray[np.uint8]:
-        at = number * SAMPLE_RATE // FPS
-        away = [max(span.begin - at, at - span.end, 0) for span in spans]
-        nearest = away.index(min(away))
-        pictures = utterances[nearest % len(utterances)].pictures
-        n = (at - spans[nearest].begin) * FPS // SAMPLE_RATE
-        return pictures[min(max(0, n), len(pictures) - 1)]
-
-    return picture_at
 
 
 def _new_matroska(path: Path) -> Any:

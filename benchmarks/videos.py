@@ -9,13 +9,12 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from mmer.benchmarks.clip_pictures import FPS, HEIGHT, WIDTH
 from mmer.benchmarks.utterances import Utterance, faded, read_sound, speech_span
 from mmer.models.labels import EMOTIONS
 from mmer.realtime.clock import ManualClock
 from mmer.realtime.messages import SAMPLE_RATE, VideoFrame
 
-WIDTH, HEIGHT = 640, 480
-FPS: Final = 25
 EVERY: Final = 16  # the corpus is walked in steps of this: feelings mix
 
 

@@ -14,7 +14,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import IO, Any, Final
 
-from mmer.benchmarks.clip import FPS, Span
+from mmer.benchmarks.clip import Span
+from mmer.benchmarks.clip_pictures import FPS
 from mmer.benchmarks.machine import load_psutil
 from mmer.benchmarks.paced import note
 from mmer.benchmarks.soak.marks import Onsets, read_number
