@@ -33,7 +33,8 @@ def offsets_ms(onsets: Sequence[Stamp], frames: Sequence[Stamp]) -> list[tuple[f
             default=None,
         )
         if near is not None and abs(near[0] - truth) <= NEAR_S:
-            out.append((truth, 1000 * ((stamped - truth) - (near[1] - near[0]))))
+            late_ms = 1000 * ((stamped - truth) - (near[1] - near[0]))
+            out.append((truth, round(late_ms, 6) + 0.0))  # sums of floats: below a nanosecond
     return out
 
 
@@ -49,7 +50,9 @@ def drift_row(
     if found is None:
         short = "too short for a slope"
         return Row("av_drift", what, "not measured", target, None, short, samples=samples)
-    per_hour, low, high = (60 * v + 0.0 for v in (found.per_minute, found.low, found.high))
+    per_hour, low, high = (
+        round(60 * v, 6) + 0.0 for v in (found.per_minute, found.low, found.high)
+    )
     worst = max(abs(low), abs(high))
     long = seconds >= LEAST_S
     notes = [

@@ -29,5 +29,7 @@ def draw_soak(report: Report, rate: float, path: Path) -> None:
         axis.set_ylabel(label)
         axis.grid(alpha=0.3)
     axes[0].set_ylim(bottom=0)
+    offsets = [abs(ms) for _, ms in report.series["av_offset_ms"]]
+    axes[1].set_ylim(-max([1.0, *offsets]), max([1.0, *offsets]))  # no noise blown up
     axes[-1].set_xlabel("hours of the clip")
     figure.savefig(path, dpi=120, metadata={"Software": None})
