@@ -30,6 +30,7 @@ from mmer.realtime.messages import (
     SpeechUpdate,
     Transcript,
 )
+from mmer.realtime.own_process import one_opencv_thread
 from mmer.realtime.recognizer import Recognizer
 from mmer.realtime.sinks.jsonl import JsonLines
 from mmer.realtime.sinks.sink import SessionEnd
@@ -182,6 +183,7 @@ def analysed_per_second(recording: Recording, seconds: float) -> float:
 def main() -> None:
     """``python -m mmer.benchmarks.paced OPTIONS OUTPUT NOTES``, the options as JSON."""
     options, output, notes = sys.argv[1:]
+    one_opencv_thread()  # as mmer-live does
     try:
         record(json.loads(options), Path(output), Path(notes))
     except MmerError as problem:

@@ -33,6 +33,7 @@ from mmer.realtime.messages import (
     VideoFrame,
 )
 from mmer.realtime.options import Options
+from mmer.realtime.own_process import one_opencv_thread
 from mmer.realtime.prepare import prepare
 from mmer.realtime.session import Session
 from mmer.realtime.sinks.jsonl import JsonLines
@@ -119,6 +120,7 @@ def _session(settings: Mapping[str, Any], output: Path, file: IO[str], marks: Ma
 def main() -> None:
     """``python -m mmer.benchmarks.soak.play SETTINGS OUTPUT NOTES``, the settings as JSON."""
     settings, output, notes = sys.argv[1:]
+    one_opencv_thread()  # as mmer-live does
     try:
         play(json.loads(settings), Path(output), Path(notes))
     except MmerError as problem:
