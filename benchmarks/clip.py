@@ -10,6 +10,7 @@ from __future__ import annotations
 import getpass
 import hashlib
 import json
+import math
 import os
 import tempfile
 from collections.abc import Callable, Sequence
@@ -193,6 +194,15 @@ def repeated(clip: AnnotatedClip, times: int) -> AnnotatedClip:
                     out.mux(packet)
         part.replace(path)
     return AnnotatedClip(path, clip.seconds * times, spans)
+
+
+def rounds_of(minutes: float | None, seconds: int) -> int:
+    """How often a clip of ``seconds`` is played to last ``minutes`` (None: once); MmerError."""
+    if minutes is None:
+        return 1
+    if not (math.isfinite(minutes) and minutes > 0):
+        raise MmerError(f"--minutes is {minutes:g}: it must be above 0")
+    return max(1, math.ceil(minutes * 60 / seconds))
 
 
 def cache_folder() -> Path:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
@@ -13,7 +12,7 @@ from typing import Final
 
 from mmer.benchmarks.against.measures import WHAT, Program, rows_of
 from mmer.benchmarks.against.play import PROGRAMS, READY, SESSION, TRACE
-from mmer.benchmarks.clip import AnnotatedClip, describe, make_clip, repeated
+from mmer.benchmarks.clip import AnnotatedClip, describe, make_clip, repeated, rounds_of
 from mmer.benchmarks.machine import describe_machine
 from mmer.benchmarks.process import watch
 from mmer.benchmarks.report import Row
@@ -45,8 +44,7 @@ class AgainstSettings:
     def __post_init__(self) -> None:
         if not 5 <= self.seconds <= 3600:
             raise MmerError(f"a clip of {self.seconds} s: it must last 5 to 3600 s")
-        if self.minutes is not None and not (math.isfinite(self.minutes) and self.minutes > 0):
-            raise MmerError(f"--minutes is {self.minutes:g}: it must be above 0")
+        rounds_of(self.minutes, self.seconds)  # refuses what is no length
         if self.provider not in PROVIDER_NAMES:
             known = ", ".join(PROVIDER_NAMES)
             raise MmerError(f"--provider {self.provider!r} is unknown: use {known}")
@@ -58,7 +56,7 @@ class AgainstSettings:
     @property
     def rounds(self) -> int:
         """How often the clip is played."""
-        return 1 if self.minutes is None else max(1, math.ceil(self.minutes * 60 / self.seconds))
+        return rounds_of(self.minutes, self.seconds)
 
 
 @dataclass(frozen=True)

@@ -7,11 +7,11 @@ from typing import Annotated
 
 import tyro
 
-from mmer.benchmarks.command import OptionalFolder, Outputs
+from mmer.benchmarks.command import OptionalFolder, PicturedOutputs
 
 
 @dataclass(frozen=True, kw_only=True)
-class Encoders(Outputs):
+class Encoders(PicturedOutputs):
     """What one call of each network costs: by engine, precision, one input and eight at once.
 
     The networks of voice, face and words and the fusion, as they are shipped and in float32,
@@ -31,9 +31,10 @@ class Encoders(Outputs):
     """Calls that are timed, of each."""
 
     def measure(self, command: str) -> int:
-        """Time everything, show it, write it."""
+        """Time everything, show it, write it, draw it."""
         from rich.console import Console
 
+        from mmer.benchmarks.encoders.picture import draw_encoders
         from mmer.benchmarks.encoders.run import EncoderSettings, run
         from mmer.models.card import KINDS
         from mmer.models.engine import PROVIDERS
@@ -48,6 +49,8 @@ class Encoders(Outputs):
         with Console(stderr=True).status("starting") as status:
             report = run(settings, command, status.update)
         self.write(report)
+        if self.plot is not None:
+            draw_encoders(report.rows, self.plot)
         return 0
 
 

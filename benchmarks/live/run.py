@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import sys
 import tempfile
 from collections.abc import Callable, Mapping
@@ -12,7 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
-from mmer.benchmarks.clip import AnnotatedClip, describe, make_clip, repeated
+from mmer.benchmarks.clip import AnnotatedClip, describe, make_clip, repeated, rounds_of
 from mmer.benchmarks.live import growth, replays, running
 from mmer.benchmarks.live.finals import final_rows
 from mmer.benchmarks.live.stable import stable_rows
@@ -48,8 +47,7 @@ class LiveSettings:
     def __post_init__(self) -> None:
         if not 15 <= self.seconds <= 3600:
             raise MmerError(f"a clip of {self.seconds} s: it must last 15 to 3600 s")
-        if self.minutes is not None and not (math.isfinite(self.minutes) and self.minutes > 0):
-            raise MmerError(f"--minutes is {self.minutes:g}: it must be above 0")
+        rounds_of(self.minutes, self.seconds)  # refuses what is no length
         if not -100 <= self.noise_db <= -20:
             raise MmerError(f"--noise-db is {self.noise_db:g}: it must lie between -100 and -20")
         Options(source="clip", hangover_s=self.hangover_s)  # refuses what the recognizer would
@@ -57,7 +55,7 @@ class LiveSettings:
     @property
     def rounds(self) -> int:
         """How often the paced run plays the clip."""
-        return 1 if self.minutes is None else max(1, math.ceil(self.minutes * 60 / self.seconds))
+        return rounds_of(self.minutes, self.seconds)
 
 
 @dataclass(frozen=True)

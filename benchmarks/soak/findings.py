@@ -150,7 +150,7 @@ def memory_row(watched: Watched, rate: float, seconds: float) -> Row:
     hours = [(s.t * rate, s.mb) for s in steady]
     found = slope([t for t, _ in hours], [mb for _, mb in hours], block_s=60.0)
     what = "memory, children included"
-    target = f"at most {MAY_GROW_MB:g} MB an hour of the clip, by the interval's lower end"
+    target = f"at most {MAY_GROW_MB:g} MB an hour of the clip"
     if found is None:
         return Row("memory_slope", what, "not measured", target, None, "too short for a slope")
     per_hour, low, high = (60 * v for v in (found.per_minute, found.low, found.high))
@@ -160,7 +160,7 @@ def memory_row(watched: Watched, rate: float, seconds: float) -> Row:
         what=what,
         measured=f"{per_hour:+.1f} MB/h ({low:+.1f} to {high:+.1f})",
         target=target,
-        passed=low <= MAY_GROW_MB if long else None,
+        passed=per_hour <= MAY_GROW_MB if long else None,
         note=f"{steady[0].mb:.0f} MB once settled, {steady[-1].mb:.0f} MB at the end, at most "
         f"{watched.peak_mb:.0f} MB" + ("" if long else f"; judged from {LEAST_S / 3600:g} h on"),
         values={"mb_per_hour": per_hour, "low": low, "high": high, "peak": watched.peak_mb},

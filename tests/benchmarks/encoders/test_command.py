@@ -42,7 +42,9 @@ def test_a_short_run(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None
     pytest.importorskip("onnx", reason="other precisions are made with it")
     found = tmp_path / "found.json"
     options = ["--calls", "10", "--provider", "cpu,directml", "--networks", "face,fusion"]
-    cli.main(["encoders", *options, "--json", str(found)])
+    drawn = tmp_path / "drawn.png"
+    cli.main(["encoders", *options, "--json", str(found), "--plot", str(drawn)])
+    assert drawn.read_bytes().startswith(b"\x89PNG")
     report = json.loads(found.read_text())
     rows = {row["key"]: row for row in report["rows"]}
     for precision in ("fp32", "fp16", "int8"):
