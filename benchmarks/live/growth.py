@@ -12,7 +12,7 @@ from mmer.benchmarks.matching import match
 from mmer.benchmarks.paced import Recording
 from mmer.benchmarks.process import Watched
 from mmer.benchmarks.report import Row
-from mmer.benchmarks.statistics import Slope, slope
+from mmer.benchmarks.statistics import slope
 
 LONG_S: Final = 1800.0  # slopes of delays are judged over half an hour
 STEADY_FROM_S: Final = 60.0
