@@ -95,7 +95,7 @@ def memory_rows(paced: Watched, replay: Watched | None, words: str | None) -> li
     """Peak memory of whole processes, and whether it grows after the first minute."""
     peaks = {"paced": paced.peak_mb, **({"replay": replay.peak_mb} if replay else {})}
     peak = max(peaks.values())
-    fits = words is not None and words.startswith("pocketsphinx")
+    fits = words is not None and words.startswith("moonshine")
     return [
         Row(
             key="memory_peak_mb",
@@ -105,7 +105,7 @@ def memory_rows(paced: Watched, replay: Watched | None, words: str | None) -> li
             passed=peak <= 900 if fits else None,
             note=", ".join(f"{name} {mb:.0f} MB" for name, mb in peaks.items())
             + ", with the processes it starts"
-            + ("" if fits else "; judged with pocketsphinx"),
+            + ("" if fits else "; judged with moonshine"),
             values=peaks,
             samples={"peak_mb": [peak]},
         ),

@@ -18,26 +18,30 @@ from mmer.models.errors import MmerError
 from mmer.models.labels import EMOTIONS
 from mmer.models.networks.text import PAD, TextNetwork
 from mmer.models.seen import Seen, as_keys
-from mmer.models.text import FIRST, SEPARATOR, lay_out
-from mmer.training import starting_point
+from mmer.models.text import SEPARATOR, lay_out
+from mmer.models.text_style import TextStyle
+from mmer.training import spoken_texts, starting_point
 from mmer.training.augment_text import TextChanges, change_texts
 from mmer.training.datasets.corpora import training_data
 from mmer.training.datasets.likeness import text_key
 from mmer.training.datasets.registry import read
-from mmer.training.datasets.texts import bare
+from mmer.training.datasets.texts import RESTYLE, as_recognized, bare
 from mmer.training.recipe import Recipe, from_table
 from mmer.training.recognition_errors import ErrorModel
 from mmer.training.tasks.task import Arrays, Task
 from mmer.training.tasks.text_data import Window, conversations, cut
 from mmer.training.tasks.text_options import TextOptions
-from mmer.training.tokenizer import prune_tokenizer
+from mmer.training.tokenizer import STYLE_PIECES, prune_tokenizer
 
 TOKENIZER = "text-tokenizer.json"
-BARE = "lower case without punctuation, as recognizers write, the past too"
+ASR = 'as a recognizer that punctuates writes (no "!", no "..."), the past too'
+BARE = "lower case without punctuation, as other recognizers write, the past too"
 ERRORS = {
     f"bare, with {rate:.0%} simulated word errors, the past too": rate for rate in (0.15, 0.3)
 }
 ALONE = "as written, without the utterances before"
+_STYLES: Mapping[str | None, TextStyle] = {None: "written", ASR: "asr", ALONE: "written"}
+"""Style of the development data by condition; bare in the others."""
 _SORTED_TOGETHER = 20
 """So many batches are drawn at once and sorted by length, which saves padding."""
 _SETTLED_BY = 12
@@ -52,11 +56,24 @@ def _pad(rows: Sequence[np.ndarray]) -> np.ndarray:
     return out
 
 
+def _spoken(options: TextOptions, cache: Path | None, where: str) -> dict[str, str]:
+    """Transcripts of the round trip by written text, where the recipe wants them."""
+    if not options.spoken_texts:
+        return {}
+    found = {} if cache is None else spoken_texts.load(cache)
+    if not found:
+        raise MmerError(
+            f"{where}: spoken_texts needs transcripts in the folder of --cache: make them by "
+            "`python -m mmer.training.spoken_texts --data DATA --cache CACHE`"
+        )
+    return found
+
+
 class TextTask(Task):
     """See ``Task``."""
 
     modality = "text"
-    conditions: tuple[str, ...] = (BARE, *ERRORS, ALONE)
+    conditions: tuple[str, ...] = (ASR, BARE, *ERRORS, ALONE)
     starting_point = starting_point.NAME
     known_failures = (
         "Disgust and fear are rare in the training data (below 5 %) and weak.",
@@ -69,7 +86,7 @@ class TextTask(Task):
         "accents and names.",
     )
 
-    def __init__(self, recipe: Recipe, data: Path) -> None:
+    def __init__(self, recipe: Recipe, data: Path, cache: Path | None = None) -> None:
         where = f"recipe {recipe.name}: options"
         self._recipe = recipe
         self._options = options = from_table(TextOptions, recipe.options, where)
@@ -102,11 +119,13 @@ class TextTask(Task):
         self._errors = ErrorModel(self._words)
         self._tokenizer, self._numbers = prune_tokenizer(
             starting_point.folder() / "tokenizer.json",
-            [*texts, *(bare(text) for text in texts)],
+            [*texts, *map(as_recognized, texts), *map(bare, texts)],
             options.piece_count,
         )
         vocabulary = self._tokenizer.get_vocab()
-        self._marks = (vocabulary[FIRST], vocabulary[SEPARATOR])
+        self._first = {style: vocabulary[piece] for style, piece in STYLE_PIECES.items()}
+        self._separator = vocabulary[SEPARATOR]
+        self._spoken = _spoken(options, cache, where)
         self.class_shares = np.zeros(len(EMOTIONS))
         for share, group in zip(self._shares, self._by_corpus, strict=True):
             labels = [label for c in group for label in c.labels.values()]
@@ -204,22 +223,23 @@ class TextTask(Task):
         self, window: Window, rng: np.random.Generator
     ) -> tuple[np.ndarray, np.ndarray, list[int], list[int]]:
         """Tokens, turns, and the turns that are learned with their labels."""
-        texts = change_texts(window.texts, self._errors, rng, self._changes)
-        tokens, turns = self._lay_out(texts)
+        texts, style = change_texts(window.texts, self._errors, rng, self._changes, self._spoken)
+        tokens, turns = self._lay_out(texts, style)
         missing = len(texts) - int(turns.max())  # the oldest, where there was no room
         asked = {k + 1 - missing: label for k, label in window.labels.items() if k >= missing}
         return tokens, turns, list(asked), list(asked.values())
 
-    def _lay_out(self, texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+    def _lay_out(self, texts: Sequence[str], style: TextStyle) -> tuple[np.ndarray, np.ndarray]:
         pieces = [e.ids for e in self._tokenizer.encode_batch(list(texts))]
-        return lay_out(pieces, *self._marks, self._options.max_tokens)
+        return lay_out(pieces, self._first[style], self._separator, self._options.max_tokens)
 
     def development(self, condition: str | None = None) -> Iterator[tuple[Arrays, np.ndarray]]:
         """MELD's utterances with those before them, as they are or in one of ``conditions``."""
         past = 0 if condition == ALONE else self._options.past_utterances
         stretches = [[*u.past[max(0, len(u.past) - past) :], u.text or ""] for u in self._held]
-        if condition == BARE:
-            stretches = [[bare(text) for text in texts] for texts in stretches]
+        style = _STYLES.get(condition, "bare")
+        if condition in (ASR, BARE):
+            stretches = [[RESTYLE[style](text) for text in texts] for texts in stretches]
         if condition in ERRORS:
             rng = np.random.default_rng(self._recipe.seed)
             rate = ERRORS[condition]
@@ -228,7 +248,7 @@ class TextTask(Task):
                 for texts in stretches
             ]
         for k in range(0, len(stretches), 64):
-            rows = [self._lay_out([t for t in texts if t]) for texts in stretches[k : k + 64]]
+            rows = [self._lay_out([t for t in s if t], style) for s in stretches[k : k + 64]]
             inputs = {"tokens": _pad([r[0] for r in rows]), "turns": _pad([r[1] for r in rows])}
             yield inputs, np.array([u.label for u in self._held[k : k + 64]])
 
@@ -259,6 +279,7 @@ class TextTask(Task):
         return {
             "tokenizer": TOKENIZER,
             "tokenizer_sha256": hashlib.sha256(text).hexdigest(),
+            "styles": dict(STYLE_PIECES),
             "max_tokens": self._options.max_tokens,
             "past_utterances": self._options.past_utterances,
         }

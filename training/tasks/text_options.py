@@ -35,4 +35,6 @@ class TextOptions:
     """Learning rate of each layer, relative to the one above."""
     head_rate: float = 10.0
     """Learning rate of what is not pretrained, relative to the topmost layer's."""
+    spoken_texts: bool = False
+    """Needs the transcripts of ``training.spoken_texts`` in the cache, for ``changes`` to use."""
     changes: Mapping[str, Any] = field(default_factory=dict)
