@@ -115,6 +115,7 @@ class Transcript:
     confidence: float | None = None  # 0..1, of the whole
     style: TextStyle = "bare"
     why: str = ""
+    decided: float | None = None  # capture time of the newest sound that led to it; None: t1
 
 
 @dataclass(frozen=True, eq=False)

@@ -81,4 +81,5 @@ def _transcript(update: SpeechUpdate, hypothesis: Hypothesis, *, partial: bool) 
         confidence=hypothesis.confidence,
         style=hypothesis.style,
         why=hypothesis.why,
+        decided=update.decided,
     )

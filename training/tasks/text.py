@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -29,7 +30,7 @@ from mmer.training.datasets.texts import RESTYLE, as_recognized, bare
 from mmer.training.recipe import Recipe, from_table
 from mmer.training.recognition_errors import ErrorModel
 from mmer.training.tasks.task import Arrays, Task
-from mmer.training.tasks.text_data import Window, conversations, cut
+from mmer.training.tasks.text_data import Window, conversations, cut, overlapping
 from mmer.training.tasks.text_options import TextOptions
 from mmer.training.tokenizer import STYLE_PIECES, prune_tokenizer
 
@@ -54,6 +55,41 @@ def _pad(rows: Sequence[np.ndarray]) -> np.ndarray:
     for line, row in zip(out, rows, strict=True):
         line[: len(row)] = row
     return out
+
+
+@dataclass(frozen=True)
+class _Row:
+    """One window as the network reads it: tokens and turns (T,), targets (M, 7) of M turns."""
+
+    tokens: np.ndarray
+    turns: np.ndarray
+    places: list[int]  # of the learned utterances in the window
+    asked: list[int]  # their turns
+    targets: np.ndarray
+    corpus: int  # whose head answers
+
+
+def _batch(rows: Sequence[_Row]) -> Arrays:
+    """Inputs of ``TextNetwork`` in training."""
+    counts = [len(row.asked) for row in rows]
+    return {
+        "tokens": _pad([row.tokens for row in rows]),
+        "turns": _pad([row.turns for row in rows]),
+        "rows": np.repeat(np.arange(len(rows)), counts),
+        "asked": np.array([turn for row in rows for turn in row.asked]),
+        "corpus": np.repeat([row.corpus for row in rows], counts),
+    }
+
+
+@torch.no_grad()
+def _probabilities(network: TextNetwork, inputs: Arrays) -> np.ndarray:
+    """Of the turns that are asked for, float32 (M, 7), without dropout."""
+    training = network.training
+    network.eval()
+    device = next(network.parameters()).device
+    logits, _ = network(*(torch.from_numpy(a).to(device) for a in inputs.values()))
+    network.train(training)
+    return logits.softmax(dim=1).float().cpu().numpy()  # type: ignore[no-any-return]
 
 
 def _spoken(options: TextOptions, cache: Path | None, where: str) -> dict[str, str]:
@@ -186,27 +222,19 @@ class TextTask(Task):
         while number:
             now = min(number, _SORTED_TOGETHER)
             number -= now
-            rows: list[tuple[np.ndarray, np.ndarray, list[int], list[int]]] = []
+            rows: list[_Row] = []
             wanted = now * self._recipe.batch
             while wanted > 0:
-                rows.append(self._encode_window(next(windows), rng))
-                wanted -= len(rows[-1][3])
-            rows.sort(key=lambda row: len(row[0]))
-            ends = np.cumsum([len(row[3]) for row in rows]) * now / sum(len(r[3]) for r in rows)
+                rows.append(self._encode_window(next(windows), corpus, rng))
+                wanted -= len(rows[-1].asked)
+            rows.sort(key=lambda row: len(row.tokens))
+            counts = np.array([len(row.asked) for row in rows])
+            ends = np.cumsum(counts) * now / counts.sum()
             for k in rng.permutation(now):
                 some = [r for r, end in zip(rows, ends, strict=True) if k < end <= k + 1]
                 if not some:
                     some = [rows[-1]]
-                asked = [turn for row in some for turn in row[2]]
-                inputs = {
-                    "tokens": _pad([row[0] for row in some]),
-                    "turns": _pad([row[1] for row in some]),
-                    "rows": np.repeat(np.arange(len(some)), [len(row[2]) for row in some]),
-                    "asked": np.array(asked),
-                    "corpus": np.full(len(asked), corpus),
-                }
-                labels = [label for row in some for label in row[3]]
-                yield inputs, np.eye(len(EMOTIONS), dtype=np.float32)[labels]
+                yield _batch(some), np.concatenate([row.targets for row in some])
 
     def _windows(self, corpus: int, rng: np.random.Generator) -> Iterator[Window]:
         """Pass after pass over the corpus, cut anew each time, without end."""
@@ -219,15 +247,39 @@ class TextTask(Task):
             for k in rng.permutation(len(windows)):
                 yield windows[k]
 
-    def _encode_window(
-        self, window: Window, rng: np.random.Generator
-    ) -> tuple[np.ndarray, np.ndarray, list[int], list[int]]:
-        """Tokens, turns, and the turns that are learned with their labels."""
+    def begin(self, network: nn.Module) -> None:
+        """Soft labels of the other corpora, by the first corpus' head of ``network``."""
+        if not self._options.self_training:
+            return
+        assert isinstance(network, TextNetwork)
+        size = self._options.window
+        for group in self._by_corpus[1:]:
+            found = [(c, *w) for c, one in enumerate(group) for w in overlapping(one, size)]
+            found.sort(key=lambda place: sum(map(len, place[2].texts)))
+            soft: list[dict[int, np.ndarray]] = [{} for _ in group]
+            for k in range(0, len(found), self._recipe.batch):
+                part = found[k : k + self._recipe.batch]
+                rows = [self._row(w, w.texts, "written") for _, _, w in part]
+                probs = iter(_probabilities(network, _batch(rows)))
+                for (c, start, _), row in zip(part, rows, strict=True):
+                    soft[c] |= {start + place: next(probs) for place in row.places}
+            group[:] = [replace(one, soft=s) for one, s in zip(group, soft, strict=True)]
+
+    def _encode_window(self, window: Window, corpus: int, rng: np.random.Generator) -> _Row:
+        """A window in some style, and the turns of it that are learned, with their targets."""
         texts, style = change_texts(window.texts, self._errors, rng, self._changes, self._spoken)
+        row = self._row(window, texts, style, corpus)
+        if window.soft and rng.random() < self._options.self_training:
+            soft = np.array([window.soft[place] for place in row.places], np.float32)
+            return replace(row, targets=soft, corpus=0)
+        return row
+
+    def _row(self, window: Window, texts: Sequence[str], style: TextStyle, corpus: int = 0) -> _Row:
         tokens, turns = self._lay_out(texts, style)
         missing = len(texts) - int(turns.max())  # the oldest, where there was no room
-        asked = {k + 1 - missing: label for k, label in window.labels.items() if k >= missing}
-        return tokens, turns, list(asked), list(asked.values())
+        places = [k for k in window.labels if k >= missing]
+        hard = np.eye(len(EMOTIONS), dtype=np.float32)[[window.labels[k] for k in places]]
+        return _Row(tokens, turns, places, [k + 1 - missing for k in places], hard, corpus)
 
     def _lay_out(self, texts: Sequence[str], style: TextStyle) -> tuple[np.ndarray, np.ndarray]:
         pieces = [e.ids for e in self._tokenizer.encode_batch(list(texts))]
@@ -295,7 +347,11 @@ class TextTask(Task):
     def notes(self) -> tuple[str, ...]:
         """How to read the figures."""
         first = next(iter(self._options.shares))
+        texts = {text for c in self._train for text in c.texts}
+        spoken = sum(bool(self._spoken.get(text)) for text in texts)
         return (
+            f"Of {len(texts)} training texts, {spoken} had a transcript of a round trip through "
+            "speech: spoken by flite, in noise, transcribed by Moonshine.",
             f"{self._options.layers} of the starting point's 6 layers and "
             f"{self._tokenizer.get_vocab_size()} of its 30522 word pieces are kept.",
             f"Each corpus had a head of its own in training; the exported one is {first}'s.",
