@@ -26,7 +26,7 @@ from mmer.models.errors import MmerError
 from mmer.realtime.options import Options
 
 FIRST_LABEL_RUNS: Final = 3
-LEAST_WITH_WORDS: Final = 1.5  # times real time
+LEAST_WITH_WORDS: Final = 4.0  # times real time
 LEAST_WITHOUT_WORDS: Final = 4.0
 RAVDESS_CLIPS: Final = 40  # more than fit into a minute
 
