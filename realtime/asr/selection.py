@@ -20,7 +20,7 @@ from mmer.realtime.messages import Notice
 
 @dataclass(frozen=True)
 class Selection:
-    """Engines to load, best final transcript first, with their files; why no better one is there."""
+    """Engines to load, best final transcript first, with files; why better ones are not there."""
 
     asr: str  # what was asked for
     engines: tuple[tuple[AsrEngine, tuple[Path, ...]], ...]
