@@ -151,6 +151,8 @@ def measured_card(
     judged = dict(zip(same, scaled[1:], strict=True))
     conditions = []
     for c, (other_logits, classes) in others.items():
+        if not len(classes):  # no development item can be in this state: nothing to measure
+            continue
         log_probs = judged[c] if c in judged else log_softmax(other_logits / temperature)
         conditions.append(development_figures(c, log_probs, classes))
     note = _calibration_note(task, scaled, labels, fitted)

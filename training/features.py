@@ -13,6 +13,9 @@ from mmer.models.logmel import LogMel
 from mmer.training.datasets.media import decode, trim
 from mmer.training.waveform import RecordingChanges, change_recording
 
+Span = tuple[float | None, float | None]
+"""Start and end in seconds; None is the recording's own."""
+WHOLE: Span = (None, None)
 SHARD = 256
 """Clips a cache file: what an interruption loses at most, and what is held twice in memory."""
 
@@ -43,12 +46,14 @@ def clip_features(
     cache: Path | None,
     on_clip: Callable[[], None] = lambda: None,
     *,
+    spans: Sequence[Span] = (),
     corpus: str = "",
     version: int = 0,
     changes: RecordingChanges | None = None,
 ) -> list[np.ndarray]:
     """Raw log-mel (T, bins), float16, of each recording without the silence at its ends.
 
+    Of a recording only the seconds of its span count, where ``spans`` are given, one a path.
     With ``changes`` a recording is changed first, by random numbers that ``version``, the corpus
     and the file's name decide. The cache is keyed by the paths and sizes of the files, the filter
     bank and the changes; it is written ``SHARD`` recordings at a time, so that a run that was
@@ -60,17 +65,22 @@ def clip_features(
     features: list[np.ndarray] = []
     for start in range(0, len(paths), SHARD):
         part = paths[start : start + SHARD]
-        key = _fingerprint(part, (mel, version, changes))
+        cut = list(spans[start : start + SHARD]) or [WHOLE] * len(part)
+        settings = (mel, version, changes)
+        key = _fingerprint(part, settings if set(cut) == {WHOLE} else (*settings, cut))
         kept = cache / f"logmel-{key}.npz" if cache else None
         if kept and kept.is_file():
             features += _read(kept)
             continue
         fresh = []
-        for path in part:
-            samples = trim(decode(path))
+        for path, span in zip(part, cut, strict=True):
+            samples = trim(decode(path, *span))
             if changes:
-                name = zlib.crc32(f"{corpus}/{path.parent.name}/{path.name}".encode())
-                samples = change_recording(samples, np.random.default_rng([version, name]), changes)
+                name = f"{corpus}/{path.parent.name}/{path.name}"
+                if span != WHOLE:
+                    name += f"@{span[0]}-{span[1]}"
+                seed = [version, zlib.crc32(name.encode())]
+                samples = change_recording(samples, np.random.default_rng(seed), changes)
             fresh.append(mel.raw(samples).astype(np.float16))
             on_clip()
         if kept:

@@ -24,7 +24,7 @@ from torch import nn
 from mmer.models.errors import MmerError
 from mmer.models.labels import EMOTIONS, MODALITIES
 from mmer.models.networks.fusion import FusionNetwork
-from mmer.training.datasets.corpora import data_dir, need
+from mmer.training.datasets.data_folder import data_dir, need
 from mmer.training.evaluation.bootstrap import intervals
 from mmer.training.loop import Trainer, tensors
 from mmer.training.metrics import figures, log_softmax

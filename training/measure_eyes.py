@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import tyro
 
-from mmer.training.datasets.corpora import data_dir
+from mmer.training.datasets.data_folder import data_dir
 from mmer.training.datasets.faces import read_train
 
 ENLARGED = 192

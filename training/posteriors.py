@@ -24,7 +24,7 @@ from mmer.models.seen import digest64, file_digest
 from mmer.models.speech import SpeechModel
 from mmer.models.text import TextModel
 from mmer.models.text_style import TextStyle
-from mmer.training.datasets.corpora import need
+from mmer.training.datasets.data_folder import need
 from mmer.training.datasets.faces import read_development as read_faces
 from mmer.training.datasets.likeness import image_key, text_key
 from mmer.training.datasets.media import decode, trim

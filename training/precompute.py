@@ -14,7 +14,7 @@ import tyro
 
 from mmer.models.errors import MmerError
 from mmer.training.combined.options import read_options
-from mmer.training.datasets.corpora import data_dir
+from mmer.training.datasets.data_folder import data_dir
 from mmer.training.datasets.item import Item
 from mmer.training.recipe import Recipe, load_recipe, need_torch
 

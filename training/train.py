@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import tyro
 
 from mmer.models.errors import MmerError
-from mmer.training.datasets.corpora import data_dir
+from mmer.training.datasets.data_folder import data_dir
 from mmer.training.recipe import Recipe, load_recipe, need_torch
 
 Flag = Annotated[bool, tyro.conf.FlagCreatePairsOff]

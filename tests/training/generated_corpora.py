@@ -256,7 +256,7 @@ def write_clip(
             video.options = {"preset": "ultrafast", "crf": "18", "threads": "1"}
         if sound is not None:
             audio = container.add_stream("aac", rate=RATE, layout="mono")
-            for frame in _audio_frames(sound):
+            for frame in audio_frames(sound):
                 packets += audio.encode(frame)
             packets += audio.encode(None)
         for i, image in enumerate(shown):
@@ -278,7 +278,8 @@ def write_wav(path: Path, sound: NDArray[np.int16]) -> None:
         file.writeframes(sound.astype("<i2").tobytes())
 
 
-def _audio_frames(sound: NDArray[np.int16]) -> Iterator[av.AudioFrame]:
+def audio_frames(sound: NDArray[np.int16]) -> Iterator[av.AudioFrame]:
+    """Sound (n,) in frames of up to 1024 samples, as encoders need them."""
     samples = (sound / 32768).astype(np.float32)
     for start in range(0, len(samples), 1024):
         piece = np.ascontiguousarray(samples[None, start : start + 1024])

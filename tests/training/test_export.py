@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +26,7 @@ from mmer.training.loop import Trainer, development_logits
 from mmer.training.metrics import expected_calibration_error, log_softmax
 from mmer.training.onnx_file import write_onnx
 from mmer.training.parity import compare, some_items
+from mmer.training.tasks.task import Arrays
 
 PRECISIONS = ["float32", "int8"]
 
@@ -123,6 +125,21 @@ def test_the_figures_are_the_networks_and_its_temperature_calibrates_it(
     assert d.ece == pytest.approx(fitted, abs=0.03)
     assert "cross-fitted" in d.note
     assert "2 states" in d.note
+
+
+def test_a_state_that_no_item_can_be_in_is_left_out(tmp_path: Path) -> None:
+    class Quiet(TinyTask):
+        conditions = ("silence", NOISY)
+
+        def development(self, condition: str | None = None) -> Iterator[tuple[Arrays, np.ndarray]]:
+            for inputs, labels in super().development(condition):
+                n = 0 if condition == "silence" else len(labels)
+                yield {"x": inputs["x"][:n]}, labels[:n]
+
+    task = Quiet()
+    card = export(task.network(), tiny_recipe(), task, tmp_path)
+    assert [c.data for c in card.conditions] == [NOISY]
+    assert "NaN" not in (tmp_path / "tiny.json").read_text()
 
 
 def test_the_curve_justifies_the_threshold(

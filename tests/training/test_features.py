@@ -66,6 +66,19 @@ def test_each_version_of_a_clip_is_changed_in_its_own_way(corpora: Path, tmp_pat
     assert same(first, clip_features(clips, MEL, None, version=1, changes=changes))
 
 
+def test_a_span_is_cut_from_its_recording(corpora: Path, tmp_path: Path) -> None:
+    clips = sound_files(corpora / "audio/emodb", "emodb")[:1] * 3
+    spans = [(None, None), (0.0, 0.5), (0.5, 1.0)]
+    whole, first, second = clip_features(clips, MEL, tmp_path, spans=spans)
+    assert len(first) == len(second) < len(whole)
+    assert not np.array_equal(first, second)
+    # kept apart from whole recordings, and changed each in its own way
+    assert len(clip_features(clips, MEL, tmp_path)[1]) == len(whole)
+    changes = RecordingChanges(voice_probability=1)
+    changed = clip_features(clips, MEL, None, spans=spans, version=1, changes=changes)
+    assert len(changed[1]) != len(changed[2])
+
+
 def test_without_a_folder_nothing_is_kept(corpora: Path, tmp_path: Path) -> None:
     clip_features(sound_files(corpora / "audio/emodb", "emodb"), MEL, None)
     assert list(tmp_path.iterdir()) == []

@@ -11,6 +11,8 @@ from mmer.training.recipe import Recipe
 
 torch = pytest.importorskip("torch", reason="training needs torch: pip install 'mmer-live[train]'")
 
+from generated_corpora import write_meld  # noqa: E402 (after the skip)
+
 from mmer.training.tasks.speech import SpeechTask  # noqa: E402 (after the skip)
 from mmer.training.tasks.speech_data import heard_in, in_noise, paths_of  # noqa: E402
 
@@ -133,3 +135,35 @@ def test_changed_copies_are_drawn_too(corpora: Path) -> None:
     data = task(corpora, copies={"emodb": 2}).data
     counts = {c.corpus: len(v) for c, v in zip(data.train, data.versions, strict=True)}
     assert counts == {"ravdess": 1, "emodb": 3}
+
+
+def test_an_unknown_noise_is_told_at_once(corpora: Path) -> None:
+    with pytest.raises(MmerError, match=r"no corpus 'rain'; known are .*esc10"):
+        task(corpora, noise="rain")
+
+
+def test_a_users_own_list_trains_by_its_seconds(corpora: Path, tmp_path: Path) -> None:
+    (tmp_path / "audio").mkdir()
+    for name in ("ravdess", "esc10"):
+        (tmp_path / "audio" / name).symlink_to(corpora / "audio" / name)
+    sound = corpora / "audio/emodb/wav/03a01Wa.wav"
+    mine = tmp_path / "audio/manifest"
+    mine.mkdir()
+    rows = [f"{sound},joy,0.0,0.5", f"{sound},anger,0.0,"]
+    (mine / "manifest.csv").write_text("\n".join(["path,label,start,end", *rows]))
+    made = task(tmp_path, shares={"manifest": 1})
+    part, whole = (versions[0] for versions in made.data.versions)
+    assert len(part) < len(whole)
+    assert made.seen().groups == set()  # nobody is named: no group that all of them are in
+    assert len(made.seen().files) == 1 + 1
+    assert [d.corpus for d in made.training_data()] == ["manifest", "esc10"]
+
+
+def test_of_a_corpus_with_splits_the_train_split_trains(corpora: Path, tmp_path: Path) -> None:
+    write_meld(tmp_path / "audio/meld", 1, 2, {}, emotions=("joy", "anger"))
+    (tmp_path / "audio/ravdess").symlink_to(corpora / "audio/ravdess")
+    made = task(tmp_path, shares={"meld": 1}, noise="")
+    assert {item.split for item in made.data.train} == {"train"}
+    assert made.seen().groups == {"meld/train/0", "meld/train/1"}
+    (data,) = made.training_data()
+    assert (data.split, data.items) == ("train", 8)

@@ -17,7 +17,7 @@ from mmer.models.errors import MmerError
 from mmer.models.labels import EMOTIONS
 from mmer.models.machine import cpu_name
 from mmer.training.calibration import ABSTENTION, choose_threshold, coverage_curve, cross_fitted
-from mmer.training.datasets.corpora import data_dir
+from mmer.training.datasets.data_folder import data_dir
 from mmer.training.metrics import fit_temperature, log_softmax
 from mmer.training.recipe import need_torch
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 
@@ -14,6 +15,14 @@ from mmer.training.combined.options import CombinedOptions
 from mmer.training.datasets.item import Item
 from mmer.training.datasets.likeness import text_key
 from mmer.training.datasets.registry import read
+
+_KINDS: Final[Mapping[str, tuple[str, ...]]] = {
+    "face": ("video", "face"),
+    "clip": ("video",),
+    "speech": ("audio",),
+    "text": ("text",),
+}
+"""Folders of the data folder in which a corpus is looked for, by what it is read for."""
 
 
 @dataclass(frozen=True)
@@ -51,8 +60,8 @@ def root_of(options: CombinedOptions, data: Path, modality: str) -> Path:
     """
     if options.root:
         return data / options.root
-    kind = {"face": "video", "clip": "video", "speech": "audio", "text": "text"}[modality]
-    places = [data / kind / options.corpus, data / options.corpus]
+    places = [data / kind / options.corpus for kind in _KINDS[modality]]
+    places.append(data / options.corpus)
     for place in places:
         if place.exists():
             return place
@@ -134,6 +143,11 @@ def _deal(
         raise MmerError(
             f"{options.corpus}: {len(set(groups))} speakers or sets of them are too few for "
             f"{options.folds} folds"
+        )
+    if max(Counter(item.label for item in items).values()) < options.folds:
+        raise MmerError(
+            f"{options.corpus}: {len(items)} items are too few for {options.folds} folds: no "
+            "emotion has one for each"
         )
     dealer = StratifiedGroupKFold(options.folds, shuffle=True, random_state=seed)
     labels = [item.label for item in items]

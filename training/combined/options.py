@@ -11,6 +11,7 @@ from mmer.models.labels import MODALITIES
 from mmer.models.networks.encoders import ENCODERS
 from mmer.models.networks.encoders.head_table import HEADS
 from mmer.models.networks.fusions import FUSIONS
+from mmer.training.datasets.registry import NAMES
 from mmer.training.recipe import Recipe, from_table
 
 WORDS = ("corpus", "recognizer")
@@ -87,6 +88,8 @@ def read_options(recipe: Recipe) -> CombinedOptions:
         m: _choice(chosen[m], m, f"{where}.encoders.{m}") for m in MODALITIES if m in chosen
     }
     options = from_table(CombinedOptions, {**table, "encoders": encoders}, where)
+    if options.corpus not in NAMES:
+        raise MmerError(f"{where}: no corpus {options.corpus!r}; known are {', '.join(NAMES)}")
     if options.fusion not in FUSIONS:
         raise MmerError(f"{where}: no fusion {options.fusion!r}; known are {', '.join(FUSIONS)}")
     if options.words not in WORDS:

@@ -1,4 +1,4 @@
-"""A plain table of anybody's data: a CSV file with a header line.
+"""A plain table of anybody's data: a CSV file with a header line, or a folder's ``manifest.csv``.
 
 Columns: ``label``, one of the seven names exactly; ``path``, relative to the table's folder;
 ``text``; and where wanted ``speaker``, ``start`` and ``end`` (seconds), ``split``, ``dialogue``
@@ -11,12 +11,16 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Final
 
 from mmer.models.errors import MmerError
 from mmer.models.labels import EMOTIONS
 from mmer.training.datasets.files import read_table
 from mmer.training.datasets.item import Item, Reading
 from mmer.training.datasets.texts import pasts
+
+FILE: Final = "manifest.csv"
+"""Its name where the root is a folder, as it is below a data folder."""
 
 
 def read_manifest(root: Path, modality: str, split: str) -> Reading:
@@ -26,8 +30,10 @@ def read_manifest(root: Path, modality: str, split: str) -> Reading:
         MmerError: no such table, a missing column or file, a label or a time that is none, or a
             split that no row is of.
     """
+    if root.is_dir() and (root / FILE).is_file():
+        root /= FILE
     if not root.is_file():
-        kind = "is a folder" if root.is_dir() else "does not exist"
+        kind = f"is a folder without {FILE}" if root.is_dir() else "does not exist"
         raise MmerError(f"{root} {kind}: the root of a manifest is its CSV file")
     needed = "text" if modality == "text" else "path"
     rows = list(read_table(root, ("label", needed)))

@@ -1,65 +1,25 @@
-"""All corpora by name: what they can be read for, which splits they have, and who reads them."""
+"""Reading of corpora by name, with modality and split checked."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Final
 
 from mmer.models.errors import MmerError
-from mmer.training.datasets import fer2013, iemocap, image_folder, meld, mosei
+from mmer.training.datasets.corpora import CORPORA
+from mmer.training.datasets.corpus import ALL, Corpus
 from mmer.training.datasets.item import Reading
-from mmer.training.datasets.manifest import read_manifest
-from mmer.training.datasets.named_corpora import NAMED_FILES
-from mmer.training.datasets.named_files import NamedFiles, read_named_files
-from mmer.training.datasets.text_corpora import TEXT_CORPORA, read_text_corpus
 
-ALL: Final = "all"
-"""The split that takes everything found."""
-EVERY_MODALITY: Final = ("speech", "text", "face", "clip")
-
-
-@dataclass(frozen=True)
-class Corpus:
-    """``read(root, modality, split)``; ``splits`` None where each table has its own."""
-
-    read: Callable[[Path, str, str], Reading]
-    modalities: tuple[str, ...]
-    splits: tuple[str, ...] | None = ()
-    default: str = ALL
-
-
-def _named(corpus: str, names: NamedFiles) -> Corpus:
-    return Corpus(partial(read_named_files, corpus, names), names.modalities, tuple(names.folds))
-
-
-def _text(corpus: str) -> Corpus:
-    def read(root: Path, modality: str, split: str) -> Reading:
-        return read_text_corpus(corpus, root, split)
-
-    splits = TEXT_CORPORA[corpus].splits
-    return Corpus(read, ("text",), splits, "test" if splits else ALL)
-
-
-CORPORA: Final[Mapping[str, Corpus]] = {
-    **{name: _named(name, names) for name, names in NAMED_FILES.items()},
-    "iemocap": Corpus(iemocap.read_iemocap, ("speech", "text"), iemocap.SPLITS),
-    "meld": Corpus(meld.read_meld, EVERY_MODALITY, meld.SPLITS, "test"),
-    "mosei": Corpus(mosei.read_mosei, EVERY_MODALITY, mosei.SPLITS, "test"),
-    "fer2013": Corpus(fer2013.read_fer2013, ("face",), fer2013.SPLITS, "private_test"),
-    "images": Corpus(image_folder.read_images, ("face",), image_folder.SPLITS),
-    "muxspace": Corpus(image_folder.read_muxspace, ("face",)),
-    **{name: _text(name) for name in TEXT_CORPORA},
-    "manifest": Corpus(read_manifest, EVERY_MODALITY, None),
-}
-NAMES: Final = tuple(CORPORA)
+NAMES: Final = tuple(name for name, corpus in CORPORA.items() if corpus.read)
+"""The corpora with labels; those of noise alone have no reader."""
 
 
 def _corpus(name: str) -> Corpus:
-    if name not in CORPORA:
-        raise MmerError(f"no dataset {name!r}; known are {', '.join(NAMES)}")
+    if name not in NAMES:
+        known = ", ".join(NAMES)
+        if name in CORPORA:
+            raise MmerError(f"{name} is noise, without emotions to read; corpora are {known}")
+        raise MmerError(f"no dataset {name!r}; known are {known}")
     return CORPORA[name]
 
 
@@ -103,6 +63,7 @@ def read(name: str, root: Path, modality: str, split: str | None = None) -> Read
         return _read_default(name, root, modality)
     if corpus.splits is not None and split not in splits_of(name):
         raise MmerError(f"{name} has no split {split}; it has {', '.join(splits_of(name))}")
+    assert corpus.read is not None  # a name of NAMES
     reading = corpus.read(Path(root), modality, split)
     if not reading.items:
         left_out = ", ".join(f"{reason} ({n})" for reason, n in reading.dropped.items())

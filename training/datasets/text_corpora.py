@@ -11,7 +11,6 @@ from __future__ import annotations
 import gzip
 import zlib
 from collections import Counter
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -35,23 +34,12 @@ class TextCorpus:
     several: bool = False
 
 
-TEXT_CORPORA: Final[Mapping[str, TextCorpus]] = {
-    "emorynlp": TextCorpus("emorynlp"),
-    "dailydialog": TextCorpus("dailydialog"),
-    "goemotions": TextCorpus("goemotions", several=True),
-    "carer": TextCorpus("carer"),
-    "tweeteval": TextCorpus("tweeteval_emotion"),
-    "isear": TextCorpus("isear", splits=()),  # all.tsv: its makers split nothing
-}
-
-
-def read_text_corpus(corpus: str, root: Path, split: str) -> Reading:
+def read_text_corpus(corpus: str, kind: TextCorpus, root: Path, split: str) -> Reading:
     """The texts with exactly one of the seven emotions, in the order of their files.
 
     Raises:
         MmerError: the split's file is missing or not understood.
     """
-    kind = TEXT_CORPORA[corpus]
     need_folder(root, corpus)
     wanted = (kind.splits or ("all",)) if split == "all" else (split,)
     files = {s: path for s in wanted if (path := _file(root, kind.folder, s))}

@@ -24,7 +24,7 @@ from mmer.models.engine.verify import TIE, Comparison, compare
 from mmer.models.errors import MmerError
 from mmer.models.logmel import SAMPLE_RATE, LogMel
 from mmer.models.machine import cpu_name
-from mmer.training.datasets.corpora import data_dir
+from mmer.training.datasets.data_folder import data_dir
 from mmer.training.datasets.item import Item
 from mmer.training.datasets.media import decode, trim
 from mmer.training.datasets.registry import read

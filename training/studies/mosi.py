@@ -23,7 +23,7 @@ from sklearn.model_selection import GroupKFold
 from mmer.models.errors import MmerError
 from mmer.models.labels import MODALITIES
 from mmer.models.networks.fusions import FUSIONS
-from mmer.training.datasets.corpora import data_dir
+from mmer.training.datasets.data_folder import data_dir
 from mmer.training.evaluation.bootstrap import intervals, scores, tallies
 from mmer.training.significance import differences
 from mmer.training.studies.mosi_features import Features, read_features

@@ -25,7 +25,7 @@ from mmer.training.combined.options import read_options
 from mmer.training.combined.sources import Rows
 from mmer.training.datasets.corpora import training_data
 from mmer.training.datasets.item import Item
-from mmer.training.datasets.likeness import text_key
+from mmer.training.datasets.likeness import image_key, text_key
 from mmer.training.recipe import Recipe
 from mmer.training.tasks.task import Arrays, Task
 
@@ -233,15 +233,17 @@ class CombinedTask(Task):
         return [group_of(item) for item in self.parts.development]
 
     def seen(self) -> Seen:
-        """Speakers, dialogues, files and texts of the training items."""
+        """Speakers, dialogues, files, texts and pictures without a file of the training items."""
         items = self.parts.train
         groups = {g for i in items for g in (i.speaker_group, i.dialogue_group) if g}
         files = {i.path for i in items if i.path is not None and i.path.is_file()}
         texts = [text_key(i.text) for i in items if i.text and "text" in self.sources]
+        images = [i.pixels for i in items if i.pixels is not None and "face" in self.sources]
         return Seen(
             frozenset(groups),
             files=as_keys(file_digest(f) for f in sorted(files)),
             texts=as_keys(texts),
+            images=as_keys(image_key(image) for image in images),
         )
 
     def dynamic_axes(self) -> Mapping[str, Mapping[int, str]]:

@@ -17,6 +17,7 @@ from mmer.models.logmel import SAMPLE_RATE, LogMel
 from mmer.models.networks.speech import SpeechNetwork
 from mmer.models.seen import Seen
 from mmer.training.augment_speech import SpeechChanges, change_speech, mask_speech
+from mmer.training.datasets.corpora import corpus_of
 from mmer.training.recipe import Recipe, from_table
 from mmer.training.tasks.speech_data import SpeechData, conditions, heard_in
 from mmer.training.tasks.task import Arrays, Task
@@ -92,6 +93,8 @@ class SpeechTask(Task):
         self._options = options = from_table(SpeechOptions, recipe.options, where)
         self._changes = from_table(SpeechChanges, options.changes, f"{where}.changes")
         recording = from_table(RecordingChanges, options.recording, f"{where}.recording")
+        if options.noise:
+            corpus_of(options.noise)  # unknown ones have no licence for the card
         shares = dict(options.shares)
         if options.leave_out and shares.pop(options.leave_out, None) is None:
             raise MmerError(f"{where}: leave_out is {options.leave_out!r}, which is not in shares")

@@ -16,8 +16,8 @@ from mmer.training.augment_speech import synthetic_sounds
 from mmer.training.datasets.corpora import training_data
 from mmer.training.datasets.item import Item
 from mmer.training.datasets.media import decode, sound_files, trim
-from mmer.training.datasets.registry import read
-from mmer.training.features import clip_features
+from mmer.training.datasets.registry import read, splits_of
+from mmer.training.features import Span, clip_features
 from mmer.training.waveform import RecordingChanges
 
 SNR_DB: Final = (20, 10, 5, 0)
@@ -25,7 +25,9 @@ SECONDS: Final = (0.5, 1.0, 2.0)
 WHITE, SOUNDS, FIRST = "white noise at", "ESC-10 sounds at", "its first"
 HELD_NOISE: Final = "5-"
 """ESC-10's fifth fold is kept for the evaluation: one sound of each of its ten classes."""
+TRAIN: Final = "train"
 SPLITS: Final = {"ravdess": "actors 02-16", "emogator": "wordless bursts of all contributors"}
+"""What the training clips of a corpus are, where neither its train split nor all speakers."""
 
 
 def conditions(sounds: bool) -> tuple[str, ...]:
@@ -45,17 +47,22 @@ def in_noise(speech: np.ndarray, noise: np.ndarray, snr_db: float) -> np.ndarray
 def read_corpus(root: Path, corpus: str, split: str) -> list[Item]:
     """The clips of a split of a corpus in ``root``/audio; "all" is what may train.
 
-    That leaves RAVDESS' actors 17-20 to development and 21-24 to tests, and actor 01, of whom
-    the audio-visual clips are, out.
+    That is the train split where there is one. It leaves RAVDESS' actors 17-20 to development and
+    21-24 to tests, and actor 01, of whom the audio-visual clips are, out.
     """
-    if corpus == "ravdess" and split == "all":
-        split = "train"
+    if split == "all" and TRAIN in splits_of(corpus):
+        split = TRAIN
     return read(corpus, root / "audio" / corpus, "speech", split).items
 
 
 def paths_of(items: Sequence[Item]) -> list[Path]:
     """Their recordings."""
     return [item.path for item in items if item.path is not None]
+
+
+def spans_of(items: Sequence[Item]) -> list[Span]:
+    """Which seconds of its recording each is; (None, None) for all."""
+    return [(item.start_s, item.end_s) for item in items if item.path is not None]
 
 
 class SpeechData:
@@ -80,12 +87,18 @@ class SpeechData:
         """Of each training clip: raw log-mel (T, bins) as it is, then its changed copies."""
         for corpus in corpora:
             clips = read_corpus(root, corpus, "all")
-            paths = paths_of(clips)
-            features = [clip_features(paths, mel, cache)]
+            paths, spans = paths_of(clips), spans_of(clips)
+            features = [clip_features(paths, mel, cache, spans=spans)]
             for version in range(1, 1 + copies.get(corpus, 0)):
                 features.append(
                     clip_features(
-                        paths, mel, cache, corpus=corpus, version=version, changes=recording
+                        paths,
+                        mel,
+                        cache,
+                        spans=spans,
+                        corpus=corpus,
+                        version=version,
+                        changes=recording,
                     )
                 )
             self.train += clips
@@ -114,19 +127,24 @@ class SpeechData:
         return self._held_samples[index]
 
     def seen(self) -> Seen:
-        """Every speaker and file of the training clips, and the files of the noises."""
-        groups = frozenset(c.speaker_group for c in self.train)
-        files = (*paths_of(self.train), *self.noise_files)
-        return Seen(groups, as_keys(file_digest(f) for f in files))
+        """Speakers, dialogues and files of the training clips, and the files of the noises."""
+        groups = {g for c in self.train for g in (c.speaker_group, c.dialogue_group) if g}
+        files = dict.fromkeys((*paths_of(self.train), *self.noise_files))
+        return Seen(frozenset(groups), as_keys(file_digest(f) for f in files))
 
     def training_data(self) -> tuple[TrainingData, ...]:
         """Clips by corpus, and the noise mixed in."""
         count = Counter(c.corpus for c in self.train)
-        out = [training_data(c, SPLITS.get(c, "all speakers"), n) for c, n in count.items()]
+        out = [training_data(c, _split_words(c), n) for c, n in count.items()]
         if self.noise_files:
             split = "folds 1-4, background noise, no labels"
             out.append(training_data(self.noise, split, len(self.noise_files)))
         return tuple(out)
+
+
+def _split_words(corpus: str) -> str:
+    """Which part of a corpus trains, for the card."""
+    return SPLITS.get(corpus, TRAIN if TRAIN in splits_of(corpus) else "all speakers")
 
 
 def heard_in(condition: str, data: SpeechData, index: int) -> np.ndarray:

@@ -19,6 +19,7 @@ from mmer.models.errors import MmerError  # noqa: E402
 from mmer.models.networks.combined import Branch, CombinedNetwork  # noqa: E402
 from mmer.training.ablate import ablate, variants  # noqa: E402
 from mmer.training.combined.run import judge, leave_behind, open_run, summary  # noqa: E402
+from mmer.training.datasets.likeness import image_key  # noqa: E402
 from mmer.training.loop import Trainer, tensors  # noqa: E402
 from mmer.training.precompute import precompute  # noqa: E402
 from mmer.training.predictions import Predictions  # noqa: E402
@@ -254,6 +255,23 @@ def test_folds_hold_every_item_out_once_and_no_speaker_is_on_both_sides(
     assert sum(len(s) for s in sides) == len(set().union(*sides)) == 3
 
 
+def test_pictures_without_a_file_are_known_again_by_sight(corpora: Path) -> None:
+    options = {"corpus": "fer2013", "development": "public_test"}
+    options |= {"encoders": {"face": {"kind": "face-cnn"}}}
+    one = recipe({"roberta": "", "vit": ""}, "", options=options)
+    task = CombinedTask(one, corpora, None, rows=False)
+    item = next(item for item in task.parts.train if item.pixels is not None)
+    assert item.pixels is not None
+    assert image_key(item.pixels) in task.seen().images
+
+
+def test_fewer_items_than_folds_are_one_line(data: Path) -> None:
+    options = {"corpus": "ravdess", "train": ["train"], "folds": 3, "limit": 3}
+    one = recipe({"roberta": "", "vit": ""}, "speech", options=options)
+    with pytest.raises(MmerError, match="ravdess: 3 items are too few for 3 folds: no emotion"):
+        CombinedTask(one, data, None)
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
@@ -265,7 +283,9 @@ def test_folds_hold_every_item_out_once_and_no_speaker_is_on_both_sides(
         ({"fusion": "loud"}, "no fusion 'loud'"),
         ({"words": "guessed"}, "words is 'guessed'"),
         ({"folds": 2}, "folds must be 3 or more"),
-        ({"corpus": "nowhere"}, "nowhere is not in"),
+        ({"corpus": "nowhere"}, "no corpus 'nowhere'; known are ravdess, "),
+        ({"corpus": "esc10"}, "no corpus 'esc10'; known are ravdess, "),
+        ({"corpus": "savee"}, "savee is not in"),
         ({"development": "train"}, "would train and be judged"),
     ],
 )

@@ -8,7 +8,8 @@ from typing import Final
 
 import pytest
 
-from mmer.training.datasets.named_corpora import NAMED_FILES
+from mmer.training.datasets import named_corpora
+from mmer.training.datasets.named_files import NamedFiles
 from mmer.training.datasets.registry import NAMES
 
 FOLDER: Final = Path(__file__).parents[3] / "training/datasets"
@@ -45,10 +46,12 @@ def test_the_layouts_are_those_of_the_readers() -> None:
     page = PAGE.read_text(encoding="utf-8")
     trees = "\n".join(re.findall(r"^```\n(.*?)^```", page, re.MULTILINE | re.DOTALL))
     for name in ("ravdess", "emodb", "tess", "savee", "nemo", "urdu", "emogator", "cremad"):
-        example = re.split(r"[ ,]", NAMED_FILES[name].layout)[0]
+        files = getattr(named_corpora, name.upper())
+        assert isinstance(files, NamedFiles)
+        example = re.split(r"[ ,]", files.layout)[0]
         assert example in trees
         folder, _, stem = example.rpartition(".")[0].rpartition("/")
-        assert re.search(NAMED_FILES[name].pattern.pattern + "$", f"{folder}/{stem}")
+        assert re.search(files.pattern.pattern + "$", f"{folder}/{stem}")
 
 
 def test_links_lead_somewhere() -> None:

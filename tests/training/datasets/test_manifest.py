@@ -88,8 +88,15 @@ def test_a_bad_table_is_told(content: str, message: str, write: Write) -> None:
         read("manifest", write("m.csv", content), "speech")
 
 
+def test_a_folder_has_its_table_by_name(write: Write, tmp_path: Path) -> None:
+    write("mine/sounds/a.wav")
+    write("mine/manifest.csv", "path,label\nsounds/a.wav,joy\n")
+    (item,) = read("manifest", tmp_path / "mine", "speech").items
+    assert item.path == tmp_path / "mine/sounds/a.wav"
+
+
 def test_a_folder_or_nothing_is_told(tmp_path: Path) -> None:
-    with pytest.raises(MmerError, match="is a folder: the root of a manifest is its CSV file"):
+    with pytest.raises(MmerError, match=r"is a folder without manifest\.csv: the root of a man"):
         read("manifest", tmp_path, "text")
     with pytest.raises(MmerError, match="does not exist: the root of a manifest"):
         read("manifest", tmp_path / "m.csv", "text")

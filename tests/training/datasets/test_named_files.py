@@ -7,8 +7,9 @@ import pytest
 
 from mmer.models.errors import MmerError
 from mmer.models.labels import EMOTIONS
-from mmer.training.datasets.label_names import LABELS
-from mmer.training.datasets.named_corpora import NAMED_FILES
+from mmer.training.datasets import named_corpora
+from mmer.training.datasets.corpora import CORPORA
+from mmer.training.datasets.named_files import NamedFiles
 from mmer.training.datasets.registry import read
 
 Write = Callable[..., Path]
@@ -121,7 +122,7 @@ def test_the_official_layout_is_read(corpus: str, write: Write, tmp_path: Path) 
     for name, _, _ in OFFICIAL[corpus]:
         write(f"outer folder/{name}")
     write("outer folder/readme.txt", "words")
-    reading = read(corpus, tmp_path, NAMED_FILES[corpus].modalities[0])
+    reading = read(corpus, tmp_path, CORPORA[corpus].modalities[0])
     found = {i.key: (EMOTIONS[i.label], i.speaker) for i in reading.items}
     wanted = {
         f"outer folder/{name}": (emotion, speaker)
@@ -131,14 +132,14 @@ def test_the_official_layout_is_read(corpus: str, write: Write, tmp_path: Path) 
     assert found == wanted
     reasons = Counter(reason for _, reason, _ in OFFICIAL[corpus] if reason not in EMOTIONS)
     assert reading.dropped == reasons
-    assert all(i.path == tmp_path / i.key for i in reading.items)
+    assert all(i.path == tmp_path / i.key and i.corpus == corpus for i in reading.items)
 
 
 def test_every_code_of_every_corpus_leads_somewhere() -> None:
-    assert set(OFFICIAL) == set(NAMED_FILES)
-    for corpus, names in NAMED_FILES.items():
-        assert set(names.codes.values()) <= set(LABELS), corpus
-        emotions = {EMOTIONS[n] for c in names.codes.values() if (n := LABELS[c]) is not None}
+    schemes = {k.lower() for k, v in vars(named_corpora).items() if isinstance(v, NamedFiles)}
+    assert set(OFFICIAL) == schemes
+    for corpus in schemes:
+        emotions = {EMOTIONS[n] for n in CORPORA[corpus].labels.values() if n is not None}
         assert emotions == {e for _, e, _ in OFFICIAL[corpus] if e in EMOTIONS}, corpus
 
 

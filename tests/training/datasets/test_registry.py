@@ -6,8 +6,9 @@ import pytest
 
 from mmer.models.errors import MmerError
 from mmer.models.labels import EMOTIONS
+from mmer.training.datasets.corpora import CORPORA
 from mmer.training.datasets.label_names import LABELS, folded, maps_to_none
-from mmer.training.datasets.registry import CORPORA, NAMES, default_split, read, splits_of
+from mmer.training.datasets.registry import NAMES, default_split, read, splits_of
 
 ISSUE = (
     "ravdess emodb tess savee nemo urdu emogator cremad iemocap meld mosei fer2013 images manifest"
@@ -39,6 +40,8 @@ def test_an_unknown_name_modality_or_split_is_told(tmp_path: Path) -> None:
     for call in (splits_of, default_split):
         with pytest.raises(MmerError, match=r"no dataset 'x'; known are ravdess, emodb"):
             call("x")
+    with pytest.raises(MmerError, match=r"esc10 is noise, without emotions to read; corpora are"):
+        read("esc10", tmp_path, "speech")
     with pytest.raises(MmerError, match="emodb is not read for face; it is for speech"):
         read("emodb", tmp_path, "face")
     with pytest.raises(MmerError, match="emodb has no split test; it has all"):
