@@ -90,7 +90,8 @@ class MoonshineModel:
 
         ``draft`` holds tokens of an earlier hypothesis: one call checks them all, those that greedy
         decoding chooses as well are kept, and the rest is decoded token by token (speculative
-        decoding, Leviathan et al. 2023).
+        decoding, Leviathan et al. 2023). The networks' 8 bits are scaled by all tokens of a call,
+        so now and then a draft changes a word: it is for partial hypotheses.
         """
         if len(samples) < LEAST_SAMPLES or not samples.any():
             return Decoded((), 0.0)
@@ -146,7 +147,11 @@ class MoonshineModel:
 
 
 class MoonshineStream:
-    """Utterances of one caller; decodes the open one again as it grows."""
+    """Utterances of one caller; decodes the open one again as it grows.
+
+    Partial hypotheses start from the one before. What may be final is decoded without, so that it
+    depends on the sound alone, not on the blocks that it came in.
+    """
 
     def __init__(self, model: MoonshineModel) -> None:
         self._model = model
@@ -158,14 +163,15 @@ class MoonshineStream:
         self._size += len(samples)
         new = self._size - self._decoded_size
         step = max(round(STEP_S * SAMPLE_RATE), round(STEP_SHARE * self._size))
-        if new >= step or (pause and new):
-            self._decode()
+        if pause:
+            self._settle()
+        elif new >= step:
+            self._decode(self._draft)
         return self._hypothesis
 
     def finish(self) -> Hypothesis:
-        """Final hypothesis: the last one, where no sound came after it."""
-        if self._size > self._decoded_size:
-            self._decode()
+        """Final hypothesis: that of the last pause, where no sound came after it."""
+        self._settle()
         final = self._hypothesis
         self.reset()
         return final
@@ -175,17 +181,26 @@ class MoonshineStream:
         self._pieces: list[NDArray[np.int16]] = []
         self._size = 0
         self._decoded_size = 0  # samples that the hypothesis covers
+        self._settled_size = 0  # samples that one without a draft covers
         self._draft: tuple[int, ...] = ()
         self._hypothesis = Hypothesis(self._model.name, style="asr")
 
-    def _decode(self) -> None:
+    def _settle(self) -> None:
+        """Decode without a draft, where that has not been done."""
+        if self._size > self._settled_size:
+            self._decode()
+
+    def _decode(self, draft: tuple[int, ...] = ()) -> None:
         sound = np.concatenate(self._pieces)
         self._pieces = [sound]
         parts = split_at_quiet(sound, LONGEST_SAMPLES)
-        draft = self._draft if len(parts) == 1 else ()
+        if len(parts) > 1:
+            draft = ()
         decoded = [self._model.decode(part, draft) for part in parts]
         self._draft = decoded[0].tokens
         self._decoded_size = self._size
+        if not draft:
+            self._settled_size = self._size
         self._hypothesis = _joined([self._model.hypothesis(d) for d in decoded])
 
 

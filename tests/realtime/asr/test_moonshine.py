@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from itertools import pairwise
+from itertools import pairwise, zip_longest
 from pathlib import Path
 
 import numpy as np
@@ -268,6 +269,22 @@ def test_speech_after_a_pause_is_decoded_with_it(doubles: Doubles) -> None:
     assert encoder.lengths == [round(0.7 * RATE), round(1.1 * RATE)]
 
 
+def test_the_final_is_decoded_without_the_drafts_of_the_partials(doubles: Doubles) -> None:
+    model, encoder, decoder = doubles
+    stream = model.stream()
+    fed(stream, sound(2), 1600)
+    decoder.rows.clear()
+    before = len(encoder.lengths)
+    assert stream.finish().text == words(4)
+    assert decoder.rows == [1] * 5
+    assert encoder.lengths[before:] == [2 * RATE]
+    # the first partial has no draft: where nothing follows, it is the final one
+    decoder.rows.clear()
+    stream.accept(sound(1))
+    stream.finish()
+    assert decoder.rows == [1] * 3
+
+
 def test_each_utterance_begins_anew(doubles: Doubles) -> None:
     model, encoder, _ = doubles
     stream = model.stream()
@@ -397,24 +414,22 @@ def test_a_sentence_is_the_same_in_any_block_size() -> None:
         stream = moonshine().stream()
         partials = fed(stream, spoken(), size)
         assert partials[-1].text.startswith("Where have you been?")
-        final = stream.finish()
-        assert final.text == whole.text
-        # 8 bits are scaled by all rows of a call, so a draft shifts the scores a little
-        assert final.confidence == pytest.approx(whole.confidence, abs=0.02)
+        assert stream.finish() == whole  # to the last digit of the confidence
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["awb", "kal16", "rms"])
-def test_a_draft_changes_no_word(name: str) -> None:
+def test_a_draft_hardly_changes_a_word(name: str) -> None:
+    """8 bits are scaled by all tokens of a call, so where two words are as likely it may."""
     model, samples = moonshine(), spoken("I can't believe you did that! It was so much fun.", name)
     whole = model.decode(samples)
-    for seconds in (0.5, 1.0, 1.5, 2.0, 2.5):
-        draft = model.decode(samples[: round(seconds * RATE)]).tokens
-        assert model.decode(samples, draft).tokens == whole.tokens
-    for keep in (1, len(whole.tokens) // 2, len(whole.tokens)):
-        again = model.decode(samples, whole.tokens[:keep])
-        assert again.tokens == whole.tokens
-        assert again.mean_log_prob == pytest.approx(whole.mean_log_prob, abs=0.02)
+    expected = model.hypothesis(whole).text.split()
+    drafts = [model.decode(samples[: round(s * RATE)]).tokens for s in (0.5, 1.0, 2.0)]
+    for draft in (*drafts, whole.tokens[:1], whole.tokens):
+        again = model.decode(samples, draft)
+        assert again.mean_log_prob == pytest.approx(whole.mean_log_prob, abs=0.05)
+        found = model.hypothesis(again).text.split()
+        assert sum(a != b for a, b in zip_longest(expected, found)) <= 1
 
 
 @pytest.mark.parametrize("text", ["You.", "No.", "Sorry.", "Thank you."])
@@ -456,17 +471,30 @@ def test_a_moment_of_sound_is_no_speech(size: int) -> None:
         assert moonshine().transcribe(samples).why == "no speech"
 
 
+STORY = (
+    "The morning train was late again, so we walked to the office in the rain. My sister called "
+    "from Boston and told me about her new kitchen. Nobody had expected the storm to last until "
+    "Friday. There were apples, cheese and bread on the table, but the milk had gone bad. He "
+    "opened the letter slowly and read every line twice. In the summer we swim in the lake behind "
+    "the old mill. The doctor said that my knee will need some weeks to heal. I would rather stay "
+    "at home and finish this book. "
+)
+
+
+def bare_words(text: str) -> list[str]:
+    return "".join(c for c in text.lower() if c.isalnum() or c in "' ").split()
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("seconds", [30, 70])
-def test_speech_without_a_pause_for_a_long_time(seconds: float) -> None:
-    one = spoken("The quick brown fox jumps over the lazy dog.")
-    loud = np.flatnonzero(np.abs(one) > 300)
-    one = one[loud[0] : loud[-1]]
-    count = round(seconds * RATE / len(one))
-    hypothesis = moonshine().transcribe(np.tile(one, count))
-    found = hypothesis.text.lower()
-    assert found.count("fox") >= 0.7 * count
-    assert found.count("lazy dog") >= 0.7 * count
+@pytest.mark.parametrize("times", [1, 3])
+def test_speech_without_a_pause_for_a_long_time(times: int) -> None:
+    """25 s, decoded as one, and 77 s, in pieces."""
+    one = spoken(STORY)
+    hypothesis = moonshine().transcribe(np.tile(one, times))
+    found, said = Counter(bare_words(hypothesis.text)), Counter(bare_words(STORY))
+    said = Counter({word: n * times for word, n in said.items()})
+    assert (found & said).total() >= 0.85 * said.total()
+    assert (found - said).total() <= 0.2 * said.total()
     assert hypothesis.confidence is not None
 
 
