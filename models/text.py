@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -62,10 +62,14 @@ class TextModel:
         self._tokenizer = tokenizer
         self._longest = int(card.number("max_tokens"))
         pieces = card.preprocessing.get("styles") or dict.fromkeys(STYLES, FIRST)
-        first = {style: tokenizer.token_to_id(str(piece)) for style, piece in pieces.items()}
         separator = tokenizer.token_to_id(SEPARATOR)
-        self._first = {style: token for style, token in first.items() if token is not None}
-        if set(self._first) != set(STYLES) or separator is None or self._longest < 3:
+        self._first = {
+            style: token
+            for style in STYLES
+            if isinstance(pieces, Mapping)
+            and (token := tokenizer.token_to_id(str(pieces.get(style)))) is not None
+        }
+        if len(self._first) < len(STYLES) or separator is None or self._longest < 3:
             raise MmerError(
                 f"card {card.name}: its tokenizer, styles or max_tokens are of another kind"
             )

@@ -24,6 +24,8 @@ DELETED: Final = 0.30
 INSERTED: Final = 0.12
 _ALIKE: Final = 8
 """So many of the likest words may take a word's place."""
+_MARKS: Final = ".,?!;:"
+"""Punctuation that ends a word."""
 _SHORT: Final = 4
 """Words of up to so many letters are put in: recognizers hear short words in noise."""
 
@@ -66,7 +68,7 @@ class ErrorModel:
             last_chance = k == len(words) - 1 and not heard
             if draw < rate * DELETED and not last_chance:
                 if heard and marks:
-                    heard[-1] = heard[-1].rstrip(marks) + marks
+                    heard[-1] = heard[-1].rstrip(_MARKS) + marks
                 continue  # no insertion here: a deletion and an insertion would count as one error
             if draw < rate * (DELETED + SUBSTITUTED):
                 word = self._sounding_like(word, rng)
@@ -101,7 +103,7 @@ class ErrorModel:
 
 def _words_and_marks(text: str) -> list[tuple[str, str]]:
     """Words, each with the punctuation that ends it; what stands before a word is left out."""
-    return re.findall(r"([\w']*\w[\w']*)([.,?!;:]*)", text.replace("’", "'"))
+    return re.findall(rf"([\w']*\w[\w']*)([{_MARKS}]*)", text.replace("’", "'"))
 
 
 def _near_sounds(word: str) -> set[str]:

@@ -136,6 +136,8 @@ def make(arguments: Arguments, model: AsrModel) -> None:
     try:
         cache.mkdir(parents=True, exist_ok=True)
         with (cache / FILE).open("a", encoding="utf-8") as out:
+            if out.tell() and not (cache / FILE).read_bytes().endswith(b"\n"):
+                out.write("\n")  # an interrupted run's last line
             for number, row in enumerate(transcripts(left, model, noises), 1):
                 out.write(f"{json.dumps(row, ensure_ascii=False)}\n")
                 if number % 100 == 0:

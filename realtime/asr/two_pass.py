@@ -41,7 +41,7 @@ class TwoPassStream:
     def finish(self) -> Hypothesis:
         """Final hypothesis of the second pass."""
         self._first.finish()
-        self._second.accept(self._take_waiting())
+        self._second.accept(self._take_waiting(), pause=True)  # the end is a pause, too
         return self._second.finish()
 
     def reset(self) -> None:
