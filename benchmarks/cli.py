@@ -18,6 +18,7 @@ from mmer.benchmarks.encoders.command import Encoders
 from mmer.benchmarks.hangover.command import Hangover
 from mmer.benchmarks.live.command import Live
 from mmer.benchmarks.soak.command import Soak
+from mmer.benchmarks.starts import Starts
 from mmer.benchmarks.throughput.command import Throughput
 from mmer.models.errors import MmerError
 
@@ -28,6 +29,7 @@ COMMANDS: Final[dict[str, Callable[..., Command]]] = {
     "live": Live,
     "soak": Soak,
     "hangover": Hangover,
+    "starts": Starts,
     "accuracy": Accuracy,
     "curve": Curve,
     "against": Against,
