@@ -11,6 +11,7 @@ import tyro
 
 from mmer.benchmarks.accuracy.command import Accuracy
 from mmer.benchmarks.against.command import Against
+from mmer.benchmarks.asr.command import SpeechRecognition
 from mmer.benchmarks.command import Command
 from mmer.benchmarks.compare.command import Compare
 from mmer.benchmarks.curve.command import Curve
@@ -30,6 +31,7 @@ COMMANDS: Final[dict[str, Callable[..., Command]]] = {
     "soak": Soak,
     "hangover": Hangover,
     "starts": Starts,
+    "asr": SpeechRecognition,
     "accuracy": Accuracy,
     "curve": Curve,
     "against": Against,
