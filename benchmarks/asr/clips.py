@@ -71,11 +71,18 @@ def grid_text(name: str) -> str:
         raise MmerError(f"{name}.mp4 is not named as a clip of GRID is (bbaf2n)") from error
 
 
-def sounds(folder: Path, pattern: str = "*/*") -> list[NDArray[np.int16]]:
-    """Recordings below ``folder``, int16 (n,) each; raises MmerError without any."""
+def sounds(folder: Path, pattern: str, count: int | None = None) -> list[NDArray[np.int16]]:
+    """Recordings below ``folder``, int16 (n,) each: all, or ``count`` chosen by a seed.
+
+    Raises:
+        MmerError: there is none.
+    """
     paths = sorted(path for path in folder.glob(pattern) if path.is_file())
     if not paths:
         raise MmerError(f"no recordings ({pattern}) in {folder}: check --data")
+    if count is not None and count < len(paths):
+        chosen = np.random.default_rng(0).choice(len(paths), count, replace=False)
+        paths = [paths[k] for k in sorted(chosen)]
     return [read_sound(path) for path in paths]
 
 

@@ -64,7 +64,7 @@ def decode_live(samples: NDArray[np.int16], model: AsrModel) -> Decoding:
 def decode_whole(samples: NDArray[np.int16], model: AsrModel) -> Decoding:
     """The clip as one utterance in one call."""
     began = time.process_time()
-    final = _transcribed(samples, model)
+    final = transcribe(samples, model)
     spent = time.process_time() - began
     seconds = len(samples) / SAMPLE_RATE
     return Decoding(((final.text, final.confidence),), seconds, spent)
@@ -73,7 +73,14 @@ def decode_whole(samples: NDArray[np.int16], model: AsrModel) -> Decoding:
 def decode_utterances(samples: NDArray[np.int16], model: AsrModel) -> list[Hypothesis]:
     """Final hypotheses of a clip's utterances, as live, without the cost of the partial ones."""
     ended = (u for u in utterances(samples) if u.state is SpeechState.ENDED)
-    return [_transcribed(update.samples, model) for update in ended]
+    return [transcribe(update.samples, model) for update in ended]
+
+
+def transcribe(samples: NDArray[np.int16], model: AsrModel) -> Hypothesis:
+    """Final hypothesis of a sound (n,) that is one utterance."""
+    stream = model.stream()
+    stream.accept(samples, pause=True)
+    return stream.finish()
 
 
 def partial_costs(samples: NDArray[np.int16], model: AsrModel) -> list[float]:
@@ -92,9 +99,3 @@ def partial_costs(samples: NDArray[np.int16], model: AsrModel) -> list[float]:
 def joined_speech(speech: Sequence[NDArray[np.int16]], seconds: float) -> NDArray[np.int16]:
     """Speech end to end, over and over, to a length of ``seconds``: int16 (n,)."""
     return np.resize(np.concatenate(speech), round(seconds * SAMPLE_RATE))
-
-
-def _transcribed(samples: NDArray[np.int16], model: AsrModel) -> Hypothesis:
-    stream = model.stream()
-    stream.accept(samples, pause=True)
-    return stream.finish()

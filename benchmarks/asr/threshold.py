@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import sys
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,12 +21,12 @@ from mmer.benchmarks.asr.clips import (
     ravdess,
     sounds,
 )
-from mmer.benchmarks.asr.decoding import decode_utterances, decode_whole
+from mmer.benchmarks.asr.decoding import decode_utterances, transcribe
 from mmer.benchmarks.asr.word_errors import WordErrors, word_errors
 from mmer.benchmarks.machine import describe_machine
 from mmer.benchmarks.report import Report, Row
 from mmer.models.store import Store
-from mmer.realtime.asr.interface import AsrModel
+from mmer.realtime.asr.interface import AsrModel, Hypothesis
 from mmer.realtime.asr.moonshine import NO_SPEECH, MoonshineModel
 from mmer.realtime.asr.registry import ENGINES
 
@@ -33,15 +35,17 @@ SNRS_DB: Final = (None, 10.0, 0.0)  # None: clean
 PARTS_S: Final = (1.0, 2.0)  # parts of ESC-10, beside the whole clips of 5 s
 MADE: Final = 48  # sounds of each synthetic kind
 BURSTS: Final = 180  # of EmoGator
+OFTEN: Final = 4  # texts that the row of a kind of sound quotes
 SILENT: Final = -math.inf  # score of a sound that gave no text at any threshold
 NO_WORDS: Final = WordErrors()
 
 
 @dataclass(frozen=True)
 class Scored:
-    """Mean token log-probability of one utterance, and its words where it is speech."""
+    """Mean token log-probability of one utterance, its text, and errors where it is speech."""
 
     score: float
+    text: str = ""
     errors: WordErrors = NO_WORDS
 
 
@@ -62,8 +66,7 @@ def study(data: Path, command: str, report: Callable[[str], None]) -> Report:
     report("reading")
     clips = ravdess(data, TRAINING_ACTORS)
     environment = sounds(data / "audio" / "esc10", "*/*.opus")
-    bursts = sounds(data / "audio" / "emogator", "**/*.opus")
-    bursts = bursts[:: max(1, len(bursts) // BURSTS)]
+    bursts = sounds(data / "audio" / "emogator", "**/*.opus", BURSTS)
     speech: dict[str, list[Scored]] = {}
     for snr_db in SNRS_DB:
         name = "clean" if snr_db is None else f"{snr_db:g} dB"
@@ -117,19 +120,19 @@ def speech_scores(clip: SpokenClip, model: AsrModel) -> list[Scored]:
     count: hits and wrong ones.
     """
     return [
-        Scored(_score(final.confidence), word_errors(clip.text, final.text))
+        _scored(final, word_errors(clip.text, final.text))
         for final in decode_utterances(clip.samples, model)
     ]
 
 
 def live_scores(samples: NDArray[np.int16], model: AsrModel) -> list[Scored]:
     """Scores of the utterances that the voice activity detector finds in a sound."""
-    return [Scored(_score(final.confidence)) for final in decode_utterances(samples, model)]
+    return [_scored(final) for final in decode_utterances(samples, model)]
 
 
 def sound_score(samples: NDArray[np.int16], model: AsrModel) -> Scored:
     """Score of a sound that is decoded as one utterance."""
-    return Scored(_score(decode_whole(samples, model).finals[0][1]))
+    return _scored(transcribe(samples, model))
 
 
 def auc(speech: Sequence[Scored], other: Sequence[Scored]) -> float:
@@ -162,11 +165,13 @@ def speech_row(name: str, speech: Sequence[Scored], other: Mapping[str, Sequence
 def other_row(name: str, other: Sequence[Scored], speech: Mapping[str, Sequence[Scored]]) -> Row:
     """Area under the ROC curve of each kind of speech against one kind of other sounds."""
     areas = {kind: auc(scored, other) for kind, scored in speech.items()}
+    common = Counter(s.text or "no text" for s in other).most_common(OFTEN)
+    texts = ", ".join(f"{text} ({n})" for text, n in common)
     return Row(
         key=f"other_{_key(name)}",
         what=f"{name}: AUC of speech against it",
         measured=", ".join(f"{kind} {area:.3f}" for kind, area in areas.items()),
-        note=f"{len(other)} sounds",
+        note=f"{len(other)} sounds; most often {texts}",
         values={f"auc_{_key(kind)}": area for kind, area in areas.items()} | {"n": len(other)},
         samples={"log_prob": [s.score for s in other]},
         better="more",
@@ -204,8 +209,10 @@ def total(scored: Iterable[Scored]) -> WordErrors:
     return sum((s.errors for s in scored), WordErrors())
 
 
-def _score(confidence: float | None) -> float:
-    return SILENT if confidence is None else math.log(max(confidence, 1e-300))
+def _scored(final: Hypothesis, errors: WordErrors = NO_WORDS) -> Scored:
+    sure = final.confidence
+    score = SILENT if sure is None else math.log(max(sure, sys.float_info.min))
+    return Scored(score, final.text, errors)
 
 
 def _key(name: str) -> str:

@@ -51,8 +51,16 @@ def test_data_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(MmerError, match="RAVDESS"):
         ravdess(tmp_path, [17])
     with pytest.raises(MmerError, match="no recordings"):
-        recordings(tmp_path)
+        recordings(tmp_path, "*.wav")
     assert grid(tmp_path) == []
+
+
+def test_some_of_the_recordings_are_always_the_same(corpora: Path) -> None:
+    few = recordings(corpora / "audio", "**/*.wav", 5)
+    again = recordings(corpora / "audio", "**/*.wav", 5)
+    assert len(few) == 5
+    assert all((a == b).all() for a, b in zip(few, again, strict=True))
+    assert len(recordings(corpora / "audio", "**/*.wav", 99)) == 16
 
 
 @pytest.mark.parametrize("snr_db", [20.0, 0.0, -10.0])

@@ -25,9 +25,9 @@ from mmer.benchmarks.asr.threshold import (
 from mmer.benchmarks.asr.word_errors import WordErrors
 from mmer.realtime.asr.moonshine import NO_SPEECH
 
-RIGHT = [Scored(-0.1, WordErrors(hits=6)), Scored(-0.7, WordErrors(hits=4))]
-WRONG = [Scored(-0.8, WordErrors(substitutions=3, insertions=1))]
-OTHER = {"noise": [Scored(SILENT), Scored(-0.9), Scored(-0.75), Scored(-0.5)]}
+RIGHT = [Scored(-0.1, errors=WordErrors(hits=6)), Scored(-0.7, errors=WordErrors(hits=4))]
+WRONG = [Scored(-0.8, errors=WordErrors(substitutions=3, insertions=1))]
+OTHER = {"noise": [Scored(SILENT), Scored(-0.9, "You"), Scored(-0.75, "You"), Scored(-0.5, "So")]}
 
 
 def test_the_area_counts_pairs() -> None:
@@ -57,6 +57,7 @@ def test_rows_of_speech_and_of_other_sounds() -> None:
     assert row.samples["wrong"] == [0, 0, 4]
     row = other_row("ESC-10, live", OTHER["noise"], {"clean": RIGHT})
     assert row.key == "other_esc10_live"
+    assert row.note == "4 sounds; most often You (2), no text (1), So (1)"
     assert row.values == {"auc_clean": pytest.approx(7 / 8), "n": 4}
 
 
@@ -64,7 +65,7 @@ def test_scores_are_log_probabilities() -> None:
     model = CountingModel("kids are walking", confidence=math.exp(-0.4))
     clip = SpokenClip("a", sounds.voice(1.0), "Kids are talking")
     assert speech_scores(clip, model) == [
-        Scored(pytest.approx(-0.4), WordErrors(hits=2, substitutions=1))
+        Scored(pytest.approx(-0.4), "kids are walking", WordErrors(hits=2, substitutions=1))
     ]
     assert live_scores(sounds.silence(1.0), model) == []
     assert sound_score(sounds.noise(1.0), model).score == pytest.approx(-0.4)
