@@ -11,6 +11,7 @@ import tyro
 
 from mmer.benchmarks.accuracy.command import Accuracy
 from mmer.benchmarks.against.command import Against
+from mmer.benchmarks.asr.command import SpeechRecognition
 from mmer.benchmarks.command import Command
 from mmer.benchmarks.compare.command import Compare
 from mmer.benchmarks.curve.command import Curve
@@ -18,6 +19,7 @@ from mmer.benchmarks.encoders.command import Encoders
 from mmer.benchmarks.hangover.command import Hangover
 from mmer.benchmarks.live.command import Live
 from mmer.benchmarks.soak.command import Soak
+from mmer.benchmarks.starts import Starts
 from mmer.benchmarks.throughput.command import Throughput
 from mmer.models.errors import MmerError
 
@@ -28,6 +30,8 @@ COMMANDS: Final[dict[str, Callable[..., Command]]] = {
     "live": Live,
     "soak": Soak,
     "hangover": Hangover,
+    "starts": Starts,
+    "asr": SpeechRecognition,
     "accuracy": Accuracy,
     "curve": Curve,
     "against": Against,

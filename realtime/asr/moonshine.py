@@ -58,6 +58,9 @@ class Decoded:
 class MoonshineModel:
     """The two networks and the vocabulary; immutable, shared by streams and threads.
 
+    ``no_speech`` is the mean token log-probability below which a transcript is dropped; -inf keeps
+    them all.
+
     Raises:
         MmerError: a file cannot be opened, or is of another network.
     """
@@ -65,7 +68,9 @@ class MoonshineModel:
     name = "moonshine"
     trust = 1.0
 
-    def __init__(self, encoder: Path, decoder: Path, vocabulary: Path) -> None:
+    def __init__(
+        self, encoder: Path, decoder: Path, vocabulary: Path, no_speech: float = NO_SPEECH
+    ) -> None:
         self._encoder: Engine = open_engine(encoder, "cpu")
         self._decoder: Engine = open_engine(decoder, "cpu")
         self._vocabulary = Vocabulary.load(vocabulary)
@@ -73,6 +78,7 @@ class MoonshineModel:
         needed = {"input_ids", "encoder_hidden_states", "encoder_attention_mask"}
         if "input_values" not in self._encoder.inputs or not needed < {*self._decoder.inputs}:
             raise MmerError(f"{encoder} and {decoder} are not Moonshine's encoder and decoder")
+        self._no_speech = no_speech
         self.description = f"moonshine ({encoder.parent.name})"
 
     def stream(self) -> MoonshineStream:
@@ -140,7 +146,7 @@ class MoonshineModel:
     def hypothesis(self, decoded: Decoded) -> Hypothesis:
         """Transcript of what was decoded; empty, with the reason, where it is no speech."""
         text = self._vocabulary.text(decoded.tokens)
-        unsure = decoded.mean_log_prob < NO_SPEECH
+        unsure = decoded.mean_log_prob < self._no_speech
         if unsure or text in INVENTED or MUSIC in text or not any(c.isalnum() for c in text):
             return Hypothesis(self.name, style="asr", why="no speech")
         return Hypothesis(self.name, text, confidence=math.exp(decoded.mean_log_prob), style="asr")

@@ -269,7 +269,8 @@ class TextTask(Task):
         """A window in some style, and the turns of it that are learned, with their targets."""
         texts, style = change_texts(window.texts, self._errors, rng, self._changes, self._spoken)
         row = self._row(window, texts, style, corpus)
-        if window.soft and rng.random() < self._options.self_training:
+        share = self._options.self_training
+        if window.soft.keys() >= set(row.places) and rng.random() < share:
             soft = np.array([window.soft[place] for place in row.places], np.float32)
             return replace(row, targets=soft, corpus=0)
         return row

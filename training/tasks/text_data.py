@@ -21,7 +21,7 @@ TELLING_WORDS = 5
 class Conversation:
     """Utterances in order; ``labels`` by position, of those utterances that are learned.
 
-    ``soft`` holds probabilities (7,) of the same utterances by another network, where there are.
+    ``soft`` holds probabilities (7,) by another network, of as many of them as it could read.
     """
 
     corpus: str

@@ -1,0 +1,1 @@
+"""`mmer-bench asr`: word error rate and cost of the speech recognizers."""

@@ -1,0 +1,219 @@
+"""Study of Moonshine's no-speech threshold: right text dropped, invented text kept, by value."""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mmer.benchmarks.asr import no_speech
+from mmer.benchmarks.asr.clips import (
+    TRAINING_ACTORS,
+    SpokenClip,
+    in_noise,
+    ravdess,
+    sounds,
+)
+from mmer.benchmarks.asr.decoding import decode_utterances, transcribe
+from mmer.benchmarks.asr.word_errors import WordErrors, word_errors
+from mmer.benchmarks.machine import describe_machine
+from mmer.benchmarks.report import Report, Row
+from mmer.models.store import Store
+from mmer.realtime.asr.interface import AsrModel, Hypothesis
+from mmer.realtime.asr.moonshine import NO_SPEECH, MoonshineModel
+from mmer.realtime.asr.registry import ENGINES
+
+THRESHOLDS: Final = tuple(round(-1.0 + 0.05 * k, 2) for k in range(15))  # -1.0 to -0.3
+SNRS_DB: Final = (None, 10.0, 0.0)  # None: clean
+PARTS_S: Final = (1.0, 2.0)  # parts of ESC-10, beside the whole clips of 5 s
+MADE: Final = 48  # sounds of each synthetic kind
+BURSTS: Final = 180  # of EmoGator
+OFTEN: Final = 4  # texts that the row of a kind of sound quotes
+SILENT: Final = -math.inf  # score of a sound that gave no text at any threshold
+NO_WORDS: Final = WordErrors()
+
+
+@dataclass(frozen=True)
+class Scored:
+    """Mean token log-probability of one utterance, its text, and errors where it is speech."""
+
+    score: float
+    text: str = ""
+    errors: WordErrors = NO_WORDS
+
+
+def unthresholded() -> MoonshineModel:
+    """Moonshine without a threshold; raises Unavailable where its files are not here."""
+    encoder, decoder, vocabulary = ENGINES["moonshine"].find(Store(offline=True))
+    return MoonshineModel(encoder, decoder, vocabulary, no_speech=-math.inf)
+
+
+def study(data: Path, command: str, report: Callable[[str], None]) -> Report:
+    """Score speech and other sounds, then apply every threshold.
+
+    Raises:
+        MmerError: the data or the model are not there.
+    """
+    machine = describe_machine()
+    model = unthresholded()
+    report("reading")
+    clips = ravdess(data, TRAINING_ACTORS)
+    environment = sounds(data / "audio" / "esc10", "*/*.opus")
+    bursts = sounds(data / "audio" / "emogator", "**/*.opus", BURSTS)
+    speech: dict[str, list[Scored]] = {}
+    for snr_db in SNRS_DB:
+        name = "clean" if snr_db is None else f"{snr_db:g} dB"
+        heard = clips if snr_db is None else in_noise(clips, environment, snr_db)
+        speech[name] = []
+        for k, clip in enumerate(heard):
+            report(f"speech, {name}: {k} of {len(heard)}")
+            speech[name] += speech_scores(clip, model)
+    other: dict[str, list[Scored]] = {}
+    for name, recordings in non_speech(environment).items():
+        report(name)
+        other[name] = [sound_score(recording, model) for recording in recordings]
+    for name, recordings in (("ESC-10, live", environment), ("vocal bursts, live", bursts)):
+        report(name)
+        other[name] = [s for recording in recordings for s in live_scores(recording, model)]
+    return Report(
+        kind="asr_threshold",
+        title="mmer-bench asr: Moonshine's no-speech threshold",
+        command=command,
+        machine=machine,
+        settings={"actors": list(TRAINING_ACTORS), "snr_db": list(SNRS_DB)},
+        clip={
+            "speech": {name: len(scored) for name, scored in speech.items()},
+            "no_speech": {name: len(scored) for name, scored in other.items()},
+        },
+        models={"asr": model.description},
+        provider={"asr": "cpu"},
+        rows=[
+            *(speech_row(name, scored, other) for name, scored in speech.items()),
+            *(other_row(name, scored, speech) for name, scored in other.items()),
+            *(threshold_row(value, speech, other) for value in THRESHOLDS),
+        ],
+    )
+
+
+def non_speech(environment: Sequence[NDArray[np.int16]]) -> dict[str, list[NDArray[np.int16]]]:
+    """Sounds that the model is given directly, by kind."""
+    parts = [no_speech.loudest_part(sound, s) for s in PARTS_S for sound in environment]
+    return {
+        "ESC-10": [*environment, *parts],
+        "white noise": no_speech.white_noise(MADE, -55, -15, seed=0),
+        "near silence": no_speech.white_noise(MADE, -85, -65, seed=1),
+        "music": no_speech.music(MADE, seed=2),
+    }
+
+
+def speech_scores(clip: SpokenClip, model: AsrModel) -> list[Scored]:
+    """Scores of the utterances that the voice activity detector finds in a clip.
+
+    The reference of an utterance that is a part of the clip is not known, so only its own words
+    count: hits and wrong ones.
+    """
+    return [
+        _scored(final, word_errors(clip.text, final.text))
+        for final in decode_utterances(clip.samples, model)
+    ]
+
+
+def live_scores(samples: NDArray[np.int16], model: AsrModel) -> list[Scored]:
+    """Scores of the utterances that the voice activity detector finds in a sound."""
+    return [_scored(final) for final in decode_utterances(samples, model)]
+
+
+def sound_score(samples: NDArray[np.int16], model: AsrModel) -> Scored:
+    """Score of a sound that is decoded as one utterance."""
+    return _scored(transcribe(samples, model))
+
+
+def auc(speech: Sequence[Scored], other: Sequence[Scored]) -> float:
+    """Probability that speech scores above another sound; ties count half."""
+    a = np.array([s.score for s in speech])[:, None]
+    b = np.array([s.score for s in other])[None]
+    return float(np.mean((a > b) + 0.5 * (a == b)))
+
+
+def speech_row(name: str, speech: Sequence[Scored], other: Mapping[str, Sequence[Scored]]) -> Row:
+    """Area under the ROC curve of speech against all other sounds."""
+    every = [scored for kind in other.values() for scored in kind]
+    right = [s for s in speech if s.errors.hits and not s.errors.wrong]
+    whole, of_right = auc(speech, every), auc(right, every)
+    return Row(
+        key=f"speech_{_key(name)}",
+        what=f"speech, {name}: AUC against sounds without speech",
+        measured=f"{whole:.3f}; where the text is right {of_right:.3f}",
+        note=f"{len(speech)} utterances, {len(right)} of them right",
+        values={"auc": whole, "auc_right": of_right, "n": len(speech), "right": len(right)},
+        samples={
+            "log_prob": [s.score for s in speech],
+            "hits": [s.errors.hits for s in speech],
+            "wrong": [s.errors.wrong for s in speech],
+        },
+        better="more",
+    )
+
+
+def other_row(name: str, other: Sequence[Scored], speech: Mapping[str, Sequence[Scored]]) -> Row:
+    """Area under the ROC curve of each kind of speech against one kind of other sounds."""
+    areas = {kind: auc(scored, other) for kind, scored in speech.items()}
+    common = Counter(s.text or "no text" for s in other).most_common(OFTEN)
+    texts = ", ".join(f"{text} ({n})" for text, n in common)
+    return Row(
+        key=f"other_{_key(name)}",
+        what=f"{name}: AUC of speech against it",
+        measured=", ".join(f"{kind} {area:.3f}" for kind, area in areas.items()),
+        note=f"{len(other)} sounds; most often {texts}",
+        values={f"auc_{_key(kind)}": area for kind, area in areas.items()} | {"n": len(other)},
+        samples={"log_prob": [s.score for s in other]},
+        better="more",
+    )
+
+
+def threshold_row(
+    value: float, speech: Mapping[str, Sequence[Scored]], other: Mapping[str, Sequence[Scored]]
+) -> Row:
+    """One threshold: right and wrong words of speech that it drops, other sounds with text."""
+    values: dict[str, float | None] = {}
+    for name, scored in speech.items():
+        dropped = total(s for s in scored if s.score < value)
+        whole = total(scored)
+        values[f"right_{_key(name)}"] = dropped.hits / max(1, whole.hits)
+        values[f"wrong_{_key(name)}"] = dropped.wrong / max(1, whole.wrong)
+    for name, scored in other.items():
+        values[f"text_{_key(name)}"] = sum(s.score >= value for s in scored) / max(1, len(scored))
+
+    def shares(kind: str, names: Iterable[str]) -> str:
+        return ", ".join(f"{100 * (values[f'{kind}_{_key(n)}'] or 0):.1f}" for n in names)
+
+    default = " (default)" if value == NO_SPEECH else ""
+    return Row(
+        key=f"threshold_{-100 * value:.0f}",
+        what=f"threshold {value:.2f}{default}",
+        measured=f"right words dropped {shares('right', speech)} %; wrong words dropped "
+        f"{shares('wrong', speech)} %; sounds with text {shares('text', other)} %",
+        values=values,
+    )
+
+
+def total(scored: Iterable[Scored]) -> WordErrors:
+    """Sum of the words of utterances."""
+    return sum((s.errors for s in scored), WordErrors())
+
+
+def _scored(final: Hypothesis, errors: WordErrors = NO_WORDS) -> Scored:
+    sure = final.confidence
+    score = SILENT if sure is None else math.log(max(sure, sys.float_info.min))
+    return Scored(score, final.text, errors)
+
+
+def _key(name: str) -> str:
+    return name.lower().replace(",", "").replace("-", "").replace(" ", "_")

@@ -1,0 +1,78 @@
+"""The threshold study: what each value drops and keeps."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import sounds
+from asr_doubles import CountingModel
+
+from mmer.benchmarks.asr.clips import SpokenClip
+from mmer.benchmarks.asr.threshold import (
+    SILENT,
+    THRESHOLDS,
+    Scored,
+    auc,
+    live_scores,
+    non_speech,
+    other_row,
+    sound_score,
+    speech_row,
+    speech_scores,
+    threshold_row,
+)
+from mmer.benchmarks.asr.word_errors import WordErrors
+from mmer.realtime.asr.moonshine import NO_SPEECH
+
+RIGHT = [Scored(-0.1, errors=WordErrors(hits=6)), Scored(-0.7, errors=WordErrors(hits=4))]
+WRONG = [Scored(-0.8, errors=WordErrors(substitutions=3, insertions=1))]
+OTHER = {"noise": [Scored(SILENT), Scored(-0.9, "You"), Scored(-0.75, "You"), Scored(-0.5, "So")]}
+
+
+def test_the_area_counts_pairs() -> None:
+    assert auc([Scored(-0.1)], [Scored(-0.5), Scored(SILENT)]) == 1
+    assert auc([Scored(-0.5)], [Scored(-0.5)]) == 0.5
+    assert auc([Scored(-0.9)], [Scored(-0.5)]) == 0
+
+
+def test_a_threshold_drops_what_is_below() -> None:
+    row = threshold_row(-0.75, {"clean": RIGHT + WRONG}, OTHER)
+    assert row.values == {"right_clean": 0.0, "wrong_clean": 1.0, "text_noise": 0.5}
+    row = threshold_row(-0.3, {"clean": RIGHT + WRONG}, OTHER)
+    assert row.values == {"right_clean": 0.4, "wrong_clean": 1.0, "text_noise": 0.0}
+    assert "right words dropped 40.0 %" in row.measured
+    assert "default" not in row.what
+
+
+def test_the_default_is_among_the_thresholds_and_marked() -> None:
+    assert NO_SPEECH in THRESHOLDS
+    assert "(default)" in threshold_row(NO_SPEECH, {"clean": RIGHT}, OTHER).what
+
+
+def test_rows_of_speech_and_of_other_sounds() -> None:
+    row = speech_row("10 dB", RIGHT + WRONG, OTHER)
+    assert (row.key, row.values["n"], row.values["right"]) == ("speech_10_db", 3, 2)
+    assert row.values["auc_right"] == pytest.approx(7 / 8)
+    assert row.samples["wrong"] == [0, 0, 4]
+    row = other_row("ESC-10, live", OTHER["noise"], {"clean": RIGHT})
+    assert row.key == "other_esc10_live"
+    assert row.note == "4 sounds; most often You (2), no text (1), So (1)"
+    assert row.values == {"auc_clean": pytest.approx(7 / 8), "n": 4}
+
+
+def test_scores_are_log_probabilities() -> None:
+    model = CountingModel("kids are walking", confidence=math.exp(-0.4))
+    clip = SpokenClip("a", sounds.voice(1.0), "Kids are talking")
+    assert speech_scores(clip, model) == [
+        Scored(pytest.approx(-0.4), "kids are walking", WordErrors(hits=2, substitutions=1))
+    ]
+    assert live_scores(sounds.silence(1.0), model) == []
+    assert sound_score(sounds.noise(1.0), model).score == pytest.approx(-0.4)
+    assert sound_score(sounds.noise(1.0), CountingModel("")).score == SILENT
+
+
+def test_sounds_without_speech_of_every_kind() -> None:
+    kinds = non_speech([sounds.noise(5.0)])
+    assert [len(sound) for sound in kinds["ESC-10"]] == [80000, 16000, 32000]
+    assert set(kinds) == {"ESC-10", "white noise", "near silence", "music"}
