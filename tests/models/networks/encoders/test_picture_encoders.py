@@ -10,6 +10,9 @@ from pathlib import Path
 import numpy as np
 import onnxruntime
 import pytest
+
+pytest.importorskip("torch", reason="encoders need torch: pip install 'mmer-live[train]'")
+
 import torch
 from tiny_transformers import SIDE, write_tiny
 
