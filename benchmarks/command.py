@@ -10,12 +10,13 @@ import tyro
 
 from mmer.benchmarks.picture import check_matplotlib
 from mmer.benchmarks.report import Report, check_writable
+from mmer.realtime.asr.registry import ASR_METAVAR
 
 Flag = Annotated[bool, tyro.conf.FlagCreatePairsOff]
 Folder = Annotated[Path, tyro.conf.arg(metavar="DIR")]
 OptionalFolder = Annotated[Path | None, tyro.conf.arg(metavar="DIR")]
 OptionalFile = Annotated[Path | None, tyro.conf.arg(metavar="FILE")]
-Asr = Literal["auto", "vosk", "pocketsphinx", "none"]
+Asr = Annotated[str, tyro.conf.arg(metavar=ASR_METAVAR)]
 Detector = Literal["auto", "blazeface", "mediapipe", "haar"]
 Provider = Literal["auto", "cpu", "cuda", "tensorrt", "ort-tensorrt", "coreml", "directml"]
 OptionalFloat = Annotated[float | None, tyro.conf.arg(metavar="FLOAT")]

@@ -14,7 +14,7 @@ from mmer.models.errors import MmerError
 from mmer.models.machine import cpu_name
 
 PACKAGES: Final = ("mmer-live", "numpy", "onnxruntime", "mediapipe", "opencv-contrib-python",
-                   "pocketsphinx", "vosk", "av")  # fmt: skip
+                   "moonshine-voice", "vosk", "av")  # fmt: skip
 
 
 def describe_machine() -> dict[str, Any]:

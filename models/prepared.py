@@ -23,6 +23,7 @@ from mmer.models.inputs.opening import open_preparation
 from mmer.models.inputs.preparation import Preparation, Said, stack
 from mmer.models.logmel import SAMPLE_RATE
 from mmer.models.prediction import Prediction
+from mmer.models.text_style import TextStyle
 
 THREADS: Final = min(4, os.cpu_count() or 1)
 """Of one network: transformers are a hundred times the size of the shipped networks."""
@@ -112,10 +113,13 @@ class PreparedText(Prepared):
         super().__init__(card, engine, preparation)
         self.past_utterances = card.count("past_utterances")
 
-    def predict(self, text: str, past: Sequence[str] = ()) -> Prediction:
-        """Judge what was said after ``past``, the utterances before it, oldest first.
+    def predict(
+        self, text: str, past: Sequence[str] = (), style: TextStyle = "written"
+    ) -> Prediction:
+        """Emotion of an utterance after ``past``, the utterances before it, oldest first.
 
-        A text without a word is ``Prediction.unknown()``.
+        These networks read every ``style`` alike. A text without a word gives
+        ``Prediction.unknown()``.
         """
         past = past[max(0, len(past) - self.past_utterances) :]
         return self._judge(Said(text, tuple(past)))

@@ -1,7 +1,8 @@
 """Find, verify, fetch and unpack the models that are not shipped: the one place that knows where.
 
-Searched in this order: the folders of ``MMER_MODELS``, our cache (``MMER_HOME``, else the user's
-cache folder), for Vosk the folders that Vosk itself searches, and last the network.
+Searched in this order: the folders of ``MMER_MODELS``, the Python package that brings the model
+where there is one, our cache (``MMER_HOME``, else the user's cache folder), for Vosk the folders
+that Vosk itself searches, and last the network.
 """
 
 from __future__ import annotations
@@ -11,9 +12,10 @@ import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from importlib import metadata
 from pathlib import Path
 
-from mmer.models.catalogue import FACE_DETECTOR, VOSK_MODEL, Asset, Unavailable
+from mmer.models.catalogue import FACE_DETECTOR, MOONSHINE, VOSK_MODEL, Asset, Unavailable
 from mmer.models.checksum import sha256_of
 from mmer.models.download import PATIENCE, Patience, download, new_scratch, terminal_bar, writable
 from mmer.models.unpack import MANIFEST, extract, intact
@@ -66,6 +68,7 @@ class Store:
             raise to end the download; default: a bar on standard error where that is a terminal.
         face: the face detector's entry of the catalogue.
         vosk: the Vosk model's.
+        moonshine: the entries of Moonshine's files.
         patience: how long a silent network is borne; default: the process's own.
         stall_s: how long a transfer may stand still.
     """
@@ -80,13 +83,14 @@ class Store:
         progress: Callable[[Asset, int, int | None], None] | None = None,
         face: Asset = FACE_DETECTOR,
         vosk: Asset = VOSK_MODEL,
+        moonshine: Sequence[Asset] = MOONSHINE,
         patience: Patience = PATIENCE,
         stall_s: float = 15.0,
     ) -> None:
         self.home = default_home() if home is None else home
         self.folders = tuple(model_folders() if folders is None else folders)
         self.offline = is_offline() if offline is None else offline
-        self.face, self.vosk = face, vosk
+        self.face, self.vosk, self.moonshine = face, vosk, tuple(moonshine)
         self._report = report or _to_stderr
         self._progress = progress
         self._patience = patience
@@ -102,7 +106,11 @@ class Store:
     @property
     def assets(self) -> tuple[Asset, ...]:
         """All that this store can get."""
-        return (self.face, self.vosk)
+        return (self.face, *self.moonshine, self.vosk)
+
+    def asset(self, name: str) -> Asset:
+        """The entry of that name; raises KeyError."""
+        return {asset.name: asset for asset in self.assets}[name]
 
     def face_detector(self) -> Path:
         """The face detector's file; raises Unavailable."""
@@ -123,7 +131,10 @@ class Store:
         An archive found whole is unpacked into the cache. What is damaged is reported and not used.
         """
         if asset.folder is None:
-            return self._find_file(asset, [*self.folders, self.home])
+            paths = [folder / asset.file for folder in self.folders]
+            if packaged := _in_package(asset):
+                paths.append(packaged)
+            return self._find_file(asset, [*paths, self.home / asset.file])
         return self._find_folder(asset, asset.folder)
 
     def fetch_all(self) -> list[tuple[Asset, Path | str]]:
@@ -149,9 +160,8 @@ class Store:
         except Unavailable as error:
             raise self._unavailable(asset, str(error)) from error
 
-    def _find_file(self, asset: Asset, places: Iterable[Path]) -> Path | None:
-        for place in places:
-            path = place / asset.file
+    def _find_file(self, asset: Asset, paths: Iterable[Path]) -> Path | None:
+        for path in paths:
             try:
                 if not os.path.isfile(path):
                     continue
@@ -181,7 +191,7 @@ class Store:
         return next((p / name for p in vosk_folders() if self._usable(asset, p / name)), None)
 
     def _find_archive(self, asset: Asset, place: Path, name: str) -> Path | None:
-        archive = self._find_file(asset, [place])
+        archive = self._find_file(asset, [place / asset.file])
         if archive is None:
             return None
         try:
@@ -236,9 +246,10 @@ class Store:
             yield lambda done, total: progress(asset, done, total)
 
     def _unavailable(self, asset: Asset, why: str) -> Unavailable:
+        package = f", `pip install '{asset.requirement}'`" if asset.requirement else ""
         return Unavailable(
             f"the {asset.title} is not on this machine and cannot be fetched: {why}. "
-            f"Run `mmer-live --fetch` with a network, or name in MMER_MODELS a folder "
+            f"Run `mmer-live --fetch` with a network{package}, or name in MMER_MODELS a folder "
             f"that has {asset.file}"
         )
 
@@ -246,6 +257,17 @@ class Store:
         if line not in self._said:
             self._said.add(line)
             self._report(line)
+
+
+def _in_package(asset: Asset) -> Path | None:
+    """Where an installed distribution keeps the file; its Python code is not imported."""
+    if asset.package is None:
+        return None
+    distribution, file = asset.package
+    try:
+        return Path(str(metadata.distribution(distribution).locate_file(file)))
+    except metadata.PackageNotFoundError:
+        return None
 
 
 def _to_stderr(line: str) -> None:

@@ -1,4 +1,4 @@
-"""What words say of the emotion, after what was said before: word pieces, small transformer."""
+"""Text emotion model: word pieces of an utterance and its context to a small transformer."""
 
 from __future__ import annotations
 
@@ -13,12 +13,14 @@ from mmer.models.card import Card, card_path, check_file, open_model
 from mmer.models.engine import Engine
 from mmer.models.errors import MmerError
 from mmer.models.prediction import Prediction
+from mmer.models.text_style import STYLES, TextStyle
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
 FIRST: Final = "[CLS]"
-"""The piece that begins a stretch of dialogue; it belongs to the first utterance."""
+"""The piece that begins a stretch of written dialogue; it belongs to the first utterance. Other
+styles have pieces of their own, which the card names."""
 SEPARATOR: Final = "[SEP]"
 """The piece that ends each utterance, and belongs to it."""
 
@@ -52,16 +54,22 @@ class TextModel:
     """The text encoder; immutable, safe to call from several threads."""
 
     def __init__(self, card: Card, engine: Engine, tokenizer: Tokenizer) -> None:
+        """Raises MmerError where the card's settings or pieces are of another kind."""
         self.card = card
         self.provider = engine.provider
         self.past_utterances = card.count("past_utterances")
         self.engine = engine
         self._tokenizer = tokenizer
         self._longest = int(card.number("max_tokens"))
-        first, separator = tokenizer.token_to_id(FIRST), tokenizer.token_to_id(SEPARATOR)
-        if first is None or separator is None or self._longest < 3:
-            raise MmerError(f"card {card.name}: its tokenizer or max_tokens is of another kind")
-        self._marks = (first, separator)
+        pieces = card.preprocessing.get("styles") or dict.fromkeys(STYLES, FIRST)
+        first = {style: tokenizer.token_to_id(str(piece)) for style, piece in pieces.items()}
+        separator = tokenizer.token_to_id(SEPARATOR)
+        self._first = {style: token for style, token in first.items() if token is not None}
+        if set(self._first) != set(STYLES) or separator is None or self._longest < 3:
+            raise MmerError(
+                f"card {card.name}: its tokenizer, styles or max_tokens are of another kind"
+            )
+        self._separator = separator
 
     @classmethod
     def load(cls, folder: Path | None = None, provider: str = "auto") -> TextModel:
@@ -73,8 +81,10 @@ class TextModel:
         card, engine = open_model(folder, "text", provider, inputs=("tokens", "turns"))
         return cls(card, engine, open_tokenizer(card, card_path(folder, "text").parent))
 
-    def predict(self, text: str, past: Sequence[str] = ()) -> Prediction:
-        """Judge what was said, in any case and with or without punctuation.
+    def predict(
+        self, text: str, past: Sequence[str] = (), style: TextStyle = "written"
+    ) -> Prediction:
+        """Emotion of an utterance whose text is written in ``style``.
 
         ``past`` are the utterances before it, oldest first; the last ``past_utterances`` of them
         that have a word and fit into the card's max_tokens count. Of a longer text the end
@@ -85,7 +95,8 @@ class TextModel:
             return Prediction.unknown()
         before = [pieces for said in past if (pieces := self._pieces(said))]
         before = before[max(0, len(before) - self.past_utterances) :]
-        tokens, turns = lay_out([*before, own], *self._marks, self._longest)
+        first = self._first[style]
+        tokens, turns = lay_out([*before, own], first, self._separator, self._longest)
         out = self.engine.run({"tokens": tokens[None], "turns": turns[None]})
         return Prediction.from_logits(out["logits"][0], self.card.temperature, out["embedding"][0])
 

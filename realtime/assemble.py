@@ -11,7 +11,9 @@ from mmer.models.errors import MmerError
 from mmer.models.labels import MODALITIES
 from mmer.models.store import Store
 from mmer.models.weights_folder import WeightsFolder
-from mmer.realtime.choose import find_blazeface, find_vosk, load_detector, load_recognizer
+from mmer.realtime.asr.interface import AsrModel
+from mmer.realtime.asr.selection import Selection, load, select
+from mmer.realtime.choose import Choice, find_blazeface, load_detector
 from mmer.realtime.messages import Notice, Stream
 from mmer.realtime.options import Options
 from mmer.realtime.pipeline import Pipeline
@@ -37,7 +39,6 @@ class Assembly:
     models: dict[str, str | None]  # by part: what was loaded
     provider: dict[str, str]  # by encoder: what it runs on
     notices: list[Notice]
-    close: Callable[[], None] | None = None  # releases what the models hold beyond memory
 
 
 def assemble(
@@ -50,7 +51,7 @@ def assemble(
 ) -> Assembly:
     """Build the pipeline for a source that has ``streams``; raises MmerError where that fails.
 
-    What ``auto`` lets be absent (Vosk, the MediaPipe detector, any recognizer) becomes a notice.
+    What ``auto`` lets be absent (a speech recognizer, BlazeFace) becomes a notice.
     Without ``abstain`` there is a label however unsure it is. ``shared`` has the networks, which
     are of the options' ``weights`` and ``provider``; left out, they are loaded.
     """
@@ -62,8 +63,7 @@ def assemble(
     if hears and "speech" in chosen:
         loads["speech"] = _model("speech", folder, options, shared)
     if hears and "text" in chosen and options.asr != "none":
-        vosk = find_vosk(options.asr, store)
-        loads["words"] = lambda: load_recognizer(options.asr, vosk)
+        loads["words"] = _asr(select(options.asr, store), shared)
         loads["text"] = _model("text", folder, options, shared)
     if sees and "face" in chosen:
         if folder is None or folder.needs_faces:
@@ -119,11 +119,10 @@ def _connect(
     from mmer.realtime.blocks.pooling import OnlyPool
     from mmer.realtime.blocks.speech_encoder import SpeechEncoder
     from mmer.realtime.blocks.text_encoder import TextEncoder, TextEncoderConfig
+    from mmer.realtime.blocks.transcriber import Transcriber
     from mmer.realtime.blocks.voice_activity import VoiceActivity, VoiceConfig
-    from mmer.realtime.blocks.words import Words
 
     speech = words = text = tracker = clips = voice = None
-    close: Callable[[], None] | None = None
     face: Block | None = None
     models: dict[str, str | None] = {}
     notices: list[Notice] = []
@@ -134,11 +133,11 @@ def _connect(
     if "speech" in loaded:
         speech = SpeechEncoder(loaded["speech"])
     if "words" in loaded and loaded["words"].made is not None:
-        recognizer = loaded["words"].made
-        words, close = Words(recognizer), recognizer.close
-        text = TextEncoder(loaded["text"], TextEncoderConfig(trust=recognizer.trust))
+        asr = loaded["words"].made
+        words = Transcriber(asr.stream())
+        text = TextEncoder(loaded["text"], TextEncoderConfig(trust=asr.trust))
     elif "words" in loaded:
-        absent["text"] = "no recognizer"
+        absent["text"] = "no speech recognizer"
         del loaded["text"]
     elif options.asr == "none" and "text" in options.modalities:
         absent.setdefault("text", "off")
@@ -186,7 +185,6 @@ def _connect(
         models=models,
         provider={name: loaded[name].provider for name in MODALITIES if name in loaded},
         notices=notices,
-        close=close,
     )
 
 
@@ -213,6 +211,10 @@ def _model(
         return load_encoder(name, place, options.provider)
 
     return load
+
+
+def _asr(selection: Selection, shared: SharedModels | None) -> Callable[[], Choice[AsrModel]]:
+    return lambda: load(selection) if shared is None else shared.asr(selection)
 
 
 def _fusion(folder: WeightsFolder | None, shared: SharedModels | None) -> Callable[[], Any]:

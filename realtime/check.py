@@ -15,6 +15,8 @@ from mmer.models.errors import MmerError
 from mmer.models.labels import MODALITIES
 from mmer.models.store import Store
 from mmer.realtime import devices
+from mmer.realtime.asr.registry import ENGINES, AsrEngine
+from mmer.realtime.asr.selection import Selection, load
 from mmer.realtime.display import display_problem
 from mmer.realtime.needs import (
     LIBRARIES,
@@ -63,7 +65,7 @@ def check(store: Store, weights: Path | None = None) -> Report:
         *_python(),
         *_libraries(),
         *_models(store, weights_dir() if weights is None else weights),
-        *_words(store),
+        *_asr(store),
         *_engines(weights_dir() if weights is None else weights),
         *_devices(),
         *_abilities(),
@@ -153,28 +155,41 @@ def _models(store: Store, weights: Path) -> Iterator[Item]:
             yield Item(group, name, "ok", detail)
     without = {
         store.face.name: "faces are found by OpenCV's Haar cascade",
-        store.vosk.name: "words are recognized by pocketsphinx, which errs more",
+        **{a.name: "speech is transcribed by Vosk, where that is here" for a in store.moonshine},
+        store.vosk.name: "there are no word times, and partial transcripts cost more",
     }
     for asset in store.assets:
         found = store.find(asset)
         if found is not None:
-            yield Item(group, asset.name, "ok", str(found))
+            size = f", {found.stat().st_size / 1e6:.1f} MB" if found.is_file() else ""
+            yield Item(group, asset.name, "ok", f"{found}{size}")
         else:
             detail = f"not here yet, fetched when first needed; without it {without[asset.name]}"
             yield Item(group, asset.name, "absent", detail, "mmer-live --fetch")
 
 
-def _words(store: Store) -> Iterator[Item]:
-    """Which recognizer `--asr auto` takes."""
-    vosk, sphinx = (import_problem(name) is None for name in ("vosk", "pocketsphinx"))
-    if vosk and store.find(store.vosk) is not None:
-        yield Item("Recognizer", "words", "ok", "vosk")
-    elif sphinx:
-        yield Item("Recognizer", "words", "ok", "pocketsphinx, with the model that it brings")
+def _asr(store: Store) -> Iterator[Item]:
+    """Each engine of speech recognition, and what ``--asr auto`` takes."""
+    group = "Speech recognition"
+    usable: list[tuple[AsrEngine, tuple[Path, ...]]] = []
+    for engine in ENGINES.values():
+        problem = import_problem(engine.package) if engine.package else None
+        if problem is not None:
+            detail = f"its package cannot be loaded: {problem}"
+            yield Item(group, engine.name, "absent", detail, f"pip install {engine.package}")
+            continue
+        try:
+            usable.append((engine, engine.find(store)))
+        except MmerError as reason:
+            yield Item(group, engine.name, "absent", str(reason), "mmer-live --fetch")
+        else:
+            yield Item(group, engine.name, "ok", engine.summary)
+    chosen = load(Selection("auto", tuple(usable)))
+    if chosen.name is None:
+        detail = "no engine can be used; speech and face work"
+        yield Item(group, "auto", "absent", detail, "mmer-live --fetch")
     else:
-        detail = "no recognizer; speech and face work"
-        remedy = "mmer-live --fetch" if vosk else "pip install vosk pocketsphinx"
-        yield Item("Recognizer", "words", "absent", detail, remedy)
+        yield Item(group, "auto", "ok", f"takes {chosen.name}")
 
 
 def _devices() -> Iterator[Item]:

@@ -1,4 +1,4 @@
-"""Which recognizer of words and which face detector: what was asked for, or the best there is.
+"""Choice of the face detector: the one that was asked for, or the best on this machine.
 
 Finding (which may download, and which Ctrl-C must be able to end) is apart from loading (which
 runs in threads, side by side with the networks).
@@ -14,7 +14,6 @@ from typing import Generic, TypeVar
 from mmer.models.errors import MmerError
 from mmer.models.store import Store, Unavailable
 from mmer.realtime.blocks.face_detector import FaceDetector
-from mmer.realtime.blocks.recognizer import SpeechRecognizer
 from mmer.realtime.messages import Notice
 
 T = TypeVar("T")
@@ -39,46 +38,9 @@ def find(get: Callable[[], Path], needed: bool) -> Path | Unavailable:
         return problem
 
 
-def find_vosk(asr: str, store: Store) -> Path | Unavailable | None:
-    """The Vosk model for ``--asr``; None where it is not wanted."""
-    return find(store.vosk_model, asr == "vosk") if asr in ("auto", "vosk") else None
-
-
 def find_blazeface(detector: str, store: Store) -> Path | Unavailable | None:
     """BlazeFace's file for ``--detector``; None where it is not wanted."""
     return find(store.face_detector, detector != "auto") if detector != "haar" else None
-
-
-def load_recognizer(asr: str, vosk: Path | Unavailable | None) -> Choice[SpeechRecognizer]:
-    """The recognizer for ``--asr``: auto takes Vosk, else pocketsphinx, else none.
-
-    PocketSphinx gets a process of its own, for it keeps the interpreter to itself; Vosk does not.
-    """
-    from mmer.realtime.blocks.pocketsphinx_recognizer import PocketsphinxRecognizer
-    from mmer.realtime.blocks.recognizer_process import RecognizerProcess
-    from mmer.realtime.blocks.vosk_recognizer import VoskRecognizer
-
-    if asr == "none":
-        return Choice(None, None)
-    notices: list[Notice] = []
-    if vosk is not None:
-        try:
-            if isinstance(vosk, Unavailable):
-                raise vosk
-            return Choice(VoskRecognizer(vosk), f"vosk ({vosk.name})")
-        except MmerError as problem:
-            if asr == "vosk":
-                raise
-            text = f"{problem}; using pocketsphinx, which errs more"
-            notices.append(Notice(0.0, "info", "words", text))
-    try:
-        made = RecognizerProcess(PocketsphinxRecognizer)
-        return Choice(made, "pocketsphinx (en-us)", tuple(notices))
-    except MmerError as problem:
-        if asr == "pocketsphinx":
-            raise
-        notices.append(Notice(0.0, "warning", "words", f"no words: {problem}"))
-        return Choice(None, None, tuple(notices))
 
 
 def load_detector(detector: str, blazeface: Path | Unavailable | None) -> Choice[FaceDetector]:

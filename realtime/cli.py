@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 import tyro
 
 from mmer.models.errors import MmerError
+from mmer.realtime.asr.registry import ASR_METAVAR
 from mmer.realtime.options import Options, parse_modalities
 from mmer.realtime.own_process import one_opencv_thread
 from mmer.realtime.sinks.output import mute_stdout
@@ -35,8 +36,9 @@ class Arguments:
     """Camera: index, path, URL or GStreamer pipeline, or none."""
     modalities: str = "speech,text,face"
     """What to judge by, separated by commas."""
-    asr: Literal["auto", "vosk", "pocketsphinx", "none"] = "auto"
-    """Recognizer of words; auto: Vosk, else pocketsphinx, else none."""
+    asr: Annotated[str, tyro.conf.arg(metavar=ASR_METAVAR)] = "auto"
+    """Speech recognizer; auto: Moonshine's transcripts, with Vosk's partial ones where its model is
+    on this machine; where only one of them can be had, that one."""
     detector: Literal["auto", "blazeface", "mediapipe", "haar"] = "auto"
     """Face detector; auto: BlazeFace run by OpenCV, else OpenCV's Haar cascade."""
     provider: Literal["auto", "cpu", "cuda", "tensorrt", "ort-tensorrt", "coreml", "directml"] = (

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmer.models.labels import EMOTIONS
+from mmer.models.text_style import TextStyle
 
 SAMPLE_RATE: Final = 16_000
 """Samples a second of every AudioBlock, mono int16."""
@@ -24,10 +25,11 @@ Stream: TypeAlias = Literal["audio", "video"]
 
 
 class SpeechState(Enum):
-    """Where an utterance stands."""
+    """Utterance state."""
 
     STARTED = "started"
     ONGOING = "ongoing"
+    PAUSED = "paused"  # silent for a moment: it may have ended with these samples
     ENDED = "ended"
 
 
@@ -68,7 +70,8 @@ class SpeechUpdate:
     """An utterance so far: everything heard of it since ``t0`` (pre-roll included).
 
     ``samples`` is cumulative, so a later update replaces an earlier ONGOING one without loss.
-    ``t1`` is the end of ``samples``; for ENDED it is the end of speech, not of the hangover.
+    ``t1`` is the end of ``samples``; for PAUSED and ENDED it is the end of speech, not of the
+    silence behind it. An ENDED that follows a PAUSED without speech between has the same samples.
     ``decided`` is the capture time of the newest sound that led to this update.
     """
 
@@ -82,7 +85,7 @@ class SpeechUpdate:
     @property
     def partial(self) -> bool:
         """Whether a later update of the same utterance makes this one needless."""
-        return self.state is SpeechState.ONGOING
+        return self.state in (SpeechState.ONGOING, SpeechState.PAUSED)
 
 
 @dataclass(frozen=True)
@@ -97,7 +100,10 @@ class Word:
 
 @dataclass(frozen=True)
 class Transcript:
-    """Words of an utterance; ``partial`` ones are replaced by later ones."""
+    """Transcript of an utterance by the engine named ``asr``; later ones replace ``partial`` ones.
+
+    ``why`` is the engine's reason for a text that is empty although there is sound.
+    """
 
     utterance: int
     t0: float
@@ -107,6 +113,9 @@ class Transcript:
     asr: str
     words: tuple[Word, ...] = ()
     confidence: float | None = None  # 0..1, of the whole
+    style: TextStyle = "bare"
+    why: str = ""
+    decided: float | None = None  # capture time of the newest sound that led to it; None: t1
 
 
 @dataclass(frozen=True, eq=False)

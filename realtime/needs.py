@@ -33,8 +33,7 @@ PACKAGES: Final = {
     "platformdirs": Package("platformdirs"),
     "sounddevice": Package("sounddevice", "no microphone; files and cameras work"),
     "mediapipe": Package("mediapipe", "faces are found by OpenCV's Haar cascade"),
-    "vosk": Package("vosk", "words are recognized by pocketsphinx"),
-    "pocketsphinx": Package("pocketsphinx", "words need Vosk and its model"),
+    "vosk": Package("vosk", "speech is transcribed by Moonshine alone"),
 }
 """Every dependency of pyproject.toml, by the name that pip knows."""
 

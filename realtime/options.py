@@ -11,8 +11,8 @@ from typing import Any, Final
 from mmer.models.engine.providers import PROVIDERS
 from mmer.models.errors import MmerError
 from mmer.models.labels import MODALITIES
+from mmer.realtime.asr.registry import ASR_NAMES
 
-ASR: Final = ("auto", "vosk", "pocketsphinx", "none")
 DETECTORS: Final = ("auto", "blazeface", "mediapipe", "haar")
 PROVIDER_NAMES: Final = ("auto", *PROVIDERS)
 PACES: Final = ("real", "max")
@@ -42,7 +42,7 @@ class Options:
     hangover_s: float = 0.3
 
     def __post_init__(self) -> None:
-        _one_of("--asr", self.asr, ASR)
+        _one_of("--asr", self.asr, ASR_NAMES)
         _one_of("--detector", self.detector, DETECTORS)
         _one_of("--provider", self.provider, PROVIDER_NAMES)
         _one_of("--pace", self.pace, PACES)

@@ -25,14 +25,11 @@ class Prepared:
     pipeline: Pipeline
     notices: list[Notice]
     info: SessionInfo
-    release: Callable[[], None] | None  # what the models hold beyond memory
 
     def close(self) -> None:
-        """Close the sources and the models; harmless when repeated."""
+        """Close the sources; harmless when repeated."""
         for source in self.sources:
             source.close()
-        if self.release is not None:
-            self.release()
 
 
 def prepare(
@@ -71,4 +68,4 @@ def prepare(
         streams=streams,
         duration_s=duration_s,
     )
-    return Prepared(sources, made.pipeline, [*notices, *made.notices], info, made.close)
+    return Prepared(sources, made.pipeline, [*notices, *made.notices], info)

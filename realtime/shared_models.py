@@ -12,6 +12,9 @@ from mmer.models.engine.batching import BatchingEngine
 if TYPE_CHECKING:
     from mmer.models.fusion import FusionModel
     from mmer.models.run_fusion import RunFusion
+    from mmer.realtime.asr.interface import AsrModel
+    from mmer.realtime.asr.selection import Selection
+    from mmer.realtime.choose import Choice
 
 BATCHED: Final = ("speech", "face")
 """The fusion is too small to gain by it, and the words' 8 bits are scaled by all that a run holds:
@@ -27,16 +30,18 @@ class SharedModels:
         first = mmer.Recognizer("a.mp4", models=models)
         second = mmer.Recognizer("b.mp4", models=models)
 
-    Every recognizer has its own state, face detector and recognizer of words; the networks lie in
-    memory once. What comes at the same time for voice or face runs as one (``BatchingEngine``), by
-    which a probability may differ in its last digits from that of a recognizer alone.
+    Every recognizer has its own state and face detector; the networks, those of speech recognition
+    too, lie in memory once. What comes at the same time for voice or face runs as one
+    (``BatchingEngine``), by which a probability may differ in its last digits from that of a
+    recognizer alone.
     """
 
     def __init__(self, weights: str | Path | None = None, provider: str = "auto") -> None:
         self.weights = None if weights is None else Path(weights)
         self.provider = provider
         self._loaded: dict[str, Any] = {}
-        self._locks = {name: threading.Lock() for name in KINDS}
+        self._asr: dict[Selection, Choice[AsrModel]] = {}
+        self._locks = {name: threading.Lock() for name in (*KINDS, "asr")}
 
     def encoder(self, name: str, place: Path | None) -> Any:
         """The model "speech", "text" or "face", whose card is ``place`` (None: the shipped one).
@@ -53,6 +58,19 @@ class SharedModels:
                     model.engine = BatchingEngine(model.engine)
                 self._loaded[name] = model
             return self._loaded[name]
+
+    def asr(self, selection: Selection) -> Choice[AsrModel]:
+        """The speech recognizer of a selection, loaded by the first who asks for that one.
+
+        Raises:
+            MmerError: it was asked for by name and cannot be loaded.
+        """
+        from mmer.realtime.asr.selection import load
+
+        with self._locks["asr"]:
+            if selection not in self._asr:
+                self._asr[selection] = load(selection)
+            return self._asr[selection]
 
     def fusion(self) -> FusionModel | RunFusion:
         """The fusion of ``weights``, on the CPU; raises MmerError as ``encoder`` does."""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from mmer.training.datasets.texts import bare
+from mmer.models.text_style import TextStyle
+from mmer.training.datasets.texts import RESTYLE
 from mmer.training.recognition_errors import ErrorModel
 
 
@@ -15,21 +16,38 @@ from mmer.training.recognition_errors import ErrorModel
 class TextChanges:
     """How far texts may be changed."""
 
-    bare_probability: float = 0.5
-    """How often a stretch of dialogue is taken bare, as speech recognizers write."""
+    asr_probability: float = 0.3
+    """Share of stretches of dialogue written as a recognizer that punctuates writes."""
+    bare_probability: float = 0.35
+    """Share written as a recognizer that does not; the rest stays as it is."""
+    spoken_probability: float = 0.3
+    """Share of the ``asr`` stretches that are taken from a round trip through speech, as far as
+    there is one of their texts."""
     error_probability: float = 0.5
-    """How often a bare stretch has recognition errors, too."""
+    """Share of the other recognized stretches that have simulated recognition errors."""
     word_error_rate: tuple[float, float] = (0.05, 0.35)
     """From where to where the rate of those errors is drawn."""
 
 
 def change_texts(
-    texts: Sequence[str], errors: ErrorModel, rng: np.random.Generator, by: TextChanges
-) -> list[str]:
-    """A stretch of dialogue as it is, bare, or as a recognizer might have heard it."""
-    if rng.random() >= by.bare_probability:
-        return list(texts)
+    texts: Sequence[str],
+    errors: ErrorModel,
+    rng: np.random.Generator,
+    by: TextChanges,
+    spoken: Mapping[str, str] | None = None,
+) -> tuple[list[str], TextStyle]:
+    """A stretch of dialogue and its style: as written, or as a recognizer might write it.
+
+    ``spoken`` holds transcripts by written text; an empty one is not used.
+    """
+    draw = rng.random()
+    if draw >= by.asr_probability + by.bare_probability:
+        return list(texts), "written"
+    style: TextStyle = "asr" if draw < by.asr_probability else "bare"
+    plain = [RESTYLE[style](text) for text in texts]
+    if style == "asr" and spoken and rng.random() < by.spoken_probability:
+        return [spoken.get(t) or p for t, p in zip(texts, plain, strict=True)], style
     if rng.random() >= by.error_probability:
-        return [bare(text) for text in texts]
+        return plain, style
     rate = rng.uniform(*by.word_error_rate)
-    return [errors.misrecognize(text, rate, rng) for text in texts]
+    return [errors.misrecognize(text, rate, rng, style) for text in texts], style

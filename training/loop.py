@@ -87,6 +87,7 @@ class Trainer:
                 parameter.data = parameter.data.to(memory_format=torch.channels_last)
         if recipe.start:
             self._begin_with([folder.parent / run / CHECKPOINT for run in recipe.start])
+        task.begin(self.network)
         self.average = deepcopy(self.network).requires_grad_(False)
         kind = {"adamw": torch.optim.AdamW, "adam": torch.optim.Adam}[recipe.optimizer]
         self.optimizer = kind(

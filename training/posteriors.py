@@ -23,12 +23,13 @@ from mmer.models.prediction import Prediction
 from mmer.models.seen import digest64, file_digest
 from mmer.models.speech import SpeechModel
 from mmer.models.text import TextModel
+from mmer.models.text_style import TextStyle
 from mmer.training.datasets.corpora import need
 from mmer.training.datasets.faces import read_development as read_faces
 from mmer.training.datasets.likeness import image_key, text_key
 from mmer.training.datasets.media import decode, trim
 from mmer.training.datasets.registry import read as read_corpus
-from mmer.training.datasets.texts import bare
+from mmer.training.datasets.texts import as_recognized, bare
 from mmer.training.recognition_errors import misrecognize
 from mmer.training.spoilt import (
     face_quality,
@@ -42,7 +43,10 @@ SPEECH_STATES: Final = (
     *("whole", "first 2 s", "first 1 s", "first 0.5 s"),
     *("noise 20 dB", "noise 10 dB", "noise 5 dB", "noise 0 dB"),
 )
-TEXT_STATES: Final = ("as written", "bare", "15 % wrong", "30 % wrong", "first half", "no past")
+TEXT_STATES: Final = (
+    *("as written", "as recognized", "15 % wrong", "bare, 30 % wrong"),
+    *("first half", "bare, no past"),
+)
 FACE_STATES: Final = ("as it is", "far", "dark", "blurred")
 
 
@@ -120,24 +124,26 @@ def judge_words(data: Path, model: TextModel, per_class: int) -> Posteriors:
     """MELD's development utterances, after what was said before."""
     items = read_corpus("meld", data / "text/meld", "text", "dev").items
     texts = [item.text or "" for item in items]
-    misheard = [misrecognize(texts, rate, texts, seed=1) for rate in (0.15, 0.3)]
+    rates: tuple[tuple[float, TextStyle], ...] = ((0.15, "asr"), (0.3, "bare"))
+    misheard = [misrecognize(texts, rate, texts, 1, style) for rate, style in rates]
 
     def judge() -> Iterator[_Judged]:
         for row in _some(np.array([i.label for i in items]), per_class):
-            item, words = items[row], bare(texts[row]).split()
-            heard = tuple(map(bare, item.past))
-            # text, past, and how far its recognizer is trusted
-            states = (
-                (texts[row], item.past, 1.0),
-                (" ".join(words), heard, 1.0),
-                (misheard[0][row], heard, 0.85),
-                (misheard[1][row], heard, 0.7),
-                (" ".join(words[: (len(words) + 1) // 2]), heard, 1.0),
-                (" ".join(words), (), 1.0),
+            item, words = items[row], as_recognized(texts[row]).split()
+            past = tuple(map(as_recognized, item.past))
+            bare_past = tuple(map(bare, item.past))
+            # text, context, style, and confidence of the recognizer
+            states: tuple[tuple[str, Sequence[str], TextStyle, float], ...] = (
+                (texts[row], item.past, "written", 1.0),
+                (" ".join(words), past, "asr", 1.0),
+                (misheard[0][row], past, "asr", 0.85),
+                (misheard[1][row], bare_past, "bare", 0.7),
+                (" ".join(words[: (len(words) + 1) // 2]), past, "asr", 1.0),
+                (bare(texts[row]), (), "bare", 1.0),
             )
             said = []
-            for text, past, trust in states:
-                prediction = model.predict(text, past)
+            for text, context, style, trust in states:
+                prediction = model.predict(text, context, style)
                 said.append((prediction, text_quality(text, trust) * prediction.usable))
             yield item.label, item.dialogue_group, text_key(texts[row]), said
 

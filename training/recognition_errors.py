@@ -7,6 +7,7 @@ conversation do, not a measurement.
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Sequence
 from typing import Final
@@ -15,7 +16,8 @@ import jellyfish
 import numpy as np
 
 from mmer.models.errors import MmerError
-from mmer.training.datasets.texts import bare
+from mmer.models.text_style import TextStyle
+from mmer.training.datasets.texts import RESTYLE, bare
 
 SUBSTITUTED: Final = 0.58
 DELETED: Final = 0.30
@@ -45,28 +47,36 @@ class ErrorModel:
                 self._by_sound[sound].append(word)
         self._likest: dict[str, tuple[list[str], np.ndarray]] = {}
 
-    def misrecognize(self, text: str, rate: float, rng: np.random.Generator) -> str:
-        """The text, bare, with about ``rate`` word errors a word; never without a word.
+    def misrecognize(
+        self, text: str, rate: float, rng: np.random.Generator, style: TextStyle = "bare"
+    ) -> str:
+        """The text in ``style`` with about ``rate`` word errors a word; never without a word.
+
+        Punctuation of a deleted word goes to the word before it.
 
         Raises:
             MmerError: the rate is not between 0 and 1.
         """
         if not 0 <= rate <= 1:
             raise MmerError(f"a word error rate must be 0..1, got {rate}")
-        words = bare(text).split()
+        words = _words_and_marks(RESTYLE[style](text))
         heard: list[str] = []
         draws = rng.random((len(words), 2))
-        for k, (word, (draw, extra)) in enumerate(zip(words, draws, strict=True)):
+        for k, ((word, marks), (draw, extra)) in enumerate(zip(words, draws, strict=True)):
             last_chance = k == len(words) - 1 and not heard
             if draw < rate * DELETED and not last_chance:
-                continue  # nothing put in here: left out and put in would count as one error
-            substituted = draw < rate * (DELETED + SUBSTITUTED)
-            heard.append(self._sounding_like(word, rng) if substituted else word)
+                if heard and marks:
+                    heard[-1] = heard[-1].rstrip(marks) + marks
+                continue  # no insertion here: a deletion and an insertion would count as one error
+            if draw < rate * (DELETED + SUBSTITUTED):
+                word = self._sounding_like(word, rng)
+            heard.append(word + marks)
             if extra < rate * INSERTED / (1 - rate * DELETED):
                 heard.append(self._short[int(rng.integers(len(self._short)))])
         return " ".join(heard)
 
     def _sounding_like(self, word: str, rng: np.random.Generator) -> str:
+        word = word.lower()
         if word not in self._likest:
             self._likest[word] = self._find_likest(word)
         words, shares = self._likest[word]
@@ -89,6 +99,11 @@ class ErrorModel:
         return [candidates[k] for k in best], weights / weights.sum()
 
 
+def _words_and_marks(text: str) -> list[tuple[str, str]]:
+    """Words, each with the punctuation that ends it; what stands before a word is left out."""
+    return re.findall(r"([\w']*\w[\w']*)([.,?!;:]*)", text.replace("’", "'"))
+
+
 def _near_sounds(word: str) -> set[str]:
     """The phonetic key (Metaphone, Philips 1990) and it with any one sound left out.
 
@@ -99,13 +114,17 @@ def _near_sounds(word: str) -> set[str]:
 
 
 def misrecognize(
-    texts: Sequence[str], rate: float, vocabulary: Sequence[str], seed: int
+    texts: Sequence[str],
+    rate: float,
+    vocabulary: Sequence[str],
+    seed: int,
+    style: TextStyle = "bare",
 ) -> list[str]:
-    """Each text, bare, with about ``rate`` word errors a word; the same for the same seed.
+    """Each text in ``style`` with about ``rate`` word errors a word; the same for the same seed.
 
     Raises:
         MmerError: the rate is not between 0 and 1, or the vocabulary has fewer than two words.
     """
     model = ErrorModel(vocabulary)
     rng = np.random.default_rng(seed)
-    return [model.misrecognize(text, rate, rng) for text in texts]
+    return [model.misrecognize(text, rate, rng, style) for text in texts]

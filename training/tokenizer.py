@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -13,8 +13,16 @@ from numpy.typing import NDArray
 from tokenizers import Tokenizer, normalizers
 
 from mmer.models.text import FIRST, SEPARATOR
+from mmer.models.text_style import TextStyle
 
-SPECIAL: Final = ("[PAD]", "[UNK]", FIRST, SEPARATOR)
+STYLE_PIECES: Final[Mapping[TextStyle, str]] = {
+    "written": FIRST,
+    "asr": "[unused1]",
+    "bare": "[unused2]",
+}
+"""The first piece of a stretch of dialogue says how it is written; the starting point's training
+left the last two without a meaning."""
+SPECIAL: Final = ("[PAD]", "[UNK]", FIRST, SEPARATOR, *list(STYLE_PIECES.values())[1:])
 """They come first; ``PAD`` of the network is the first of them."""
 _CONTINUED: Final = "##"
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import tyro
 
-from mmer.benchmarks.command import Folder, OptionalFile, OptionalFolder
+from mmer.benchmarks.command import Asr, Folder, OptionalFile, OptionalFolder
 from mmer.benchmarks.report import check_folder
 
 
@@ -29,7 +29,7 @@ class Accuracy:
     """Some of the groups speech, face, text, fused, with commas between."""
     weights: OptionalFolder = None
     """Folder with the networks; left out: the shipped ones."""
-    asr: Literal["auto", "vosk", "pocketsphinx"] = "pocketsphinx"
+    asr: Asr = "moonshine"
     """What recognizes the words of the clips."""
     runs: Folder = Path("runs")
     """Folder of trainings with one corpus left out (mmer-train speech-short --leave-out CORPUS)."""

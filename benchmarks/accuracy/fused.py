@@ -84,7 +84,7 @@ FUSED_ROWS: Final = (
         "fused, recognized words",
         note="one actor who trained nothing; 35 of the videos are rebuilt from 20 pictures each; "
         "the two sentences are the same in every emotion, so that words can only mislead",
-        options=" --asr pocketsphinx",
+        options=" --asr moonshine",
     ),
     _clips("gold", "fused, gold words", options=" --gold-words", gold_words=True),
     _clips(

@@ -37,7 +37,7 @@ class Setting:
 
     data: Path
     weights: Path | None
-    asr: str = "pocketsphinx"
+    asr: str = "moonshine"
     runs: Path = Path("runs")
 
 

@@ -22,7 +22,7 @@ def _meld(name: str, condition: str, options: str = "", note: str = "", **given:
         needs=(f"{MELD}/dev_sent_emo.csv",),
         command=f"mmer-evaluate text --dataset meld --root DATA/{MELD} --split dev{options}",
         anchors="text.meld" if name == "clean" else "",
-        in_readme=name in ("clean", "asr", "errors_15", "errors_30"),
+        in_readme=name in ("clean", "punctuated", "asr", "errors_15", "errors_30"),
         note=note,
     )
 
@@ -47,7 +47,8 @@ def _other(dataset: str, split: str, data: str, kind: Kind, note: str = "") -> R
 
 TEXT_ROWS: Final = (
     _meld("clean", "as written", note="dialogue of a television series"),
-    _meld("asr", "lower case, no punctuation", " --asr-style", asr_style=True),
+    _meld("punctuated", "as a recognizer that punctuates", " --style asr", style="asr"),
+    _meld("asr", "lower case, no punctuation", " --style bare", style="bare"),
     *(
         _meld(
             f"errors_{percent}",

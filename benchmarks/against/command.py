@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import tyro
 
-from mmer.benchmarks.command import Flag, OptionalFloat, PicturedOutputs
+from mmer.benchmarks.command import Asr, Flag, OptionalFloat, PicturedOutputs
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,7 +20,7 @@ class Against(PicturedOutputs):
     and from the end of speech to the answer, sound that nobody recorded, processor time.
     """
 
-    asr: Literal["auto", "vosk", "pocketsphinx", "none"] = "pocketsphinx"
+    asr: Asr = "moonshine"
     """Recognizer of words, as in mmer-live."""
     detector: Literal["auto", "blazeface", "mediapipe", "haar"] = "auto"
     """Face detector, as in mmer-live."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,12 +12,10 @@ from mmer.models.face import FaceModel
 from mmer.models.face_crop import align
 from mmer.models.prediction import Prediction
 from mmer.models.speech import SpeechModel
-from mmer.models.store import Store, Unavailable
+from mmer.models.store import Store
 from mmer.models.text import TextModel
-from mmer.realtime.blocks.pocketsphinx_recognizer import PocketsphinxRecognizer
-from mmer.realtime.blocks.recognizer import SpeechRecognizer
-from mmer.realtime.blocks.vosk_recognizer import VoskRecognizer
-from mmer.realtime.choose import find_blazeface, find_vosk, load_detector
+from mmer.realtime.asr.selection import load, select
+from mmer.realtime.choose import find_blazeface, load_detector
 from mmer.realtime.messages import AudioBlock, VideoFrame
 
 
@@ -34,13 +31,14 @@ class Models:
         if found.made is None:
             raise MmerError("there is no face detector here: see mmer-live --check")
         self._detector = found.made
-        self._words = _recognizer(asr, store)
+        asr_model = load(select(asr, store))
+        self._asr = None if asr_model.made is None else asr_model.made.stream()
         self._face = FaceModel.load(provider=provider)
         self._speech = SpeechModel.load(provider=provider)
         self._text = TextModel.load(provider=provider)
         self.names: Mapping[str, str | None] = {
             "detector": found.name,
-            "words": None if self._words is None else self._words.name,
+            "words": asr_model.name,
             "speech": self._speech.card.file,
             "text": self._text.card.file,
             "face": self._face.card.file,
@@ -63,25 +61,11 @@ class Models:
     def listen(self, sound: AudioBlock) -> list[NDArray[np.float32]]:
         """Of the voice, and of the words where there are any."""
         opinions = [_opinion(self._speech.predict(sound.samples))]
-        if self._words is not None:
-            self._words.accept(sound.samples)
-            opinions.append(_opinion(self._text.predict(self._words.finish().text)))
+        if self._asr is not None:
+            self._asr.accept(sound.samples)
+            transcript = self._asr.finish()
+            opinions.append(_opinion(self._text.predict(transcript.text, style=transcript.style)))
         return [opinion for opinion in opinions if opinion is not None]
-
-
-def _recognizer(asr: str, store: Store) -> SpeechRecognizer | None:
-    """As its package is used: in the caller's process, though PocketSphinx holds it while it works.
-
-    The session runs it in a process of its own.
-    """
-    if asr == "none":
-        return None
-    vosk = find_vosk(asr, store)
-    if isinstance(vosk, Path):
-        return VoskRecognizer(vosk)
-    if isinstance(vosk, Unavailable) and asr == "vosk":
-        raise vosk
-    return PocketsphinxRecognizer()
 
 
 def _opinion(prediction: Prediction) -> NDArray[np.float32] | None:

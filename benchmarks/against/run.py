@@ -34,7 +34,7 @@ TITLES: Final = {
 class AgainstSettings:
     """What is measured; raises MmerError for values that make no sense."""
 
-    asr: str = "pocketsphinx"
+    asr: str = "moonshine"
     detector: str = "auto"
     provider: str = "auto"
     seconds: int = 60  # of the clip

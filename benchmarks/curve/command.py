@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
-from mmer.benchmarks.command import Folder, OptionalFolder
+from mmer.benchmarks.command import Asr, Folder, OptionalFolder
 from mmer.benchmarks.report import check_folder
 
 
@@ -25,7 +24,7 @@ class Curve:
     """Folder for the results; it must be there."""
     weights: OptionalFolder = None
     """Folder with the networks; left out: the shipped ones."""
-    asr: Literal["auto", "vosk", "pocketsphinx"] = "pocketsphinx"
+    asr: Asr = "moonshine"
     """What recognizes the words of the clips."""
 
     def measure(self, command: str) -> int:

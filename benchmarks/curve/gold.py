@@ -20,7 +20,7 @@ def timed(sentence: str, begin: float, end: float) -> tuple[Word, ...]:
 
 
 class GoldWords:
-    """SpeechUpdate -> Transcript, as the block ``Words``, but of words that are known.
+    """SpeechUpdate -> Transcript, as the block ``Transcriber``, but of words that are known.
 
     While the person speaks, a word is there as soon as it has ended. Of an utterance that is over,
     its final holds every word whose middle lies in it.
@@ -50,6 +50,7 @@ class GoldWords:
                 asr="gold",
                 words=said,
                 confidence=1.0,
+                style="written",
             ),
         )
 

@@ -25,7 +25,7 @@ class CurveSettings:
     data: Path
     output: Path
     weights: Path | None = None
-    asr: str = "pocketsphinx"
+    asr: str = "moonshine"
 
 
 def run(settings: CurveSettings, say: Callable[[str], None]) -> Curves:

@@ -12,14 +12,15 @@ from numpy.typing import NDArray
 from mmer.benchmarks.curve.points import MOMENTS, Answers, Line, Panel
 from mmer.benchmarks.networks import folder_of
 from mmer.models.text import TextModel
+from mmer.models.text_style import TextStyle
 from mmer.training.datasets.registry import read
-from mmer.training.datasets.texts import bare
+from mmer.training.datasets.texts import RESTYLE, as_recognized, bare
 from mmer.training.recognition_errors import misrecognize
 
 WORDS_PER_S: Final = 2.7
 """Of conversation: about 160 words a minute."""
 ERRORS: Final = 0.25
-"""Share of the words that a recognizer gets wrong, about what the bundled one does."""
+"""Share of wrong words, as a recognizer has on noisy or terse speech."""
 SEED: Final = 0
 
 
@@ -34,14 +35,21 @@ def words_panel(data: Path, weights: Path | None, say: Callable[[str], None]) ->
     answers = Answers(items)
 
     @cache
-    def judge(text: str, past: tuple[str, ...]) -> NDArray[Any]:
-        return model.predict(text, past).log_probs
+    def judge(text: str, past: tuple[str, ...], style: TextStyle) -> NDArray[Any]:
+        return model.predict(text, past, style).log_probs
 
     written = [item.text or "" for item in items]
     spoken = {
         "gold": written,
+        "asr": [as_recognized(text) for text in written],
         "bare": [bare(text) for text in written],
         "recognized": misrecognize(written, ERRORS, vocabulary=written, seed=SEED),
+    }
+    styles: dict[str, TextStyle] = {
+        "gold": "written",
+        "asr": "asr",
+        "bare": "bare",
+        "recognized": "bare",
     }
     for row, item in enumerate(items):
         say(f"words: utterance {row + 1} of {len(items)}")
@@ -50,12 +58,14 @@ def words_panel(data: Path, weights: Path | None, say: Callable[[str], None]) ->
             for t in MOMENTS:
                 count = len(words) if t is None else max(1, int(t * WORDS_PER_S))
                 so_far = " ".join(words[:count])
-                past = item.past if line == "gold" else tuple(map(bare, item.past))
-                log_probs = judge(so_far, past) if so_far else None
+                style = styles[line]
+                past = tuple(map(RESTYLE[style], item.past))
+                log_probs = judge(so_far, past, style) if so_far else None
                 answers.put(line, row, t, log_probs, count < len(words))
     names = {
         "gold": "gold words, as written",
-        "bare": "gold words, as a recognizer writes",
+        "asr": "gold words, as a recognizer that punctuates writes",
+        "bare": "gold words, as other recognizers write",
         "recognized": f"simulated recognizer, {ERRORS:.0%} word errors",
     }
     return Panel(

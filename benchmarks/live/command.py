@@ -30,8 +30,8 @@ class Live(PicturedOutputs):
     target is missed.
     """
 
-    asr: Asr = "pocketsphinx"
-    """Recognizer of words, as in mmer-live; the targets are for pocketsphinx."""
+    asr: Asr = "moonshine"
+    """Recognizer of words, as in mmer-live; the targets are for moonshine."""
     detector: Detector = "auto"
     """Face detector, as in mmer-live."""
     provider: Provider = "auto"

@@ -26,7 +26,7 @@ from mmer.models.errors import MmerError
 from mmer.realtime.options import Options
 
 FIRST_LABEL_RUNS: Final = 3
-LEAST_WITH_WORDS: Final = 1.5  # times real time
+LEAST_WITH_WORDS: Final = 4.0  # times real time
 LEAST_WITHOUT_WORDS: Final = 4.0
 RAVDESS_CLIPS: Final = 40  # more than fit into a minute
 
@@ -35,7 +35,7 @@ RAVDESS_CLIPS: Final = 40  # more than fit into a minute
 class LiveSettings:
     """What is measured; raises MmerError for values that make no sense."""
 
-    asr: str = "pocketsphinx"
+    asr: str = "moonshine"
     detector: str = "auto"
     provider: str = "auto"
     seconds: int = 60  # of the clip
@@ -216,5 +216,5 @@ def _plain(settings: dict[str, Any]) -> dict[str, Any]:
 
 
 def _first_word(words: str | None) -> str:
-    """The recognizer's name alone: "pocketsphinx" of "pocketsphinx (en-us)"."""
+    """The recognizer's name alone: "moonshine" of "moonshine (tiny-en)"."""
     return "none" if words is None else words.split()[0]

@@ -24,7 +24,7 @@ class Soak(PicturedOutputs):
     """Times the world's pace; more than the machine can do shows as a session that ends late."""
     real: Flag = False
     """The world's pace: as many hours as the clip has."""
-    asr: Asr = "pocketsphinx"
+    asr: Asr = "moonshine"
     """Recognizer of words, as in mmer-live."""
     detector: Detector = "auto"
     """Face detector, as in mmer-live."""

@@ -34,7 +34,7 @@ class SoakSettings:
 
     hours: float = 1.0  # of the clip
     rate: float = 3.0  # times the world's pace
-    asr: str = "pocketsphinx"
+    asr: str = "moonshine"
     detector: str = "auto"
     provider: str = "auto"
 

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import tyro
 
-from mmer.benchmarks.command import OptionalFolder, PicturedOutputs
+from mmer.benchmarks.command import Asr, OptionalFolder, PicturedOutputs
 from mmer.models.errors import MmerError
 
 
@@ -22,7 +22,7 @@ class Throughput(PicturedOutputs):
     a second that it asks for.
     """
 
-    asr: Literal["auto", "vosk", "pocketsphinx", "none"] = "none"
+    asr: Asr = "none"
     """Recognizer of words, as in mmer-live; the target is for none."""
     detector: Literal["auto", "blazeface", "mediapipe", "haar"] = "auto"
     """Face detector, as in mmer-live."""

@@ -12,6 +12,7 @@ from mmer.realtime.messages import Evidence, Message, Missing, Transcript
 
 if TYPE_CHECKING:
     from mmer.models.prediction import Prediction
+    from mmer.models.text_style import TextStyle
 
 _REMEMBERED = 32
 """More utterances than any model reads."""
@@ -20,8 +21,10 @@ _REMEMBERED = 32
 class TextModel(Protocol):
     """What the block needs of a text network."""
 
-    def predict(self, text: str, past: Sequence[str] = ()) -> Prediction:
-        """Judge the words so far, after those of the utterances before, oldest first."""
+    def predict(
+        self, text: str, past: Sequence[str] = (), style: TextStyle = "written"
+    ) -> Prediction:
+        """Emotion of the transcript so far, after those of earlier utterances, oldest first."""
         ...
 
 
@@ -29,7 +32,7 @@ class TextModel(Protocol):
 class TextEncoderConfig:
     """How far the recognized words are believed, and how long they are remembered."""
 
-    trust: float = 1.0  # 0..1, in the recognizer (``SpeechRecognizer.trust``)
+    trust: float = 1.0  # 0..1, in the recognizer (``AsrModel.trust``)
     full_words: int = 4  # from so many words on, length takes nothing from the quality
     past_s: float = (
         60.0  # utterances that ended earlier than so long before are no context; 0: none
@@ -102,11 +105,11 @@ class TextEncoder:
         if self._ended and quality > 0.0:
             self._past.append((message.t1, text))
         if quality <= 0.0:
-            why = "unsure words" if words else "no words"
+            why = message.why or ("unsure words" if words else "no words")
             span = (message.t0, message.t1)
             return (Missing("text", *span, why, message.partial, message.utterance),)
         if self._prediction is None:
-            self._prediction = self._model.predict(text, past)
+            self._prediction = self._model.predict(text, past, message.style)
         if self._prediction.usable <= 0.0:
             span = (message.t0, message.t1)
             return (Missing("text", *span, "no words", message.partial, message.utterance),)

@@ -36,6 +36,7 @@ class VoiceConfig:
     start_s: float = 0.1  # voiced time that makes an utterance; anything shorter is a blip
     preroll_s: float = 0.2  # sound taken from before the first voiced frame
     hangover_s: float = 0.3  # pause that ends an utterance
+    pause_s: float = 0.14  # pause that is reported, as the utterance's possible end
     unvoiced_s: float = 0.6  # speech without voice that an utterance may hold at a stretch
     tail_s: float = 0.06  # sound kept after the last frame of speech
     longest_s: float = 20.0  # a longer utterance is split
@@ -51,6 +52,8 @@ class VoiceConfig:
                 raise MmerError(f"voice activity: {name} must be at least {FRAME_S} s")
         if not 0 <= self.tail_s <= self.hangover_s:
             raise MmerError("voice activity: tail_s must lie between 0 and hangover_s")
+        if self.pause_s < self.tail_s:
+            raise MmerError("voice activity: pause_s must be at least tail_s")
         if self.preroll_s < 0:
             raise MmerError("voice activity: preroll_s must not be negative")
         if self.longest_s < START_WINDOW * self.start_s + self.preroll_s + self.hangover_s:
@@ -81,6 +84,7 @@ class VoiceActivity:
         self.config = config or VoiceConfig()
         self._start = _frames(self.config.start_s)
         self._hangover = _frames(self.config.hangover_s) * FRAME
+        self._pause = _frames(self.config.pause_s) * FRAME
         self._tail = _frames(self.config.tail_s) * FRAME
         self._unvoiced = _frames(self.config.unvoiced_s) * FRAME
         self._longest = _frames(self.config.longest_s) * FRAME
@@ -171,6 +175,8 @@ class VoiceActivity:
             out = self._report()
         else:
             self.state = VoiceState.STOPPING
+            if self._size - self._speech_end == self._pause < self._hangover:
+                out = self._report_pause()
         if self._size - self._speech_end >= self._hangover:
             return out + self._end()
         if self._size + FRAME > self._longest:
@@ -213,7 +219,7 @@ class VoiceActivity:
         self._size = 0  # samples in the buffer
         self._speech_end = 0  # of them, up to the last frame of speech
         self._voice_end = 0  # of them, up to the last voiced frame
-        self._reported = 0  # of them, in the newest update
+        self._reported = 0  # of them, in the newest STARTED or ONGOING
 
     def _append(self, frame: NDArray[np.int16]) -> None:
         self._buffer[self._size : self._size + len(frame)] = frame
@@ -223,10 +229,18 @@ class VoiceActivity:
         """STARTED at first, then ONGOING once in a period."""
         if self._reported == 0:
             self._utterance += 1
+            self._reported = self._size
             return [self._say(SpeechState.STARTED, self._size)]
         if self._size - self._reported >= self._update:
+            self._reported = self._size
             return [self._say(SpeechState.ONGOING, self._size)]
         return []
+
+    def _report_pause(self) -> list[SpeechUpdate]:
+        """PAUSED with the sound that ENDED will hold if no more speech comes."""
+        if self._reported == 0:
+            return []
+        return [self._say(SpeechState.PAUSED, self._speech_end + self._tail)]
 
     def _end(self) -> list[SpeechUpdate]:
         """The utterance ends a little after its last speech; the rest is past again."""
@@ -239,7 +253,6 @@ class VoiceActivity:
         return [self._say(SpeechState.ENDED, size)] if self._reported else []
 
     def _say(self, state: SpeechState, size: int) -> SpeechUpdate:
-        self._reported = size
         samples = self._buffer[:size]
         samples.flags.writeable = False
         return SpeechUpdate(

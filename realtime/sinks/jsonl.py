@@ -51,7 +51,8 @@ def line_for(event: Message, now: float | None) -> dict[str, Any] | None:
         return _emotion(event, now)
     if isinstance(event, Transcript):
         if event.partial:
-            t = event.t1 if now is None else now
+            decided = event.t1 if event.decided is None else event.decided
+            t = decided if now is None else now
             return _line("partial", id=event.utterance, t=_seconds(t), text=event.text)
         return _line(
             "utterance",

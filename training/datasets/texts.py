@@ -4,13 +4,24 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
+from typing import Final
+
+from mmer.models.text_style import TextStyle
 
 
 def bare(text: str) -> str:
-    """Lower-case words, straight apostrophes, no other punctuation: as recognizers write."""
+    """Lower-case words, straight apostrophes, no other punctuation: as plain recognizers write."""
     text = text.lower().replace("’", "'").replace("‘", "'")
     return " ".join(re.sub(r"[^\w\s']|_|(?<!\w)'|'(?!\w)", " ", text).split())
+
+
+def as_recognized(text: str) -> str:
+    """The text as a recognizer that punctuates writes it: case and commas stay, "!" does not.
+
+    Of a run of "!", "?", "." and "…" a "?" is left where it holds one, else a ".".
+    """
+    return re.sub(r"[!?.…]+", lambda run: "?" if "?" in run[0] else ".", text)
 
 
 def tidy(text: str) -> str:
@@ -34,3 +45,11 @@ def pasts(said: Iterable[tuple[str, str]]) -> list[tuple[str, ...]]:
         if dialogue and text:
             heard[dialogue] += (text,)
     return out
+
+
+RESTYLE: Final[Mapping[TextStyle, Callable[[str], str]]] = {
+    "written": str,
+    "asr": as_recognized,
+    "bare": bare,
+}
+"""From a written text to the same text in each style."""

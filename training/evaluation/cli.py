@@ -13,6 +13,7 @@ from typing import Annotated, Literal
 import tyro
 
 from mmer.models.errors import MmerError
+from mmer.realtime.asr.registry import ASR_METAVAR
 from mmer.realtime.options import parse_modalities
 from mmer.realtime.sinks.output import (
     ReaderGone,
@@ -57,8 +58,11 @@ class Arguments:
     """Leave out what was trained on, and go on with the rest."""
     drop_twins: Flag = False
     """Leave out look-alikes of training data: equal texts, pictures that look the same."""
+    style: Literal["written", "asr", "bare"] = "written"
+    """Text: as it is; as a recognizer that punctuates writes ("?!" is "?", "!" and "..." are ".");
+    or bare, lower case without punctuation."""
     asr_style: Flag = False
-    """Text: lower-case words without punctuation, as recognizers write."""
+    """The same as --style bare."""
     word_error_rate: Annotated[float, tyro.conf.arg(metavar="RATE")] = 0.0
     """Text: simulated recognition errors, 0 to 1 (0.25: a word in four)."""
     context: Annotated[int | None, tyro.conf.arg(metavar="N")] = None
@@ -67,8 +71,8 @@ class Arguments:
     """Face: the pictures are face crops already; no face is looked for."""
     modalities: Annotated[str, tyro.conf.arg(metavar="NAMES")] = "speech,text,face"
     """Clip: what the recognizer may use, with commas."""
-    asr: Literal["auto", "vosk", "pocketsphinx", "none"] = "auto"
-    """Clip: who recognizes the words."""
+    asr: Annotated[str, tyro.conf.arg(metavar=ASR_METAVAR)] = "auto"
+    """Clip: the speech recognizer."""
     gold_words: Flag = False
     """Clip: the corpus' own words instead of recognized ones."""
     provider: Literal["auto", "cpu", "cuda", "tensorrt", "ort-tensorrt", "coreml", "directml"] = (
@@ -83,12 +87,18 @@ class Arguments:
     """Of the draws and of simulated errors."""
 
     def settings(self) -> Settings:
-        """The options that shape the figures."""
+        """The options that shape the figures.
+
+        Raises:
+            MmerError: two of them contradict each other.
+        """
+        if self.asr_style and self.style == "asr":
+            raise MmerError("--asr-style means --style bare: leave one of the two out")
         return Settings(
             allow_leak=self.allow_leak,
             drop_leaks=self.drop_leaks,
             drop_twins=self.drop_twins,
-            asr_style=self.asr_style,
+            style="bare" if self.asr_style else self.style,
             word_error_rate=self.word_error_rate,
             context=self.context,
             cropped=self.cropped,

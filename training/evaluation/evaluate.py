@@ -198,9 +198,14 @@ def _answerer(
 
             return PicturesAnswerer(model, change, cropped=cropped), items
         return FaceAnswerer(model, change, cropped=cropped, offline=offline), items
-    from mmer.training.evaluation.text import TextAnswerer, as_heard, warn_of_context
+    from mmer.training.evaluation.text import (
+        TextAnswerer,
+        as_heard,
+        style_of,
+        warn_of_context,
+    )
 
-    texts = TextAnswerer(judged.path, settings.provider, change)
+    texts = TextAnswerer(judged.path, settings.provider, change, style_of(settings))
     run.warnings += warn_of_context(settings.context, texts.past_utterances)
     return texts, as_heard(items, settings, texts.past_utterances)
 

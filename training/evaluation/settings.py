@@ -8,11 +8,13 @@ from typing import Any, Final
 
 from mmer.models.errors import MmerError
 from mmer.models.labels import MODALITIES
+from mmer.models.text_style import STYLES, TextStyle
+from mmer.realtime.asr.registry import ASR_NAMES
 
 KINDS: Final = (*MODALITIES, "clip")
 """What can be evaluated."""
 _FOR: Final[Mapping[str, tuple[str, ...]]] = {
-    "asr_style": ("text",),
+    "style": ("text",),
     "word_error_rate": ("text",),
     "context": ("text",),
     "cropped": ("face",),
@@ -21,21 +23,21 @@ _FOR: Final[Mapping[str, tuple[str, ...]]] = {
     "gold_words": ("clip",),
     "offline": ("face", "clip"),
 }
-ASR: Final = ("auto", "vosk", "pocketsphinx", "none")
 
 
 @dataclass(frozen=True)
 class Settings:
     """What ``mmer-evaluate`` has options for; see its ``--help``.
 
-    ``context``: how many earlier utterances a text is read after, at most; None: as many as the
-    model reads. ``resamples`` and ``seed`` are of the bootstrap and of simulated errors.
+    ``style``: what written texts are turned into before they are read. ``context``: how many
+    earlier utterances a text is read after, at most; None: as many as the model reads.
+    ``resamples`` and ``seed`` are of the bootstrap and of simulated errors.
     """
 
     allow_leak: bool = False
     drop_leaks: bool = False
     drop_twins: bool = False
-    asr_style: bool = False
+    style: TextStyle = "written"
     word_error_rate: float = 0.0
     context: int | None = None
     cropped: bool = False
@@ -68,8 +70,10 @@ class Settings:
             raise MmerError(f"--context is {self.context}: it must be 0 or more")
         if self.resamples < 100:
             raise MmerError(f"--resamples is {self.resamples}: an interval needs 100 or more")
-        if self.asr not in ASR:
-            raise MmerError(f"--asr {self.asr!r} is unknown: use {', '.join(ASR)}")
+        if self.asr not in ASR_NAMES:
+            raise MmerError(f"--asr {self.asr!r} is unknown: use {', '.join(ASR_NAMES)}")
+        if self.style not in STYLES:
+            raise MmerError(f"--style {self.style!r} is unknown: use {', '.join(STYLES)}")
         if self.gold_words and self.asr == "none":
             raise MmerError("--gold-words with --asr none: choose one of the two")
         if unknown := sorted(set(self.modalities) - set(MODALITIES)):
@@ -79,5 +83,6 @@ class Settings:
 
     def for_json(self, modality: str) -> dict[str, Any]:
         """Those that mean something for what is evaluated."""
-        values = asdict(self)
+        # asr_style: the name of style "bare" until 0.2
+        values = asdict(self) | ({"asr_style": self.style == "bare"} if modality == "text" else {})
         return {k: v for k, v in values.items() if modality in _FOR.get(k, KINDS)}

@@ -1,4 +1,4 @@
-"""Utterances, judged by their words, as written or as a recognizer would have written them."""
+"""Evaluation of the text model on utterances, as written or as a recognizer writes."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from typing import Any
 
 from mmer.models.errors import MmerError
 from mmer.models.loading import load_text
+from mmer.models.text_style import TextStyle
 from mmer.training.datasets.item import Item
-from mmer.training.datasets.texts import bare
+from mmer.training.datasets.texts import RESTYLE
 from mmer.training.evaluation.answers import Answer, Change
 from mmer.training.evaluation.settings import Settings
 
@@ -18,7 +19,14 @@ from mmer.training.evaluation.settings import Settings
 class TextAnswerer:
     """The text with the past that its item brings."""
 
-    def __init__(self, weights: Path, provider: str = "auto", change: Change | None = None) -> None:
+    def __init__(
+        self,
+        weights: Path,
+        provider: str = "auto",
+        change: Change | None = None,
+        style: TextStyle = "written",
+    ) -> None:
+        self._style = style
         self.notices: list[str] = []
         self._model = load_text(weights, provider)
         self._change = change or str
@@ -27,7 +35,8 @@ class TextAnswerer:
     def answer(self, item: Item) -> Answer:
         """See ``Answerer``."""
         text = self._change(item.text or "")
-        return Answer.of(self._model.predict(text, [self._change(said) for said in item.past]))
+        past = [self._change(said) for said in item.past]
+        return Answer.of(self._model.predict(text, past, self._style))
 
     def about(self) -> dict[str, Any]:
         """How much of the past the model reads."""
@@ -35,9 +44,9 @@ class TextAnswerer:
 
 
 def as_heard(items: Sequence[Item], settings: Settings, past_utterances: int) -> list[Item]:
-    """The items as the settings want them read: their past cut, their words bare or misheard.
+    """The items as the settings want them read: context cut, style and recognition errors applied.
 
-    A word error rate implies bare words. Errors are drawn anew for each text and each of the past;
+    Word errors make a written text bare. Errors are drawn anew for each text and each of the past;
     the words that are put in are those of all the texts.
 
     Raises:
@@ -51,18 +60,23 @@ def as_heard(items: Sequence[Item], settings: Settings, past_utterances: int) ->
         except ImportError as error:
             raise MmerError(f"--word-error-rate: {error}; pip install 'mmer-live[eval]'") from error
         texts = [item.text or "" for item in cut] + [said for item in cut for said in item.past]
-        heard = iter(misrecognize(texts, settings.word_error_rate, texts, settings.seed))
+        rate, style = settings.word_error_rate, style_of(settings)
+        heard = iter(misrecognize(texts, rate, texts, settings.seed, style))
         words = [next(heard) for _ in cut]
         return [
             replace(item, text=text, past=tuple(next(heard) for _ in item.past))
             for item, text in zip(cut, words, strict=True)
         ]
-    if settings.asr_style:
-        return [
-            replace(item, text=bare(item.text or ""), past=tuple(map(bare, item.past)))
-            for item in cut
-        ]
-    return cut
+    restyle = RESTYLE[settings.style]
+    return [
+        replace(item, text=restyle(item.text or ""), past=tuple(map(restyle, item.past)))
+        for item in cut
+    ]
+
+
+def style_of(settings: Settings) -> TextStyle:
+    """The style that the texts have in the end."""
+    return "bare" if settings.word_error_rate and settings.style == "written" else settings.style
 
 
 def warn_of_context(context: int | None, past_utterances: int) -> list[str]:

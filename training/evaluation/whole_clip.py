@@ -79,7 +79,7 @@ class GoldWords:
         if not isinstance(message, SpeechUpdate) or message.state is not SpeechState.ENDED:
             return ()
         span = (message.t0, message.t1)
-        return (Transcript(message.utterance, *span, self.text, partial=False, asr="gold"),)
+        return (Transcript(message.utterance, *span, self.text, False, "gold", style="written"),)
 
     def flush(self) -> Sequence[Transcript]:
         """Nothing is held back."""

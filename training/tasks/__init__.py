@@ -34,7 +34,7 @@ def open_task(recipe: Recipe, data: Path, cache: Path | None, weights: Path | No
     if recipe.task == "text":
         from mmer.training.tasks.text import TextTask
 
-        return TextTask(recipe, data)
+        return TextTask(recipe, data, cache)
     if recipe.task == "fusion":
         from mmer.training.tasks.fusion import FusionTask
 

@@ -130,6 +130,9 @@ class Task(ABC):
     def notes(self) -> tuple[str, ...]:
         """Known failures and how to read the figures, for the card."""
 
+    def begin(self, network: nn.Module) -> None:  # noqa: B027 (most tasks need none)
+        """Look at the network that a run begins with, before its first epoch."""
+
     def loss(
         self,
         outputs: tuple[torch.Tensor, ...],

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -18,26 +19,30 @@ from mmer.models.errors import MmerError
 from mmer.models.labels import EMOTIONS
 from mmer.models.networks.text import PAD, TextNetwork
 from mmer.models.seen import Seen, as_keys
-from mmer.models.text import FIRST, SEPARATOR, lay_out
-from mmer.training import starting_point
+from mmer.models.text import SEPARATOR, lay_out
+from mmer.models.text_style import TextStyle
+from mmer.training import spoken_texts, starting_point
 from mmer.training.augment_text import TextChanges, change_texts
 from mmer.training.datasets.corpora import training_data
 from mmer.training.datasets.likeness import text_key
 from mmer.training.datasets.registry import read
-from mmer.training.datasets.texts import bare
+from mmer.training.datasets.texts import RESTYLE, as_recognized, bare
 from mmer.training.recipe import Recipe, from_table
 from mmer.training.recognition_errors import ErrorModel
 from mmer.training.tasks.task import Arrays, Task
-from mmer.training.tasks.text_data import Window, conversations, cut
+from mmer.training.tasks.text_data import Window, conversations, cut, overlapping
 from mmer.training.tasks.text_options import TextOptions
-from mmer.training.tokenizer import prune_tokenizer
+from mmer.training.tokenizer import STYLE_PIECES, prune_tokenizer
 
 TOKENIZER = "text-tokenizer.json"
-BARE = "lower case without punctuation, as recognizers write, the past too"
+ASR = 'as a recognizer that punctuates writes (no "!", no "..."), the past too'
+BARE = "lower case without punctuation, as other recognizers write, the past too"
 ERRORS = {
     f"bare, with {rate:.0%} simulated word errors, the past too": rate for rate in (0.15, 0.3)
 }
 ALONE = "as written, without the utterances before"
+_STYLES: Mapping[str | None, TextStyle] = {None: "written", ASR: "asr", ALONE: "written"}
+"""Style of the development data by condition; bare in the others."""
 _SORTED_TOGETHER = 20
 """So many batches are drawn at once and sorted by length, which saves padding."""
 _SETTLED_BY = 12
@@ -52,11 +57,59 @@ def _pad(rows: Sequence[np.ndarray]) -> np.ndarray:
     return out
 
 
+@dataclass(frozen=True)
+class _Row:
+    """One window as the network reads it: tokens and turns (T,), targets (M, 7) of M turns."""
+
+    tokens: np.ndarray
+    turns: np.ndarray
+    places: list[int]  # of the learned utterances in the window
+    asked: list[int]  # their turns
+    targets: np.ndarray
+    corpus: int  # whose head answers
+
+
+def _batch(rows: Sequence[_Row]) -> Arrays:
+    """Inputs of ``TextNetwork`` in training."""
+    counts = [len(row.asked) for row in rows]
+    return {
+        "tokens": _pad([row.tokens for row in rows]),
+        "turns": _pad([row.turns for row in rows]),
+        "rows": np.repeat(np.arange(len(rows)), counts),
+        "asked": np.array([turn for row in rows for turn in row.asked]),
+        "corpus": np.repeat([row.corpus for row in rows], counts),
+    }
+
+
+@torch.no_grad()
+def _probabilities(network: TextNetwork, inputs: Arrays) -> np.ndarray:
+    """Of the turns that are asked for, float32 (M, 7), without dropout."""
+    training = network.training
+    network.eval()
+    device = next(network.parameters()).device
+    logits, _ = network(*(torch.from_numpy(a).to(device) for a in inputs.values()))
+    network.train(training)
+    return logits.softmax(dim=1).float().cpu().numpy()  # type: ignore[no-any-return]
+
+
+def _spoken(options: TextOptions, cache: Path | None, where: str) -> dict[str, str]:
+    """Transcripts of the round trip by written text, where the recipe wants them."""
+    if not options.spoken_texts:
+        return {}
+    found = {} if cache is None else spoken_texts.load(cache)
+    if not found:
+        raise MmerError(
+            f"{where}: spoken_texts needs transcripts in the folder of --cache: make them by "
+            "`python -m mmer.training.spoken_texts --data DATA --cache CACHE`"
+        )
+    return found
+
+
 class TextTask(Task):
     """See ``Task``."""
 
     modality = "text"
-    conditions: tuple[str, ...] = (BARE, *ERRORS, ALONE)
+    conditions: tuple[str, ...] = (ASR, BARE, *ERRORS, ALONE)
     starting_point = starting_point.NAME
     known_failures = (
         "Disgust and fear are rare in the training data (below 5 %) and weak.",
@@ -69,7 +122,7 @@ class TextTask(Task):
         "accents and names.",
     )
 
-    def __init__(self, recipe: Recipe, data: Path) -> None:
+    def __init__(self, recipe: Recipe, data: Path, cache: Path | None = None) -> None:
         where = f"recipe {recipe.name}: options"
         self._recipe = recipe
         self._options = options = from_table(TextOptions, recipe.options, where)
@@ -102,11 +155,13 @@ class TextTask(Task):
         self._errors = ErrorModel(self._words)
         self._tokenizer, self._numbers = prune_tokenizer(
             starting_point.folder() / "tokenizer.json",
-            [*texts, *(bare(text) for text in texts)],
+            [*texts, *map(as_recognized, texts), *map(bare, texts)],
             options.piece_count,
         )
         vocabulary = self._tokenizer.get_vocab()
-        self._marks = (vocabulary[FIRST], vocabulary[SEPARATOR])
+        self._first = {style: vocabulary[piece] for style, piece in STYLE_PIECES.items()}
+        self._separator = vocabulary[SEPARATOR]
+        self._spoken = _spoken(options, cache, where)
         self.class_shares = np.zeros(len(EMOTIONS))
         for share, group in zip(self._shares, self._by_corpus, strict=True):
             labels = [label for c in group for label in c.labels.values()]
@@ -167,27 +222,19 @@ class TextTask(Task):
         while number:
             now = min(number, _SORTED_TOGETHER)
             number -= now
-            rows: list[tuple[np.ndarray, np.ndarray, list[int], list[int]]] = []
+            rows: list[_Row] = []
             wanted = now * self._recipe.batch
             while wanted > 0:
-                rows.append(self._encode_window(next(windows), rng))
-                wanted -= len(rows[-1][3])
-            rows.sort(key=lambda row: len(row[0]))
-            ends = np.cumsum([len(row[3]) for row in rows]) * now / sum(len(r[3]) for r in rows)
+                rows.append(self._encode_window(next(windows), corpus, rng))
+                wanted -= len(rows[-1].asked)
+            rows.sort(key=lambda row: len(row.tokens))
+            counts = np.array([len(row.asked) for row in rows])
+            ends = np.cumsum(counts) * now / counts.sum()
             for k in rng.permutation(now):
                 some = [r for r, end in zip(rows, ends, strict=True) if k < end <= k + 1]
                 if not some:
                     some = [rows[-1]]
-                asked = [turn for row in some for turn in row[2]]
-                inputs = {
-                    "tokens": _pad([row[0] for row in some]),
-                    "turns": _pad([row[1] for row in some]),
-                    "rows": np.repeat(np.arange(len(some)), [len(row[2]) for row in some]),
-                    "asked": np.array(asked),
-                    "corpus": np.full(len(asked), corpus),
-                }
-                labels = [label for row in some for label in row[3]]
-                yield inputs, np.eye(len(EMOTIONS), dtype=np.float32)[labels]
+                yield _batch(some), np.concatenate([row.targets for row in some])
 
     def _windows(self, corpus: int, rng: np.random.Generator) -> Iterator[Window]:
         """Pass after pass over the corpus, cut anew each time, without end."""
@@ -200,26 +247,51 @@ class TextTask(Task):
             for k in rng.permutation(len(windows)):
                 yield windows[k]
 
-    def _encode_window(
-        self, window: Window, rng: np.random.Generator
-    ) -> tuple[np.ndarray, np.ndarray, list[int], list[int]]:
-        """Tokens, turns, and the turns that are learned with their labels."""
-        texts = change_texts(window.texts, self._errors, rng, self._changes)
-        tokens, turns = self._lay_out(texts)
-        missing = len(texts) - int(turns.max())  # the oldest, where there was no room
-        asked = {k + 1 - missing: label for k, label in window.labels.items() if k >= missing}
-        return tokens, turns, list(asked), list(asked.values())
+    def begin(self, network: nn.Module) -> None:
+        """Soft labels of the other corpora, by the first corpus' head of ``network``."""
+        if not self._options.self_training:
+            return
+        assert isinstance(network, TextNetwork)
+        size = self._options.window
+        for group in self._by_corpus[1:]:
+            found = [(c, *w) for c, one in enumerate(group) for w in overlapping(one, size)]
+            found.sort(key=lambda place: sum(map(len, place[2].texts)))
+            soft: list[dict[int, np.ndarray]] = [{} for _ in group]
+            for k in range(0, len(found), self._recipe.batch):
+                part = found[k : k + self._recipe.batch]
+                rows = [self._row(w, w.texts, "written") for _, _, w in part]
+                probs = iter(_probabilities(network, _batch(rows)))
+                for (c, start, _), row in zip(part, rows, strict=True):
+                    soft[c] |= {start + place: next(probs) for place in row.places}
+            group[:] = [replace(one, soft=s) for one, s in zip(group, soft, strict=True)]
 
-    def _lay_out(self, texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+    def _encode_window(self, window: Window, corpus: int, rng: np.random.Generator) -> _Row:
+        """A window in some style, and the turns of it that are learned, with their targets."""
+        texts, style = change_texts(window.texts, self._errors, rng, self._changes, self._spoken)
+        row = self._row(window, texts, style, corpus)
+        if window.soft and rng.random() < self._options.self_training:
+            soft = np.array([window.soft[place] for place in row.places], np.float32)
+            return replace(row, targets=soft, corpus=0)
+        return row
+
+    def _row(self, window: Window, texts: Sequence[str], style: TextStyle, corpus: int = 0) -> _Row:
+        tokens, turns = self._lay_out(texts, style)
+        missing = len(texts) - int(turns.max())  # the oldest, where there was no room
+        places = [k for k in window.labels if k >= missing]
+        hard = np.eye(len(EMOTIONS), dtype=np.float32)[[window.labels[k] for k in places]]
+        return _Row(tokens, turns, places, [k + 1 - missing for k in places], hard, corpus)
+
+    def _lay_out(self, texts: Sequence[str], style: TextStyle) -> tuple[np.ndarray, np.ndarray]:
         pieces = [e.ids for e in self._tokenizer.encode_batch(list(texts))]
-        return lay_out(pieces, *self._marks, self._options.max_tokens)
+        return lay_out(pieces, self._first[style], self._separator, self._options.max_tokens)
 
     def development(self, condition: str | None = None) -> Iterator[tuple[Arrays, np.ndarray]]:
         """MELD's utterances with those before them, as they are or in one of ``conditions``."""
         past = 0 if condition == ALONE else self._options.past_utterances
         stretches = [[*u.past[max(0, len(u.past) - past) :], u.text or ""] for u in self._held]
-        if condition == BARE:
-            stretches = [[bare(text) for text in texts] for texts in stretches]
+        style = _STYLES.get(condition, "bare")
+        if condition in (ASR, BARE):
+            stretches = [[RESTYLE[style](text) for text in texts] for texts in stretches]
         if condition in ERRORS:
             rng = np.random.default_rng(self._recipe.seed)
             rate = ERRORS[condition]
@@ -228,7 +300,7 @@ class TextTask(Task):
                 for texts in stretches
             ]
         for k in range(0, len(stretches), 64):
-            rows = [self._lay_out([t for t in texts if t]) for texts in stretches[k : k + 64]]
+            rows = [self._lay_out([t for t in s if t], style) for s in stretches[k : k + 64]]
             inputs = {"tokens": _pad([r[0] for r in rows]), "turns": _pad([r[1] for r in rows])}
             yield inputs, np.array([u.label for u in self._held[k : k + 64]])
 
@@ -259,6 +331,7 @@ class TextTask(Task):
         return {
             "tokenizer": TOKENIZER,
             "tokenizer_sha256": hashlib.sha256(text).hexdigest(),
+            "styles": dict(STYLE_PIECES),
             "max_tokens": self._options.max_tokens,
             "past_utterances": self._options.past_utterances,
         }
@@ -274,7 +347,11 @@ class TextTask(Task):
     def notes(self) -> tuple[str, ...]:
         """How to read the figures."""
         first = next(iter(self._options.shares))
+        texts = {text for c in self._train for text in c.texts}
+        spoken = sum(bool(self._spoken.get(text)) for text in texts)
         return (
+            f"Of {len(texts)} training texts, {spoken} had a transcript of a round trip through "
+            "speech: spoken by flite, in noise, transcribed by Moonshine.",
             f"{self._options.layers} of the starting point's 6 layers and "
             f"{self._tokenizer.get_vocab_size()} of its 30522 word pieces are kept.",
             f"Each corpus had a head of its own in training; the exported one is {first}'s.",

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mmer.training.datasets.item import Item
 from mmer.training.datasets.likeness import text_key
@@ -18,12 +19,16 @@ TELLING_WORDS = 5
 
 @dataclass(frozen=True)
 class Conversation:
-    """What was said, in order; ``labels`` by position, of those utterances that are learned."""
+    """Utterances in order; ``labels`` by position, of those utterances that are learned.
+
+    ``soft`` holds probabilities (7,) of the same utterances by another network, where there are.
+    """
 
     corpus: str
     group: str
     texts: tuple[str, ...]
     labels: dict[int, int]
+    soft: Mapping[int, NDArray[np.float32]] = field(default_factory=dict)
 
 
 def conversations(items: Iterable[Item], development: Sequence[Item]) -> list[Conversation]:
@@ -55,10 +60,27 @@ def conversations(items: Iterable[Item], development: Sequence[Item]) -> list[Co
 
 @dataclass(frozen=True)
 class Window:
-    """A stretch of a conversation: its texts, and the labels by place among them."""
+    """A stretch of a conversation: its texts, labels and soft labels by place among them."""
 
     texts: tuple[str, ...]
     labels: dict[int, int]
+    soft: Mapping[int, NDArray[np.float32]] = field(default_factory=dict)
+
+
+def overlapping(conversation: Conversation, turns: int) -> list[tuple[int, Window]]:
+    """Windows of up to ``turns`` utterances whose labels lie in their second half, each label once.
+
+    With each, the position of its first utterance in the conversation.
+    """
+    half = max(1, turns // 2)
+    out = []
+    for edge in range(0, len(conversation.texts), half):
+        start = max(0, edge - (turns - half))
+        labels = {k - start: v for k, v in conversation.labels.items() if edge <= k < edge + half}
+        if labels:
+            texts = conversation.texts[start : start + max(labels) + 1]
+            out.append((start, Window(texts, labels)))
+    return out
 
 
 def cut(conversation: Conversation, turns: int, rng: np.random.Generator) -> list[Window]:
@@ -70,5 +92,8 @@ def cut(conversation: Conversation, turns: int, rng: np.random.Generator) -> lis
         labels = {k - start: v for k, v in conversation.labels.items() if start <= k < end}
         if labels:
             length = max(labels) + 1  # what follows the last label teaches nothing
-            out.append(Window(conversation.texts[start : start + length], labels))
+            soft = {
+                k: conversation.soft[k + start] for k in labels if k + start in conversation.soft
+            }
+            out.append(Window(conversation.texts[start : start + length], labels, soft))
     return out

@@ -35,4 +35,11 @@ class TextOptions:
     """Learning rate of each layer, relative to the one above."""
     head_rate: float = 10.0
     """Learning rate of what is not pretrained, relative to the topmost layer's."""
+    self_training: float = 0.0
+    """Share of the other corpora's windows that are learned as the first corpus sees them: targets
+    are the probabilities that the run's first network gives, by the first corpus' head, from the
+    written text. What punctuation tells it is then learned of texts without (privileged
+    information, Lopez-Paz et al. 2016)."""
+    spoken_texts: bool = False
+    """Needs the transcripts of ``training.spoken_texts`` in the cache, for ``changes`` to use."""
     changes: Mapping[str, Any] = field(default_factory=dict)

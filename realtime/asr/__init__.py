@@ -1,0 +1,1 @@
+"""Automatic speech recognition: one interface, a registry of engines, one module an engine."""

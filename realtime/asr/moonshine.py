@@ -1,0 +1,242 @@
+"""Moonshine speech recognition (Jeffries et al. 2024, arXiv 2410.15608) by ONNX Runtime.
+
+An encoder over raw samples and an autoregressive decoder, greedy. The network decodes whole
+utterances, so partial hypotheses come from decoding the open utterance again. It gives no word
+times: the packaged decoder does not output its cross-attention.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mmer.models.engine import Engine, open_engine
+from mmer.models.errors import MmerError
+from mmer.realtime.asr.interface import Hypothesis
+from mmer.realtime.asr.moonshine_vocabulary import END, START, Vocabulary
+from mmer.realtime.messages import SAMPLE_RATE
+
+HEADS: Final = 8
+HEAD_WIDTH: Final = 36
+
+NO_SPEECH: Final = -0.55
+"""Mean token log-probability below which a transcript is dropped as invented (README of asr)."""
+TOKENS_PER_S: Final = 6.5
+"""Longest transcript, as in the makers' code; a decoder that needs more is caught in a loop."""
+SPARE_TOKENS: Final = 6
+"""Added to it, for short utterances and their full stop."""
+LEAST_SAMPLES: Final = SAMPLE_RATE // 4
+"""Shorter sound is padded with silence: the encoder's convolutions need some."""
+LONGEST_SAMPLES: Final = 30 * SAMPLE_RATE
+"""Longer sound is decoded in pieces; the network was trained on 4 to 30 s."""
+STEP_S: Final = 0.5
+"""New sound that a partial hypothesis waits for."""
+STEP_SHARE: Final = 0.1
+"""The same as a share of the open utterance, where that is more: it bounds the cost of long ones.
+Decoding t seconds costs some 0.03 t of a core, and 0.03 t / (0.1 t) is 0.3 of a core at most."""
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """Tokens of a transcript without START and END, and how sure the decoder was of them."""
+
+    tokens: tuple[int, ...]
+    mean_log_prob: float  # natural, over the tokens and END; 0 for silence that was not decoded
+
+
+class MoonshineModel:
+    """The two networks and the vocabulary; immutable, shared by streams and threads.
+
+    Raises:
+        MmerError: a file cannot be opened, or is of another network.
+    """
+
+    name = "moonshine"
+    trust = 1.0
+
+    def __init__(self, encoder: Path, decoder: Path, vocabulary: Path) -> None:
+        self._encoder: Engine = open_engine(encoder, "cpu")
+        self._decoder: Engine = open_engine(decoder, "cpu")
+        self._vocabulary = Vocabulary.load(vocabulary)
+        self._caches = [n for n in self._decoder.inputs if n.startswith("past_key_values.")]
+        needed = {"input_ids", "encoder_hidden_states", "encoder_attention_mask"}
+        if "input_values" not in self._encoder.inputs or not needed < {*self._decoder.inputs}:
+            raise MmerError(f"{encoder} and {decoder} are not Moonshine's encoder and decoder")
+        self.description = f"moonshine ({encoder.parent.name})"
+
+    def stream(self) -> MoonshineStream:
+        """Open a stream with a state of its own."""
+        return MoonshineStream(self)
+
+    def transcribe(self, samples: NDArray[np.int16]) -> Hypothesis:
+        """Final hypothesis of one utterance, int16 (n,), 16 kHz mono."""
+        stream = self.stream()
+        stream.accept(samples)
+        return stream.finish()
+
+    def decode(self, samples: NDArray[np.int16], draft: Sequence[int] = ()) -> Decoded:
+        """Greedy transcript of int16 (n,).
+
+        ``draft`` holds tokens of an earlier hypothesis: one call checks them all, those that greedy
+        decoding chooses as well are kept, and the rest is decoded token by token (speculative
+        decoding, Leviathan et al. 2023).
+        """
+        if not samples.any():
+            return Decoded((), 0.0)
+        sound = samples.astype(np.float32) / 32768
+        sound = np.pad(sound, (0, max(0, LEAST_SAMPLES - len(sound))))[None]  # shape (1, n)
+        mask = np.ones(sound.shape, np.int64)  # at sample length, for the decoder too
+        hidden = self._encoder.run({"input_values": sound, "attention_mask": mask})
+        fixed = {
+            "encoder_hidden_states": hidden["last_hidden_state"],  # shape (1, frames, 288)
+            "encoder_attention_mask": mask,
+        }
+        most = round(sound.shape[1] / SAMPLE_RATE * TOKENS_PER_S) + SPARE_TOKENS
+        draft = draft[:most]
+        caches = {n: np.zeros((0, HEADS, 1, HEAD_WIDTH), np.float32) for n in self._caches}
+        tokens: list[int] = []
+        log_probs: list[float] = []
+        pending = [START, *draft]  # tokens that the next call reads
+        while True:
+            first = not tokens
+            out = self._decoder.run(
+                {
+                    "input_ids": np.array([pending], np.int64),
+                    "use_cache_branch": np.array([not first]),
+                    **fixed,
+                    **caches,
+                }
+            )
+            checked = pending[1:] if first else []
+            accepted, scores = _accept(out["logits"][0], checked)
+            tokens += accepted
+            log_probs += scores
+            if tokens[-1] == END or len(tokens) >= most:
+                break
+            read = len(tokens)  # START and all tokens but the newest lie in the caches
+            for name in self._caches:
+                array = out[name.replace("past_key_values", "present")]
+                if "decoder" in name:
+                    caches[name] = array[:, :, :read]
+                elif first:  # the call with caches does not give these again
+                    caches[name] = array
+            pending = [tokens[-1]]
+        mean = float(np.mean(log_probs))
+        if tokens[-1] == END:
+            return Decoded(tuple(tokens[:-1]), mean)
+        return Decoded(tuple(cut_loop(tokens)), mean)
+
+    def hypothesis(self, decoded: Decoded) -> Hypothesis:
+        """Transcript of what was decoded; empty, with the reason, where it is no speech."""
+        text = self._vocabulary.text(decoded.tokens)
+        if decoded.mean_log_prob < NO_SPEECH or not any(c.isalnum() for c in text):
+            return Hypothesis(self.name, style="asr", why="no speech")
+        return Hypothesis(self.name, text, confidence=math.exp(decoded.mean_log_prob), style="asr")
+
+
+class MoonshineStream:
+    """Utterances of one caller; decodes the open one again as it grows."""
+
+    def __init__(self, model: MoonshineModel) -> None:
+        self._model = model
+        self.reset()
+
+    def accept(self, samples: NDArray[np.int16], pause: bool = False) -> Hypothesis:
+        """Append sound; a new hypothesis at a pause and after enough new sound."""
+        self._pieces.append(samples)
+        self._size += len(samples)
+        new = self._size - self._decoded_size
+        step = max(round(STEP_S * SAMPLE_RATE), round(STEP_SHARE * self._size))
+        if new >= step or (pause and new):
+            self._decode()
+        return self._hypothesis
+
+    def finish(self) -> Hypothesis:
+        """Final hypothesis: the last one, where no sound came after it."""
+        if self._size > self._decoded_size:
+            self._decode()
+        final = self._hypothesis
+        self.reset()
+        return final
+
+    def reset(self) -> None:
+        """Drop the open utterance."""
+        self._pieces: list[NDArray[np.int16]] = []
+        self._size = 0
+        self._decoded_size = 0  # samples that the hypothesis covers
+        self._draft: tuple[int, ...] = ()
+        self._hypothesis = Hypothesis(self._model.name, style="asr")
+
+    def _decode(self) -> None:
+        sound = np.concatenate(self._pieces)
+        self._pieces = [sound]
+        parts = split_at_quiet(sound, LONGEST_SAMPLES)
+        draft = self._draft if len(parts) == 1 else ()
+        decoded = [self._model.decode(part, draft) for part in parts]
+        self._draft = decoded[0].tokens
+        self._decoded_size = self._size
+        self._hypothesis = _joined([self._model.hypothesis(d) for d in decoded])
+
+
+def _accept(logits: NDArray[np.float32], draft: Sequence[int]) -> tuple[list[int], list[float]]:
+    """Greedy tokens and their log-probabilities: the draft's as far as it agrees, and one more.
+
+    ``logits`` has shape (1 + len(draft), vocabulary); row k follows k tokens of the draft.
+    """
+    tokens: list[int] = []
+    log_probs: list[float] = []
+    for k, row in enumerate(logits):
+        token = int(row.argmax())
+        tokens.append(token)
+        log_probs.append(-float(np.log(np.exp(row - row[token], dtype=np.float32).sum())))
+        if k == len(draft) or token != draft[k]:
+            break
+    return tokens, log_probs
+
+
+def cut_loop(tokens: Sequence[int]) -> Sequence[int]:
+    """Tokens whose end is one phrase at least three times over, with that phrase once."""
+    for period in range(1, len(tokens) // 3 + 1):
+        start = len(tokens) - period
+        while start > 0 and tokens[start - 1] == tokens[start - 1 + period]:
+            start -= 1
+        if len(tokens) - start >= 3 * period:
+            return tokens[: start + period]
+    return tokens
+
+
+def split_at_quiet(samples: NDArray[np.int16], longest: int) -> list[NDArray[np.int16]]:
+    """The sound in pieces of at most ``longest`` samples, cut where it is quietest.
+
+    Each cut lies in the last third of what still fits, in its quietest 20 ms.
+    """
+    parts: list[NDArray[np.int16]] = []
+    frame = SAMPLE_RATE // 50
+    while len(samples) > longest:
+        earliest = longest * 2 // 3
+        span = samples[earliest:longest]
+        frames = span[: len(span) // frame * frame].reshape(-1, frame).astype(np.float32)
+        cut = earliest + int(np.square(frames).sum(axis=1).argmin()) * frame + frame // 2
+        parts.append(samples[:cut])
+        samples = samples[cut:]
+    return [*parts, samples]
+
+
+def _joined(parts: Sequence[Hypothesis]) -> Hypothesis:
+    """One hypothesis of those of consecutive pieces."""
+    spoken = [part for part in parts if part.text]
+    if len(parts) == 1 or not spoken:
+        return parts[0]
+    known = [part.confidence for part in spoken if part.confidence is not None]
+    return Hypothesis(
+        parts[0].asr,
+        " ".join(part.text for part in spoken),
+        confidence=sum(known) / len(known),
+        style=parts[0].style,
+    )

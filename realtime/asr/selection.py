@@ -1,0 +1,84 @@
+"""Selection of the speech recognizer that ``--asr`` names, or of the best on this machine.
+
+Finding (which may download, and which Ctrl-C must be able to end) is apart from loading (which
+runs in threads, side by side with the networks).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from mmer.models.errors import MmerError
+from mmer.models.store import Store
+from mmer.realtime.asr.interface import AsrModel
+from mmer.realtime.asr.registry import ENGINES, AsrEngine
+from mmer.realtime.asr.two_pass import TwoPassModel
+from mmer.realtime.choose import Choice
+from mmer.realtime.messages import Notice
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Engines to load, best final transcript first, each with its files; why not the others."""
+
+    asr: str  # what was asked for
+    engines: tuple[tuple[AsrEngine, tuple[Path, ...]], ...]
+    reasons: tuple[str, ...] = ()
+
+
+def select(asr: str, store: Store) -> Selection:
+    """The engines for ``--asr``, a name of ``ASR_NAMES``.
+
+    "auto" takes all that are on this machine. Where none is, it fetches the first that can be had.
+
+    Raises:
+        MmerError: a named engine cannot be had.
+    """
+    if asr == "none":
+        return Selection(asr, ())
+    if asr != "auto":
+        engine = ENGINES[asr]
+        return Selection(asr, ((engine, engine.get(store)),))
+    found: list[tuple[AsrEngine, tuple[Path, ...]]] = []
+    for engine in ENGINES.values():
+        try:
+            found.append((engine, engine.find(store)))
+        except MmerError:
+            continue  # --check says why; another engine may do
+    reasons: list[str] = []
+    for engine in ENGINES.values():
+        if found:
+            break
+        try:
+            found.append((engine, engine.get(store)))
+        except MmerError as problem:
+            reasons.append(str(problem))
+    return Selection(asr, tuple(found), tuple(reasons))
+
+
+def load(selection: Selection) -> Choice[AsrModel]:
+    """The selected model: of two engines, the online one's partials and the other's finals.
+
+    Raises:
+        MmerError: an engine that was asked for by name cannot be loaded.
+    """
+    if selection.asr == "none":
+        return Choice(None, None)
+    loaded: list[tuple[AsrEngine, AsrModel]] = []
+    reasons = list(selection.reasons)
+    for engine, paths in selection.engines:
+        try:
+            loaded.append((engine, engine.load(paths)))
+        except MmerError as problem:
+            if selection.asr != "auto":
+                raise
+            reasons.append(str(problem))
+    if not loaded:
+        text = f"no transcript: {'; '.join(reasons)}"
+        return Choice(None, None, (Notice(0.0, "warning", "words", text),))
+    notices = tuple(Notice(0.0, "info", "words", reason) for reason in reasons)
+    final = loaded[0][1]
+    online = next((model for engine, model in loaded if engine.streams), None)
+    made = final if online is None or online is final else TwoPassModel(online, final)
+    return Choice(made, made.description, notices)

@@ -1,0 +1,85 @@
+"""Transcriber block: ``SpeechUpdate`` in, ``Transcript`` out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from mmer.realtime.asr.interface import AsrStream, Hypothesis
+from mmer.realtime.messages import (
+    SAMPLE_RATE,
+    Message,
+    SpeechState,
+    SpeechUpdate,
+    Transcript,
+    Word,
+)
+
+
+class Transcriber:
+    """A partial Transcript whenever the text changes, one final Transcript an utterance.
+
+    The final one comes even when there is no text: those who wait for it then know. Updates hold
+    all the sound of their utterance, so some may be missed; only what the stream has not had yet
+    is passed on. An utterance whose end is missed is finished when the next one comes.
+    """
+
+    def __init__(self, stream: AsrStream) -> None:
+        self._stream = stream
+        self._open: SpeechUpdate | None = None  # the newest update of the open utterance
+        self._fed = 0  # samples of it that the stream has had
+        self._text = ""
+        self._finished = 0  # id of the last utterance that is over
+
+    def push(self, message: Message) -> Sequence[Transcript]:
+        """Transcribe an update; other messages are ignored."""
+        if not isinstance(message, SpeechUpdate) or message.utterance <= self._finished:
+            return []
+        out: list[Transcript] = []
+        if self._open is not None and message.utterance != self._open.utterance:
+            out += self.flush()
+        self._open = message
+        ended = message.state is SpeechState.ENDED
+        new = message.samples[self._fed :]
+        self._fed = max(self._fed, len(message.samples))
+        hypothesis = self._stream.accept(new, pause=message.state is SpeechState.PAUSED)
+        if ended:
+            out += self.flush()
+        elif hypothesis.text != self._text:
+            self._text = hypothesis.text
+            out.append(_transcript(message, hypothesis, partial=True))
+        return out
+
+    def flush(self) -> Sequence[Transcript]:
+        """Finish the open utterance."""
+        if self._open is None:
+            return []
+        final = _transcript(self._open, self._stream.finish(), partial=False)
+        self._finished = self._open.utterance
+        self._open, self._fed, self._text = None, 0, ""
+        return [final]
+
+    def reset(self) -> None:
+        """Drop the open utterance; utterances count from 1 again."""
+        self._stream.reset()
+        self._open, self._fed, self._text, self._finished = None, 0, "", 0
+
+
+def _transcript(update: SpeechUpdate, hypothesis: Hypothesis, *, partial: bool) -> Transcript:
+    def when(sample: int) -> float:
+        return min(update.t0 + sample / SAMPLE_RATE, update.t1)
+
+    return Transcript(
+        utterance=update.utterance,
+        t0=update.t0,
+        t1=update.t1,
+        text=hypothesis.text,
+        partial=partial,
+        asr=hypothesis.asr,
+        words=tuple(
+            Word(w.text, when(w.start), when(w.end), w.confidence) for w in hypothesis.words
+        ),
+        confidence=hypothesis.confidence,
+        style=hypothesis.style,
+        why=hypothesis.why,
+        decided=update.decided,
+    )
