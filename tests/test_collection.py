@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-EVAL = ("jellyfish", "matplotlib", "scipy", "sklearn")
+EVAL = ("jellyfish", "matplotlib", "psutil", "scipy", "sklearn")
 TRAIN = ("accelerate", "librosa", "onnxscript", "opensmile", "skimage", "torch", "transformers")
 REST = ("cuda", "h5py", "mediapipe", "moonshine_voice", "onnx", "sounddevice", "tensorrt", "vosk")
 """Import names of the extras' packages, and of what lacks a wheel or a library somewhere."""
