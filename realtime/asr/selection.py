@@ -20,7 +20,7 @@ from mmer.realtime.messages import Notice
 
 @dataclass(frozen=True)
 class Selection:
-    """Engines to load, best final transcript first, each with its files; why not the others."""
+    """Engines to load, best final transcript first, with files; why better ones are not there."""
 
     asr: str  # what was asked for
     engines: tuple[tuple[AsrEngine, tuple[Path, ...]], ...]
@@ -41,20 +41,22 @@ def select(asr: str, store: Store) -> Selection:
         engine = ENGINES[asr]
         return Selection(asr, ((engine, engine.get(store)),))
     found: list[tuple[AsrEngine, tuple[Path, ...]]] = []
+    better: list[str] = []  # why the engines before the first one found are not used
     for engine in ENGINES.values():
         try:
             found.append((engine, engine.find(store)))
-        except MmerError:
-            continue  # --check says why; another engine may do
-    reasons: list[str] = []
-    for engine in ENGINES.values():
-        if found:
-            break
-        try:
-            found.append((engine, engine.get(store)))
         except MmerError as problem:
-            reasons.append(str(problem))
-    return Selection(asr, tuple(found), tuple(reasons))
+            if not found:
+                better.append(str(problem))
+    if found:
+        return Selection(asr, tuple(found), tuple(better))
+    unavailable: list[str] = []
+    for engine in ENGINES.values():
+        try:
+            return Selection(asr, ((engine, engine.get(store)),), tuple(unavailable))
+        except MmerError as problem:
+            unavailable.append(str(problem))
+    return Selection(asr, (), tuple(unavailable))
 
 
 def load(selection: Selection) -> Choice[AsrModel]:
