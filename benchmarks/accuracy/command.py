@@ -56,8 +56,8 @@ class Accuracy:
             check_folder(option, folder)
         check_readme(self.readme)
         rows = choose(self.only)
-        machine = describe_machine()  # first: the load before our own
         setting = Setting(self.data, self.weights, self.asr, self.runs)
+        machine = describe_machine()  # first: the load before our own
         console = Console(stderr=True, highlight=False, markup=False)
         with console.status("starting") as status:
             outcomes = measure(rows, setting, status.update, console.print)

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal
 
+from mmer.realtime.options import Options
+
 GROUPS: Final[Mapping[str, str]] = {
     "speech": "Voice",
     "face": "Face",
@@ -33,12 +35,18 @@ class NotHere(Exception):
 
 @dataclass(frozen=True)
 class Setting:
-    """Where data and networks are; in ``runs`` lie trainings with one corpus left out."""
+    """Where data and networks are; in ``runs`` lie trainings with one corpus left out.
+
+    Raises MmerError for an unknown recognizer.
+    """
 
     data: Path
     weights: Path | None
     asr: str = "moonshine"
     runs: Path = Path("runs")
+
+    def __post_init__(self) -> None:
+        Options(source="clip", asr=self.asr)  # refuses what the recognizer would
 
 
 @dataclass(frozen=True)

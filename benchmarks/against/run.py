@@ -20,7 +20,7 @@ from mmer.benchmarks.tables import Table, TabledReport
 from mmer.benchmarks.trace import Trace
 from mmer.benchmarks.utterances import demo_utterances
 from mmer.models.errors import MmerError
-from mmer.realtime.options import PROVIDER_NAMES
+from mmer.realtime.options import PROVIDER_NAMES, Options
 
 TITLES: Final = {
     "one-thread": "loop: one thread",
@@ -45,6 +45,7 @@ class AgainstSettings:
         if not 5 <= self.seconds <= 3600:
             raise MmerError(f"a clip of {self.seconds} s: it must last 5 to 3600 s")
         rounds_of(self.minutes, self.seconds)  # refuses what is no length
+        Options(source="clip", asr=self.asr)  # refuses what the recognizer would
         if self.provider not in PROVIDER_NAMES:
             known = ", ".join(PROVIDER_NAMES)
             raise MmerError(f"--provider {self.provider!r} is unknown: use {known}")

@@ -16,16 +16,23 @@ from mmer.benchmarks.machine import describe_machine
 from mmer.benchmarks.networks import hashes
 from mmer.benchmarks.picture import check_matplotlib
 from mmer.models.errors import MmerError
+from mmer.realtime.options import Options
 
 
 @dataclass(frozen=True)
 class CurveSettings:
-    """On what is measured, with what, and in which folder the results go."""
+    """On what is measured, with what, and in which folder the results go.
+
+    Raises MmerError for an unknown recognizer.
+    """
 
     data: Path
     output: Path
     weights: Path | None = None
     asr: str = "moonshine"
+
+    def __post_init__(self) -> None:
+        Options(source="clip", asr=self.asr)  # refuses what the recognizer would
 
 
 def run(settings: CurveSettings, say: Callable[[str], None]) -> Curves:

@@ -50,7 +50,8 @@ class LiveSettings:
         rounds_of(self.minutes, self.seconds)  # refuses what is no length
         if not -100 <= self.noise_db <= -20:
             raise MmerError(f"--noise-db is {self.noise_db:g}: it must lie between -100 and -20")
-        Options(source="clip", hangover_s=self.hangover_s)  # refuses what the recognizer would
+        # refuses what the recognizer would
+        Options(source="clip", asr=self.asr, hangover_s=self.hangover_s)
 
     @property
     def rounds(self) -> int:

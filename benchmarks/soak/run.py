@@ -23,6 +23,7 @@ from mmer.benchmarks.soak.marks import mark_number
 from mmer.benchmarks.statistics import thinned
 from mmer.benchmarks.utterances import demo_utterances
 from mmer.models.errors import MmerError
+from mmer.realtime.options import Options
 
 ROUND_S: Final = 60
 LEAST_PLAYED_S: Final = 2.0  # of the clip; there is nothing to tell of less
@@ -43,6 +44,7 @@ class SoakSettings:
             raise MmerError(f"--hours is {self.hours:g}: it must be above 0 and at most 48")
         if not (math.isfinite(self.rate) and 0 < self.rate <= 100):
             raise MmerError(f"--rate is {self.rate:g}: it must be above 0 and at most 100")
+        Options(source="clip", asr=self.asr)  # refuses what the recognizer would
 
     @property
     def rounds(self) -> int:

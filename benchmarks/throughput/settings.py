@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from mmer.models.errors import MmerError
-from mmer.realtime.options import PROVIDER_NAMES
+from mmer.realtime.options import PROVIDER_NAMES, Options
 
 MOST: Final = 256
 
@@ -42,6 +42,7 @@ class ThroughputSettings:
         ):
             if not low <= value <= high:
                 raise MmerError(f"{option} is {value}: it must lie between {low} and {high}")
+        Options(source="clip", asr=self.asr)  # refuses what the recognizer would
         if self.provider not in PROVIDER_NAMES:
             known = ", ".join(PROVIDER_NAMES)
             raise MmerError(f"--provider {self.provider!r} is unknown: use {known}")

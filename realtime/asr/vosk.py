@@ -31,6 +31,8 @@ class VoskModel:
             import vosk
         except ImportError as error:
             raise MmerError("speech recognition by Vosk needs: pip install vosk") from error
+        except OSError as error:  # its native library, or one that this leans on
+            raise MmerError(f"Vosk cannot be loaded: {error}") from error
         vosk.SetLogLevel(-1)
         if not folder.is_dir():
             raise MmerError(f"no Vosk model at {folder}: it must be the unpacked folder of a model")
@@ -68,10 +70,8 @@ class VoskStream:
 
     def accept(self, samples: NDArray[np.int16], pause: bool = False) -> Hypothesis:
         """Decode on; the hypothesis costs nothing more at a pause."""
-        if len(samples) == 0:
-            return _of_words(self._settled)
         self._fed += len(samples)
-        if self._recognizer.AcceptWaveform(samples.tobytes()):
+        if len(samples) and self._recognizer.AcceptWaveform(samples.tobytes()):
             self._settle(self._recognizer.Result())
             return _of_words(self._settled)
         partial = json.loads(self._recognizer.PartialResult()).get("partial", "").split()

@@ -113,7 +113,7 @@ def test_the_answer_at_a_moment_is_the_newest_that_was_out() -> None:
 
 @needs_weights
 def test_fusing_anew_gives_what_the_recognizer_gave() -> None:
-    recorder = Recorder(None, "pocketsphinx", hop_s=0.25)
+    recorder = Recorder(None, "moonshine", hop_s=0.25)
     recording = recorder.record(clip())
     events = recording.events
     again = recorder.fuse(events, MODALITIES)

@@ -20,7 +20,7 @@ from mmer.benchmarks.process import Sample, Watched
 from mmer.benchmarks.statistics import thinned
 from mmer.realtime.stage_times import StageTime
 
-SESSION = {"models": {"words": "pocketsphinx (en-us)"}, "provider": {}}
+SESSION = {"models": {"words": "moonshine (tiny-en)"}, "provider": {}}
 SPANS = tuple(Span(n * 48000, n * 48000 + 24000, str(n), "joy") for n in range(20))
 CLIP = AnnotatedClip(Path("clip.mkv"), 60, SPANS)
 
@@ -43,7 +43,7 @@ def watched(wall_s: float, memory: tuple[tuple[float, float], ...] = ()) -> Watc
 
 
 def test_replay_counts_the_whole_process() -> None:
-    row = replays.replay_row("pocketsphinx", watched(32.0), 60, 1200, 1.5)
+    row = replays.replay_row("moonshine", watched(32.0), 60, 1200, 1.5)
     assert row.values["times_real_time"] == pytest.approx(60 / 32)
     assert row.values["times_real_time_without_start"] == pytest.approx(2.0)
     assert row.values["frames_per_s"] == 20
@@ -236,17 +236,17 @@ def test_queues_and_drops_are_told() -> None:
 
 def test_memory() -> None:
     steady = watched(602, tuple((float(t), 500 + (t < 30) * t) for t in range(600)))
-    peak, slope = growth.memory_rows(steady, None, "pocketsphinx (en-us)")
+    peak, slope = growth.memory_rows(steady, None, "moonshine (tiny-en)")
     assert (peak.verdict, slope.verdict) == ("pass", "pass")
     leak = watched(602, tuple((float(t), 500 + t / 10) for t in range(600)))
-    assert growth.memory_rows(leak, None, "pocketsphinx")[1].verdict == "miss"
+    assert growth.memory_rows(leak, None, "moonshine")[1].verdict == "miss"
     short = watched(62, tuple((float(t), 500.0) for t in range(60)))
-    assert growth.memory_rows(short, None, "pocketsphinx")[1].verdict == "not judged"
+    assert growth.memory_rows(short, None, "moonshine")[1].verdict == "not judged"
 
 
 def test_peak_memory_is_that_of_the_larger_process() -> None:
     big = Watched(30, 2, 30, 950)
-    row = growth.memory_rows(watched(62), big, "pocketsphinx")[0]
+    row = growth.memory_rows(watched(62), big, "moonshine")[0]
     assert row.measured == "950 MB"
     assert row.verdict == "miss"
     assert growth.memory_rows(watched(62), big, "vosk (small)")[0].verdict == "not judged"
@@ -259,7 +259,7 @@ def test_processor_time_without_start_up() -> None:
     assert row.verdict == "pass"
     assert growth.cpu_row(replace(run, cpu_s=18.0), 60, "none").verdict == "miss"
     assert growth.cpu_row(run, 20, "none").verdict == "not judged"
-    assert growth.cpu_row(run, 60, "pocketsphinx").verdict == ""
+    assert growth.cpu_row(run, 60, "moonshine").verdict == ""
 
 
 def test_first_label_is_the_median() -> None:

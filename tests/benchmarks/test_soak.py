@@ -151,7 +151,7 @@ def test_losses_are_counted() -> None:
 
 def test_final_words_are_counted_where_there_are_words() -> None:
     recording = soaked().recording
-    recording.session = {"models": {"words": "pocketsphinx (en-us)"}}
+    recording.session = {"models": {"words": "moonshine (tiny-en)"}}
     recording.transcripts = [replace(end) for end in recording.ends[1:]]
     row = findings.count_rows(recording, CLIP, 4, 60)[1]
     assert row.values == {"wrong_labels": 0, "wrong_words": 1}

@@ -97,7 +97,7 @@ def test_the_verdict_is_for_two_cores_without_words() -> None:
     found = loads(8, 16, too_many_from=16)
     assert capacity_row(found, "none", 2, searched=True).passed is True
     assert capacity_row(found, "none", 16, searched=True).passed is None
-    assert capacity_row(found, "pocketsphinx", 2, searched=True).passed is None
+    assert capacity_row(found, "moonshine", 2, searched=True).passed is None
 
 
 @pytest.mark.parametrize("most", [1, 5, 8, 20])

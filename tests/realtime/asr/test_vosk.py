@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from mmer.models.errors import MmerError
-from mmer.realtime.blocks.recognizer import HeardWord, Hypothesis
-from mmer.realtime.blocks.vosk_recognizer import VoskRecognizer
+from mmer.realtime.asr.interface import Hypothesis, TimedWord
+from mmer.realtime.asr.vosk import VoskModel, VoskStream
 
 RATE = 16000
 SECOND = np.full(RATE, 7, np.int16)
@@ -64,28 +64,42 @@ class FakeKaldiRecognizer:
 
 
 @pytest.fixture
-def recognizer(monkeypatch: pytest.MonkeyPatch) -> VoskRecognizer:
-    fake = SimpleNamespace(KaldiRecognizer=FakeKaldiRecognizer, SetLogLevel=lambda level: None)
+def model(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> VoskModel:
+    fake = SimpleNamespace(
+        KaldiRecognizer=FakeKaldiRecognizer,
+        SetLogLevel=lambda level: None,
+        Model=lambda folder: SimpleNamespace(folder=folder),
+    )
     monkeypatch.setitem(sys.modules, "vosk", fake)
-    return VoskRecognizer(object())
+    (tmp_path / "vosk-model-tiny").mkdir()
+    return VoskModel(tmp_path / "vosk-model-tiny")
+
+
+@pytest.fixture
+def recognizer(model: VoskModel) -> VoskStream:
+    return model.stream()
+
+
+def of(text: str = "", words: tuple[TimedWord, ...] = (), confidence=None) -> Hypothesis:
+    return Hypothesis("vosk", text, words, confidence, style="bare")
 
 
 def spans(hypothesis: Hypothesis) -> list[tuple[str, float, float]]:
     return [(w.text, w.start / RATE, w.end / RATE) for w in hypothesis.words]
 
 
-def test_partials_and_the_final(recognizer: VoskRecognizer) -> None:
-    assert recognizer.accept(SECOND) == Hypothesis("w0")
-    assert recognizer.accept(SECOND[:8000]) == Hypothesis("w0 w1")
+def test_partials_and_the_final(recognizer: VoskStream) -> None:
+    assert recognizer.accept(SECOND) == of("w0")
+    assert recognizer.accept(SECOND[:8000]) == of("w0 w1")
     final = recognizer.finish()
     assert final.words == (
-        HeardWord("w0", 0, 16000, 0.75),
-        HeardWord("w1", 16000, 24000, 0.75),
+        TimedWord("w0", 0, 16000, 0.75),
+        TimedWord("w1", 16000, 24000, 0.75),
     )
     assert (final.text, final.confidence) == ("w0 w1", 0.75)
 
 
-def test_times_begin_anew_with_each_utterance(recognizer: VoskRecognizer) -> None:
+def test_times_begin_anew_with_each_utterance(recognizer: VoskStream) -> None:
     for seconds in (1, 3, 2):
         for _ in range(seconds):
             recognizer.accept(SECOND)
@@ -93,7 +107,7 @@ def test_times_begin_anew_with_each_utterance(recognizer: VoskRecognizer) -> Non
         assert spans(final) == [(f"w{i}", i, i + 1) for i in range(seconds)]
 
 
-def test_an_endpoint_amid_the_utterance_loses_nothing(recognizer: VoskRecognizer) -> None:
+def test_an_endpoint_amid_the_utterance_loses_nothing(recognizer: VoskStream) -> None:
     recognizer.accept(SECOND)
     assert recognizer.accept(QUIET).text == "w0"
     assert recognizer.accept(SECOND).text == "w0 w0"  # what was kept, and the new partial
@@ -103,20 +117,20 @@ def test_an_endpoint_amid_the_utterance_loses_nothing(recognizer: VoskRecognizer
     assert spans(recognizer.finish()) == [("w0", 0, 1)]
 
 
-def test_an_endpoint_at_the_very_end(recognizer: VoskRecognizer) -> None:
+def test_an_endpoint_at_the_very_end(recognizer: VoskStream) -> None:
     recognizer.accept(SECOND)
     recognizer.accept(QUIET)
     assert spans(recognizer.finish()) == [("w0", 0, 1)]
 
 
-def test_no_sound_and_no_words(recognizer: VoskRecognizer) -> None:
-    assert recognizer.finish() == Hypothesis()
-    assert recognizer.accept(SECOND[:0]) == Hypothesis()
-    assert recognizer.accept(QUIET) == Hypothesis()
-    assert recognizer.finish() == Hypothesis()
+def test_no_sound_and_no_words(recognizer: VoskStream) -> None:
+    assert recognizer.finish() == of()
+    assert recognizer.accept(SECOND[:0]) == of()
+    assert recognizer.accept(QUIET) == of()
+    assert recognizer.finish() == of()
 
 
-def test_reset_forgets_the_utterance_but_not_the_count(recognizer: VoskRecognizer) -> None:
+def test_reset_forgets_the_utterance_but_not_the_count(recognizer: VoskStream) -> None:
     recognizer.accept(SECOND)
     recognizer.reset()
     recognizer.accept(SECOND)
@@ -124,30 +138,59 @@ def test_reset_forgets_the_utterance_but_not_the_count(recognizer: VoskRecognize
 
 
 def test_sounds_that_are_no_words_are_left_out(
-    recognizer: VoskRecognizer, monkeypatch: pytest.MonkeyPatch
+    recognizer: VoskStream, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     result = {"result": [{"word": "[unk]", "start": 0.0, "end": 0.5, "conf": 0.2}], "text": "[unk]"}
     monkeypatch.setattr(FakeKaldiRecognizer, "PartialResult", lambda self: '{"partial": "[unk]"}')
     monkeypatch.setattr(FakeKaldiRecognizer, "FinalResult", lambda self: json.dumps(result))
-    assert recognizer.accept(SECOND) == Hypothesis()
-    assert recognizer.finish() == Hypothesis()
+    assert recognizer.accept(SECOND) == of()
+    assert recognizer.finish() == of()
 
 
 def test_the_real_package_without_a_model(tmp_path: Path) -> None:
     pytest.importorskip("vosk")
     with pytest.raises(MmerError, match="no Vosk model at"):
-        VoskRecognizer(tmp_path / "missing")
+        VoskModel(tmp_path / "missing")
     with pytest.raises(MmerError, match="not a Vosk model"):
-        VoskRecognizer(tmp_path)
+        VoskModel(tmp_path)
     (tmp_path / "am").mkdir()
     (tmp_path / "am" / "final.mdl").write_bytes(b"cut short")
     (tmp_path / "conf").mkdir()
     (tmp_path / "conf" / "mfcc.conf").write_text("")
     with pytest.raises(MmerError, match="not a Vosk model"):
-        VoskRecognizer(tmp_path)
+        VoskModel(tmp_path)
 
 
-def test_without_the_package(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_the_package(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setitem(sys.modules, "vosk", None)
     with pytest.raises(MmerError, match="pip install vosk"):
-        VoskRecognizer(object())
+        VoskModel(tmp_path)
+
+
+def test_a_package_whose_library_cannot_be_loaded(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "vosk.py").write_text("raise OSError('libvosk.so: cannot open shared object')")
+    monkeypatch.delitem(sys.modules, "vosk", raising=False)
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(MmerError, match=r"Vosk cannot be loaded: libvosk\.so"):
+        VoskModel(tmp_path)
+
+
+def test_a_model_opens_streams_with_a_state_of_their_own(model: VoskModel, tmp_path: Path) -> None:
+    assert (model.name, model.description) == ("vosk", "vosk (vosk-model-tiny)")
+    one, other = model.stream(), model.stream()
+    one.accept(SECOND)
+    one.accept(SECOND)
+    other.accept(SECOND)
+    assert spans(one.finish()) == [("w0", 0, 1), ("w1", 1, 2)]
+    assert spans(other.finish()) == [("w0", 0, 1)]
+    kaldi = one._recognizer
+    assert (kaldi.model.folder, kaldi.rate) == (str(tmp_path / "vosk-model-tiny"), RATE)
+    assert kaldi.model is other._recognizer.model
+
+
+def test_a_pause_changes_nothing(recognizer: VoskStream) -> None:
+    assert recognizer.accept(SECOND, pause=True) == of("w0")
+    assert recognizer.accept(SECOND[:0], pause=True) == of("w0")  # no new sound: no change
+    assert recognizer.finish().text == "w0"

@@ -18,7 +18,8 @@ from mmer.realtime.messages import (
     Tick,
 )
 
-STARTED, ONGOING, ENDED = SpeechState.STARTED, SpeechState.ONGOING, SpeechState.ENDED
+STARTED, ONGOING = SpeechState.STARTED, SpeechState.ONGOING
+PAUSED, ENDED = SpeechState.PAUSED, SpeechState.ENDED
 FRAME_S = 0.02
 
 
@@ -77,18 +78,81 @@ def test_one_utterance_with_preroll_updates_and_tail() -> None:
 
 def test_updates_come_once_in_a_period_and_share_one_buffer() -> None:
     updates = heard(blocks(SENTENCE), VoiceConfig(update_s=0.2))
-    during = [u for u in updates if u.state is not ENDED]
+    during = [u for u in updates if u.state in (STARTED, ONGOING)]
     gaps = np.diff([u.t1 for u in during])
     assert gaps == pytest.approx(np.full(len(gaps), 0.2), abs=0.1)
     assert gaps.min() >= 0.2 - 1e-9
     assert all(np.shares_memory(u.samples, updates[0].samples) for u in updates)
 
 
-def test_no_update_while_it_may_be_over() -> None:
-    updates = heard(blocks(joined(silence(0.5), voice(1), silence(0.2), voice(1), silence(1))))
+TWO_WORDS = joined(silence(0.5), voice(1), silence(0.2), voice(1), silence(1))
+
+
+def test_no_update_but_the_pause_while_it_may_be_over() -> None:
+    updates = heard(blocks(TWO_WORDS))
     (end,) = ends(updates)  # the pause is shorter than the hangover
     assert end.t1 == pytest.approx(2.7 + 0.06, abs=0.05)
-    assert not [u for u in updates if 1.56 < u.decided < 1.7]
+    assert [u.state for u in updates if 1.56 < u.decided < 1.7] == [PAUSED]
+
+
+def pauses(updates: Iterable[SpeechUpdate]) -> list[SpeechUpdate]:
+    return [u for u in updates if u.state is PAUSED]
+
+
+def test_a_pause_is_reported_once_with_the_sound_that_the_end_will_have() -> None:
+    updates = heard(blocks(TWO_WORDS))
+    first, second = pauses(updates)
+    assert first.t1 == pytest.approx(1.5 + 0.06, abs=0.05)
+    assert first.decided == pytest.approx(1.5 + 0.14, abs=0.05)
+    for pause in (first, second):
+        assert pause.partial
+        # the last frame of speech, and what is kept after it
+        assert pause.decided - pause.t1 == pytest.approx(0.14 - 0.06)
+    before, end = updates[-2:]
+    assert before is second
+    assert end.state is ENDED
+    assert (end.t0, end.t1) == (second.t0, second.t1)
+    np.testing.assert_array_equal(end.samples, second.samples)
+    assert end.decided - second.decided == pytest.approx(0.3 - 0.14)
+
+
+@pytest.mark.parametrize(("gap_s", "count"), [(0.06, 1), (0.1, 1), (0.2, 2), (0.24, 2)])
+def test_only_pauses_that_are_long_enough_are_reported(gap_s: float, count: int) -> None:
+    sound = joined(silence(0.5), voice(1), silence(gap_s), voice(1), silence(1))
+    updates = heard(blocks(sound))
+    assert len(ends(updates)) == 1
+    assert len(pauses(updates)) == count
+
+
+def test_pauses_leave_the_period_of_the_updates_alone() -> None:
+    config = VoiceConfig(pause_s=1.0)  # never before the end
+    without = heard(blocks(TWO_WORDS), config)
+    updates = heard(blocks(TWO_WORDS))
+    assert pauses(updates)
+    assert not pauses(without)
+    same([u for u in updates if u.state is not PAUSED], without)
+
+
+@pytest.mark.parametrize(("hangover_s", "count"), [(0.1, 0), (0.12, 0), (0.14, 0), (0.16, 1)])
+def test_no_pause_is_reported_where_the_end_comes_as_soon(hangover_s: float, count: int) -> None:
+    updates = heard(blocks(SENTENCE), VoiceConfig(hangover_s=hangover_s))
+    assert len(pauses(updates)) == count
+    assert len(ends(updates)) == 1
+
+
+def test_no_pause_at_the_end_of_the_stream_or_at_a_gap() -> None:
+    sound = joined(silence(0.5), voice(1), silence(0.1))
+    assert not pauses(heard(blocks(sound)))
+    assert not pauses(heard([*blocks(sound), Gap("audio", 1.6, 3.0, "overflow")]))
+
+
+def test_an_utterance_that_was_split_is_not_paused_before_it_is_announced() -> None:
+    config = VoiceConfig(longest_s=2.0)
+    for seconds in (1.98, 2.0, 2.02, 2.04, 2.1):
+        updates = heard(blocks(joined(voice(seconds), silence(1))), config)
+        announced = {u.utterance for u in updates if u.state is STARTED}
+        assert {u.utterance for u in pauses(updates)} <= announced
+        assert announced == {u.utterance for u in ends(updates)}
 
 
 def test_a_pause_parts_two_utterances() -> None:
@@ -108,9 +172,12 @@ def test_the_preroll_never_repeats_sound_of_the_utterance_before() -> None:
 
 @pytest.mark.parametrize("size", [1, 7, 160, 319, 321, 1024, 10**6, (1, 500, 33)])
 def test_the_cut_into_blocks_changes_nothing(size: int) -> None:
-    sound = joined(silence(0.3), voice(0.7), silence(0.4), voice(0.5), voice(0.013))
+    words = joined(silence(0.3), voice(0.7), silence(0.2), voice(0.5), silence(0.4))
+    sound = joined(words, voice(0.5), voice(0.013))
     assert len(sound) % 320
-    same(heard(blocks(sound, size)), heard(blocks(sound, 320)))
+    updates = heard(blocks(sound, size))
+    same(updates, heard(blocks(sound, 320)))
+    assert len(pauses(updates)) == 2
 
 
 def test_speech_open_at_the_end_of_the_stream_is_ended_with_its_last_sample() -> None:
@@ -270,6 +337,7 @@ def test_the_callers_array_may_change_afterwards() -> None:
         ({"tail_s": 0.5}, "tail_s"),
         ({"longest_s": 0.5}, "longest_s"),
         ({"preroll_s": -1.0}, "preroll_s"),
+        ({"pause_s": 0.04}, "pause_s"),
     ],
 )
 def test_senseless_settings_are_refused(wrong: dict[str, float], says: str) -> None:
