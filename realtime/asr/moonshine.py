@@ -31,8 +31,13 @@ TOKENS_PER_S: Final = 6.5
 """Longest transcript, as in the makers' code; a decoder that needs more is caught in a loop."""
 SPARE_TOKENS: Final = 6
 """Added to it, for short utterances and their full stop."""
+INVENTED: Final = frozenset({"You", "Thank you for watching.", "Thank you for watching!"})
+"""Transcripts that the decoder is sure of for noise, music and near silence: subtitles of videos
+are in its training. A spoken "you" is written with a full stop."""
+MUSIC: Final = "♪"
+"""How it marks music, whether or not it invents a text for it."""
 LEAST_SAMPLES: Final = SAMPLE_RATE // 4
-"""Shorter sound is padded with silence: the encoder's convolutions need some."""
+"""Shorter sound holds no word, and the decoder invents one ("You", 0.9 sure) for most of it."""
 LONGEST_SAMPLES: Final = 30 * SAMPLE_RATE
 """Longer sound is decoded in pieces; the network was trained on 4 to 30 s."""
 STEP_S: Final = 0.5
@@ -47,7 +52,7 @@ class Decoded:
     """Tokens of a transcript without START and END, and how sure the decoder was of them."""
 
     tokens: tuple[int, ...]
-    mean_log_prob: float  # natural, over the tokens and END; 0 for silence that was not decoded
+    mean_log_prob: float  # natural, over the tokens and END; 0 for sound that was not decoded
 
 
 class MoonshineModel:
@@ -87,10 +92,9 @@ class MoonshineModel:
         decoding chooses as well are kept, and the rest is decoded token by token (speculative
         decoding, Leviathan et al. 2023).
         """
-        if not samples.any():
+        if len(samples) < LEAST_SAMPLES or not samples.any():
             return Decoded((), 0.0)
-        sound = samples.astype(np.float32) / 32768
-        sound = np.pad(sound, (0, max(0, LEAST_SAMPLES - len(sound))))[None]  # shape (1, n)
+        sound = samples.astype(np.float32)[None] / 32768  # shape (1, n)
         mask = np.ones(sound.shape, np.int64)  # at sample length, for the decoder too
         hidden = self._encoder.run({"input_values": sound, "attention_mask": mask})
         fixed = {
@@ -98,7 +102,7 @@ class MoonshineModel:
             "encoder_attention_mask": mask,
         }
         most = round(sound.shape[1] / SAMPLE_RATE * TOKENS_PER_S) + SPARE_TOKENS
-        draft = draft[:most]
+        draft = draft[: most - 1]  # what a call returns is one token longer than what it checks
         caches = {n: np.zeros((0, HEADS, 1, HEAD_WIDTH), np.float32) for n in self._caches}
         tokens: list[int] = []
         log_probs: list[float] = []
@@ -135,7 +139,8 @@ class MoonshineModel:
     def hypothesis(self, decoded: Decoded) -> Hypothesis:
         """Transcript of what was decoded; empty, with the reason, where it is no speech."""
         text = self._vocabulary.text(decoded.tokens)
-        if decoded.mean_log_prob < NO_SPEECH or not any(c.isalnum() for c in text):
+        unsure = decoded.mean_log_prob < NO_SPEECH
+        if unsure or text in INVENTED or MUSIC in text or not any(c.isalnum() for c in text):
             return Hypothesis(self.name, style="asr", why="no speech")
         return Hypothesis(self.name, text, confidence=math.exp(decoded.mean_log_prob), style="asr")
 
