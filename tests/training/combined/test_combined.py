@@ -195,6 +195,7 @@ def test_convolutions_over_time_and_picture_train(data: Path, tmp_path: Path) ->
     assert trainer.epoch == 1
 
 
+@pytest.mark.slow
 def test_the_ablation_finds_the_modality_that_was_planted(
     data: Path, models: dict[str, str], tmp_path: Path
 ) -> None:

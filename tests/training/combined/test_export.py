@@ -35,6 +35,8 @@ from mmer.training.recipe import Recipe  # noqa: E402
 from mmer.training.signals import frames_of, sound_of  # noqa: E402
 from mmer.training.tasks.combined import CombinedTask  # noqa: E402
 
+pytestmark = pytest.mark.slow
+
 ALL = ("speech", "text", "face")
 RUNS: dict[str, dict[str, Any]] = {
     "concat": {
