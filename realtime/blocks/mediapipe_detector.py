@@ -94,7 +94,7 @@ def _open(model: Path, min_score: float) -> tuple[Any, Any, Any]:
         from mediapipe.tasks.python.vision.core import image, vision_task_running_mode
     except ImportError as error:
         raise MmerError(
-            f"MediaPipe cannot be imported ({error}); pip install 'mediapipe>=1.0', "
+            f"MediaPipe cannot be imported ({error}); pip install 'mmer-live[mediapipe]', "
             "or use the Haar detector, which works without"
         ) from error
     options = face_detector.FaceDetectorOptions(

@@ -83,6 +83,7 @@ def test_noise_louder_than_speech_is_refused() -> None:
         LiveSettings(noise_db=0)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(
     not all((weights_dir() / f"{name}.onnx").exists() for name in MODALITIES),
     reason="a network is missing in models/weights",

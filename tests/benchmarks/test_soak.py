@@ -218,6 +218,7 @@ needs_networks = pytest.mark.skipif(
 )
 
 
+@pytest.mark.slow
 @needs_networks
 def test_a_minute_in_seconds(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -237,6 +238,7 @@ def test_a_minute_in_seconds(
     assert drawn.stat().st_size > 10_000
 
 
+@pytest.mark.slow
 @needs_networks
 @pytest.mark.skipif(sys.platform == "win32", reason="no SIGINT to a single process")
 def test_an_interrupted_soak_tells_what_it_measured(tmp_path: Path) -> None:

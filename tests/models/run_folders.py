@@ -14,6 +14,10 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
+import pytest
+
+pytest.importorskip("onnx", reason="needs onnx: pip install 'mmer-live[test]'")
+
 import onnx
 from tokenizers import Tokenizer
 from tokenizers.models import WordLevel

@@ -1,4 +1,7 @@
 import numpy as np
+import pytest
+
+pytest.importorskip("jellyfish", reason="needs jellyfish: pip install 'mmer-live[eval]'")
 
 from mmer.training.augment_text import TextChanges, change_texts
 from mmer.training.datasets.texts import bare

@@ -6,11 +6,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-import onnx
 import pytest
 
 pytest.importorskip("torch", reason="training needs torch: pip install 'mmer-live[train]'")
+pytest.importorskip("accelerate", reason="needs accelerate: pip install 'mmer-live[train]'")
+pytest.importorskip("onnx", reason="export needs onnx: pip install 'mmer-live[train]'")
 
+import onnx
 import torch
 from tiny_task import NOISY, TinyTask, tiny_recipe
 

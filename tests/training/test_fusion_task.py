@@ -8,17 +8,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+pytest.importorskip("torch", reason="training needs torch: pip install 'mmer-live[train]'")
+pytest.importorskip("jellyfish", reason="needs jellyfish: pip install 'mmer-live[eval]'")
+pytest.importorskip("accelerate", reason="needs accelerate: pip install 'mmer-live[train]'")
+pytest.importorskip("onnx", reason="export needs onnx: pip install 'mmer-live[train]'")
+
 from mmer.models.errors import MmerError
+from mmer.models.fusion import FusionModel, Opinion
 from mmer.models.labels import EMOTIONS, MODALITIES
 from mmer.models.seen import Seen
-from mmer.training.posteriors import Posteriors
-from mmer.training.recipe import Recipe, load_recipe
-
-pytest.importorskip("torch", reason="training needs torch: pip install 'mmer-live[train]'")
-
-from mmer.models.fusion import FusionModel, Opinion
 from mmer.training.export import export
 from mmer.training.loop import Trainer
+from mmer.training.posteriors import Posteriors
+from mmer.training.recipe import Recipe, load_recipe
 from mmer.training.tasks import fusion as module
 from mmer.training.tasks.fusion import AS_IN_LIFE, FusionTask, half_of
 

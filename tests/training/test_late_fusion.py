@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 
 pytest.importorskip("torch", reason="training needs torch: pip install 'mmer-live[train]'")
+pytest.importorskip("jellyfish", reason="needs jellyfish: pip install 'mmer-live[eval]'")
+pytest.importorskip("accelerate", reason="needs accelerate: pip install 'mmer-live[train]'")
 
 from mmer.models.labels import MODALITIES
 from mmer.training.late_fusion import ALL, iemocap, mean, measure, paired, product

@@ -11,6 +11,8 @@ import numpy as np
 import pytest
 
 pytest.importorskip("torch", reason="training needs torch: pip install 'mmer-live[train]'")
+pytest.importorskip("accelerate", reason="needs accelerate: pip install 'mmer-live[train]'")
+pytest.importorskip("onnx", reason="export needs onnx: pip install 'mmer-live[train]'")
 
 import torch
 

@@ -3,6 +3,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+pytest.importorskip("jellyfish", reason="needs jellyfish: pip install 'mmer-live[eval]'")
+
+
 from mmer.models.errors import MmerError
 from mmer.models.labels import EMOTIONS, MODALITIES
 from mmer.training.pairing import CLEAN, NEUTRAL, Life, Pairing, drop_some, keep_only

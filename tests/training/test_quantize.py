@@ -5,8 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-import onnx
 import pytest
+
+pytest.importorskip("onnx", reason="int8 needs onnx: pip install 'mmer-live[train]'")
+
+import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from mmer.models.engine import open_engine

@@ -1,5 +1,8 @@
 import pytest
 
+pytest.importorskip("jellyfish", reason="needs jellyfish: pip install 'mmer-live[eval]'")
+
+
 from mmer.models.errors import MmerError
 from mmer.training.datasets.texts import bare
 from mmer.training.recognition_errors import misrecognize

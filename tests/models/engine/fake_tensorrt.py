@@ -17,6 +17,10 @@ from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+import pytest
+
+pytest.importorskip("onnx", reason="needs onnx: pip install 'mmer-live[test]'")
+
 import onnx
 import onnxruntime as ort
 

@@ -5,8 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-import onnx
 import pytest
+
+pytest.importorskip("onnx", reason="needs onnx: pip install 'mmer-live[test]'")
+
+import onnx
 import tiny_onnx
 from tiny_onnx import features
 

@@ -10,8 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnx
 import pytest
+
+pytest.importorskip("onnx", reason="needs onnx: pip install 'mmer-live[test]'")
+
+import onnx
 import tiny_onnx
 from machine_double import Machine
 from tiny_onnx import LENGTHS, features

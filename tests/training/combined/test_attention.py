@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch", reason="training needs torch: pip install 'mmer-live[train]'")
+pytest.importorskip("accelerate", reason="needs accelerate: pip install 'mmer-live[train]'")
 
 from generated_corpora import write_meld  # noqa: E402 (after the skip)
 from tiny_transformers import write_tiny  # noqa: E402

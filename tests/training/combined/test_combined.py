@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch", reason="training needs torch: pip install 'mmer-live[train]'")
+pytest.importorskip("accelerate", reason="needs accelerate: pip install 'mmer-live[train]'")
 
 from generated_corpora import write_meld, write_ravdess  # noqa: E402 (after the skip)
 from tiny_transformers import write_tiny  # noqa: E402
@@ -195,6 +196,7 @@ def test_convolutions_over_time_and_picture_train(data: Path, tmp_path: Path) ->
     assert trainer.epoch == 1
 
 
+@pytest.mark.slow
 def test_the_ablation_finds_the_modality_that_was_planted(
     data: Path, models: dict[str, str], tmp_path: Path
 ) -> None:

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch", reason="training needs torch: pip install 'mmer-live[train]'")
+pytest.importorskip("accelerate", reason="needs accelerate: pip install 'mmer-live[train]'")
 
 from generated_corpora import write_meld  # noqa: E402 (after the skip)
 from tiny_transformers import write_tiny  # noqa: E402
@@ -33,6 +34,8 @@ from mmer.training.metrics import log_softmax  # noqa: E402
 from mmer.training.recipe import Recipe  # noqa: E402
 from mmer.training.signals import frames_of, sound_of  # noqa: E402
 from mmer.training.tasks.combined import CombinedTask  # noqa: E402
+
+pytestmark = pytest.mark.slow
 
 ALL = ("speech", "text", "face")
 RUNS: dict[str, dict[str, Any]] = {

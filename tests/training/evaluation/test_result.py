@@ -2,6 +2,9 @@ import json
 
 import numpy as np
 import pytest
+
+pytest.importorskip("sklearn", reason="needs scikit-learn: pip install 'mmer-live[eval]'")
+
 from sklearn.metrics import (
     accuracy_score,
     confusion_matrix,

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch", reason="training needs torch: pip install 'mmer-live[train]'")
+pytest.importorskip("sklearn", reason="needs scikit-learn: pip install 'mmer-live[train]'")
 
 from mmer.models.errors import MmerError  # noqa: E402 (after the skip)
 from mmer.models.labels import MODALITIES  # noqa: E402

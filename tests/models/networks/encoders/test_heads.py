@@ -1,4 +1,7 @@
 import pytest
+
+pytest.importorskip("torch", reason="encoders need torch: pip install 'mmer-live[train]'")
+
 import torch
 
 from mmer.models.errors import MmerError

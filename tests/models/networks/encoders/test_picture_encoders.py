@@ -10,6 +10,9 @@ from pathlib import Path
 import numpy as np
 import onnxruntime
 import pytest
+
+pytest.importorskip("torch", reason="encoders need torch: pip install 'mmer-live[train]'")
+
 import torch
 from tiny_transformers import SIDE, write_tiny
 
@@ -189,7 +192,9 @@ def test_the_order_of_pictures_matters_to_what_reads_time(make: Callable[..., En
         assert same != matters, kind
 
 
-@pytest.mark.parametrize("kind", ["vit-bilstm", "face-cnn", "cnn3d"])
+@pytest.mark.parametrize(
+    "kind", [pytest.param("vit-bilstm", marks=pytest.mark.slow), "face-cnn", "cnn3d"]
+)
 def test_they_export_with_any_batch_and_time(
     make: Callable[..., Encoder], kind: str, tmp_path: Path
 ) -> None:

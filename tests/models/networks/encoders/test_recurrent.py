@@ -3,6 +3,9 @@ from pathlib import Path
 
 import onnxruntime
 import pytest
+
+pytest.importorskip("torch", reason="encoders need torch: pip install 'mmer-live[train]'")
+
 import torch
 
 from mmer.models.networks.encoders.recurrent import MaskedLSTM

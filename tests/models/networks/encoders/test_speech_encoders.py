@@ -2,6 +2,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
+pytest.importorskip("torch", reason="encoders need torch: pip install 'mmer-live[train]'")
+
 import torch
 from encoder_checks import (
     check_export,
@@ -78,7 +81,15 @@ def test_both_poolings(kind: str, tiny: dict[str, str]) -> None:
         build(kind, tiny, pooling="median")
 
 
-@pytest.mark.parametrize("kind", ["wav2vec2", "wavlm", *SPECTRAL, "descriptors"])
+@pytest.mark.parametrize(
+    "kind",
+    [
+        pytest.param("wav2vec2", marks=pytest.mark.slow),
+        pytest.param("wavlm", marks=pytest.mark.slow),
+        *SPECTRAL,
+        "descriptors",
+    ],
+)
 def test_it_exports(kind: str, tiny: dict[str, str], tmp_path: Path) -> None:
     short = {"layers": 1} if kind in tiny else {}  # the exporter takes its time
     check_export(build(kind, tiny, **short), HEARD[:2], OTHERS, tmp_path / "speech.onnx")

@@ -1,6 +1,9 @@
 from pathlib import Path
 
 import pytest
+
+pytest.importorskip("torch", reason="encoders need torch: pip install 'mmer-live[train]'")
+
 import torch
 from encoder_checks import (
     batch_of,
@@ -55,7 +58,14 @@ def test_poolings(pooling: str, tiny: dict[str, str]) -> None:
     check_gradients(encoder, SAID)
 
 
-@pytest.mark.parametrize("kind", ["mobilebert", "roberta", "text-cnn"])
+@pytest.mark.parametrize(
+    "kind",
+    [
+        pytest.param("mobilebert", marks=pytest.mark.slow),
+        pytest.param("roberta", marks=pytest.mark.slow),
+        "text-cnn",
+    ],
+)
 def test_it_exports(kind: str, tiny: dict[str, str], tmp_path: Path) -> None:
     short = {"layers": 1} if kind in TEXT_KINDS else {}  # the exporter takes its time
     check_export(build(kind, tiny, **short), SAID[:2], OTHERS, tmp_path / "words.onnx")
