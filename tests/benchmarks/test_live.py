@@ -62,7 +62,11 @@ def test_finals_in_time_and_their_parts() -> None:
     assert waiting.values["p50"] == pytest.approx(320)
     assert compute.values["p99"] == pytest.approx(100)
     assert words.values["p50"] == pytest.approx(400)
-    assert words.verdict == ""
+    assert words.verdict == "miss"  # later than 357 ms
+
+
+def test_transcripts_in_time() -> None:
+    assert final_rows(answered(0.37), CLIP, 0.3)[3].verdict == "pass"
 
 
 def test_late_finals_are_a_miss() -> None:
@@ -259,7 +263,9 @@ def test_processor_time_without_start_up() -> None:
     assert row.verdict == "pass"
     assert growth.cpu_row(replace(run, cpu_s=18.0), 60, "none").verdict == "miss"
     assert growth.cpu_row(run, 20, "none").verdict == "not judged"
-    assert growth.cpu_row(run, 60, "moonshine").verdict == ""
+    with_words = replace(run, cpu_s=2.0 + 0.32 * 60)
+    assert growth.cpu_row(with_words, 60, "moonshine").verdict == "pass"
+    assert growth.cpu_row(replace(run, cpu_s=23.0), 60, "moonshine").verdict == "miss"
 
 
 def test_first_label_is_the_median() -> None:
