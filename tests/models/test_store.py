@@ -5,6 +5,7 @@ import io
 import os
 import shutil
 import socket
+import sys
 import zipfile
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from mmer.models import store as store_module
-from mmer.models.catalogue import FACE_DETECTOR, VOSK_MODEL, Asset
+from mmer.models.catalogue import FACE_DETECTOR, MOONSHINE, VOSK_MODEL, Asset
 from mmer.models.errors import MmerError
 from mmer.models.store import Store, Unavailable, default_home, is_offline, model_folders
 from mmer.models.unpack import MANIFEST
@@ -223,6 +224,111 @@ def test_an_archive_that_leads_out_of_its_folder_is_refused(
     assert list(store.home.iterdir()) == []
 
 
+ENCODER_BYTES = b"a small encoder" * 100
+
+
+def packaged_asset() -> Asset:
+    """A file that the distribution "tiny-voice" brings."""
+    return replace(
+        MOONSHINE[0],
+        file="tiny-en/encoder.ort",
+        url="http://127.0.0.1:9/encoder.ort",
+        sha256=hashlib.sha256(ENCODER_BYTES).hexdigest(),
+        package=("tiny-voice", "tiny_voice/assets/encoder.ort"),
+        requirement="tiny-voice>=1.0,<2",
+    )
+
+
+@pytest.fixture
+def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An installed distribution whose Python code must not be imported."""
+    site = tmp_path / "site"
+    put(site / "tiny_voice-1.0.dist-info", "METADATA", b"Name: tiny-voice\nVersion: 1.0\n")
+    put(site / "tiny_voice", "__init__.py", b"raise AssertionError('imported')")
+    put(site / "tiny_voice/assets", "encoder.ort", ENCODER_BYTES)
+    monkeypatch.syspath_prepend(site)
+    return site
+
+
+@pytest.fixture
+def voice(store: Store) -> Store:
+    """The same store, with a file that a distribution brings."""
+    return Store(
+        store.home,
+        store.folders,
+        offline=True,
+        report=store._report,
+        face=store.face,
+        vosk=store.vosk,
+        moonshine=[packaged_asset()],
+    )
+
+
+def test_a_file_of_an_installed_distribution_is_used_in_place(site: Path, voice: Store) -> None:
+    found = voice.get(voice.moonshine[0])
+    assert found == site / "tiny_voice/assets/encoder.ort"
+    assert "tiny_voice" not in sys.modules
+    assert not voice.home.exists()
+
+
+def test_places_are_searched_in_order(site: Path, voice: Store, tmp_path: Path) -> None:
+    asset = voice.moonshine[0]
+    cached = put(voice.home / "tiny-en", "encoder.ort", ENCODER_BYTES)
+    packaged = site / "tiny_voice/assets/encoder.ort"
+    stick = put(tmp_path / "stick/tiny-en", "encoder.ort", ENCODER_BYTES)
+    for place in (stick, packaged, cached):
+        assert voice.find(asset) == place
+        place.unlink()
+    assert voice.find(asset) is None
+
+
+@pytest.mark.parametrize("harm", ["cut", "other version", "folder"])
+def test_damage_in_one_place_is_told_once_and_the_next_is_used(
+    site: Path, voice: Store, tmp_path: Path, said: list[str], harm: str
+) -> None:
+    asset = voice.moonshine[0]
+    stick = put(tmp_path / "stick/tiny-en", "encoder.ort", ENCODER_BYTES)
+    if harm == "cut":
+        stick.write_bytes(ENCODER_BYTES[:-1])
+    elif harm == "other version":
+        stick.write_bytes(ENCODER_BYTES[::-1])
+    else:
+        stick.unlink()
+        stick.mkdir()  # of that name, and no file: passed over in silence
+    packaged = site / "tiny_voice/assets/encoder.ort"
+    assert voice.find(asset) == voice.get(asset) == packaged
+    assert [str(stick) in line for line in said] == ([True] if harm != "folder" else [])
+    packaged.write_bytes(b"another release")
+    cached = put(voice.home / "tiny-en", "encoder.ort", ENCODER_BYTES)
+    assert voice.find(asset) == cached
+    assert str(packaged) in said[-1]
+    assert all("\n" not in line for line in said)
+
+
+def test_a_distribution_that_is_not_there_or_lacks_the_file(
+    voice: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asset = voice.moonshine[0]
+    assert voice.find(asset) is None
+    site = tmp_path / "newer"
+    put(site / "tiny_voice-2.0.dist-info", "METADATA", b"Name: tiny-voice\nVersion: 2.0\n")
+    monkeypatch.syspath_prepend(site)
+    assert voice.find(asset) is None
+    with pytest.raises(Unavailable) as caught:
+        voice.get(asset)
+    assert "`pip install 'tiny-voice>=1.0,<2'`" in str(caught.value)
+    with pytest.raises(Unavailable) as other:
+        voice.face_detector()
+    assert "pip install" not in str(other.value)
+
+
+def test_assets_by_name(voice: Store) -> None:
+    assert [a.name for a in voice.assets] == ["face-detector", "moonshine-encoder", "vosk"]
+    assert voice.asset("moonshine-encoder") == packaged_asset()
+    with pytest.raises(KeyError):
+        voice.asset("parrot")
+
+
 def test_a_folder_that_does_not_exist_is_named(tmp_path: Path, said: list[str]) -> None:
     Store(tmp_path, [tmp_path / "gone"], report=said.append)
     assert str(tmp_path / "gone") in said[0]
@@ -278,4 +384,13 @@ def test_the_catalogue_is_what_the_makers_publish() -> None:
     assert FACE_DETECTOR.url.endswith("?generation=1782184645070605")
     assert VOSK_MODEL.url == f"https://alphacephei.com/vosk/models/{VOSK_MODEL.file}"
     assert f"{VOSK_MODEL.folder}.zip" == VOSK_MODEL.file
-    assert all(len(asset.sha256) == 64 for asset in (FACE_DETECTOR, VOSK_MODEL))
+    for asset in MOONSHINE:
+        folder, file = asset.file.split("/")
+        assert folder == "moonshine-tiny-en"
+        assert asset.url == f"https://download.moonshine.ai/model/tiny-en/quantized/tiny-en/{file}"
+        assert asset.package == ("moonshine-voice", f"moonshine_voice/assets/tiny-en/{file}")
+        assert asset.requirement.startswith("moonshine-voice>=")
+    everything = (FACE_DETECTOR, VOSK_MODEL, *MOONSHINE)
+    assert all(len(asset.sha256) == 64 for asset in everything)
+    for values in ({a.name for a in everything}, {a.file for a in everything}):
+        assert len(values) == len(everything)

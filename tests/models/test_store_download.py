@@ -10,7 +10,7 @@ import sys
 import threading
 import time
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -18,9 +18,10 @@ from pathlib import Path
 
 import pytest
 
-from mmer.models.catalogue import FACE_DETECTOR, VOSK_MODEL, Asset
+from mmer.models.catalogue import FACE_DETECTOR, MOONSHINE, VOSK_MODEL, Asset
 from mmer.models.download import Patience
 from mmer.models.store import Store, Unavailable
+from mmer.realtime.asr.registry import ENGINES
 
 FACE_BYTES = bytes(range(256)) * 800  # 200 kB
 
@@ -119,6 +120,7 @@ def make_store(
     offline: bool = False,
     stall_s: float = 15.0,
     steps: list[tuple[str, int, int | None]] | None = None,
+    moonshine: Sequence[Asset] = (),
 ) -> Store:
     face, vosk = assets(url, other)
     return Store(
@@ -131,6 +133,7 @@ def make_store(
         ),
         face=face,
         vosk=vosk,
+        moonshine=moonshine,
         patience=patience or Patience(),
         stall_s=stall_s,
     )
@@ -171,6 +174,42 @@ def test_fetch_all_answers_for_each(server: Server, tmp_path: Path) -> None:
     assert (face.name, vosk.name) == ("face-detector", "vosk")
     assert "404" in str(path)
     assert "MMER_MODELS" in str(reason)
+
+
+def moonshine_assets(url: str) -> list[Asset]:
+    """The three, each with the bytes of the face detector."""
+    sha256 = hashlib.sha256(FACE_BYTES).hexdigest()
+    return [
+        replace(a, url=f"{url}/face-{Path(a.file).name}", sha256=sha256, package=None)
+        for a in MOONSHINE
+    ]
+
+
+def test_moonshines_files_are_fetched_into_a_folder_of_their_own(
+    server: Server, tmp_path: Path
+) -> None:
+    three = moonshine_assets(server.url)
+    store = make_store(tmp_path, server.url, moonshine=three)
+    found = {asset.name: path for asset, path in store.fetch_all()}
+    assert list(found) == ["face-detector", *(a.name for a in three), "vosk"]
+    for asset in three:
+        assert found[asset.name] == tmp_path / asset.file
+        assert (tmp_path / asset.file).read_bytes() == FACE_BYTES
+    assert names(tmp_path) == ["face.tflite", "moonshine-tiny-en", "tiny-model"]
+    assert names(tmp_path / "moonshine-tiny-en") == sorted(Path(a.file).name for a in three)
+    requests = len(server.requests)
+    again = make_store(tmp_path, server.url, moonshine=three)
+    assert ENGINES["moonshine"].get(again) == tuple(tmp_path / a.file for a in three)
+    assert len(server.requests) == requests == 5
+
+
+def test_a_failed_download_of_moonshine_leaves_nothing(server: Server, tmp_path: Path) -> None:
+    server.mode = "forged"
+    store = make_store(tmp_path, server.url, moonshine=moonshine_assets(server.url))
+    with pytest.raises(Unavailable, match="sha256"):
+        ENGINES["moonshine"].get(store)
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+    assert len(server.requests) == 1  # the others are not tried
 
 
 def test_a_fetched_file_can_be_read_by_others(server: Server, tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import pytest
 from mmer.models.card import weights_dir
 from mmer.models.errors import MmerError
 from mmer.models.text import TextModel, lay_out
+from mmer.models.text_style import STYLES
 
 
 @pytest.fixture(scope="module")
@@ -113,6 +114,75 @@ def test_where_there_is_no_room_the_oldest_go_and_the_end_stays() -> None:
     tokens, turns = lay_out([[7], [4, 5, 6]], first=2, separator=3, max_tokens=4)
     assert tokens.tolist() == [2, 5, 6, 3]
     assert set(turns.tolist()) == {1}
+
+
+PAST = ["I can't believe it!"]
+
+
+def edited(folder: Path, **preprocessing: object) -> Path:
+    """The card in ``folder`` with other settings; None removes one."""
+    card = json.loads((folder / "text.json").read_text(encoding="utf-8"))
+    table = card["preprocessing"] | preprocessing
+    card["preprocessing"] = {k: v for k, v in table.items() if v is not None}
+    (folder / "text.json").write_text(json.dumps(card), encoding="utf-8")
+    return folder
+
+
+class Reads:
+    """In place of the engine: keeps the tokens that it is given."""
+
+    inputs = ("tokens", "turns")
+
+    def __init__(self) -> None:
+        self.tokens: list[list[int]] = []
+
+    def run(self, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        self.tokens.append(inputs["tokens"][0].tolist())
+        return {"logits": np.zeros((1, 7), np.float32), "embedding": np.zeros((1, 4), np.float32)}
+
+
+def test_a_model_without_styles_reads_all_alike(copy: Path) -> None:
+    model = TextModel.load(edited(copy, styles=None))
+    model.engine = reads = Reads()  # type: ignore[assignment]
+    for style in STYLES:
+        model.predict("Well, that went fine.", PAST, style)
+    model.predict("Well, that went fine.", PAST)
+    assert reads.tokens == [reads.tokens[0]] * 4
+    assert reads.tokens[0][0] == model._tokenizer.token_to_id("[CLS]")
+
+
+def test_each_style_has_a_first_piece_of_its_own(copy: Path) -> None:
+    pieces = {"written": "[CLS]", "asr": "[PAD]", "bare": "[UNK]"}
+    model = TextModel.load(edited(copy, styles=pieces))
+    model.engine = reads = Reads()  # type: ignore[assignment]
+    for style in STYLES:
+        model.predict("Well, that went fine.", PAST, style)
+    model.predict("Well, that went fine.", PAST)
+    first = [tokens[0] for tokens in reads.tokens]
+    assert first[:3] == [model._tokenizer.token_to_id(pieces[style]) for style in STYLES]
+    assert len(set(first)) == 3
+    assert first[3] == first[STYLES.index("written")]
+    assert len({tuple(tokens[1:]) for tokens in reads.tokens}) == 1  # nothing else differs
+
+
+@pytest.mark.parametrize(
+    "styles",
+    [
+        {"written": "[CLS]"},
+        {"written": "[CLS]", "asr": "[CLS]", "bare": "no such piece"},
+        {"written": "[CLS]", "asr": 3, "bare": None},
+        ["[CLS]", "[PAD]", "[UNK]"],
+        "[CLS]",
+    ],
+)
+def test_styles_of_another_kind_are_refused(copy: Path, styles: object) -> None:
+    with pytest.raises(MmerError, match="tokenizer, styles or max_tokens are of another kind"):
+        TextModel.load(edited(copy, styles=styles))
+
+
+def test_the_shipped_model_answers_in_every_style(model: TextModel) -> None:
+    for style in STYLES:
+        assert np.isfinite(model.predict("what are you doing here", PAST, style).log_probs).all()
 
 
 def test_a_damaged_or_missing_tokenizer_is_refused(copy: Path) -> None:

@@ -1,10 +1,12 @@
+import re
+
 import pytest
 
 pytest.importorskip("jellyfish", reason="needs jellyfish: pip install 'mmer-live[eval]'")
 
 
 from mmer.models.errors import MmerError
-from mmer.training.datasets.texts import bare
+from mmer.training.datasets.texts import as_recognized, bare
 from mmer.training.recognition_errors import misrecognize
 
 TEXTS = [
@@ -40,6 +42,36 @@ def test_the_word_error_rate_is_the_one_asked_for(rate: float) -> None:
 
 def test_without_errors_texts_are_bare() -> None:
     assert misrecognize(TEXTS, 0.0, VOCABULARY, seed=1) == [bare(t) for t in TEXTS]
+
+
+@pytest.mark.parametrize("rate", [0.05, 0.3])
+def test_with_punctuation_the_word_errors_are_as_many(rate: float) -> None:
+    heard = misrecognize(TEXTS, rate, VOCABULARY, seed=4, style="asr")
+    wrong = sum(errors(bare(t).split(), bare(h).split()) for t, h in zip(TEXTS, heard, strict=True))
+    words = sum(len(bare(t).split()) for t in TEXTS)
+    assert wrong / words == pytest.approx(rate, rel=0.15)
+
+
+def test_without_errors_punctuation_and_case_are_those_of_the_style() -> None:
+    assert misrecognize(TEXTS, 0.0, VOCABULARY, 1, "asr") == [as_recognized(t) for t in TEXTS]
+    assert misrecognize(["What?! No..."], 0.0, VOCABULARY, 1, "asr") == ["What? No."]
+
+
+def test_punctuation_of_words_that_are_lost_stays_once() -> None:
+    texts = ["Well, no. I see, yes? Oh, now, go!"] * 300
+    heard = misrecognize(texts, 1.0, VOCABULARY, seed=2, style="asr")
+    assert any(text.count(".") + text.count("?") < 3 for text in heard)  # some were joined
+    for text in heard:
+        assert text
+        assert not re.search(r"[.,?!;:]{2}", text), text  # "Well,." is nobody's writing
+        assert not re.search(r"(^|\s)[.,?!;:]", text), text
+        assert "!" not in text
+
+
+def test_a_sentences_end_goes_to_the_word_before_the_lost_one() -> None:
+    heard = set(misrecognize(["Well, no."] * 400, 0.5, ["well", "no"], seed=5, style="asr"))
+    assert "Well." in heard
+    assert not {text for text in heard if text.endswith(",.")}
 
 
 def test_the_seed_decides() -> None:
