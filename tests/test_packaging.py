@@ -60,8 +60,9 @@ def test_every_module_lies_in_a_package() -> None:
 
 def test_import_is_light() -> None:
     code = (
-        "import json, sys, time; began = time.perf_counter(); import mmer; "
-        "took = time.perf_counter() - began; "
+        # processor time: what else the machine does is none of our business
+        "import json, sys, time; began = time.process_time(); import mmer; "
+        "took = time.process_time() - began; "
         f"print(json.dumps([took, [m for m in {HEAVY!r} if m in sys.modules]]))"
     )
     runs = [
