@@ -222,5 +222,6 @@ def _quiet_cv2() -> Any:
             "'opencv-contrib-python>=4.10,<5'`, on Debian also `sudo apt-get install libgl1`"
         ) from error
     if "OPENCV_LOG_LEVEL" not in os.environ:
-        cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+        # it moved with 4.13; macOS 13 has wheels up to 4.12
+        getattr(cv2.utils, "logging", cv2).setLogLevel(0)  # silent
     return cv2

@@ -34,7 +34,8 @@ def test_stored_predictions_are_reproduced(
     model: SpeechModel, step: int, expected: list[float]
 ) -> None:
     prediction = model.predict(voice(2.0 * step)[::step])
-    assert prediction.probs == pytest.approx(expected, abs=1e-3)
+    # ONNX Runtime 1.20 to 1.28 multiply int8 a little differently from 1.29 on
+    assert prediction.probs == pytest.approx(expected, abs=3e-3)
     assert prediction.embedding is not None
     assert prediction.embedding.dtype == np.float32
 

@@ -38,8 +38,11 @@ def test_mistakes_are_told(
     reason="a network is missing in models/weights",
 )
 @pytest.mark.skipif(sys.platform == "win32", reason="DirectML may be there")
-def test_a_short_run(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+def test_a_short_run(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     pytest.importorskip("onnx", reason="other precisions are made with it")
+    monkeypatch.setenv("COLUMNS", "200")  # long figures of a busy machine wrap no name
     found = tmp_path / "found.json"
     options = ["--calls", "10", "--provider", "cpu,directml", "--networks", "face,fusion"]
     drawn = tmp_path / "drawn.png"
