@@ -156,6 +156,7 @@ def test_moonshine_that_is_nowhere_is_one_line_that_says_what_to_do(
         assert remedy in err
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("place", ["MMER_MODELS", "MMER_HOME"])
 @pytest.mark.parametrize("harm", ["cut", "other"])
 def test_a_damaged_file_of_moonshine_is_told_and_the_next_place_is_used(
@@ -348,6 +349,7 @@ def demo_lines(tmp_path_factory: pytest.TempPathFactory) -> tuple[bytes, bytes]:
     return first.read_bytes(), second.read_bytes()
 
 
+@pytest.mark.slow
 def test_a_replay_is_the_same_to_the_byte_on_a_loaded_machine(
     demo_lines: tuple[bytes, bytes],
 ) -> None:
@@ -356,6 +358,7 @@ def test_a_replay_is_the_same_to_the_byte_on_a_loaded_machine(
     assert len(transcripts) > 10  # partial ones and finals
 
 
+@pytest.mark.slow
 def test_the_demo_shows_face_voice_and_words(demo_lines: tuple[bytes, bytes]) -> None:
     lines = [json.loads(line) for line in demo_lines[0].splitlines()]
     finals = [line for line in lines if line["type"] == "emotion" and line["final"]]

@@ -148,6 +148,7 @@ def test_in_threads_it_says_the_same_of_the_utterance(media: Path, tmp_path: Pat
     assert len(pictures) > 2
 
 
+@pytest.mark.slow
 def test_the_command_writes_sound_lines_and_the_same_twice(tmp_path: Path) -> None:
     moonshine_files()
     media = tmp_path / "spoken.mp4"

@@ -46,6 +46,7 @@ def test_words_too() -> None:
         assert np.array_equal(prediction.log_probs, alone.predict(text).log_probs), text
 
 
+@pytest.mark.slow
 def test_recognizers_share_the_networks_and_nothing_else() -> None:
     models = mmer.SharedModels()
     pair = [mmer.Recognizer(clip(), asr="none", pace="max", models=models) for _ in range(2)]

@@ -85,6 +85,7 @@ def test_evening_out_changes_no_answer() -> None:
     assert any(not torch.allclose(a[2], b[2]) for a, b in zip(found, after, strict=True))
 
 
+@pytest.mark.slow
 def test_the_network_starts_as_minilm(task: TextTask) -> None:
     from transformers import AutoModel, AutoTokenizer
 

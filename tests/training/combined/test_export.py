@@ -107,6 +107,7 @@ def said(weights: Path, modality: str, item: Item) -> Prediction:
     return model.predict(shown)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fusion", RUNS)
 def test_live_models_answer_as_the_trained_network(made: Made, fusion: str) -> None:
     run = made.exported(fusion)
@@ -178,6 +179,7 @@ def test_what_cannot_be_exported_is_told_in_one_line(made: Made, tmp_path: Path)
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.slow
 def test_the_commands_lead_from_a_recipe_to_live_answers(made: Made, tmp_path: Path) -> None:
     moonshine_files()
     clip = tmp_path / "spoken.mp4"

@@ -145,6 +145,7 @@ def test_face(tmp_path: Path) -> None:
     assert (cropped["no_face"], cropped["detector"]) == (0, None)
 
 
+@pytest.mark.slow
 def test_clip(tmp_path: Path) -> None:
     moonshine_files()
     known = json.loads(clip().with_suffix(".json").read_text())["sentences"][1:3]
