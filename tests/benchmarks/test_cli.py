@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import get_args, get_type_hints
 
 import pytest
+from moonshine_files import moonshine_files
 
 from mmer.benchmarks import cli
 from mmer.benchmarks.live.command import Live
@@ -91,6 +92,7 @@ def test_noise_louder_than_speech_is_refused() -> None:
 def test_quick_run_measures_everything(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    moonshine_files()
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     found, shown, drawn = (tmp_path / f"found.{kind}" for kind in ("json", "md", "png"))
     cli.main(["live", "--quick", "--json", str(found), "--markdown", str(shown),

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from moonshine_files import moonshine_files
 
 from mmer.benchmarks import cli
 from mmer.benchmarks.curve.clips import Recorder, at, at_end
@@ -113,6 +114,7 @@ def test_the_answer_at_a_moment_is_the_newest_that_was_out() -> None:
 
 @needs_weights
 def test_fusing_anew_gives_what_the_recognizer_gave() -> None:
+    moonshine_files()
     recorder = Recorder(None, "moonshine", hop_s=0.25)
     recording = recorder.record(clip())
     events = recording.events

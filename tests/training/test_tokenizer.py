@@ -7,11 +7,12 @@ pytest.importorskip("torch", reason="training needs torch: pip install 'mmer-liv
 
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 
-from mmer.training.tokenizer import SPECIAL, prune_tokenizer
+from mmer.models.text_style import STYLES
+from mmer.training.tokenizer import SPECIAL, STYLE_PIECES, prune_tokenizer
 
 PIECES = (
-    "[PAD] [unused0] [UNK] [CLS] [SEP] [MASK] ! ' a d e g o n t ##d ##g ##o ##n ##t "
-    "do don dog ##og zebra"
+    "[PAD] [unused0] [unused1] [unused2] [UNK] [CLS] [SEP] [MASK] ! ' a d e g o n t "
+    "##d ##g ##o ##n ##t do don dog ##og zebra"
 )
 
 
@@ -22,7 +23,7 @@ def source(tmp_path: Path) -> Path:
     tokenizer = Tokenizer(models.WordPiece(vocabulary, unk_token="[UNK]"))
     tokenizer.normalizer = normalizers.BertNormalizer()
     tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
-    tokenizer.post_processor = processors.BertProcessing(("[SEP]", 4), ("[CLS]", 3))
+    tokenizer.post_processor = processors.BertProcessing(("[SEP]", 6), ("[CLS]", 5))
     tokenizer.add_special_tokens(["[SEP]"])
     tokenizer.enable_truncation(3)
     tokenizer.save(str(tmp_path / "tokenizer.json"))
@@ -36,7 +37,7 @@ def test_pieces_that_are_seldom_go_and_single_characters_stay(source: Path) -> N
         *("[unused0]", "[MASK]"),
         *("do", "dog", "##og", "zebra"),
     }
-    assert [vocabulary[piece] for piece in SPECIAL] == [0, 1, 2, 3]
+    assert [vocabulary[piece] for piece in SPECIAL] == [0, 1, 2, 3, 4, 5]
     old = {piece: k for k, piece in enumerate(PIECES.split())}
     assert len(numbers) == pruned.get_vocab_size()
     assert all(numbers[new] == old[piece] for piece, new in vocabulary.items())
@@ -52,6 +53,17 @@ def test_what_somebody_says_holds_no_special_piece(source: Path) -> None:
     pruned, _ = prune_tokenizer(source, ["don"], at_least=1)
     assert "[SEP]" not in pruned.encode("[SEP]").tokens
     assert pruned.encode("don").tokens == ["don"]
+
+
+def test_each_style_has_a_piece_of_its_own_that_no_text_holds(source: Path) -> None:
+    pruned, _ = prune_tokenizer(source, ["don"], at_least=1)
+    assert set(STYLE_PIECES) == set(STYLES)
+    numbers = {pruned.token_to_id(piece) for piece in STYLE_PIECES.values()}
+    assert len(numbers) == 3
+    assert None not in numbers
+    assert STYLE_PIECES["written"] == "[CLS]"  # as models before there were styles
+    said = pruned.encode(" ".join(STYLE_PIECES.values()))
+    assert not numbers & set(said.ids)
 
 
 def test_it_is_the_same_every_time_and_can_be_saved(source: Path, tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import get_args, get_type_hints
 
 import pytest
+from moonshine_files import moonshine_files
 
 from mmer.benchmarks import cli
 from mmer.benchmarks.against.command import Against
@@ -51,6 +52,7 @@ def test_choices_are_those_of_the_recognizer() -> None:
 def test_a_short_run_of_a_loop_and_of_the_session(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    moonshine_files()
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     found, picture = tmp_path / "found.json", tmp_path / "found.png"
     options = ["--seconds", "8", "--only", "recorder,session", "--detector", "haar"]

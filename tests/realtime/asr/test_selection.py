@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from mmer.models.catalogue import Unavailable
+from mmer.models.catalogue import MOONSHINE, VOSK_MODEL, Unavailable
 from mmer.models.errors import MmerError
 from mmer.models.store import Store
 from mmer.realtime.asr import selection as module
@@ -147,3 +147,34 @@ def test_selections_are_equal_where_their_files_are(machine: Machine) -> None:
     machine.here = {"online"}
     assert select("auto", store) != one
     assert Selection("none", ()) == select("none", store)
+
+
+def test_auto_passes_over_a_damaged_file_and_tells_of_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By the real registry and store: Moonshine's encoder is cut short, Vosk's folder is whole."""
+    monkeypatch.setattr("mmer.models.store._in_package", lambda asset: None)
+    monkeypatch.setattr("mmer.models.store.vosk_folders", list)
+    monkeypatch.setattr(AsrEngine, "_need_package", lambda self: None)
+    monkeypatch.setattr(
+        AsrEngine,
+        "load",
+        lambda self, paths: SimpleNamespace(name=self.name, description=self.name, trust=1.0),
+    )
+    encoder = tmp_path / "stick" / MOONSHINE[0].file
+    encoder.parent.mkdir(parents=True)
+    encoder.write_bytes(b"cut short")
+    for needed in VOSK_MODEL.needs:
+        path = tmp_path / "stick" / str(VOSK_MODEL.folder) / needed
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"here")
+    told: list[str] = []
+    store = Store(tmp_path / "home", [tmp_path / "stick"], offline=True, report=told.append)
+    choice = load(select("auto", store))
+    assert (choice.name, choice.notices) == ("vosk", ())
+    (line,) = told
+    assert str(encoder) in line
+    assert "damaged" in line
+    with pytest.raises(Unavailable, match="encoder"):
+        select("moonshine", store)
+    assert len(told) == 1  # once

@@ -21,17 +21,19 @@ class Answer:
 class FakeModel:
     read: list[str] = field(default_factory=list)
     past: list[tuple[str, ...]] = field(default_factory=list)
+    styles: list[str] = field(default_factory=list)
 
-    def predict(self, text: str, past: Sequence[str] = ()) -> Answer:
+    def predict(self, text: str, past: Sequence[str] = (), style: str = "written") -> Answer:
         self.read.append(text)
         self.past.append(tuple(past))
+        self.styles.append(style)
         return Answer(np.log(np.full(7, 1 / 7, dtype=np.float32)))
 
 
 def said(
-    text: str, partial=True, number=1, t0=1.0, t1=2.0, asr="vosk", confidence=None
+    text: str, partial=True, number=1, t0=1.0, t1=2.0, asr="vosk", confidence=None, **more
 ) -> Transcript:
-    return Transcript(number, t0, t1, text, partial, asr, confidence=confidence)
+    return Transcript(number, t0, t1, text, partial, asr, confidence=confidence, **more)
 
 
 def test_each_new_partial_is_judged_and_the_same_words_are_not():
@@ -59,6 +61,24 @@ def test_an_empty_final_is_missing_even_after_words():
     out = run(TextEncoder(FakeModel()), [said("hm"), said("", partial=False)])
     assert [type(m) for m in out] == [Evidence, Missing]
     assert (out[1].why, out[1].partial, out[1].utterance) == ("no words", False, 1)
+
+
+def test_the_style_of_the_transcript_is_passed_on():
+    model = FakeModel()
+    block = TextEncoder(model)
+    block.push(said("i am so", style="bare"))
+    block.push(said("I am so happy.", partial=False, style="asr"))
+    block.push(said("Me too!", partial=False, number=2, style="written"))
+    assert model.styles == ["bare", "asr", "written"]
+    assert model.past[-1] == ("I am so happy.",)
+
+
+@pytest.mark.parametrize("partial", [True, False])
+def test_the_engines_reason_is_why_the_text_is_missing(partial):
+    silent = said("", partial=partial, style="asr", why="no speech")
+    out = run(TextEncoder(FakeModel()), [said("hm", asr="moonshine"), silent])
+    assert (type(out[-1]), out[-1].why, out[-1].partial) == (Missing, "no speech", partial)
+    assert (out[-1].t0, out[-1].t1, out[-1].utterance) == (1.0, 2.0, 1)
 
 
 def test_words_that_are_withdrawn_are_missing_for_now():
@@ -149,7 +169,7 @@ def test_wrong_settings_are_refused():
 
 def test_words_that_the_model_cannot_use_are_missing():
     class Blank(FakeModel):
-        def predict(self, text: str, past: Sequence[str] = ()) -> Answer:
+        def predict(self, text: str, past: Sequence[str] = (), style: str = "written") -> Answer:
             return Answer(np.log(np.full(7, 1 / 7, np.float32)), usable=0.0)
 
     (out,) = run(TextEncoder(Blank()), [said("...", partial=False)])

@@ -16,7 +16,9 @@ import pytest
 torch = pytest.importorskip("torch", reason="training needs torch: pip install 'mmer-live[train]'")
 pytest.importorskip("accelerate", reason="needs accelerate: pip install 'mmer-live[train]'")
 
-from generated_corpora import write_meld  # noqa: E402 (after the skip)
+from fixed_words import always_hear  # noqa: E402 (after the skip)
+from generated_corpora import write_clip, write_meld  # noqa: E402
+from moonshine_files import moonshine_files, spoken  # noqa: E402
 from tiny_transformers import write_tiny  # noqa: E402
 
 from mmer.models.errors import MmerError  # noqa: E402
@@ -108,6 +110,7 @@ def said(weights: Path, modality: str, item: Item) -> Prediction:
     return model.predict(shown)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fusion", RUNS)
 def test_live_models_answer_as_the_trained_network(made: Made, fusion: str) -> None:
     run = made.exported(fusion)
@@ -134,11 +137,12 @@ def test_live_models_answer_as_the_trained_network(made: Made, fusion: str) -> N
 
 @pytest.mark.parametrize("fusion", RUNS)
 def test_a_run_judges_a_clip_by_its_own_modalities_alone(
-    made: Made, fusion: str, tmp_path: Path
+    made: Made, fusion: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     weights = made.exported(fusion) / "export"
     output = tmp_path / "out.jsonl"
-    arguments = ["--weights", str(weights), "--asr", "pocketsphinx", "--offline", "--pace", "max"]
+    always_hear(monkeypatch, "what a happy day")
+    arguments = ["--weights", str(weights), "--offline", "--pace", "max"]
     with pytest.raises(SystemExit) as ended:
         live([str(made.clip), *arguments, "--output", str(output)])
     assert ended.value.code == 0
@@ -178,7 +182,11 @@ def test_what_cannot_be_exported_is_told_in_one_line(made: Made, tmp_path: Path)
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.slow
 def test_the_commands_lead_from_a_recipe_to_live_answers(made: Made, tmp_path: Path) -> None:
+    moonshine_files()
+    clip = tmp_path / "spoken.mp4"
+    write_clip(clip, spoken("I am so happy."), [])
     recipe = tmp_path / "tiny.toml"
     recipe.write_text(
         f"""
@@ -199,11 +207,11 @@ def test_the_commands_lead_from_a_recipe_to_live_answers(made: Made, tmp_path: P
         """
     )
     run, data = str(tmp_path / "run"), ["--data", str(made.data)]
-    weights = ["--weights", f"{run}/export", "--asr", "pocketsphinx", "--pace", "max"]
+    weights = ["--weights", f"{run}/export", "--asr", "moonshine", "--pace", "max"]
     for command, arguments in {
         "mmer-train": [str(recipe), *data, "--output", run],
         "mmer-export": [run, *data],
-        "mmer-live": [str(made.clip), *weights, "--offline", "--output", "-"],
+        "mmer-live": [str(clip), *weights, "--offline", "--output", "-"],
     }.items():
         program = str(Path(sys.executable).with_name(command))
         done = subprocess.run(

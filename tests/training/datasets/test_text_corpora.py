@@ -6,8 +6,9 @@ import pytest
 
 from mmer.models.errors import MmerError
 from mmer.models.labels import EMOTIONS
+from mmer.models.text_style import STYLES
 from mmer.training.datasets.registry import default_split, read, splits_of
-from mmer.training.datasets.texts import bare, pasts, tidy
+from mmer.training.datasets.texts import RESTYLE, as_recognized, bare, pasts, tidy
 
 Write = Callable[..., Path]
 
@@ -23,6 +24,31 @@ Write = Callable[..., Path]
 )
 def test_bare_is_as_recognizers_write(text: str, expected: str) -> None:
     assert bare(text) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("Oh my God, you're here!", "Oh my God, you're here."),
+        ("What?! No!!", "What? No."),
+        ("Well... I mean… maybe.", "Well. I mean. maybe."),
+        ("No!?", "No?"),
+        ("Plain, as it is.", "Plain, as it is."),
+        ("3.5", "3.5"),
+        ("", ""),
+    ],
+)
+def test_as_a_recognizer_that_punctuates_writes(text: str, expected: str) -> None:
+    assert as_recognized(text) == expected
+    assert as_recognized(expected) == expected
+    assert bare(as_recognized(text)) == bare(text)  # the words stay
+
+
+def test_every_style_has_its_writing() -> None:
+    assert set(RESTYLE) == set(STYLES)
+    assert RESTYLE["written"]("What?!") == "What?!"
+    assert RESTYLE["asr"] is as_recognized
+    assert RESTYLE["bare"] is bare
 
 
 @pytest.mark.parametrize(

@@ -40,6 +40,29 @@ def test_text_json_and_pictures(
     assert {f.name for f in (tmp_path / "plots").iterdir()} == {"confusion.png", "reliability.png"}
 
 
+def test_the_style_and_its_older_name(
+    parrot: list[Any], manifest: Make, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = manifest("text,label", "No! It is joy,joy")
+    out = tmp_path / "out.json"
+
+    def shown(*options: str) -> tuple[str, dict[str, Any]]:
+        main(["text", "--dataset", "manifest", "--root", str(root), "--json", str(out),
+              "--allow-leak", *options])  # fmt: skip
+        return parrot[-1].shown[0].text, json.loads(out.read_text())["options"]
+
+    assert shown()[0] == "No! It is joy"
+    assert shown("--style", "asr")[0] == "No. It is joy"
+    assert shown("--style", "bare")[0] == "no it is joy"
+    assert (
+        shown("--asr-style") == shown("--style", "bare") == shown("--asr-style", "--style", "bare")
+    )
+    assert shown("--asr-style")[1]["style"] == "bare"
+    with pytest.raises(SystemExit):
+        main(["text", "--help"])
+    assert "{written,asr,bare}" in capsys.readouterr().out
+
+
 def test_what_was_said_of_each_item_is_left_behind(
     parrot: list[Any], manifest: Make, tmp_path: Path
 ) -> None:
@@ -81,6 +104,15 @@ def test_a_leak_ends_with_status_2_and_says_how_to_go_on(
         (("speech", "--dataset", "ravdess", "--root", ".", "--cropped"), "--cropped is for face"),
         (("speech", "--dataset", "ravdess", "--root", ".", "--weights", "no"), "no such file"),
         (("clip", "--dataset", "meld", "--root", ".", "--modalities", "x"), "--modalities 'x'"),
+        (
+            ("clip", "--dataset", "meld", "--root", ".", "--asr", "pocketsphinx"),
+            "--asr 'pocketsphinx' is unknown: use auto, moonshine, vosk, none",
+        ),
+        (
+            ("text", "--dataset", "meld", "--root", ".", "--asr-style", "--style", "asr"),
+            "--asr-style means --style bare: leave one of the two out",
+        ),
+        (("speech", "--dataset", "meld", "--root", ".", "--asr-style"), "--style is for text"),
     ],
 )
 def test_what_is_wrong_is_said_in_one_line(

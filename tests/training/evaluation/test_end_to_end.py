@@ -12,6 +12,7 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+from moonshine_files import moonshine_files
 
 from mmer.models.labels import EMOTIONS
 from mmer.realtime.demo import clip
@@ -144,7 +145,9 @@ def test_face(tmp_path: Path) -> None:
     assert (cropped["no_face"], cropped["detector"]) == (0, None)
 
 
+@pytest.mark.slow
 def test_clip(tmp_path: Path) -> None:
+    moonshine_files()
     known = json.loads(clip().with_suffix(".json").read_text())["sentences"][1:3]
     (tmp_path / "demo.mp4").write_bytes(clip().read_bytes())
     rows = [
@@ -165,14 +168,14 @@ def test_clip(tmp_path: Path) -> None:
         "silent.mp4,neutral,,,",
         "broken.mp4,joy,,,",
     )
-    table = run("clip", root, "--asr", "pocketsphinx", "--offline")
+    table = run("clip", root, "--asr", "moonshine", "--offline")
     assert table["n"] == len(rows) + 1
     assert table["dropped"] == {"cannot be read": 1}
     assert table["unanswered"] == 0
     assert table["parts"]["speech"]["n"] == len(rows)
     assert table["parts"]["text"]["n"] == len(rows)
     assert table["parts"]["face"]["n"] == len(rows) + 1
-    assert table["models"]["words"].startswith("pocketsphinx")
+    assert table["models"]["words"].startswith("moonshine (")
     gold = run("clip", root, "--gold-words", "--modalities", "text", "--offline")
     assert gold["models"]["words"] == "gold"
     assert gold["parts"]["text"]["n"] == len(rows)

@@ -1,5 +1,5 @@
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +8,7 @@ import pytest
 from mmer.models.card import weights_dir
 from mmer.models.errors import MmerError
 from mmer.models.labels import EMOTIONS
+from mmer.models.prediction import Prediction
 from mmer.models.seen import Seen, as_keys, file_digest
 from mmer.training.datasets.likeness import text_key
 from mmer.training.evaluation.evaluate import evaluate
@@ -188,15 +189,54 @@ def test_the_past_is_cut_and_words_are_bare_or_misheard(
     assert shown()[3] == ("Well, 3 it is joy", ("Well, 1 it is disgust", "Well, 2 it is fear"))
     assert shown(context=1)[3][1] == ("Well, 2 it is fear",)
     assert shown(context=0)[3][1] == ()
-    assert shown(asr_style=True)[3] == (
+    assert shown(style="bare")[3] == (
         "well 3 it is joy",
         ("well 1 it is disgust", "well 2 it is fear"),
     )
 
 
+def test_texts_are_written_in_a_style_and_the_model_is_told(
+    manifest: Make, weights: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[tuple[str, tuple[str, ...], str]] = []
+
+    class Model:
+        past_utterances = 2
+
+        def predict(self, text: str, past: Sequence[str], style: str) -> Prediction:
+            told.append((text, tuple(past), style))
+            return Prediction.unknown()
+
+    monkeypatch.setattr("mmer.training.evaluation.text.load_text", lambda *_: Model())
+    root = manifest("text,label,dialogue", "No way?! Wow!,joy,a", "So... you said!,fear,a")
+
+    def last(**how: object) -> tuple[str, tuple[str, ...], str]:
+        settings = Settings(resamples=100, **how)  # type: ignore[arg-type]
+        e = evaluate("text", "manifest", root, weights=weights("text"), settings=settings)
+        options = e.about["options"]
+        assert options["style"] == how.get("style", "written")
+        assert options["asr_style"] == (options["style"] == "bare")
+        return told[-1]
+
+    assert last() == ("So... you said!", ("No way?! Wow!",), "written")
+    assert last(style="asr") == ("So. you said.", ("No way? Wow.",), "asr")
+    assert last(style="bare") == ("so you said", ("no way wow",), "bare")
+    for style, expected in (("written", "bare"), ("bare", "bare"), ("asr", "asr")):
+        text, past, found = last(style=style, word_error_rate=1e-9)
+        assert found == expected
+        punctuated = "." in text and "?" in past[0]
+        assert punctuated == (style == "asr")
+    assert last(style="asr", word_error_rate=0.9)[0] != "So. you said."
+
+
 def test_settings_that_make_no_sense_are_refused() -> None:
     for modality, how, told in (
         ("speech", {"cropped": True}, "--cropped is for face, not for speech"),
+        ("speech", {"style": "bare"}, "--style is for text, not for speech"),
+        ("clip", {"style": "asr"}, "--style is for text, not for clip"),
+        ("text", {"style": "shouted"}, "use written, asr, bare"),
+        ("clip", {"asr": "pocketsphinx"}, "use auto, moonshine, vosk, none"),
+        ("text", {"asr": "moonshine"}, "--asr is for clip, not for text"),
         ("face", {"context": 3}, "--context is for text"),
         ("text", {"word_error_rate": 1.5}, "must be 0 to 1"),
         ("text", {"context": -1}, "must be 0 or more"),

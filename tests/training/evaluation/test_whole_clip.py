@@ -64,4 +64,5 @@ def test_gold_words_are_said_once_at_the_end() -> None:
     assert not block.push(SpeechUpdate(1, 0.0, 1.0, SpeechState.ONGOING, empty, 1.0))
     (said,) = block.push(SpeechUpdate(1, 0.0, 2.0, SpeechState.ENDED, empty, 2.0))
     assert (said.text, said.t1, said.partial) == ("kids are talking", 2.0, False)
+    assert (said.asr, said.style) == ("gold", "written")
     assert not block.flush()
