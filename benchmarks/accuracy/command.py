@@ -26,7 +26,8 @@ class Accuracy:
     output: Folder
     """Folder for the results; it must be there."""
     only: Annotated[str | None, tyro.conf.arg(metavar="GROUPS")] = None
-    """Some of the groups speech, face, text, fused, with commas between."""
+    """Some of the groups speech, face, text, fused, with commas between; rows of the others stay as
+    the output folder has them, where they are of the same weights."""
     weights: OptionalFolder = None
     """Folder with the networks; left out: the shipped ones."""
     asr: Asr = "moonshine"
@@ -45,7 +46,7 @@ class Accuracy:
         from mmer.benchmarks.accuracy.cards import write_cards
         from mmer.benchmarks.accuracy.render import check_readme, readme_part, replace_part
         from mmer.benchmarks.accuracy.row import Setting
-        from mmer.benchmarks.accuracy.run import choose, measure, report, write
+        from mmer.benchmarks.accuracy.run import choose, measure, report, with_stored, write
         from mmer.benchmarks.machine import describe_machine
 
         for option, folder in (
@@ -62,6 +63,8 @@ class Accuracy:
         with console.status("starting") as status:
             outcomes = measure(rows, setting, status.update, console.print)
         found = report(outcomes, self.weights, machine)
+        if self.only is not None:
+            found = with_stored(found, self.output)
         write(found, self.output)
         if self.write_cards is not None:
             write_cards(found, self.write_cards)

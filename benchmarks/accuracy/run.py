@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from mmer.benchmarks.accuracy.anchors import ANCHORS
+from mmer.benchmarks.accuracy.cards import CARD_OF
 from mmer.benchmarks.accuracy.face import FACE_ROWS
 from mmer.benchmarks.accuracy.fused import FUSED_ROWS
 from mmer.benchmarks.accuracy.render import page
@@ -85,6 +86,28 @@ def report(
         "rows": [_row(outcome) for outcome in outcomes],
         "anchors": {name: [asdict(a) for a in beside] for name, beside in ANCHORS.items()},
     }
+
+
+def with_stored(found: dict[str, Any], output: Path) -> dict[str, Any]:
+    """The report with the stored rows of the groups that it does not measure.
+
+    Rows of other weights than today's are left out.
+
+    Raises:
+        MmerError: the stored report cannot be read.
+    """
+    path = output / "accuracy.json"
+    if not path.is_file():
+        return found
+    try:
+        stored = json.loads(path.read_text(encoding="utf-8"))
+        measured = {row["group"] for row in found["rows"]}
+        same = {g for g, m in CARD_OF.items() if stored["models"].get(m) == found["models"].get(m)}
+        rows = [r for r in stored["rows"] if r["group"] in same - measured]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise MmerError(f"{path} cannot be added to: {error}; leave --only out") from error
+    order = list(GROUPS)
+    return found | {"rows": sorted([*found["rows"], *rows], key=lambda r: order.index(r["group"]))}
 
 
 def _row(outcome: Outcome) -> dict[str, Any]:

@@ -212,3 +212,18 @@ def test_networks_are_named_by_their_hashes(tmp_path: Path) -> None:
     assert set(MODALITIES) <= set(shipped)
     shutil.copy(weights_dir() / "text.json", tmp_path)
     assert hashes(tmp_path) == shipped
+
+
+def test_rows_of_other_groups_stay_where_their_weights_are_the_same(tmp_path: Path) -> None:
+    def row(group: str, key: str) -> dict[str, str]:
+        return {"group": group, "key": key}
+
+    models = {"speech": "a", "face": "b", "text": "c", "fusion": "d"}
+    stored = {"models": models, "rows": [row(g, "old") for g in ("speech", "face", "text")]}
+    (tmp_path / "accuracy.json").write_text(json.dumps(stored))
+    found = {"models": models | {"face": "new"}, "rows": [row("text", "new")]}
+    assert run.with_stored(found, tmp_path)["rows"] == [row("speech", "old"), row("text", "new")]
+    assert run.with_stored(found, tmp_path / "nowhere") == found
+    (tmp_path / "accuracy.json").write_text("{}")
+    with pytest.raises(MmerError, match="leave --only out"):
+        run.with_stored(found, tmp_path)
