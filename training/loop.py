@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import shutil
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from copy import deepcopy
 from dataclasses import asdict, dataclass
 from itertools import islice
@@ -86,8 +86,7 @@ class Trainer:
             if parameter.dim() == 4:  # the 5 axes of a 3D convolution have no such order
                 parameter.data = parameter.data.to(memory_format=torch.channels_last)
         if recipe.start:
-            self._begin_with([folder.parent / run / CHECKPOINT for run in recipe.start])
-        task.begin(self.network)
+            self._begin_with(self.network)
         self.average = deepcopy(self.network).requires_grad_(False)
         kind = {"adamw": torch.optim.AdamW, "adam": torch.optim.Adam}[recipe.optimizer]
         self.optimizer = kind(
@@ -117,8 +116,9 @@ class Trainer:
     def _checkpoint(self) -> Path:
         return self.folder / CHECKPOINT
 
-    def _begin_with(self, paths: Sequence[Path]) -> None:
-        """Take the averaged weights of other runs' last epochs."""
+    def _begin_with(self, network: nn.Module) -> None:
+        """Take the averaged weights of other runs' last epochs into ``network``."""
+        paths = [self.folder.parent / run / CHECKPOINT for run in self.recipe.start]
         for path in paths:
             if not path.is_file():
                 raise MmerError(
@@ -127,7 +127,7 @@ class Trainer:
                 )
         weights = self.task.joined([self._read(path)["average"] for path in paths])
         try:
-            self.network.load_state_dict(weights)
+            network.load_state_dict(weights)
         except RuntimeError as error:
             names = ", ".join(str(path) for path in paths)
             raise MmerError(f"{names}: of another network than this recipe's") from error
@@ -165,6 +165,10 @@ class Trainer:
 
         ``on_step`` hears the loss of each batch. Of several processes only the first one reports.
         """
+        if self.recipe.start and self.epoch < self.recipe.epochs:
+            first = self.task.network().to(self.device)  # not ours, which may be a later epoch's
+            self._begin_with(first)
+            self.task.begin(first)
         while self.epoch < self.recipe.epochs and not self._out_of_patience():
             begun = time.perf_counter()
             train_loss = self._train_epoch(on_step)

@@ -19,10 +19,14 @@ from mmer.models.logmel import SAMPLE_RATE
 from mmer.models.prediction import Prediction
 from mmer.models.speech import SpeechModel
 from mmer.models.text import TextModel
+from mmer.models.text_style import TextStyle
 
 STORED = Path(__file__).with_name("stored_predictions.json")
 SEEDS = (1, 2)
-TEXTS = ("That is wonderful, thank you so much!", "why would you do that to me")
+TEXTS: tuple[tuple[str, TextStyle], ...] = (
+    ("That is wonderful, thank you so much!", "written"),
+    ("why would you do that to me", "bare"),
+)
 
 
 def voice(seed: int) -> np.ndarray:
@@ -68,7 +72,7 @@ def predictions(modality: str) -> list[dict[str, Any]]:
         return [_told(speech.predict(voice(seed))) for seed in SEEDS]
     if modality == "text":
         text = TextModel.load(provider="cpu")
-        return [_told(text.predict(said)) for said in TEXTS]
+        return [_told(text.predict(said, style=style)) for said, style in TEXTS]
     if modality == "face":
         face = FaceModel.load(provider="cpu")
         return [_told(face.predict(picture(seed, face.geometry.size))) for seed in SEEDS]

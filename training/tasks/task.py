@@ -131,7 +131,7 @@ class Task(ABC):
         """Known failures and how to read the figures, for the card."""
 
     def begin(self, network: nn.Module) -> None:  # noqa: B027 (most tasks need none)
-        """Look at the network that a run begins with, before its first epoch."""
+        """Look at the network that a run with a ``start`` begins with, before its first epoch."""
 
     def loss(
         self,
