@@ -188,6 +188,7 @@ def flat(parts: list[Part], present: torch.Tensor) -> tuple[torch.Tensor, ...]:
     return (*(t for p in parts for t in p), present)
 
 
+@pytest.mark.slow
 def test_the_exported_ones_answer_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("mmer.models.networks.fusions.cross_modal.LAYERS", 1)
     pytest.importorskip("onnxscript")
