@@ -96,7 +96,10 @@ class Predictions:
                 return cls(**strings, **numbers, log_probs=log_probs, what=str(stored["what"]))
         except KeyError as error:
             raise MmerError(f"{file} is not a file of predictions: it lacks {error}") from error
-        except (OSError, ValueError, TypeError, EOFError, BadZipFile) as error:
+        except (
+            *(OSError, ValueError, EOFError, BadZipFile),
+            *(TypeError, AttributeError),  # a single array: no context manager (3.11; 3.10)
+        ) as error:
             raise MmerError(f"{file} is not a file of predictions: write it anew") from error
         except MmerError as error:
             raise MmerError(f"{file} is not sound: {error}; write it anew") from error

@@ -71,7 +71,7 @@ def from_file(path: Path, names: Sequence[str]) -> list[Inputs]:
     try:
         with np.load(path) as file:
             arrays = dict(file)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, TypeError, AttributeError) as error:
         raise MmerError(f"cannot read the inputs {path}: {error}") from error
     count = len(arrays) // len(names)
     expected = {f"{name}.{i}" for name in names for i in range(count)}

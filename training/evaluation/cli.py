@@ -202,7 +202,8 @@ class _Bar:
         return self
 
     def __exit__(self, *problem: object) -> None:
-        self._progress.stop()
+        if not self._progress.disable:  # before 14.3, Rich ends a line that it never began
+            self._progress.stop()
 
     def show(self, done: int, total: int) -> None:
         """So many items of so many are done."""

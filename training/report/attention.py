@@ -83,7 +83,10 @@ def load_attention(path: Path) -> list[Example]:
     try:
         with np.load(path, allow_pickle=False) as stored:
             return [_example(stored, k, str(t)) for k, t in enumerate(stored["titles"])]
-    except (OSError, ValueError, TypeError, KeyError, EOFError, BadZipFile) as error:
+    except (
+        *(OSError, ValueError, KeyError, EOFError, BadZipFile),
+        *(TypeError, AttributeError),  # a single array: no context manager (3.11; 3.10)
+    ) as error:
         raise MmerError(f"{path} does not hold attention weights: write it anew") from error
 
 

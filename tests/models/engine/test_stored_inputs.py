@@ -85,3 +85,7 @@ def test_inputs_of_ones_own(tmp_path: Path) -> None:
     path.write_bytes(b"no archive")
     with pytest.raises(MmerError, match="cannot read the inputs"):
         from_file(path, ("a",))
+    with path.open("wb") as file:
+        np.save(file, np.arange(3))  # a single array
+    with pytest.raises(MmerError, match="cannot read the inputs"):
+        from_file(path, ("a",))

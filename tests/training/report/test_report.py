@@ -153,6 +153,10 @@ def test_curves_and_attention_are_read_as_they_were_written(run: Path) -> None:
     assert len(second.words) == 0
     with pytest.raises(ValueError, match="differ in length"):
         save_attention([Example("x", words=["a"])], run / ATTENTION)
+    with (run / ATTENTION).open("wb") as file:
+        np.save(file, np.arange(3))  # a single array
+    with pytest.raises(MmerError, match="does not hold attention weights"):
+        load_attention(run / ATTENTION)
 
 
 def empty(run: Path) -> None:
