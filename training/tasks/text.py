@@ -118,6 +118,7 @@ class TextTask(Task):
         "varieties of English, slang, children's and technical talk are untried.",
         "Who speaks is not told: the utterances before may be another person's, and a quarrel "
         "colours the answer that calms it.",
+        'Hatred is disgust rather than anger to it ("I hate you, shut up!": 0.74 to 0.17).',
         "Simulated recognition errors fall on all words alike; real ones gather in noise, "
         "accents and names.",
     )
