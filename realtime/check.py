@@ -19,6 +19,7 @@ from mmer.realtime.asr.registry import ENGINES, AsrEngine
 from mmer.realtime.asr.selection import Selection, load
 from mmer.realtime.display import display_problem
 from mmer.realtime.needs import (
+    EXTRAS,
     LIBRARIES,
     PACKAGES,
     absent_libraries,
@@ -104,15 +105,16 @@ def _python() -> Iterator[Item]:
     yield Item(group, "python", "ok", f"{python}, {sys.executable}")
     yield Item(group, "mmer-live", "ok", version("mmer-live") or "not installed")
     absent = absent_libraries()
-    for name, package in PACKAGES.items():
+    for name, package in {**PACKAGES, **EXTRAS}.items():
         state: State = "absent" if package.without else "missing"
         without = package.without or "mmer needs it"
         installed = version(name)
-        problem = import_problem(package.module)
-        if problem is None:
+        problem = import_problem(package.module) if package.module else ""
+        if problem is None or (installed and not package.module):
             yield Item(group, name, "ok", installed or "of unknown version")
         elif installed is None:
-            yield Item(group, name, state, f"not installed; {without}", f"pip install '{name}'")
+            remedy = f"pip install '{package.requirement or name}'"
+            yield Item(group, name, state, f"not installed; {without}", remedy)
         else:
             detail = f"{installed} cannot be loaded ({problem}); {without}"
             remedy = f"pip install --force-reinstall '{name}'"

@@ -10,13 +10,19 @@ from dataclasses import dataclass
 from importlib import metadata
 from typing import Final
 
+from mmer.models.catalogue import MOONSHINE
+
 
 @dataclass(frozen=True)
 class Package:
-    """A dependency: what to import, and what still works where that fails ("": nothing)."""
+    """A dependency: what to import ("": its files alone are used), and what works without it.
+
+    ``without`` is empty where nothing works; ``requirement`` is for pip, where a name is too little.
+    """
 
     module: str
     without: str = ""
+    requirement: str = ""
 
 
 PACKAGES: Final = {
@@ -32,17 +38,23 @@ PACKAGES: Final = {
     "pooch": Package("pooch"),
     "platformdirs": Package("platformdirs"),
     "sounddevice": Package("sounddevice", "no microphone; files and cameras work"),
-    "mediapipe": Package("mediapipe", "faces are found by OpenCV's Haar cascade"),
     "vosk": Package("vosk", "speech is transcribed by Moonshine alone"),
+    "moonshine-voice": Package(
+        "", "Moonshine's files are downloaded when first needed", MOONSHINE[0].requirement
+    ),
 }
 """Every dependency of pyproject.toml, by the name that pip knows."""
+EXTRAS: Final = {
+    "mediapipe": Package("mediapipe", "only --detector mediapipe needs it"),
+}
+"""What only some options need."""
 
 LIBRARIES: Final = {
     "libgl1": ("libGL.so.1", ""),
     "libglib2.0-0": ("libglib-2.0.so.0", ""),
     "libportaudio2": ("libportaudio.so.2", "no microphone; files and cameras work"),
-    "libegl1": ("libEGL.so.1", "faces are found by OpenCV's Haar cascade"),
-    "libgles2": ("libGLESv2.so.2", "faces are found by OpenCV's Haar cascade"),
+    "libegl1": ("libEGL.so.1", "only --detector mediapipe needs it"),
+    "libgles2": ("libGLESv2.so.2", "only --detector mediapipe needs it"),
     "libsm6": ("libSM.so.6", "--window does not open; --overlay works"),
 }
 """Debian packages that wheels lean on: the file that is loaded, and what works without it.

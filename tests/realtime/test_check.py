@@ -70,9 +70,9 @@ def test_a_machine_that_has_what_a_file_needs_is_good(store: Store, weights: Pat
     assert {items[name].state for name in MODALITIES} == {"ok"}
     assert items["microphone"].detail == "0: USB Audio"
     assert items["camera"].state == "absent"
-    files = {name: item for name, item in items.items() if name.startswith("moonshine-")}
-    assert set(files) == {"moonshine-encoder", "moonshine-decoder", "moonshine-vocabulary"}
     models = items_of(report, "Models")
+    files = {name: item for name, item in models.items() if name.startswith("moonshine-")}
+    assert set(files) == {"moonshine-encoder", "moonshine-decoder", "moonshine-vocabulary"}
     for item in (*files.values(), models["vosk"]):
         assert (item.state, item.remedy) == ("absent", "mmer-live --fetch")
     assert "Haar" in items["face-detector"].detail
