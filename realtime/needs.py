@@ -17,7 +17,8 @@ from mmer.models.catalogue import MOONSHINE
 class Package:
     """A dependency: what to import ("": its files alone are used), and what works without it.
 
-    ``without`` is empty where nothing works; ``requirement`` is for pip, where a name is too little.
+    ``without`` is empty where nothing works; ``requirement`` is for pip, where the name is too
+    little.
     """
 
     module: str
