@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import pytest
 import sounds
 from asr_doubles import CountingModel
 
 from mmer.benchmarks.asr.clips import SpokenClip
+from mmer.benchmarks.asr.clips import sounds as recordings
+from mmer.benchmarks.asr.decoding import transcribe
 from mmer.benchmarks.asr.threshold import (
     SILENT,
     THRESHOLDS,
@@ -21,9 +24,13 @@ from mmer.benchmarks.asr.threshold import (
     speech_row,
     speech_scores,
     threshold_row,
+    unthresholded,
 )
 from mmer.benchmarks.asr.word_errors import WordErrors
+from mmer.models.errors import MmerError
+from mmer.models.store import Store
 from mmer.realtime.asr.moonshine import NO_SPEECH
+from mmer.realtime.asr.registry import ENGINES
 
 RIGHT = [Scored(-0.1, errors=WordErrors(hits=6)), Scored(-0.7, errors=WordErrors(hits=4))]
 WRONG = [Scored(-0.8, errors=WordErrors(substitutions=3, insertions=1))]
@@ -76,3 +83,16 @@ def test_sounds_without_speech_of_every_kind() -> None:
     kinds = non_speech([sounds.noise(5.0)])
     assert [len(sound) for sound in kinds["ESC-10"]] == [80000, 16000, 32000]
     assert set(kinds) == {"ESC-10", "white noise", "near silence", "music"}
+
+
+@pytest.mark.data
+def test_text_invented_for_rain_is_dropped(data: Path) -> None:
+    try:
+        kept = unthresholded()
+    except MmerError as problem:
+        pytest.skip(str(problem))
+    rain = recordings(data / "audio" / "esc10", "002*/1-*.opus")[0]
+    assert transcribe(rain, kept).text == "You"
+    engine = ENGINES["moonshine"]
+    final = transcribe(rain, engine.load(engine.find(Store(offline=True))))
+    assert (final.text, final.why) == ("", "no speech")
