@@ -105,7 +105,7 @@ def test_the_advice_fits_the_folder(tmp_path: Path) -> None:
 
 
 def test_the_weights_are_small() -> None:
-    assert sum(f.stat().st_size for f in weights_dir().iterdir()) < 40_000_000  # the limit of all shipped weights
+    assert sum(f.stat().st_size for f in weights_dir().iterdir()) < 40_000_000
 
 
 def test_the_page_of_cards_is_true() -> None:
