@@ -111,6 +111,27 @@ def test_the_command_without_any_engine(
         assert "no files of" in capsys.readouterr().err
 
 
+def test_every_engine_on_this_machine_is_measured(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def load(self: AsrEngine, paths: tuple[Path, ...]) -> CountingModel:
+        model = CountingModel("Kids are talking by the door")
+        model.name = self.name
+        return model
+
+    monkeypatch.setattr(AsrEngine, "find", lambda self, store: ())
+    monkeypatch.setattr(AsrEngine, "load", load)
+    monkeypatch.setattr(asr_run, "unthresholded", lambda: CountingModel("You"))
+    monkeypatch.setattr(Material, "read", lambda data: material())
+    report = asr_run.run(AsrSettings(tmp_path), "mmer-bench asr", lambda line: None)
+    rows = {row.key: row for row in report.rows}
+    for name in ENGINES:
+        assert rows[f"{name}_wer_ravdess_live"].passed
+        assert report.models[name] == "a double"
+    assert "without the threshold" in rows["moonshine_no_speech_live"].measured
+    assert "without the threshold" not in rows["vosk_no_speech_live"].measured
+
+
 @pytest.mark.data
 def test_moonshine_on_real_clips(data: Path) -> None:
     try:
