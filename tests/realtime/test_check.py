@@ -99,7 +99,7 @@ def test_networks_that_are_not_there_make_it_fail(store: Store, tmp_path: Path) 
     ("broken", "state", "remedy"),
     [
         ("cv2", "missing", "pip install --force-reinstall 'opencv-contrib-python'"),
-        ("mediapipe", "absent", "pip install --force-reinstall 'mediapipe'"),
+        ("sounddevice", "absent", "pip install --force-reinstall 'sounddevice'"),
     ],
 )
 def test_a_package_that_cannot_be_loaded(
