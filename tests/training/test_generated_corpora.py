@@ -74,7 +74,9 @@ def said(item: Item) -> np.ndarray:
 
 
 @pytest.mark.parametrize(
-    ("features", "found"), [(heard, True), (said, True), (seen, False)], ids=lambda v: str(v)
+    ("features", "found"),
+    [(heard, True), (said, True), (seen, False)],
+    ids=lambda v: getattr(v, "__name__", str(v)),
 )
 def test_what_is_planted_is_found(
     meld: Path, features: Callable[[Item], np.ndarray], found: bool

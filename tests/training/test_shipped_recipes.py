@@ -24,6 +24,7 @@ from tiny_transformers import write_tiny
 from mmer.models.card import load_card
 from mmer.models.errors import MmerError
 from mmer.models.inputs.preparation import Said
+from mmer.training import spoken_texts
 from mmer.training.combined import sources
 from mmer.training.combined.export import export_run
 from mmer.training.combined.run import run_recipe
@@ -71,7 +72,12 @@ class Runs:
     def train(self, recipe: Recipe, name: str) -> Path:
         """The folder of a run."""
         folder = self.root / "runs" / name
-        train(self.small(recipe), self.data, folder, self.root / "cache", resume=False)
+        kept = self.root / "cache"
+        if recipe.options.get("spoken_texts"):
+            kept.mkdir(exist_ok=True)
+            row = {"text": "Okay.", "transcript": "OK."}
+            (kept / spoken_texts.FILE).write_text(json.dumps(row) + "\n", encoding="utf-8")
+        train(self.small(recipe), self.data, folder, kept, resume=False)
         return folder
 
     def small(self, recipe: Recipe) -> Recipe:

@@ -91,8 +91,8 @@ def test_text_invented_for_rain_is_dropped(data: Path) -> None:
         kept = unthresholded()
     except MmerError as problem:
         pytest.skip(str(problem))
-    rain = recordings(data / "audio" / "esc10", "002*/1-*.opus")[0]
-    assert transcribe(rain, kept).text == "You"
+    rain = recordings(data / "audio" / "esc10", "002*/3-*.opus")[0]
+    assert transcribe(rain, kept).text.startswith("You can also use")
     engine = ENGINES["moonshine"]
     final = transcribe(rain, engine.load(engine.find(Store(offline=True))))
     assert (final.text, final.why) == ("", "no speech")
