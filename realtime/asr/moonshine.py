@@ -48,7 +48,7 @@ STEP_S: Final = 0.5
 """New sound that a partial hypothesis waits for."""
 STEP_SHARE: Final = 0.1
 """The same as a share of the open utterance, where that is more: it bounds the cost of long ones.
-Decoding t seconds costs some 0.03 t of a core, and 0.03 t / (0.1 t) is 0.3 of a core at most."""
+Decoding t seconds costs some 0.03 t of a core, and 0.03 t / (0.1 t) is about 0.3 of a core."""
 
 
 @dataclass(frozen=True)
