@@ -10,13 +10,13 @@ from typing import Final
 import tyro
 
 from mmer.benchmarks.accuracy.command import Accuracy
-from mmer.benchmarks.against.command import Against
 from mmer.benchmarks.asr.command import SpeechRecognition
-from mmer.benchmarks.command import Command
+from mmer.benchmarks.baselines.command import Against
 from mmer.benchmarks.compare.command import Compare
 from mmer.benchmarks.curve.command import Curve
 from mmer.benchmarks.encoders.command import Encoders
 from mmer.benchmarks.hangover.command import Hangover
+from mmer.benchmarks.harness.command import Command
 from mmer.benchmarks.live.command import Live
 from mmer.benchmarks.soak.command import Soak
 from mmer.benchmarks.starts import Starts

@@ -18,12 +18,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from mmer.benchmarks.command import Outputs
-from mmer.benchmarks.delays import number
-from mmer.benchmarks.machine import describe_machine
-from mmer.benchmarks.process import MMER_LIVE
-from mmer.benchmarks.report import Report, Row
-from mmer.benchmarks.statistics import summarise
+from mmer.benchmarks.harness.command import Outputs
+from mmer.benchmarks.harness.machine import describe_machine
+from mmer.benchmarks.harness.process import MMER_LIVE
+from mmer.benchmarks.report.delays import number
+from mmer.benchmarks.report.report import Report, Row
+from mmer.benchmarks.report.statistics import summarise
 from mmer.models.errors import MmerError
 
 PARTS: Final = ("words", "detector", "speech", "text", "face", "fusion")

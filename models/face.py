@@ -9,11 +9,11 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from mmer.models.card import Card, open_model
+from mmer.models.cards.card import Card, open_model
 from mmer.models.engine import Engine
 from mmer.models.errors import MmerError
-from mmer.models.face_crop import CropGeometry
 from mmer.models.prediction import Prediction
+from mmer.models.preparation.face_crop import CropGeometry
 
 LUMA_BGR: Final = np.array([0.114, 0.587, 0.299], np.float32)
 """Rec. 601: what turned the training pictures grey."""
@@ -22,7 +22,7 @@ LUMA_BGR: Final = np.array([0.114, 0.587, 0.299], np.float32)
 class FaceModel:
     """The face encoder; immutable, safe to call from several threads.
 
-    ``geometry`` says how a crop must be cut: see ``mmer.models.face_crop.align``. Below
+    ``geometry`` says how a crop must be cut: see ``mmer.models.preparation.face_crop.align``. Below
     ``usable_below`` (0..1) a prediction's ``usable`` calls the crop no face.
     """
 

@@ -10,7 +10,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from mmer.models.card import Card, open_model
+from mmer.models.cards.card import Card, open_model
 from mmer.models.engine import Engine
 from mmer.models.labels import EMOTIONS, MODALITIES
 

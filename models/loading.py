@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mmer.models.card import card_path, load_card
+from mmer.models.cards.card import card_path, load_card
 
 if TYPE_CHECKING:
     from mmer.models.face import FaceModel

@@ -14,16 +14,16 @@ from typing import Any, ClassVar, Final, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from mmer.models.card import Card, card_path, load_card, open_model
+from mmer.models.cards.card import Card, card_path, load_card, open_model
 from mmer.models.engine import Engine
 from mmer.models.errors import MmerError
-from mmer.models.face_crop import CropGeometry
-from mmer.models.inputs.frames import SEES
-from mmer.models.inputs.opening import open_preparation
-from mmer.models.inputs.preparation import Preparation, Said, stack
-from mmer.models.logmel import SAMPLE_RATE
 from mmer.models.prediction import Prediction
-from mmer.models.text_style import TextStyle
+from mmer.models.preparation.face_crop import CropGeometry
+from mmer.models.preparation.frames import SEES
+from mmer.models.preparation.logmel import SAMPLE_RATE
+from mmer.models.preparation.opening import open_preparation
+from mmer.models.preparation.preparation import Preparation, Said, stack
+from mmer.models.preparation.text_style import TextStyle
 
 THREADS: Final = min(4, os.cpu_count() or 1)
 """Of one network: transformers are a hundred times the size of the shipped networks."""

@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from mmer.models.card import Card, card_path, load_card, open_model
+from mmer.models.cards.card import Card, card_path, load_card, open_model
 from mmer.models.engine import Engine
 from mmer.models.errors import MmerError
 from mmer.models.fusion import OUTPUTS, Opinion

@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from mmer.models.card import Card, open_model
+from mmer.models.cards.card import Card, open_model
 from mmer.models.engine import Engine
 from mmer.models.errors import MmerError
-from mmer.models.logmel import SAMPLE_RATE, LogMel
 from mmer.models.prediction import Prediction
+from mmer.models.preparation.logmel import SAMPLE_RATE, LogMel
 
 
 class SpeechModel:

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from mmer.models.card import Card, card_path, check_file, open_model
+from mmer.models.cards.card import Card, card_path, check_file, open_model
 from mmer.models.engine import Engine
 from mmer.models.errors import MmerError
 from mmer.models.prediction import Prediction
-from mmer.models.text_style import STYLES, TextStyle
+from mmer.models.preparation.text_style import STYLES, TextStyle
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from mmer.models.card import KINDS, load_card
+from mmer.models.cards.card import KINDS, load_card
 from mmer.models.errors import MmerError
 from mmer.models.labels import MODALITIES
 from mmer.models.run_fusion import fused_modalities

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from mmer.models.errors import MmerError
 from mmer.models.labels import MODALITIES
-from mmer.models.store import Store
+from mmer.models.store.store import Store
 from mmer.models.weights_folder import WeightsFolder
 from mmer.realtime.asr.interface import AsrModel
 from mmer.realtime.asr.selection import Selection, load, select
@@ -115,12 +115,12 @@ def _connect(
     from mmer.realtime.blocks.clip_encoder import ClipEncoder
     from mmer.realtime.blocks.face_encoder import FaceEncoder
     from mmer.realtime.blocks.face_tracker import FaceTracker
-    from mmer.realtime.blocks.fusion import Fusion, FusionConfig
-    from mmer.realtime.blocks.pooling import OnlyPool
+    from mmer.realtime.blocks.fusion.block import Fusion, FusionConfig
+    from mmer.realtime.blocks.fusion.pooling import OnlyPool
     from mmer.realtime.blocks.speech_encoder import SpeechEncoder
     from mmer.realtime.blocks.text_encoder import TextEncoder, TextEncoderConfig
     from mmer.realtime.blocks.transcriber import Transcriber
-    from mmer.realtime.blocks.voice_activity import VoiceActivity, VoiceConfig
+    from mmer.realtime.blocks.vad import VoiceActivity, VoiceConfig
 
     speech = words = text = tracker = clips = voice = None
     face: Block | None = None

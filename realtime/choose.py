@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Generic, TypeVar
 
 from mmer.models.errors import MmerError
-from mmer.models.store import Store, Unavailable
+from mmer.models.store.store import Store, Unavailable
 from mmer.realtime.blocks.face_detector import FaceDetector
 from mmer.realtime.messages import Notice
 

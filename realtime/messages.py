@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmer.models.labels import EMOTIONS
-from mmer.models.text_style import TextStyle
+from mmer.models.preparation.text_style import TextStyle
 
 SAMPLE_RATE: Final = 16_000
 """Samples a second of every AudioBlock, mono int16."""

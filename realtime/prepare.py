@@ -39,7 +39,7 @@ def prepare(
     models: SharedModels | None = None,
 ) -> Prepared:
     """Open sources first (a wrong path should fail at once), then load what ``models`` lack."""
-    from mmer.models.store import Store
+    from mmer.models.store.store import Store
     from mmer.realtime.assemble import assemble
     from mmer.realtime.open_sources import open_sources
 

@@ -6,7 +6,7 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from mmer.models.card import KINDS
+from mmer.models.cards.card import KINDS
 from mmer.models.engine.batching import BatchingEngine
 
 if TYPE_CHECKING:

@@ -7,8 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
-from mmer.models.card import load_card
-from mmer.models.card_parts import Measured
+from mmer.models.cards.card import load_card
+from mmer.models.cards.parts import Measured
 from mmer.models.errors import MmerError
 
 CARD_OF: Final[Mapping[str, str]] = {

@@ -8,8 +8,8 @@ from typing import Annotated
 
 import tyro
 
-from mmer.benchmarks.command import Asr, Folder, OptionalFile, OptionalFolder
-from mmer.benchmarks.report import check_folder
+from mmer.benchmarks.harness.command import Asr, Folder, OptionalFile, OptionalFolder
+from mmer.benchmarks.report.report import check_folder
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class Accuracy:
         from mmer.benchmarks.accuracy.render import check_readme, readme_part, replace_part
         from mmer.benchmarks.accuracy.row import Setting
         from mmer.benchmarks.accuracy.run import choose, measure, report, with_stored, write
-        from mmer.benchmarks.machine import describe_machine
+        from mmer.benchmarks.harness.machine import describe_machine
 
         for option, folder in (
             ("--data", self.data),

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from mmer.benchmarks.accuracy.row import Setting
-from mmer.benchmarks.networks import folder_of
+from mmer.benchmarks.harness.networks import folder_of
 from mmer.training.evaluation.answers import Change
 from mmer.training.evaluation.evaluate import evaluate
 from mmer.training.evaluation.result import Evaluation

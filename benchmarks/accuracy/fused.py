@@ -48,7 +48,7 @@ POOLS: Final = {
 @cache
 def _iemocap(data: Path) -> Mapping[str, Any]:
     try:
-        from mmer.training.late_fusion import iemocap
+        from mmer.training.studies.late_fusion import iemocap
     except ImportError as error:
         raise NotHere(f"{error}: pip install 'mmer-live[train]'") from error
     return iemocap(data)
@@ -69,7 +69,7 @@ def _posteriors(pool: str, condition: str) -> Row:
         headline="weighted_f1",
         measure=measure,
         needs=(POSTERIORS,),
-        command="python -m mmer.training.late_fusion",
+        command="python -m mmer.training.studies.late_fusion",
         in_readme=pool in ("audio", "text", "mean", "learned"),
         note="six classes of its own; not the shipped fusion but one of its kind, each fifth of "
         "the 20 dialogues judged by one fitted to the others"

@@ -17,7 +17,7 @@ from mmer.benchmarks.accuracy.render import page
 from mmer.benchmarks.accuracy.row import GROUPS, NotHere, Outcome, Row, Setting
 from mmer.benchmarks.accuracy.speech import SPEECH_ROWS
 from mmer.benchmarks.accuracy.text import TEXT_ROWS
-from mmer.benchmarks.networks import hashes
+from mmer.benchmarks.harness.networks import hashes
 from mmer.models.errors import MmerError
 
 VERSION: Final = 1

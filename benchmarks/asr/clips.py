@@ -10,7 +10,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from mmer.benchmarks.utterances import read_sound, speech_span
+from mmer.benchmarks.harness.utterances import read_sound, speech_span
 from mmer.models.errors import MmerError
 from mmer.realtime.messages import SAMPLE_RATE
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from mmer.benchmarks.command import Asr, Flag, Folder, Outputs
+from mmer.benchmarks.harness.command import Asr, Flag, Folder, Outputs
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from mmer.realtime.asr.interface import AsrModel, Hypothesis
 from mmer.realtime.blocks.transcriber import Transcriber
-from mmer.realtime.blocks.voice_activity import FRAME, VoiceActivity
+from mmer.realtime.blocks.vad import FRAME, VoiceActivity
 from mmer.realtime.messages import SAMPLE_RATE, AudioBlock, SpeechState, SpeechUpdate, Transcript
 
 UPDATE: Final = SAMPLE_RATE // 10  # samples: the period of the voice activity's updates

@@ -21,14 +21,14 @@ from mmer.benchmarks.asr.decoding import (
 )
 from mmer.benchmarks.asr.threshold import unthresholded
 from mmer.benchmarks.asr.word_errors import WordErrors, rate_interval, word_errors
-from mmer.benchmarks.delays import number, percentiles
-from mmer.benchmarks.machine import describe_machine
-from mmer.benchmarks.report import Report, Row
-from mmer.benchmarks.statistics import summarise
-from mmer.benchmarks.utterances import trimmed
-from mmer.models.catalogue import Unavailable
+from mmer.benchmarks.harness.machine import describe_machine
+from mmer.benchmarks.harness.utterances import trimmed
+from mmer.benchmarks.report.delays import number, percentiles
+from mmer.benchmarks.report.report import Report, Row
+from mmer.benchmarks.report.statistics import summarise
 from mmer.models.errors import MmerError
-from mmer.models.store import Store
+from mmer.models.store.catalogue import Unavailable
+from mmer.models.store.store import Store
 from mmer.realtime.asr.interface import AsrModel
 from mmer.realtime.asr.registry import ENGINES
 

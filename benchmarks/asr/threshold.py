@@ -23,9 +23,9 @@ from mmer.benchmarks.asr.clips import (
 )
 from mmer.benchmarks.asr.decoding import decode_utterances, transcribe
 from mmer.benchmarks.asr.word_errors import WordErrors, word_errors
-from mmer.benchmarks.machine import describe_machine
-from mmer.benchmarks.report import Report, Row
-from mmer.models.store import Store
+from mmer.benchmarks.harness.machine import describe_machine
+from mmer.benchmarks.report.report import Report, Row
+from mmer.models.store.store import Store
 from mmer.realtime.asr.interface import AsrModel, Hypothesis
 from mmer.realtime.asr.moonshine import NO_SPEECH, MoonshineModel
 from mmer.realtime.asr.registry import ENGINES

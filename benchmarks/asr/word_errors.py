@@ -9,7 +9,7 @@ from typing import Final
 
 import numpy as np
 
-from mmer.benchmarks.statistics import RESAMPLES
+from mmer.benchmarks.report.statistics import RESAMPLES
 from mmer.training.datasets.texts import bare
 
 DIGITS: Final = (

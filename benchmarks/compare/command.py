@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import tyro
 
-from mmer.benchmarks.command import Flag, OptionalFile
-from mmer.benchmarks.report import check_writable
+from mmer.benchmarks.harness.command import Flag, OptionalFile
+from mmer.benchmarks.report.report import check_writable
 from mmer.models.errors import MmerError
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from mmer.benchmarks.compare.stored import Stored, samples_of
-from mmer.benchmarks.statistics import LEAST, percentile, ratio
+from mmer.benchmarks.report.statistics import LEAST, percentile, ratio
 
 PERCENTS: Final = (50, 95)
 TIMES: Final = ("_ms", "_s", "_us")

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from mmer.benchmarks.report import VERSION
+from mmer.benchmarks.report.report import VERSION
 from mmer.models.errors import MmerError
 
 LENGTHS: Final = ("minutes", "hours", "played_s")

@@ -15,10 +15,10 @@ import numpy as np
 
 from mmer.benchmarks.curve.gold import GoldWords, timed
 from mmer.benchmarks.curve.points import MOMENTS, Answers, Line, Panel
-from mmer.benchmarks.networks import folder_of
-from mmer.benchmarks.utterances import read_sound, speech_span
+from mmer.benchmarks.harness.networks import folder_of
+from mmer.benchmarks.harness.utterances import read_sound, speech_span
 from mmer.models.labels import MODALITIES
-from mmer.models.store import Store
+from mmer.models.store.store import Store
 from mmer.models.text import TextModel
 from mmer.realtime.assemble import assemble
 from mmer.realtime.blocks.text_encoder import TextEncoder

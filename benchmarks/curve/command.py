@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from mmer.benchmarks.command import Asr, Folder, OptionalFolder
-from mmer.benchmarks.report import check_folder
+from mmer.benchmarks.harness.command import Asr, Folder, OptionalFolder
+from mmer.benchmarks.report.report import check_folder
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from mmer.models.labels import EMOTIONS
 from mmer.training.datasets.item import Item
-from mmer.training.evaluation.bootstrap import group
 from mmer.training.evaluation.result import judge
+from mmer.training.metrics.bootstrap import group
 
 MOMENTS: Final[tuple[float | None, ...]] = (0.5, 1.0, 2.0, None)
 """Seconds of speech; None is the end."""

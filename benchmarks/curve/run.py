@@ -12,9 +12,9 @@ from mmer.benchmarks.curve.points import Panel
 from mmer.benchmarks.curve.report import Curves
 from mmer.benchmarks.curve.voice import voice_panel
 from mmer.benchmarks.curve.words import words_panel
-from mmer.benchmarks.machine import describe_machine
-from mmer.benchmarks.networks import hashes
-from mmer.benchmarks.picture import check_matplotlib
+from mmer.benchmarks.harness.machine import describe_machine
+from mmer.benchmarks.harness.networks import hashes
+from mmer.benchmarks.report.plots import check_matplotlib
 from mmer.models.errors import MmerError
 from mmer.realtime.options import Options
 

@@ -10,12 +10,12 @@ from typing import Any, Final
 from numpy.typing import NDArray
 
 from mmer.benchmarks.curve.points import MOMENTS, Answers, Line, Panel
-from mmer.benchmarks.networks import folder_of
+from mmer.benchmarks.harness.networks import folder_of
+from mmer.models.preparation.text_style import TextStyle
 from mmer.models.text import TextModel
-from mmer.models.text_style import TextStyle
+from mmer.training.augment.asr_errors import misrecognize
 from mmer.training.datasets.registry import read
 from mmer.training.datasets.texts import RESTYLE, as_recognized, bare
-from mmer.training.recognition_errors import misrecognize
 
 WORDS_PER_S: Final = 2.7
 """Of conversation: about 160 words a minute."""

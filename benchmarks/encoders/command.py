@@ -7,7 +7,7 @@ from typing import Annotated
 
 import tyro
 
-from mmer.benchmarks.command import OptionalFolder, PicturedOutputs
+from mmer.benchmarks.harness.command import OptionalFolder, PicturedOutputs
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,9 +34,9 @@ class Encoders(PicturedOutputs):
         """Time everything, show it, write it, draw it."""
         from rich.console import Console
 
-        from mmer.benchmarks.encoders.picture import draw_encoders
+        from mmer.benchmarks.encoders.plot import draw_encoders
         from mmer.benchmarks.encoders.run import EncoderSettings, run
-        from mmer.models.card import KINDS
+        from mmer.models.cards.card import KINDS
         from mmer.models.engine import PROVIDERS
 
         self.check()

@@ -11,11 +11,11 @@ from typing import Any, Final
 from mmer.benchmarks.encoders.subjects import Subject, subjects
 from mmer.benchmarks.encoders.timing import Times, time_calls
 from mmer.benchmarks.encoders.variants import Variants, make_variants
-from mmer.benchmarks.machine import describe_machine
-from mmer.benchmarks.report import Row
-from mmer.benchmarks.statistics import summarise
-from mmer.benchmarks.tables import Table, TabledReport
-from mmer.models.card import KINDS
+from mmer.benchmarks.harness.machine import describe_machine
+from mmer.benchmarks.report.report import Row
+from mmer.benchmarks.report.statistics import summarise
+from mmer.benchmarks.report.tables import Table, TabledReport
+from mmer.models.cards.card import KINDS
 from mmer.models.engine import PROVIDERS, Engine, open_engine
 from mmer.models.engine.precision import PRECISIONS
 from mmer.models.engine.verify import compare

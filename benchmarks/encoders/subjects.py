@@ -11,17 +11,17 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from mmer.benchmarks.networks import folder_of
-from mmer.benchmarks.utterances import demo_utterances
-from mmer.models.card import KINDS, Card, card_path, check_file, load_card
+from mmer.benchmarks.harness.networks import folder_of
+from mmer.benchmarks.harness.utterances import demo_utterances
+from mmer.models.cards.card import KINDS, Card, card_path, check_file, load_card
 from mmer.models.engine import lengths_of
 from mmer.models.engine.shapes import Lengths
 from mmer.models.errors import MmerError
 from mmer.models.face import LUMA_BGR
-from mmer.models.face_crop import CropGeometry, align
 from mmer.models.fusion import Opinion, stacked
 from mmer.models.labels import MODALITIES
-from mmer.models.logmel import SAMPLE_RATE, LogMel
+from mmer.models.preparation.face_crop import CropGeometry, align
+from mmer.models.preparation.logmel import SAMPLE_RATE, LogMel
 from mmer.models.text import FIRST, SEPARATOR, lay_out, open_tokenizer
 
 SPEECH_S: Final = 3.0

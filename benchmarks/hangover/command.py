@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from mmer.benchmarks.command import OptionalFolder, Outputs
+from mmer.benchmarks.harness.command import OptionalFolder, Outputs
 
 
 @dataclass(frozen=True, kw_only=True)

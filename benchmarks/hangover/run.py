@@ -15,15 +15,15 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from mmer.benchmarks.clip import Span, lay_out, mix
-from mmer.benchmarks.delays import number
-from mmer.benchmarks.machine import describe_machine
-from mmer.benchmarks.matching import Matching, Result, match
-from mmer.benchmarks.report import Report, Row
-from mmer.benchmarks.statistics import summarise
-from mmer.benchmarks.utterances import demo_utterances, ravdess_sounds
+from mmer.benchmarks.harness.clip import Span, lay_out, mix
+from mmer.benchmarks.harness.machine import describe_machine
+from mmer.benchmarks.harness.matching import Matching, Result, match
+from mmer.benchmarks.harness.utterances import demo_utterances, ravdess_sounds
+from mmer.benchmarks.report.delays import number
+from mmer.benchmarks.report.report import Report, Row
+from mmer.benchmarks.report.statistics import summarise
 from mmer.models.errors import MmerError
-from mmer.realtime.blocks.voice_activity import FRAME, VoiceActivity, VoiceConfig
+from mmer.realtime.blocks.vad import FRAME, VoiceActivity, VoiceConfig
 from mmer.realtime.messages import SAMPLE_RATE, AudioBlock, SpeechState, SpeechUpdate
 from mmer.realtime.options import Options
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from mmer.benchmarks.command import (
+from mmer.benchmarks.harness.command import (
     Asr,
     Detector,
     Flag,
@@ -55,7 +55,7 @@ class Live(PicturedOutputs):
         """Measure everything, show it, write it."""
         from rich.console import Console
 
-        from mmer.benchmarks.live.picture import draw_stages
+        from mmer.benchmarks.live.plot import draw_stages
         from mmer.benchmarks.live.run import LiveSettings, run
 
         self.check()

@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 from typing import Final
 
-from mmer.benchmarks.clip import AnnotatedClip
-from mmer.benchmarks.delays import delay_row, number
-from mmer.benchmarks.matching import Matching, match
-from mmer.benchmarks.paced import Recording
-from mmer.benchmarks.report import Row
-from mmer.benchmarks.statistics import summarise
+from mmer.benchmarks.harness.clip import AnnotatedClip
+from mmer.benchmarks.harness.matching import Matching, match
+from mmer.benchmarks.harness.realtime_run import Recording
+from mmer.benchmarks.report.delays import delay_row, number
+from mmer.benchmarks.report.report import Row
+from mmer.benchmarks.report.statistics import summarise
 
 MOST_WORDS_P50_MS: Final = 357  # what PocketSphinx took
 LEAST_UTTERANCES: Final = 20  # of fewer, the p95 is the slowest

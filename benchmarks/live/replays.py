@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from mmer.benchmarks.process import Watched
-from mmer.benchmarks.report import Row
+from mmer.benchmarks.harness.process import Watched
+from mmer.benchmarks.report.report import Row
 
 FULL_CLIP_S: Final = 60  # replay targets hold for a clip of this length: start-up is in them
 

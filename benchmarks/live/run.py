@@ -11,17 +11,17 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
-from mmer.benchmarks.clip import AnnotatedClip, describe, make_clip, repeated, rounds_of
-from mmer.benchmarks.live import growth, replays, running
+from mmer.benchmarks.harness.clip import AnnotatedClip, describe, make_clip, repeated, rounds_of
+from mmer.benchmarks.harness.machine import describe_machine
+from mmer.benchmarks.harness.process import MMER_LIVE, Watched, time_to_labels, watch
+from mmer.benchmarks.harness.realtime_run import Recording, read
+from mmer.benchmarks.harness.utterances import demo_utterances, ravdess_utterances
+from mmer.benchmarks.live import estimates, replays, trends
 from mmer.benchmarks.live.finals import final_rows
 from mmer.benchmarks.live.stable import stable_rows
 from mmer.benchmarks.live.stages import StageFinding, find_stages, stage_rows
-from mmer.benchmarks.machine import describe_machine
-from mmer.benchmarks.paced import Recording, read
-from mmer.benchmarks.process import MMER_LIVE, Watched, time_to_labels, watch
-from mmer.benchmarks.report import Report, Row
-from mmer.benchmarks.statistics import thinned
-from mmer.benchmarks.utterances import demo_utterances, ravdess_utterances
+from mmer.benchmarks.report.report import Report, Row
+from mmer.benchmarks.report.statistics import thinned
 from mmer.models.errors import MmerError
 from mmer.realtime.options import Options
 
@@ -81,24 +81,24 @@ def run(settings: LiveSettings, command: str, say: Callable[[str], None]) -> Fou
         say(f"playing {long.seconds} s at the world's pace")
         recording, watched = bench.paced(long, Path(folder), settings.asr)
         words = recording.session["models"].get("words")
-        cost_rows = [growth.cpu_row(watched, long.seconds, _first_word(words))]
+        cost_rows = [trends.cpu_row(watched, long.seconds, _first_word(words))]
         if words is not None:
             say(f"playing {clip.seconds} s at the world's pace, words off")
             _, without = bench.paced(clip, Path(folder), "none")
-            cost_rows.append(growth.cpu_row(without, clip.seconds, "none"))
+            cost_rows.append(trends.cpu_row(without, clip.seconds, "none"))
     stages = find_stages(recording.stages, long.seconds)
-    estimates = running.while_playing(recording.estimates, long.seconds)
-    delays = [(e.written, 1000 * e.face_delay_s) for e in estimates if e.face_delay_s]
+    written = estimates.while_playing(recording.estimates, long.seconds)
+    delays = [(e.written, 1000 * e.face_delay_s) for e in written if e.face_delay_s]
     rows = [
         *replayed_rows,
-        *running.face_delay_rows(estimates, bench.frame_times(long), Options.hop_s),
-        running.analysed_row(recording, long.seconds),
+        *estimates.face_delay_rows(written, bench.frame_times(long), Options.hop_s),
+        estimates.analysed_row(recording, long.seconds),
         *final_rows(recording, long, settings.hangover_s),
         *stable_rows(recording, long),
         first,
-        *growth.slope_rows(recording, long),
-        growth.queue_row(recording),
-        *growth.memory_rows(watched, replayed, words),
+        *trends.slope_rows(recording, long),
+        trends.queue_row(recording),
+        *trends.memory_rows(watched, replayed, words),
         *cost_rows,
         *stage_rows(stages),
     ]
@@ -175,7 +175,7 @@ class Bench:
         }
         output, notes = folder / f"paced-{asr}.jsonl", folder / f"paced-{asr}.notes"
         watched = watch(
-            (sys.executable, "-m", "mmer.benchmarks.paced", json.dumps(options),
+            (sys.executable, "-m", "mmer.benchmarks.harness.realtime_run", json.dumps(options),
              str(output), str(notes)),
             ready=partial(_has_content, output),
         )  # fmt: skip

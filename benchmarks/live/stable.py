@@ -9,11 +9,11 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from mmer.benchmarks.clip import AnnotatedClip
-from mmer.benchmarks.delays import delay_row
-from mmer.benchmarks.matching import match
-from mmer.benchmarks.paced import Estimate, Recording
-from mmer.benchmarks.report import Row
+from mmer.benchmarks.harness.clip import AnnotatedClip
+from mmer.benchmarks.harness.matching import match
+from mmer.benchmarks.harness.realtime_run import Estimate, Recording
+from mmer.benchmarks.report.delays import delay_row
+from mmer.benchmarks.report.report import Row
 
 
 def stable_since(estimates: Sequence[Estimate], label: str | None = None) -> float | None:

@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
-from mmer.benchmarks.report import Row
-from mmer.benchmarks.statistics import Summary, summarise, thinned
+from mmer.benchmarks.report.report import Row
+from mmer.benchmarks.report.statistics import Summary, summarise, thinned
 from mmer.realtime.stage_times import StageTime
 
 Picked: TypeAlias = Callable[[Sequence[StageTime]], list[StageTime]]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from mmer.benchmarks.command import Asr, Detector, Flag, PicturedOutputs, Provider
+from mmer.benchmarks.harness.command import Asr, Detector, Flag, PicturedOutputs, Provider
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,7 +35,7 @@ class Soak(PicturedOutputs):
         """Play, measure, show, write."""
         from rich.console import Console
 
-        from mmer.benchmarks.soak.picture import draw_soak
+        from mmer.benchmarks.soak.plot import draw_soak
         from mmer.benchmarks.soak.run import SoakSettings, run
 
         self.check()

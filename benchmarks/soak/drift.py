@@ -6,8 +6,8 @@ import bisect
 from collections.abc import Sequence
 from typing import Final
 
-from mmer.benchmarks.report import Row
-from mmer.benchmarks.statistics import slope
+from mmer.benchmarks.report.report import Row
+from mmer.benchmarks.report.statistics import slope
 
 Stamp = tuple[float, float]
 """True time of a moment of the clip, and the capture time that its message bore; seconds."""

@@ -9,13 +9,13 @@ from pathlib import Path
 from statistics import median
 from typing import Any, Final
 
-from mmer.benchmarks.clip import AnnotatedClip
-from mmer.benchmarks.live import growth
-from mmer.benchmarks.paced import Recording, read
-from mmer.benchmarks.process import Sample, Watched
-from mmer.benchmarks.report import Row
+from mmer.benchmarks.harness.clip import AnnotatedClip
+from mmer.benchmarks.harness.process import Sample, Watched
+from mmer.benchmarks.harness.realtime_run import Recording, read
+from mmer.benchmarks.live import trends
+from mmer.benchmarks.report.report import Row
+from mmer.benchmarks.report.statistics import slope
 from mmer.benchmarks.soak.drift import Stamp, drift_row
-from mmer.benchmarks.statistics import slope
 
 MAY_LAG_S: Final = 2.0  # of the clip, at its end: what is open is finished, no more
 MAY_GROW_MB: Final = 10.0  # an hour of the clip
@@ -66,16 +66,16 @@ def rows(
     """Everything that a soak tells; ``clip`` is the whole of it, ``round_s`` one round."""
     played = played_part(clip, soaked.until, watched.interrupted)
     recording = soaked.recording
-    queues = growth.queue_row(recording)
+    queues = trends.queue_row(recording)
     words = recording.session["models"].get("words")
-    cost = growth.cpu_row(watched, played.seconds, words.split()[0] if words else "none")
+    cost = trends.cpu_row(watched, played.seconds, words.split()[0] if words else "none")
     return [
         pace_row(soaked, played, watched.interrupted),
         *count_rows(recording, clip, played.seconds // round_s, round_s),
         drift_row(soaked.onsets, soaked.frames, played.seconds, round_s),
         memory_row(watched, rate, played.seconds),
         resources_row(soaked, watched, rate),
-        *[_of_the_world(row, rate) for row in growth.slope_rows(recording, played)],
+        *[_of_the_world(row, rate) for row in trends.slope_rows(recording, played)],
         replace(queues, note=f"in the world's time; {queues.note}"),
         replace(cost, target="", passed=None),
     ]

@@ -13,8 +13,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from mmer.benchmarks.clip import Span
-from mmer.benchmarks.clip_pictures import HEIGHT
+from mmer.benchmarks.harness.clip import Span
+from mmer.benchmarks.harness.clip_frames import HEIGHT
 from mmer.realtime.messages import SAMPLE_RATE
 
 BITS: Final = 17  # an hour of frames

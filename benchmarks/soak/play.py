@@ -14,12 +14,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import IO, Any, Final
 
-from mmer.benchmarks.clip import Span
-from mmer.benchmarks.clip_pictures import FPS
-from mmer.benchmarks.machine import load_psutil
-from mmer.benchmarks.paced import note
+from mmer.benchmarks.harness.clip import Span
+from mmer.benchmarks.harness.clip_frames import FPS
+from mmer.benchmarks.harness.machine import load_psutil
+from mmer.benchmarks.harness.realtime_run import note
+from mmer.benchmarks.harness.utterances import read_sound
 from mmer.benchmarks.soak.marks import Onsets, read_number
-from mmer.benchmarks.utterances import read_sound
 from mmer.models.errors import MmerError
 from mmer.realtime.clock import SessionClock
 from mmer.realtime.mailbox import Delivery

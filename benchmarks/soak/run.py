@@ -12,16 +12,16 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
 
-from mmer.benchmarks.clip import describe, make_clip, repeated
-from mmer.benchmarks.live.running import delays_ms
-from mmer.benchmarks.machine import describe_machine
-from mmer.benchmarks.process import watch
-from mmer.benchmarks.report import Report
+from mmer.benchmarks.harness.clip import describe, make_clip, repeated
+from mmer.benchmarks.harness.machine import describe_machine
+from mmer.benchmarks.harness.process import watch
+from mmer.benchmarks.harness.utterances import demo_utterances
+from mmer.benchmarks.live.estimates import delays_ms
+from mmer.benchmarks.report.report import Report
+from mmer.benchmarks.report.statistics import thinned
 from mmer.benchmarks.soak.drift import offsets_ms
 from mmer.benchmarks.soak.findings import read_soak, rows
 from mmer.benchmarks.soak.marks import mark_number
-from mmer.benchmarks.statistics import thinned
-from mmer.benchmarks.utterances import demo_utterances
 from mmer.models.errors import MmerError
 from mmer.realtime.options import Options
 

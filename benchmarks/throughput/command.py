@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import tyro
 
-from mmer.benchmarks.command import Asr, OptionalFolder, PicturedOutputs
+from mmer.benchmarks.harness.command import Asr, OptionalFolder, PicturedOutputs
 from mmer.models.errors import MmerError
 
 
@@ -43,7 +43,7 @@ class Throughput(PicturedOutputs):
         """Measure everything, show it, write it."""
         from rich.console import Console
 
-        from mmer.benchmarks.throughput.picture import draw
+        from mmer.benchmarks.throughput.plot import draw
         from mmer.benchmarks.throughput.run import run
         from mmer.benchmarks.throughput.settings import ThroughputSettings, cores
 

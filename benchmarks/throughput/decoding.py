@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from mmer.benchmarks.clip import AnnotatedClip
+from mmer.benchmarks.harness.clip import AnnotatedClip
 from mmer.realtime.clock import ManualClock
 from mmer.realtime.options import Options
 from mmer.realtime.sources.media import MediaFile

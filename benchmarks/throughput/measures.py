@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from mmer.benchmarks.matching import Result, match
-from mmer.benchmarks.report import Row
-from mmer.benchmarks.statistics import Summary, summarise
+from mmer.benchmarks.harness.matching import Result, match
+from mmer.benchmarks.report.report import Row
+from mmer.benchmarks.report.statistics import Summary, summarise
 from mmer.benchmarks.throughput.step import Step
 
 LIMIT_MS: Final = 1000.0

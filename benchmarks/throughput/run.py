@@ -6,16 +6,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from mmer.benchmarks.clip import AnnotatedClip, describe, make_clip
-from mmer.benchmarks.machine import describe_machine
-from mmer.benchmarks.report import Row
-from mmer.benchmarks.tables import Table, TabledReport
+from mmer.benchmarks.harness.clip import AnnotatedClip, describe, make_clip
+from mmer.benchmarks.harness.machine import describe_machine
+from mmer.benchmarks.harness.utterances import demo_utterances
+from mmer.benchmarks.report.report import Row
+from mmer.benchmarks.report.tables import Table, TabledReport
 from mmer.benchmarks.throughput.decoding import decoding_cpu
 from mmer.benchmarks.throughput.measures import Load, capacity_row, load_of, row_of, shown_ms
 from mmer.benchmarks.throughput.search import search
 from mmer.benchmarks.throughput.settings import ThroughputSettings, cores
 from mmer.benchmarks.throughput.step import Step, play
-from mmer.benchmarks.utterances import demo_utterances
 
 
 @dataclass(frozen=True)

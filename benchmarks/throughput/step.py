@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Final
 
-from mmer.benchmarks.clip import AnnotatedClip
+from mmer.benchmarks.harness.clip import AnnotatedClip
 from mmer.benchmarks.throughput.plan import StreamPlan, StreamResult, WorkerPlan, WorkerResult
 from mmer.benchmarks.throughput.settings import ThroughputSettings
 from mmer.models.errors import MmerError

@@ -12,9 +12,9 @@ import threading
 import time
 from pathlib import Path
 
-from mmer.benchmarks.machine import load_psutil
+from mmer.benchmarks.harness.machine import load_psutil
+from mmer.benchmarks.harness.trace import Notes, Trace
 from mmer.benchmarks.throughput.plan import StreamPlan, StreamResult, WorkerPlan, WorkerResult
-from mmer.benchmarks.trace import Notes, Trace
 from mmer.models.errors import MmerError
 from mmer.realtime.mailbox import Delivery
 from mmer.realtime.own_process import one_opencv_thread

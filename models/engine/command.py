@@ -9,7 +9,7 @@ from typing import Annotated, Literal, Protocol, TypeAlias
 
 import tyro
 
-from mmer.models.card import Card, card_path, check_file, load_card
+from mmer.models.cards.card import Card, card_path, check_file, load_card
 from mmer.models.engine.precision import Inputs
 from mmer.models.engine.shapes import Lengths, lengths_of
 from mmer.models.engine.stored_inputs import from_file, stored_inputs

@@ -144,7 +144,7 @@ def is_quantized(model: Any) -> bool:
 
 
 def dequantized(model: Any) -> Any:
-    """A network of ``mmer.training.quantize`` with its int8 matrices multiplied out to float32.
+    """A network of ``training/export/quantize.py``, its int8 matrices multiplied out to float32.
 
     The weights are what they were; what was rounded to 8 bits on its way is not any more, so the
     answers differ a little, towards those of the network before it was quantized.

@@ -9,7 +9,7 @@ from typing import Any, Final
 import numpy as np
 
 from mmer.models.errors import MmerError
-from mmer.models.logmel import SAMPLE_RATE, LogMel
+from mmer.models.preparation.logmel import SAMPLE_RATE, LogMel
 
 MAX_BATCH: Final = 8
 """Rows that an engine built for fixed shapes takes at once; more go in several calls."""

@@ -14,10 +14,10 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from mmer.models.card import Card
+from mmer.models.cards.card import Card
 from mmer.models.engine.precision import Inputs
 from mmer.models.errors import MmerError
-from mmer.models.logmel import SAMPLE_RATE, LogMel
+from mmer.models.preparation.logmel import SAMPLE_RATE, LogMel
 
 COUNT: Final = 64
 """Inputs of a sound or a picture."""

@@ -8,7 +8,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from mmer.models.text_style import TextStyle
+from mmer.models.preparation.text_style import TextStyle
 
 
 @dataclass(frozen=True)

@@ -9,10 +9,10 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Final, cast
 
-from mmer.models.catalogue import Unavailable
 from mmer.models.errors import MmerError
-from mmer.models.store import Store
-from mmer.models.text_style import TextStyle
+from mmer.models.preparation.text_style import TextStyle
+from mmer.models.store.catalogue import Unavailable
+from mmer.models.store.store import Store
 from mmer.realtime.asr.interface import AsrModel
 
 

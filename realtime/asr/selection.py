@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mmer.models.errors import MmerError
-from mmer.models.store import Store
+from mmer.models.store.store import Store
 from mmer.realtime.asr.interface import AsrModel
 from mmer.realtime.asr.registry import ENGINES, AsrEngine
 from mmer.realtime.asr.two_pass import TwoPassModel

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmer.models.errors import MmerError
-from mmer.models.inputs.frames import evenly
-from mmer.models.pictures import shorter_side
+from mmer.models.images import shorter_side
+from mmer.models.preparation.frames import evenly
 from mmer.realtime.messages import (
     Clip,
     FaceObservation,

@@ -11,7 +11,7 @@ from dataclasses import dataclass, fields
 import numpy as np
 from numpy.typing import NDArray
 
-from mmer.models.face_crop import CropGeometry, similarity
+from mmer.models.preparation.face_crop import CropGeometry, similarity
 
 _POOR = 0.5  # a factor below this is named as the reason
 

@@ -12,7 +12,7 @@ from mmer.realtime.messages import Evidence, Message, Missing, Transcript
 
 if TYPE_CHECKING:
     from mmer.models.prediction import Prediction
-    from mmer.models.text_style import TextStyle
+    from mmer.models.preparation.text_style import TextStyle
 
 _REMEMBERED = 32
 """More utterances than any model reads."""

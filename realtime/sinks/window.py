@@ -6,7 +6,7 @@ import time
 from typing import Any, Final
 
 from mmer.realtime.messages import Message, VideoFrame
-from mmer.realtime.sinks.picture import annotate, blank
+from mmer.realtime.sinks.drawing import annotate, blank
 from mmer.realtime.sinks.sink import SessionEnd, SessionInfo
 from mmer.realtime.sinks.state import OverlayState
 

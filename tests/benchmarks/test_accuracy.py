@@ -20,8 +20,8 @@ from mmer.benchmarks.accuracy.render import BEGIN, END, page, readme_part, repla
 from mmer.benchmarks.accuracy.row import GROUPS, METRICS, NotHere, Row, Setting
 from mmer.benchmarks.accuracy.speech import SPEECH_ROWS
 from mmer.benchmarks.accuracy.text import TEXT_ROWS
-from mmer.benchmarks.networks import hashes
-from mmer.models.card import load_card, weights_dir
+from mmer.benchmarks.harness.networks import hashes
+from mmer.models.cards.card import load_card, weights_dir
 from mmer.models.errors import MmerError
 from mmer.models.labels import MODALITIES
 

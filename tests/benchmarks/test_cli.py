@@ -14,7 +14,7 @@ from mmer.benchmarks import cli
 from mmer.benchmarks.live.command import Live
 from mmer.benchmarks.live.run import LiveSettings
 from mmer.benchmarks.soak.command import Soak
-from mmer.models.card import weights_dir
+from mmer.models.cards.card import weights_dir
 from mmer.models.errors import MmerError
 from mmer.models.labels import MODALITIES
 from mmer.realtime.asr.registry import ASR_NAMES

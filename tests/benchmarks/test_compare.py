@@ -14,7 +14,7 @@ import pytest
 from mmer.benchmarks import cli
 from mmer.benchmarks.compare.figures import compare
 from mmer.benchmarks.compare.stored import Stored, read_stored, refusals, warnings
-from mmer.benchmarks.report import Report, Row
+from mmer.benchmarks.report.report import Report, Row
 from mmer.models.errors import MmerError
 
 MACHINE: dict[str, Any] = {

@@ -15,7 +15,7 @@ from mmer.benchmarks.curve.gold import GoldWords, timed
 from mmer.benchmarks.curve.plot import draw
 from mmer.benchmarks.curve.points import MOMENTS, Answers, Line, Panel
 from mmer.benchmarks.curve.report import Curves
-from mmer.models.card import weights_dir
+from mmer.models.cards.card import weights_dir
 from mmer.models.labels import EMOTIONS, MODALITIES
 from mmer.realtime.demo import clip
 from mmer.realtime.messages import EmotionEstimate, SpeechState, SpeechUpdate, Transcript

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from mmer.benchmarks import cli
-from mmer.benchmarks.clip import Span, mix
 from mmer.benchmarks.hangover.run import HangoverSettings, ends, row
-from mmer.benchmarks.matching import Matching, match
-from mmer.benchmarks.utterances import Utterance, demo_utterances
+from mmer.benchmarks.harness.clip import Span, mix
+from mmer.benchmarks.harness.matching import Matching, match
+from mmer.benchmarks.harness.utterances import Utterance, demo_utterances
 from mmer.models.errors import MmerError
 
 PAUSE_S = 0.25

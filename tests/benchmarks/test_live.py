@@ -8,16 +8,16 @@ from pathlib import Path
 
 import pytest
 
-from mmer.benchmarks.clip import AnnotatedClip, Span
-from mmer.benchmarks.live import growth, replays, running
+from mmer.benchmarks.harness.clip import AnnotatedClip, Span
+from mmer.benchmarks.harness.matching import Result
+from mmer.benchmarks.harness.process import Sample, Watched
+from mmer.benchmarks.harness.realtime_run import Estimate, Recording
+from mmer.benchmarks.live import estimates, replays, trends
 from mmer.benchmarks.live.finals import final_rows
-from mmer.benchmarks.live.picture import draw_stages
+from mmer.benchmarks.live.plot import draw_stages
 from mmer.benchmarks.live.stable import stable_rows, stable_since
 from mmer.benchmarks.live.stages import find_stages, stage_rows
-from mmer.benchmarks.matching import Result
-from mmer.benchmarks.paced import Estimate, Recording
-from mmer.benchmarks.process import Sample, Watched
-from mmer.benchmarks.statistics import thinned
+from mmer.benchmarks.report.statistics import thinned
 from mmer.realtime.stage_times import StageTime
 
 SESSION = {"models": {"words": "moonshine (tiny-en)"}, "provider": {}}
@@ -172,66 +172,66 @@ FRAMES = [i / 20 for i in range(20 * 60)]
 
 def test_delay_of_the_newest_face() -> None:
     nothing_seen = Estimate(30, 30, 0, 4, False, None, "joy", None)
-    row = running.face_delay_rows([*at_ticks(100, 0.08), nothing_seen], FRAMES, 0.25)[0]
+    row = estimates.face_delay_rows([*at_ticks(100, 0.08), nothing_seen], FRAMES, 0.25)[0]
     assert row.verdict == "pass"
     assert row.values["n"] == 100
     assert row.values["p95"] == pytest.approx(80)
     assert "100 of 101" in row.note
-    assert running.face_delay_rows(at_ticks(100, 0.11), FRAMES, 0.25)[0].verdict == "miss"
-    few = running.face_delay_rows(at_ticks(99, 0.08), FRAMES, 0.25)[0]
+    assert estimates.face_delay_rows(at_ticks(100, 0.11), FRAMES, 0.25)[0].verdict == "miss"
+    few = estimates.face_delay_rows(at_ticks(99, 0.08), FRAMES, 0.25)[0]
     assert few.verdict == "not judged"
-    assert running.face_delay_rows([], FRAMES, 0.25)[0].verdict == "not judged"
+    assert estimates.face_delay_rows([], FRAMES, 0.25)[0].verdict == "not judged"
 
 
 def test_waiting_for_the_tick_is_no_work() -> None:
     frames = [0.03 + i / 20 for i in range(1200)]  # 20 ms before a tick, and 70, 120 ...
     used = [0.03 + 0.25 * i - 0.05 for i in range(1, 101)]  # the last but one of each tick
     estimates = [Estimate(t + 0.09, t + 0.08, 0, t, False, t, "joy", None) for t in used]
-    total, waiting, compute = running.face_delay_rows(estimates, frames, 0.25)
+    total, waiting, compute = estimates.face_delay_rows(estimates, frames, 0.25)
     assert total.values["p50"] == pytest.approx(90)
     assert waiting.values["p50"] == pytest.approx(20)
     assert compute.values["p50"] == pytest.approx(70)
-    assert running.waiting_s(0.01, frames, 0.25) == 0  # before the first frame
+    assert estimates.waiting_s(0.01, frames, 0.25) == 0  # before the first frame
 
 
 def test_after_the_clip_no_frame_is_late() -> None:
     final = Estimate(9.4, 9.4, 7, 8, True, 8.2, "joy", 1)
     estimates = [*at_ticks(36, 0.08), final]  # up to 9 s
-    assert running.while_playing(estimates, 5.0) == [*estimates[:20], final]
+    assert estimates.while_playing(estimates, 5.0) == [*estimates[:20], final]
 
 
 def test_finals_are_judged_with_the_others() -> None:
     finals = [Estimate(i + 0.4, i + 0.4, i - 1, i, True, i, "joy", i) for i in range(10)]
-    row = running.face_delay_rows([*at_ticks(90, 0.05), *finals], FRAMES, 0.25)[0]
+    row = estimates.face_delay_rows([*at_ticks(90, 0.05), *finals], FRAMES, 0.25)[0]
     assert row.verdict == "miss"
     assert row.values["p95_without_finals"] == pytest.approx(50)
 
 
 def test_analysed_frames() -> None:
     recording = Recording(SESSION, faces=[i / 19.9 for i in range(1194)], tracked=1200)
-    row = running.analysed_row(recording, 60)
+    row = estimates.analysed_row(recording, 60)
     assert row.values == {"analysed": 19.9, "searched": 20}
     assert row.verdict == "pass"
-    assert running.analysed_row(recording, 61).verdict == "miss"
+    assert estimates.analysed_row(recording, 61).verdict == "miss"
 
 
 def test_slopes_are_judged_over_half_an_hour_by_their_interval_alone() -> None:
     long = AnnotatedClip(CLIP.path, 1800, CLIP.spans)
     still = Recording(SESSION, at_ticks(7200, 0.08))
-    assert growth.slope_rows(still, long)[0].verdict == "pass"
-    assert growth.slope_rows(still, CLIP)[0].verdict == "not judged"
+    assert trends.slope_rows(still, long)[0].verdict == "pass"
+    assert trends.slope_rows(still, CLIP)[0].verdict == "not judged"
     # one millisecond in half an hour is nothing to anybody, and still growth
     creeping = Recording(SESSION, at_ticks(7200, 0.08, grows_s=0.001))
-    row = growth.slope_rows(creeping, long)[0]
+    row = trends.slope_rows(creeping, long)[0]
     assert row.verdict == "miss"
     assert row.values["per_minute"] == pytest.approx(1 / 30, rel=0.01)
-    assert [r.verdict for r in growth.slope_rows(Recording(SESSION), long)] == ["not judged"] * 2
+    assert [r.verdict for r in trends.slope_rows(Recording(SESSION), long)] == ["not judged"] * 2
 
 
 def test_queues_and_drops_are_told() -> None:
     recording = Recording(SESSION, drops={"video": 3, "face": 0})
     recording.health = [(float(t), {"audio": t / 100, "video": 0.01}) for t in range(6)]
-    row = growth.queue_row(recording)
+    row = trends.queue_row(recording)
     assert row.measured == "at most 50 ms"
     assert "audio 50, video 10" in row.note
     assert "replaced or skipped: video 3" in row.note
@@ -240,32 +240,32 @@ def test_queues_and_drops_are_told() -> None:
 
 def test_memory() -> None:
     steady = watched(602, tuple((float(t), 500 + (t < 30) * t) for t in range(600)))
-    peak, slope = growth.memory_rows(steady, None, "moonshine (tiny-en)")
+    peak, slope = trends.memory_rows(steady, None, "moonshine (tiny-en)")
     assert (peak.verdict, slope.verdict) == ("pass", "pass")
     leak = watched(602, tuple((float(t), 500 + t / 10) for t in range(600)))
-    assert growth.memory_rows(leak, None, "moonshine")[1].verdict == "miss"
+    assert trends.memory_rows(leak, None, "moonshine")[1].verdict == "miss"
     short = watched(62, tuple((float(t), 500.0) for t in range(60)))
-    assert growth.memory_rows(short, None, "moonshine")[1].verdict == "not judged"
+    assert trends.memory_rows(short, None, "moonshine")[1].verdict == "not judged"
 
 
 def test_peak_memory_is_that_of_the_larger_process() -> None:
     big = Watched(30, 2, 30, 950)
-    row = growth.memory_rows(watched(62), big, "moonshine")[0]
+    row = trends.memory_rows(watched(62), big, "moonshine")[0]
     assert row.measured == "950 MB"
     assert row.verdict == "miss"
-    assert growth.memory_rows(watched(62), big, "vosk (small)")[0].verdict == "not judged"
+    assert trends.memory_rows(watched(62), big, "vosk (small)")[0].verdict == "not judged"
 
 
 def test_processor_time_without_start_up() -> None:
     run = Watched(62, 2.0, 16.0, 500, ready_cpu_s=2.0)
-    row = growth.cpu_row(run, 60, "none")
+    row = trends.cpu_row(run, 60, "none")
     assert row.values["cpu_s_per_s"] == pytest.approx(14 / 60)
     assert row.verdict == "pass"
-    assert growth.cpu_row(replace(run, cpu_s=18.0), 60, "none").verdict == "miss"
-    assert growth.cpu_row(run, 20, "none").verdict == "not judged"
+    assert trends.cpu_row(replace(run, cpu_s=18.0), 60, "none").verdict == "miss"
+    assert trends.cpu_row(run, 20, "none").verdict == "not judged"
     with_words = replace(run, cpu_s=2.0 + 0.32 * 60)
-    assert growth.cpu_row(with_words, 60, "moonshine").verdict == "pass"
-    assert growth.cpu_row(replace(run, cpu_s=23.0), 60, "moonshine").verdict == "miss"
+    assert trends.cpu_row(with_words, 60, "moonshine").verdict == "pass"
+    assert trends.cpu_row(replace(run, cpu_s=23.0), 60, "moonshine").verdict == "miss"
 
 
 def test_first_label_is_the_median() -> None:

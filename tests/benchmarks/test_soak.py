@@ -16,17 +16,17 @@ import numpy as np
 import pytest
 
 from mmer.benchmarks import cli
-from mmer.benchmarks.clip import AnnotatedClip, Span, make_clip, repeated
-from mmer.benchmarks.matching import Result
-from mmer.benchmarks.paced import Estimate, Recording
-from mmer.benchmarks.process import Sample, Watched
+from mmer.benchmarks.harness.clip import AnnotatedClip, Span, make_clip, repeated
+from mmer.benchmarks.harness.matching import Result
+from mmer.benchmarks.harness.process import Sample, Watched
+from mmer.benchmarks.harness.realtime_run import Estimate, Recording
+from mmer.benchmarks.harness.utterances import Utterance, read_sound
 from mmer.benchmarks.soak import findings
 from mmer.benchmarks.soak.drift import Stamp, drift_row, offsets_ms
 from mmer.benchmarks.soak.findings import Soaked
 from mmer.benchmarks.soak.marks import Onsets, mark_number, read_number
 from mmer.benchmarks.soak.run import SoakSettings
-from mmer.benchmarks.utterances import Utterance, read_sound
-from mmer.models.card import weights_dir
+from mmer.models.cards.card import weights_dir
 from mmer.models.errors import MmerError
 from mmer.models.labels import MODALITIES
 from mmer.realtime.clock import ManualClock

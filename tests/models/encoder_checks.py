@@ -11,9 +11,9 @@ import numpy as np
 import onnxruntime
 import torch
 
-from mmer.models.inputs.opening import open_preparation
-from mmer.models.inputs.preparation import stack
 from mmer.models.networks.encoders.encoder import Encoded, Encoder
+from mmer.models.preparation.opening import open_preparation
+from mmer.models.preparation.preparation import stack
 
 
 def batch_of(encoder: Encoder, raws: Sequence[Any]) -> tuple[torch.Tensor, ...]:

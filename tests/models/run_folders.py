@@ -25,12 +25,12 @@ from tokenizers.normalizers import Lowercase
 from tokenizers.pre_tokenizers import Whitespace
 from tokenizers.processors import TemplateProcessing
 
-from mmer.models.card import load_card, weights_dir
+from mmer.models.cards.card import load_card, weights_dir
 from mmer.models.checksum import sha256_of
-from mmer.models.inputs.frames import SEES
-from mmer.models.inputs.mfcc import Mfcc
-from mmer.models.inputs.preparation import Preparation
-from mmer.models.inputs.text_tokens import TextTokens
+from mmer.models.preparation.frames import SEES
+from mmer.models.preparation.mfcc import Mfcc
+from mmer.models.preparation.preparation import Preparation
+from mmer.models.preparation.text_tokens import TextTokens
 
 WIDTH: Final = 4
 BANDS: Final = 13

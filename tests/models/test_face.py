@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mmer.models.card import weights_dir
+from mmer.models.cards.card import weights_dir
 from mmer.models.errors import MmerError
 from mmer.models.face import FaceModel
-from mmer.models.face_crop import CropGeometry
+from mmer.models.preparation.face_crop import CropGeometry
 
 
 class FakeEngine:

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mmer.models.card import load_card, weights_dir
+from mmer.models.cards.card import load_card, weights_dir
 from mmer.models.errors import MmerError
 from mmer.models.fusion import FusionModel, Opinion, stacked
 from mmer.models.labels import EMOTIONS, MODALITIES

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from run_folders import BANDS, COUNT, SIDE, edit, preparation, weights, write_run
 
-from mmer.models.card import weights_dir
+from mmer.models.cards.card import weights_dir
 from mmer.models.errors import MmerError
-from mmer.models.inputs.preparation import Said
 from mmer.models.loading import load_face, load_fusion, load_speech, load_text
+from mmer.models.preparation.preparation import Said
 from mmer.models.prepared import PreparedFace, PreparedSpeech, PreparedText
 from mmer.models.run_fusion import RunFusion
 

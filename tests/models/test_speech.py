@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mmer.models.card import weights_dir
+from mmer.models.cards.card import weights_dir
 from mmer.models.errors import MmerError
-from mmer.models.logmel import SAMPLE_RATE
+from mmer.models.preparation.logmel import SAMPLE_RATE
 from mmer.models.speech import SpeechModel
 
 LOW = [0.0468, 0.0267, 0.0692, 0.0197, 0.2449, 0.5647, 0.0279]

@@ -7,7 +7,7 @@ import json
 import pytest
 from stored_predictions import STORED, predictions, shipped
 
-from mmer.models.card import load_card, weights_dir
+from mmer.models.cards.card import load_card, weights_dir
 from mmer.models.checksum import sha256_of
 from mmer.models.labels import MODALITIES
 

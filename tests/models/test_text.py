@@ -5,10 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mmer.models.card import weights_dir
+from mmer.models.cards.card import weights_dir
 from mmer.models.errors import MmerError
+from mmer.models.preparation.text_style import STYLES
 from mmer.models.text import TextModel, lay_out
-from mmer.models.text_style import STYLES
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from run_folders import write_run
 
-from mmer.models.card import weights_dir
+from mmer.models.cards.card import weights_dir
 from mmer.models.errors import MmerError
 from mmer.models.weights_folder import WeightsFolder
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from mmer.models.text_style import TextStyle
+from mmer.models.preparation.text_style import TextStyle
 from mmer.realtime.asr.interface import Hypothesis
 from mmer.realtime.asr.selection import Selection
 from mmer.realtime.choose import Choice

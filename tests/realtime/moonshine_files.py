@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from mmer.models.catalogue import MOONSHINE
-from mmer.models.store import Store, Unavailable
+from mmer.models.store.catalogue import MOONSHINE
+from mmer.models.store.store import Store, Unavailable
 from mmer.realtime.asr.moonshine import MoonshineModel
 from mmer.realtime.asr.registry import ENGINES
 

@@ -9,15 +9,16 @@ from typing import ClassVar
 
 import pytest
 
-from mmer.models.catalogue import Unavailable
 from mmer.models.engine import Choice
 from mmer.models.errors import MmerError
 from mmer.models.labels import MODALITIES
-from mmer.models.store import Store
-from mmer.realtime import check as module
-from mmer.realtime import devices, needs
+from mmer.models.store.catalogue import Unavailable
+from mmer.models.store.store import Store
+from mmer.realtime import devices
 from mmer.realtime.asr.registry import ENGINES, AsrEngine
-from mmer.realtime.check import Item, Report, check, render
+from mmer.realtime.commands import check as module
+from mmer.realtime.commands import needs
+from mmer.realtime.commands.check import Item, Report, check, render
 
 
 @pytest.fixture(autouse=True)
@@ -29,8 +30,8 @@ def _quick(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(devices, "microphones", lambda: devices.Found(lines=("0: USB Audio",)))
     monkeypatch.setattr(devices, "cameras", devices.Found)
     monkeypatch.setattr(module, "check_file", lambda path, sha256: None)
-    monkeypatch.setattr("mmer.models.store.vosk_folders", list)
-    monkeypatch.setattr("mmer.models.store._in_package", lambda asset: None)
+    monkeypatch.setattr("mmer.models.store.store.vosk_folders", list)
+    monkeypatch.setattr("mmer.models.store.store._in_package", lambda asset: None)
 
 
 class FakeCard:
@@ -83,7 +84,7 @@ def test_a_machine_that_has_what_a_file_needs_is_good(store: Store, weights: Pat
 def test_checking_never_connects(
     store: Store, weights: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("mmer.models.store.download", lambda *a, **k: pytest.fail("connects"))
+    monkeypatch.setattr("mmer.models.store.store.download", lambda *a, **k: pytest.fail("connects"))
     check(store, weights)
     assert not store.home.exists()
 

@@ -16,9 +16,9 @@ import numpy as np
 import pytest
 from moonshine_files import moonshine_files
 
-from mmer.models.card import weights_dir
+from mmer.models.cards.card import weights_dir
 from mmer.models.labels import EMOTIONS, MODALITIES
-from mmer.realtime import cli
+from mmer.realtime.commands import live
 from mmer.realtime.demo import clip
 
 COMMAND = [str(Path(sys.executable).with_name("mmer-live"))]
@@ -31,7 +31,7 @@ EMOTION_KEYS = {
 def mmer_live(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, str, str]:
     """Run the command in this process: exit status, standard output, standard error."""
     with pytest.raises(SystemExit) as stopped:
-        cli.main([str(a) for a in arguments])
+        live.main([str(a) for a in arguments])
     out, err = capsys.readouterr()
     return int(stopped.value.code or 0), out, err
 
@@ -147,7 +147,7 @@ def test_moonshine_that_is_nowhere_is_one_line_that_says_what_to_do(
 ) -> None:
     monkeypatch.setenv("MMER_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("MMER_MODELS", "")
-    monkeypatch.setattr("mmer.models.store._in_package", lambda asset: None)
+    monkeypatch.setattr("mmer.models.store.store._in_package", lambda asset: None)
     status, out, err = mmer_live(capsys, "--demo", "--asr", "moonshine", "--offline")
     assert (status, out) == (2, "")
     assert err.startswith("mmer-live: the Moonshine speech model, encoder (tiny-en) is not on this")
@@ -178,8 +178,8 @@ def test_a_damaged_file_of_moonshine_is_told_and_the_next_place_is_used(
         shutil.copyfile(moonshine_files()[0], bad / "moonshine-tiny-en/encoder_model.ort")
         shutil.copyfile(moonshine_files()[1], bad / "moonshine-tiny-en/decoder_model_merged.ort")
     code = (
-        "import mmer.models.store as store; store._in_package = lambda asset: None\n"
-        "from mmer.realtime.cli import main; main()"
+        "import mmer.models.store.store as store; store._in_package = lambda asset: None\n"
+        "from mmer.realtime.commands.live import main; main()"
     )
     options = ["--pace", "max", "--modalities", "text", "--offline", "--quiet"]
     done = subprocess.run(
@@ -423,7 +423,7 @@ def test_opencv_has_one_thread_in_the_commands_own_process_alone() -> None:
         )  # fmt: skip
         return int(done.stdout.split()[-1])
 
-    command = "import contextlib\nfrom mmer.realtime.cli import main"
+    command = "import contextlib\nfrom mmer.realtime.commands.live import main"
     command += "\nwith contextlib.suppress(SystemExit): main(['--version'])"
     assert threads(command) == 1
     assert threads("import mmer.realtime.recognizer") == threads("pass")

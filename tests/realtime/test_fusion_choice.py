@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 from run_folders import write_run
 
-from mmer.models.card import load_card, weights_dir
+from mmer.models.cards.card import load_card, weights_dir
 from mmer.models.errors import MmerError
 from mmer.models.fusion import FusionModel
 from mmer.models.run_fusion import RunFusion
-from mmer.models.store import Store
+from mmer.models.store.store import Store
 from mmer.realtime.assemble import Assembly, assemble
-from mmer.realtime.blocks.pooling import OnlyPool, ProductPool
+from mmer.realtime.blocks.fusion.pooling import OnlyPool, ProductPool
 from mmer.realtime.options import Options
 
 

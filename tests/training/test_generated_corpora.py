@@ -12,12 +12,12 @@ from sounds import blocks
 
 from mmer.models.labels import EMOTIONS
 from mmer.realtime.blocks.haar_detector import HaarDetector
-from mmer.realtime.blocks.voice_activity import VoiceActivity
+from mmer.realtime.blocks.vad import VoiceActivity
 from mmer.realtime.messages import SpeechState
 from mmer.training.datasets.item import Item
 from mmer.training.datasets.media import decode
 from mmer.training.datasets.registry import read
-from mmer.training.evaluation.pictures import video_pictures
+from mmer.training.evaluation.images import video_pictures
 
 PLANTED = {"speech": 1.0, "text": 1.0}
 

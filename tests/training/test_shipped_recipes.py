@@ -21,17 +21,17 @@ pytest.importorskip("transformers", reason="recipes name transformers")
 from generated_layouts import link, write_data_folder
 from tiny_transformers import write_tiny
 
-from mmer.models.card import load_card
+from mmer.models.cards.card import load_card
 from mmer.models.errors import MmerError
-from mmer.models.inputs.preparation import Said
-from mmer.training import spoken_texts
-from mmer.training.combined import sources
-from mmer.training.combined.export import export_run
-from mmer.training.combined.run import run_recipe
+from mmer.models.preparation.preparation import Said
+from mmer.training.augment import spoken_texts
+from mmer.training.commands.train import train
 from mmer.training.datasets.corpora import CORPORA
 from mmer.training.datasets.item import Item
-from mmer.training.recipe import Recipe, load_recipe, recipe_names
-from mmer.training.train import train
+from mmer.training.export.run import export_run
+from mmer.training.multimodal import sources
+from mmer.training.multimodal.run import run_recipe
+from mmer.training.recipes.recipe import Recipe, load_recipe, recipe_names
 
 TINY = {"transformer": "bert", "vit-bilstm": "vit"}
 """Which tiny transformer stands for an encoder of another name."""

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from mmer.models.card import load_card
-from mmer.models.seen import Seen
+from mmer.models.cards.card import load_card
+from mmer.models.cards.seen import Seen
 from mmer.models.speech import SpeechModel
 
 RECIPE = Path(__file__).with_name("smoke.toml")
@@ -24,7 +24,14 @@ def test_a_minutes_training_on_real_voices_beats_the_floor(tmp_path: Path) -> No
         pytest.skip("MMER_DATA is not set")
     if not (Path(data) / "audio/ravdess").is_dir():
         pytest.skip(f"RAVDESS is not in {data}")
-    command = [sys.executable, "-m", "mmer.training.train", str(RECIPE), "--output", str(tmp_path)]
+    command = [
+        sys.executable,
+        "-m",
+        "mmer.training.commands.train",
+        str(RECIPE),
+        "--output",
+        str(tmp_path),
+    ]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     card = load_card(tmp_path / "smoke.json")

@@ -9,10 +9,10 @@ import numpy as np
 import torch
 from torch import nn
 
-from mmer.models.card import TrainingData
+from mmer.models.cards.card import TrainingData
+from mmer.models.cards.seen import Seen, as_keys
 from mmer.models.labels import EMOTIONS
-from mmer.models.seen import Seen, as_keys
-from mmer.training.recipe import Recipe
+from mmer.training.recipes.recipe import Recipe
 from mmer.training.tasks.task import Arrays, Task
 
 NOISY = "much noise"

@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-from mmer.models.card_parts import TrainingData
+from mmer.models.cards.parts import TrainingData
 from mmer.models.errors import MmerError
 from mmer.models.labels import EMOTIONS
 from mmer.training.datasets import fer2013, iemocap, image_folder, meld, mosei

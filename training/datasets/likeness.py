@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from mmer.models.seen import digest64
+from mmer.models.cards.seen import digest64
 
 TWIN_DISTANCE: Final = 2
 """Bits by which the keys of one picture, encoded twice, may differ."""

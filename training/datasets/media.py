@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmer.models.errors import MmerError
-from mmer.models.logmel import SAMPLE_RATE
+from mmer.models.preparation.logmel import SAMPLE_RATE
 from mmer.training.datasets.files import SOUNDS, VIDEOS, need_folder, walk
 
 

@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
-from mmer.models.text_style import TextStyle
+from mmer.models.preparation.text_style import TextStyle
 
 
 def bare(text: str) -> str:

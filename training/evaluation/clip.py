@@ -11,7 +11,7 @@ import numpy as np
 from mmer.models.errors import MmerError
 from mmer.models.labels import EMOTIONS, MODALITIES
 from mmer.models.loading import load_text
-from mmer.models.store import Store
+from mmer.models.store.store import Store
 from mmer.realtime.assemble import assemble
 from mmer.realtime.blocks.text_encoder import TextEncoder
 from mmer.realtime.clock import ManualClock

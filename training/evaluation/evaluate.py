@@ -12,17 +12,17 @@ import numpy as np
 
 from mmer.models.errors import MmerError
 from mmer.models.labels import MODALITIES
-from mmer.realtime.needs import version
+from mmer.realtime.commands.needs import version
 from mmer.training.datasets.item import Item
 from mmer.training.datasets.registry import default_split, read
 from mmer.training.evaluation.answers import Answer, Answerer, Change
-from mmer.training.evaluation.bootstrap import group
+from mmer.training.evaluation.images import picture_or_none
 from mmer.training.evaluation.leaks import LEAK, TWIN, find_leaks, find_twins, leave_out, tell
-from mmer.training.evaluation.pictures import picture_or_none
 from mmer.training.evaluation.result import Evaluation, judge
 from mmer.training.evaluation.settings import Settings
 from mmer.training.evaluation.weights import Weights, weights_of
-from mmer.training.metrics import figures
+from mmer.training.metrics.bootstrap import group
+from mmer.training.metrics.figures import figures
 
 UNREADABLE: Final = "cannot be read"
 _NAMED: Final = 3
@@ -194,7 +194,7 @@ def _answerer(
         cropped, offline = settings.cropped, settings.offline
         model = load_face(judged.path, settings.provider)
         if isinstance(model, PreparedFace):
-            from mmer.training.evaluation.several_pictures import PicturesAnswerer
+            from mmer.training.evaluation.image_sequence import PicturesAnswerer
 
             return PicturesAnswerer(model, change, cropped=cropped), items
         return FaceAnswerer(model, change, cropped=cropped, offline=offline), items

@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 from mmer.models.errors import MmerError
 from mmer.models.face import FaceModel
 from mmer.models.prediction import Prediction
-from mmer.models.store import Store
+from mmer.models.store.store import Store
 from mmer.realtime.blocks.face_tracker import FaceTracker
 from mmer.realtime.choose import find_blazeface, load_detector
 from mmer.realtime.messages import FaceObservation, VideoFrame
 from mmer.training.datasets.item import Item
 from mmer.training.evaluation.answers import Answer, Change, pooled
-from mmer.training.evaluation.pictures import (
+from mmer.training.evaluation.images import (
     centre_square,
     is_video,
     read_picture,

@@ -10,8 +10,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from mmer.models.cards.seen import Seen, file_digest
 from mmer.models.errors import MmerError
-from mmer.models.seen import Seen, file_digest
 from mmer.training.datasets.item import Item
 from mmer.training.datasets.likeness import TWIN_DISTANCE, image_key, near, text_key
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Final
 
 from mmer.models.labels import EMOTIONS
-from mmer.training.evaluation.bootstrap import METRICS
 from mmer.training.evaluation.result import Evaluation
+from mmer.training.metrics.bootstrap import METRICS
 
 NAMES: Final = {
     "accuracy": "accuracy",

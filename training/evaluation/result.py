@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmer.models.labels import EMOTIONS
-from mmer.training.evaluation.bootstrap import Groups, intervals
-from mmer.training.metrics import Figures, confusion, figures
-from mmer.training.predictions import Predictions
+from mmer.training.metrics.bootstrap import Groups, intervals
+from mmer.training.metrics.figures import Figures, confusion, figures
+from mmer.training.metrics.predictions import Predictions
 
 
 @dataclass(frozen=True, eq=False)

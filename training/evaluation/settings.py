@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from mmer.models.errors import MmerError
 from mmer.models.labels import MODALITIES
-from mmer.models.text_style import STYLES, TextStyle
+from mmer.models.preparation.text_style import STYLES, TextStyle
 from mmer.realtime.asr.registry import ASR_NAMES
 
 KINDS: Final = (*MODALITIES, "clip")

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from mmer.models.errors import MmerError
 from mmer.models.loading import load_speech
-from mmer.models.logmel import SAMPLE_RATE
+from mmer.models.preparation.logmel import SAMPLE_RATE
 from mmer.training.datasets.item import Item
 from mmer.training.datasets.media import decode, trim
 from mmer.training.evaluation.answers import Answer, Change, pooled

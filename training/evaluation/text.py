@@ -9,7 +9,7 @@ from typing import Any
 
 from mmer.models.errors import MmerError
 from mmer.models.loading import load_text
-from mmer.models.text_style import TextStyle
+from mmer.models.preparation.text_style import TextStyle
 from mmer.training.datasets.item import Item
 from mmer.training.datasets.texts import RESTYLE
 from mmer.training.evaluation.answers import Answer, Change
@@ -56,7 +56,7 @@ def as_heard(items: Sequence[Item], settings: Settings, past_utterances: int) ->
     cut = [replace(item, past=item.past[max(0, len(item.past) - context) :]) for item in items]
     if settings.word_error_rate:
         try:
-            from mmer.training.recognition_errors import misrecognize
+            from mmer.training.augment.asr_errors import misrecognize
         except ImportError as error:
             raise MmerError(f"--word-error-rate: {error}; pip install 'mmer-live[eval]'") from error
         texts = [item.text or "" for item in cut] + [said for item in cut for said in item.past]

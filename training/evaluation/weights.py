@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from mmer.models.card import Card, load_card, weights_dir
+from mmer.models.cards.card import Card, load_card, weights_dir
+from mmer.models.cards.seen import Seen
 from mmer.models.errors import MmerError
 from mmer.models.labels import MODALITIES
-from mmer.models.seen import Seen
 from mmer.models.weights_folder import WeightsFolder
 from mmer.training.evaluation.settings import Settings
 

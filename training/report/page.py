@@ -12,13 +12,13 @@ from typing import Any, Final
 import numpy as np
 
 from mmer.models.errors import MmerError
-from mmer.training.evaluation.bootstrap import METRICS, regroup
 from mmer.training.evaluation.plots import need_matplotlib
 from mmer.training.evaluation.report import NAMES
 from mmer.training.evaluation.result import Evaluation, judge
-from mmer.training.metrics import Figures, figures
-from mmer.training.predictions import Predictions
-from mmer.training.report.pictures import pictures
+from mmer.training.metrics.bootstrap import METRICS, regroup
+from mmer.training.metrics.figures import Figures, figures
+from mmer.training.metrics.predictions import Predictions
+from mmer.training.report.plots import pictures
 from mmer.training.report.run import Run, read_run
 
 REPORT: Final = "report.html"

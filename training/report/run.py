@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from mmer.models.errors import MmerError
-from mmer.training.curves import CURVES, Row, read_curves
-from mmer.training.predictions import FILE as PREDICTIONS
-from mmer.training.predictions import Predictions
+from mmer.training.loop.curves import CURVES, Row, read_curves
+from mmer.training.metrics.predictions import FILE as PREDICTIONS
+from mmer.training.metrics.predictions import Predictions
 from mmer.training.report.attention import FILE as ATTENTION
 from mmer.training.report.attention import Example, load_attention
 

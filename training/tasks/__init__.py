@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from mmer.models.errors import MmerError
-from mmer.training.recipe import Recipe
+from mmer.training.recipes.recipe import Recipe
 from mmer.training.tasks.task import Task
 
 TASKS = ("speech", "text", "face", "fusion", "combined")
@@ -40,7 +40,7 @@ def open_task(recipe: Recipe, data: Path, cache: Path | None, weights: Path | No
 
         return FusionTask(recipe, data, cache, weights)
     if recipe.task == "combined":
-        from mmer.training.tasks.combined import CombinedTask
+        from mmer.training.multimodal.task import CombinedTask
 
         return CombinedTask(recipe, data, cache)
     raise MmerError(f"recipe {recipe.name}: unknown task {recipe.task!r}; use {', '.join(TASKS)}")

@@ -12,15 +12,15 @@ import numpy as np
 import torch
 from torch import nn
 
-from mmer.models.card import TrainingData
+from mmer.models.cards.card import TrainingData
+from mmer.models.cards.seen import Seen, as_keys
 from mmer.models.labels import EMOTIONS
-from mmer.models.networks.face import FaceNetwork
-from mmer.models.seen import Seen, as_keys
-from mmer.training.augment_face import FaceChanges, change_face
+from mmer.models.networks.shipped.face import FaceNetwork
+from mmer.training.augment.face import FaceChanges, change_face
+from mmer.training.augment.non_faces import SCENES_SOURCE, NoFaces, read_scenes
 from mmer.training.datasets.corpora import training_data
 from mmer.training.datasets.faces import read_development, read_train
-from mmer.training.no_faces import SCENES_SOURCE, NoFaces, read_scenes
-from mmer.training.recipe import Recipe, from_table
+from mmer.training.recipes.recipe import Recipe, from_table
 from mmer.training.tasks.task import Arrays, Task, soft_loss
 
 TWINS: Final = "all (with those that also occur in FER2013's training split, kept out of training)"
@@ -31,8 +31,8 @@ class FaceOptions:
     """The face recipe's own settings.
 
     The eyes are where a face detector finds them in the training crops (medians; see
-    ``training/measure_eyes.py``), as fractions of the crop, left and right as seen in the picture:
-    live crops are cut to match.
+    ``training/studies/measure_eyes.py``), as fractions of the crop, left and right as seen in the
+    picture: live crops are cut to match.
     """
 
     left_eye: tuple[float, float]

@@ -11,15 +11,15 @@ from typing import Any, Final
 import numpy as np
 from torch import nn
 
-from mmer.models.card import TrainingData
+from mmer.models.cards.card import TrainingData
+from mmer.models.cards.seen import Seen, as_keys, digest64
 from mmer.models.errors import MmerError
 from mmer.models.labels import EMOTIONS, MODALITIES
-from mmer.models.networks.fusion import FusionNetwork
-from mmer.models.seen import Seen, as_keys, digest64
+from mmer.models.networks.shipped.fusion import FusionNetwork
 from mmer.training.datasets.corpora import training_data
-from mmer.training.pairing import Life, Moments, Pairing, drop_some, keep_only
-from mmer.training.posteriors import Posteriors, encoders, read
-from mmer.training.recipe import Recipe, from_table
+from mmer.training.recipes.recipe import Recipe, from_table
+from mmer.training.tasks.fusion_outputs import Posteriors, encoders, read
+from mmer.training.tasks.fusion_pairing import Life, Moments, Pairing, drop_some, keep_only
 from mmer.training.tasks.task import Arrays, Task
 
 AS_IN_LIFE: Final = "life: spoilt, aged, misleading or absent as in training"

@@ -10,18 +10,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from torch import nn
 
-from mmer.models.card import TrainingData
+from mmer.models.cards.card import TrainingData
+from mmer.models.cards.seen import Seen
 from mmer.models.errors import MmerError
 from mmer.models.labels import EMOTIONS
-from mmer.models.logmel import SAMPLE_RATE, LogMel
-from mmer.models.networks.speech import SpeechNetwork
-from mmer.models.seen import Seen
-from mmer.training.augment_speech import SpeechChanges, change_speech, mask_speech
+from mmer.models.networks.shipped.speech import SpeechNetwork
+from mmer.models.preparation.logmel import SAMPLE_RATE, LogMel
+from mmer.training.augment.recording import RecordingChanges
+from mmer.training.augment.spectrogram import SpeechChanges, change_speech, mask_speech
 from mmer.training.datasets.corpora import corpus_of
-from mmer.training.recipe import Recipe, from_table
+from mmer.training.recipes.recipe import Recipe, from_table
 from mmer.training.tasks.speech_data import SpeechData, conditions, heard_in
 from mmer.training.tasks.task import Arrays, Task
-from mmer.training.waveform import RecordingChanges
 
 if TYPE_CHECKING:
     import torch

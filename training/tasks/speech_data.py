@@ -9,16 +9,16 @@ from typing import Final
 
 import numpy as np
 
-from mmer.models.card import TrainingData
-from mmer.models.logmel import SAMPLE_RATE, LogMel
-from mmer.models.seen import Seen, as_keys, file_digest
-from mmer.training.augment_speech import synthetic_sounds
+from mmer.models.cards.card import TrainingData
+from mmer.models.cards.seen import Seen, as_keys, file_digest
+from mmer.models.preparation.logmel import SAMPLE_RATE, LogMel
+from mmer.training.augment.recording import RecordingChanges
+from mmer.training.augment.spectrogram import synthetic_sounds
 from mmer.training.datasets.corpora import training_data
 from mmer.training.datasets.item import Item
 from mmer.training.datasets.media import decode, sound_files, trim
 from mmer.training.datasets.registry import read, splits_of
-from mmer.training.features import Span, clip_features
-from mmer.training.waveform import RecordingChanges
+from mmer.training.tasks.speech_features import Span, clip_features
 
 SNR_DB: Final = (20, 10, 5, 0)
 SECONDS: Final = (0.5, 1.0, 2.0)

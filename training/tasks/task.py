@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from mmer.models.card import TrainingData
+from mmer.models.cards.card import TrainingData
+from mmer.models.cards.seen import Seen
 from mmer.models.errors import MmerError
-from mmer.models.seen import Seen
 
 if TYPE_CHECKING:
     import torch

@@ -14,25 +14,26 @@ import numpy as np
 import torch
 from torch import nn
 
-from mmer.models.card import TrainingData
+from mmer.models.cards.card import TrainingData
+from mmer.models.cards.seen import Seen, as_keys
 from mmer.models.errors import MmerError
 from mmer.models.labels import EMOTIONS
-from mmer.models.networks.text import PAD, TextNetwork
-from mmer.models.seen import Seen, as_keys
+from mmer.models.networks.shipped.text import PAD, TextNetwork
+from mmer.models.preparation.text_style import TextStyle
 from mmer.models.text import SEPARATOR, lay_out
-from mmer.models.text_style import TextStyle
-from mmer.training import spoken_texts, starting_point
-from mmer.training.augment_text import TextChanges, change_texts
+from mmer.training.augment import spoken_texts
+from mmer.training.augment.asr_errors import ErrorModel
+from mmer.training.augment.text import TextChanges, change_texts
 from mmer.training.datasets.corpora import training_data
 from mmer.training.datasets.likeness import text_key
 from mmer.training.datasets.registry import read
 from mmer.training.datasets.texts import RESTYLE, as_recognized, bare
-from mmer.training.recipe import Recipe, from_table
-from mmer.training.recognition_errors import ErrorModel
+from mmer.training.recipes.recipe import Recipe, from_table
+from mmer.training.tasks import minilm
+from mmer.training.tasks.prune_tokenizer import STYLE_PIECES, prune_tokenizer
 from mmer.training.tasks.task import Arrays, Task
 from mmer.training.tasks.text_data import Window, conversations, cut, overlapping
 from mmer.training.tasks.text_options import TextOptions
-from mmer.training.tokenizer import STYLE_PIECES, prune_tokenizer
 
 TOKENIZER = "text-tokenizer.json"
 ASR = 'as a recognizer that punctuates writes (no "!", no "..."), the past too'
@@ -100,7 +101,7 @@ def _spoken(options: TextOptions, cache: Path | None, where: str) -> dict[str, s
     if not found:
         raise MmerError(
             f"{where}: spoken_texts needs transcripts in the folder of --cache: make them by "
-            "`python -m mmer.training.spoken_texts --data DATA --cache CACHE`"
+            "`python -m mmer.training.augment.spoken_texts --data DATA --cache CACHE`"
         )
     return found
 
@@ -110,7 +111,7 @@ class TextTask(Task):
 
     modality = "text"
     conditions: tuple[str, ...] = (ASR, BARE, *ERRORS, ALONE)
-    starting_point = starting_point.NAME
+    starting_point = minilm.NAME
     known_failures = (
         "Disgust and fear are rare in the training data (below 5 %) and weak.",
         'Sarcasm, and feelings that lie in the voice alone: "Great." can be anything.',
@@ -155,7 +156,7 @@ class TextTask(Task):
         self._words = [word for word, n in count.items() if n >= options.word_count]
         self._errors = ErrorModel(self._words)
         self._tokenizer, self._numbers = prune_tokenizer(
-            starting_point.folder() / "tokenizer.json",
+            minilm.folder() / "tokenizer.json",
             [*texts, *map(as_recognized, texts), *map(bare, texts)],
             options.piece_count,
         )
@@ -181,7 +182,7 @@ class TextTask(Task):
             dropout=o.dropout,
             heads=len(o.shares),
         )
-        starting_point.fill(network, self._numbers)
+        minilm.fill(network, self._numbers)
         network.words.requires_grad_(False)  # words that training hardly holds keep their place
         return network
 

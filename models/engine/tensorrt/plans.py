@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Final
 
 from mmer.models.errors import MmerError
-from mmer.models.store import default_home
+from mmer.models.store.store import default_home
 
 FORMAT: Final = "mmer plan 1"
 SUFFIX: Final = ".plan"

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import torch
 from torch import nn
 
-from mmer.models.inputs.frames import pictures_of
 from mmer.models.networks.encoders.encoder import Encoded, Encoder, masked_mean
 from mmer.models.networks.encoders.masked_norm import MaskedBatchNorm
+from mmer.models.preparation.frames import pictures_of
 
 
 class CNN3D(Encoder):

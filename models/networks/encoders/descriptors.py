@@ -10,9 +10,9 @@ import torch
 from torch import nn
 
 from mmer.models.errors import MmerError
-from mmer.models.inputs.descriptors import NAMES, Descriptors
-from mmer.models.inputs.egemaps import VALUES, Egemaps
 from mmer.models.networks.encoders.encoder import Encoded, Encoder
+from mmer.models.preparation.descriptors import NAMES, Descriptors
+from mmer.models.preparation.egemaps import VALUES, Egemaps
 
 
 class DescriptorNet(Encoder):

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from mmer.models.inputs.preparation import Preparation
+from mmer.models.preparation.preparation import Preparation
 
 
 class Encoded(NamedTuple):

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 import torch
 from torch import nn
 
-from mmer.models.inputs.frames import pictures_of
 from mmer.models.networks.encoders.encoder import Encoded, Encoder
 from mmer.models.networks.encoders.multi_head_pooling import MultiHeadPooling
-from mmer.models.networks.encoders.per_picture import per_picture
+from mmer.models.networks.encoders.per_image import per_picture
 from mmer.models.networks.layers import Residual
+from mmer.models.preparation.frames import pictures_of
 
 
 class FaceCNN(Encoder):

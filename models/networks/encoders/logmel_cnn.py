@@ -9,11 +9,11 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from mmer.models.inputs.logmel_frames import LogMelFrames
 from mmer.models.networks.encoders.encoder import Encoded, Encoder
 from mmer.models.networks.encoders.masked_norm import MaskedBatchNorm
 from mmer.models.networks.encoders.pooling import make_pooling
 from mmer.models.networks.encoders.steps import halved
+from mmer.models.preparation.logmel_frames import LogMelFrames
 
 
 class LogMelCNN(Encoder):

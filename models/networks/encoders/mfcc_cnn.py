@@ -10,11 +10,11 @@ from torch import nn
 from torch.nn import functional as F
 
 from mmer.models.errors import MmerError
-from mmer.models.inputs.mfcc import Mfcc
 from mmer.models.networks.encoders.encoder import Encoded, Encoder
 from mmer.models.networks.encoders.masked_norm import MaskedBatchNorm
 from mmer.models.networks.encoders.pooling import make_pooling
 from mmer.models.networks.encoders.steps import halved
+from mmer.models.preparation.mfcc import Mfcc
 
 
 class MfccCNN(Encoder):

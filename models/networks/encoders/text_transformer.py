@@ -8,10 +8,10 @@ import torch
 from torch import nn
 
 from mmer.models.errors import MmerError
-from mmer.models.inputs.text_tokens import TextTokens
 from mmer.models.networks.encoders.encoder import Encoded, Encoder
 from mmer.models.networks.encoders.hub import load
 from mmer.models.networks.encoders.pooling import make_pooling
+from mmer.models.preparation.text_tokens import TextTokens
 
 POOLINGS: Final = ("mean", "first", "attention")
 

@@ -8,10 +8,10 @@ import torch
 from torch import nn
 
 from mmer.models.errors import MmerError
-from mmer.models.inputs.frames import Colours, Pictures, pictures_of
 from mmer.models.networks.encoders.encoder import Encoded, Encoder, masked_mean
 from mmer.models.networks.encoders.hub import load
-from mmer.models.networks.encoders.per_picture import per_picture
+from mmer.models.networks.encoders.per_image import per_picture
+from mmer.models.preparation.frames import Colours, Pictures, pictures_of
 
 
 class Vit(Encoder):

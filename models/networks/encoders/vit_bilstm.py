@@ -7,7 +7,7 @@ from torch import nn
 
 from mmer.models.networks.encoders.encoder import Encoded, Encoder
 from mmer.models.networks.encoders.multi_head_pooling import MultiHeadPooling
-from mmer.models.networks.encoders.per_picture import per_picture
+from mmer.models.networks.encoders.per_image import per_picture
 from mmer.models.networks.encoders.recurrent import MaskedLSTM
 from mmer.models.networks.encoders.vit import open_vit
 

@@ -9,13 +9,13 @@ import torch
 from torch import nn
 
 from mmer.models.errors import MmerError
-from mmer.models.inputs.waveform import Waveform
-from mmer.models.logmel import SAMPLE_RATE
 from mmer.models.networks.encoders.encoder import Encoded, Encoder
 from mmer.models.networks.encoders.hub import load
 from mmer.models.networks.encoders.pooling import make_pooling
 from mmer.models.networks.encoders.steps import first_steps
 from mmer.models.networks.encoders.text_transformer import keep_layers
+from mmer.models.preparation.logmel import SAMPLE_RATE
+from mmer.models.preparation.waveform import Waveform
 
 FAMILY: Final = ("wav2vec2", "hubert", "wavlm")
 

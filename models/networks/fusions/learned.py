@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import torch
 
 from mmer.models.labels import MODALITIES
-from mmer.models.networks.fusion import FusionNetwork
 from mmer.models.networks.fusions.fusion import Fused, Fusion, Part
 from mmer.models.networks.fusions.masking import log_posteriors
+from mmer.models.networks.shipped.fusion import FusionNetwork
 
 
 class Learned(Fusion):

@@ -22,9 +22,9 @@ from mmer.benchmarks.asr.run import (
     error_row,
     missing_row,
 )
-from mmer.models.catalogue import Unavailable
 from mmer.models.errors import MmerError
-from mmer.models.store import Store
+from mmer.models.store.catalogue import Unavailable
+from mmer.models.store.store import Store
 from mmer.realtime.asr.registry import ENGINES, AsrEngine
 
 SPOKEN = sounds.joined(sounds.silence(0.5), sounds.voice(1.5), sounds.silence(0.5))

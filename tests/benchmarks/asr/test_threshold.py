@@ -28,7 +28,7 @@ from mmer.benchmarks.asr.threshold import (
 )
 from mmer.benchmarks.asr.word_errors import WordErrors
 from mmer.models.errors import MmerError
-from mmer.models.store import Store
+from mmer.models.store.store import Store
 from mmer.realtime.asr.moonshine import NO_SPEECH
 from mmer.realtime.asr.registry import ENGINES
 

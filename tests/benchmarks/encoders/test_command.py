@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from mmer.benchmarks import cli
-from mmer.models.card import weights_dir
+from mmer.models.cards.card import weights_dir
 from mmer.models.labels import MODALITIES
 
 

@@ -13,7 +13,7 @@ from mmer.benchmarks.encoders import run as encoders
 from mmer.benchmarks.encoders.run import EncoderSettings
 from mmer.benchmarks.encoders.subjects import Subject, subjects
 from mmer.benchmarks.encoders.variants import Variants
-from mmer.models.card import weights_dir
+from mmer.models.cards.card import weights_dir
 from mmer.models.errors import MmerError
 from mmer.models.labels import MODALITIES
 

@@ -8,7 +8,7 @@ import pytest
 
 from mmer.benchmarks.encoders import variants
 from mmer.benchmarks.encoders.subjects import subjects
-from mmer.models.card import weights_dir
+from mmer.models.cards.card import weights_dir
 from mmer.models.engine import open_engine
 from mmer.models.errors import MmerError
 from mmer.models.labels import MODALITIES

@@ -11,14 +11,14 @@ from typing import get_args, get_type_hints
 import pytest
 
 from mmer.benchmarks import cli
-from mmer.benchmarks.clip import AnnotatedClip, Span
+from mmer.benchmarks.harness.clip import AnnotatedClip, Span
+from mmer.benchmarks.harness.utterances import Utterance, demo_utterances
 from mmer.benchmarks.throughput import run as throughput
 from mmer.benchmarks.throughput.command import Throughput
 from mmer.benchmarks.throughput.plan import StreamResult
 from mmer.benchmarks.throughput.settings import ThroughputSettings
 from mmer.benchmarks.throughput.step import Step, play
-from mmer.benchmarks.utterances import Utterance, demo_utterances
-from mmer.models.card import weights_dir
+from mmer.models.cards.card import weights_dir
 from mmer.models.errors import MmerError
 from mmer.models.labels import MODALITIES
 from mmer.realtime.options import DETECTORS

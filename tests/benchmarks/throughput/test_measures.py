@@ -8,15 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from mmer.benchmarks.clip import AnnotatedClip, Span
+from mmer.benchmarks.harness.clip import AnnotatedClip, Span
+from mmer.benchmarks.harness.trace import Answer, Trace
 from mmer.benchmarks.throughput.measures import Load, capacity_row, load_of, row_of
-from mmer.benchmarks.throughput.picture import draw
 from mmer.benchmarks.throughput.plan import StreamPlan, StreamResult, WorkerPlan, WorkerResult
+from mmer.benchmarks.throughput.plot import draw
 from mmer.benchmarks.throughput.run import decoding_row, side_by_side
 from mmer.benchmarks.throughput.search import search
 from mmer.benchmarks.throughput.step import SPREAD_S, Step, share_out, start_s
 from mmer.benchmarks.throughput.worker import result_of
-from mmer.benchmarks.trace import Answer, Trace
 
 CLIP = AnnotatedClip(Path("clip.mkv"), 10, (Span(16000, 32000, "first"),))  # 1..2 s
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from machine_double import Machine
 
-from mmer.models.card import load_card, weights_dir
+from mmer.models.cards.card import load_card, weights_dir
 from mmer.models.engine import verify_command
 from mmer.models.engine.cli import main
 from mmer.models.engine.tensorrt.plans import Plans

@@ -13,7 +13,7 @@ import onnx
 import tiny_onnx
 from tiny_onnx import features
 
-from mmer.models.card import load_card, weights_dir
+from mmer.models.cards.card import load_card, weights_dir
 from mmer.models.engine.onnx_runtime import OnnxRuntimeEngine
 from mmer.models.engine.precision import dequantized, float16, int8, is_quantized, load
 from mmer.models.engine.stored_inputs import stored_inputs

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mmer.models.card import load_card, weights_dir
+from mmer.models.cards.card import load_card, weights_dir
 from mmer.models.engine.onnx_runtime import OnnxRuntimeEngine
 from mmer.models.engine.shapes import Lengths, Span, lengths_of, span
 from mmer.models.engine.stored_inputs import from_file, stored_inputs

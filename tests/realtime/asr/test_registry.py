@@ -15,14 +15,15 @@ import pytest
 from moonshine_files import moonshine_files, spoken
 
 import mmer
-from mmer.models.catalogue import MOONSHINE, VOSK_MODEL, Unavailable
 from mmer.models.errors import MmerError
-from mmer.models.store import Store
-from mmer.models.text_style import STYLES
-from mmer.realtime import cli, options
+from mmer.models.preparation.text_style import STYLES
+from mmer.models.store.catalogue import MOONSHINE, VOSK_MODEL, Unavailable
+from mmer.models.store.store import Store
+from mmer.realtime import options
 from mmer.realtime.asr import registry, selection
 from mmer.realtime.asr.interface import Hypothesis
 from mmer.realtime.asr.registry import ASR_NAMES, ENGINES, AsrEngine, load_model
+from mmer.realtime.commands import live
 from mmer.realtime.demo import clip
 from mmer.realtime.messages import Transcript
 
@@ -80,7 +81,7 @@ def test_its_name_is_in_the_message_for_a_wrong_one(
     with_parrot: None, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(SystemExit) as stopped:
-        cli.main(["--demo", "--asr", "parot"])
+        live.main(["--demo", "--asr", "parot"])
     assert stopped.value.code == 2
     names = "auto, moonshine, vosk, parrot, none"
     assert capsys.readouterr().err == f"mmer-live: --asr 'parot' is unknown: use {names}\n"
@@ -146,8 +147,8 @@ def files() -> tuple[Path, Path, Path]:
 @pytest.fixture
 def empty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
     """Offline, and no model on the machine."""
-    monkeypatch.setattr("mmer.models.store.vosk_folders", list)
-    monkeypatch.setattr("mmer.models.store._in_package", lambda asset: None)
+    monkeypatch.setattr("mmer.models.store.store.vosk_folders", list)
+    monkeypatch.setattr("mmer.models.store.store._in_package", lambda asset: None)
     return Store(tmp_path / "home", [], offline=True, report=lambda line: None)
 
 

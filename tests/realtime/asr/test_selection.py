@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from mmer.models.catalogue import MOONSHINE, VOSK_MODEL, Unavailable
 from mmer.models.errors import MmerError
-from mmer.models.store import Store
+from mmer.models.store.catalogue import MOONSHINE, VOSK_MODEL, Unavailable
+from mmer.models.store.store import Store
 from mmer.realtime.asr import selection as module
 from mmer.realtime.asr.registry import AsrEngine
 from mmer.realtime.asr.selection import Selection, load, select
@@ -155,8 +155,8 @@ def test_auto_passes_over_a_damaged_file_and_tells_of_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """By the real registry and store: Moonshine's encoder is cut short, Vosk's folder is whole."""
-    monkeypatch.setattr("mmer.models.store._in_package", lambda asset: None)
-    monkeypatch.setattr("mmer.models.store.vosk_folders", list)
+    monkeypatch.setattr("mmer.models.store.store._in_package", lambda asset: None)
+    monkeypatch.setattr("mmer.models.store.store.vosk_folders", list)
     monkeypatch.setattr(AsrEngine, "_need_package", lambda self: None)
     monkeypatch.setattr(
         AsrEngine,

@@ -11,7 +11,7 @@ from mmer.realtime.asr.interface import Hypothesis
 from mmer.realtime.asr.two_pass import TwoPassModel, TwoPassStream
 from mmer.realtime.blocks.block import run
 from mmer.realtime.blocks.transcriber import Transcriber
-from mmer.realtime.blocks.voice_activity import VoiceActivity
+from mmer.realtime.blocks.vad import VoiceActivity
 from mmer.realtime.messages import SpeechState, SpeechUpdate, Transcript
 
 

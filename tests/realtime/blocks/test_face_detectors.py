@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from mmer.models.errors import MmerError
-from mmer.models.face_crop import CropGeometry
+from mmer.models.preparation.face_crop import CropGeometry
 from mmer.realtime.blocks.blazeface_detector import BlazeFaceDetector
 from mmer.realtime.blocks.block import run
 from mmer.realtime.blocks.face_detector import DetectedFace, FaceDetector

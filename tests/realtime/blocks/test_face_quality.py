@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from mmer.models.face_crop import CropGeometry, align
+from mmer.models.preparation.face_crop import CropGeometry, align
 from mmer.realtime.blocks.face_quality import FaceQuality, assess, share_inside
 
 EYES = np.array([(203, 101), (246, 103.5)], np.float32)  # of the portrait, read off by hand

@@ -9,7 +9,7 @@ from sounds import blocks, data_folder, decoded, joined, silence, voice
 from mmer.realtime.asr.interface import Hypothesis, TimedWord
 from mmer.realtime.blocks.block import run
 from mmer.realtime.blocks.transcriber import Transcriber
-from mmer.realtime.blocks.voice_activity import VoiceActivity
+from mmer.realtime.blocks.vad import VoiceActivity
 from mmer.realtime.messages import (
     SAMPLE_RATE,
     Message,

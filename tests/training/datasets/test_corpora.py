@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
-from mmer.models.card import weights_dir
+from mmer.models.cards.card import weights_dir
 from mmer.models.errors import MmerError
 from mmer.models.labels import EMOTIONS
 from mmer.training.datasets.corpora import CORPORA, training_data
 from mmer.training.datasets.data_folder import data_dir
 from mmer.training.datasets.registry import NAMES
-from mmer.training.recipe import load_recipe, recipe_names
+from mmer.training.recipes.recipe import load_recipe, recipe_names
 
 
 @pytest.mark.parametrize("name", CORPORA)

@@ -5,7 +5,7 @@ import cv2
 import numpy as np
 import pytest
 
-from mmer.models.seen import as_keys
+from mmer.models.cards.seen import as_keys
 from mmer.training.datasets.likeness import TWIN_DISTANCE, image_key, near, text_key
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from mmer.models.errors import MmerError
 from mmer.models.labels import EMOTIONS
-from mmer.models.text_style import STYLES
+from mmer.models.preparation.text_style import STYLES
 from mmer.training.datasets.registry import default_split, read, splits_of
 from mmer.training.datasets.texts import RESTYLE, as_recognized, bare, pasts, tidy
 

@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mmer.models.card import weights_dir
+from mmer.models.cards.card import weights_dir
+from mmer.models.cards.seen import Seen
 from mmer.models.errors import MmerError
 from mmer.models.labels import EMOTIONS
-from mmer.models.seen import Seen
 from mmer.training.datasets.item import Item
 from mmer.training.evaluation.answers import Answer
 

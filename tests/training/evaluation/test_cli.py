@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
+from mmer.models.cards.seen import Seen
 from mmer.models.labels import EMOTIONS
-from mmer.models.seen import Seen
-from mmer.training.evaluation.cli import main
-from mmer.training.predictions import Predictions
+from mmer.training.commands.evaluate import main
+from mmer.training.metrics.predictions import Predictions
 
 Make = Callable[..., Path]
 

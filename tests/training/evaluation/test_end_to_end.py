@@ -16,7 +16,7 @@ from moonshine_files import moonshine_files
 
 from mmer.models.labels import EMOTIONS
 from mmer.realtime.demo import clip
-from mmer.training.evaluation.cli import main
+from mmer.training.commands.evaluate import main
 from mmer.training.evaluation.speech import windows
 
 RATE = 16_000
@@ -28,7 +28,7 @@ class NoTorch:
             raise ImportError(name)
 sys.meta_path.insert(0, NoTorch())
 from mmer.training.evaluation import clip
-from mmer.training.evaluation.cli import main
+from mmer.training.commands.evaluate import main
 main(["text", "--dataset", "manifest", "--root", sys.argv[1], "--word-error-rate", "0.2"])
 main(["face", "--dataset", "manifest", "--root", sys.argv[2], "--offline"])
 assert "torch" not in sys.modules

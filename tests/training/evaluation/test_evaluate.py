@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 
-from mmer.models.card import weights_dir
+from mmer.models.cards.card import weights_dir
+from mmer.models.cards.seen import Seen, as_keys, file_digest
 from mmer.models.errors import MmerError
 from mmer.models.labels import EMOTIONS
 from mmer.models.prediction import Prediction
-from mmer.models.seen import Seen, as_keys, file_digest
 from mmer.training.datasets.likeness import text_key
 from mmer.training.evaluation.evaluate import evaluate
 from mmer.training.evaluation.settings import Settings

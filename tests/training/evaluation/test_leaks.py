@@ -3,7 +3,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from mmer.models.seen import Seen, as_keys, file_digest
+from mmer.models.cards.seen import Seen, as_keys, file_digest
 from mmer.training.datasets.item import Item
 from mmer.training.datasets.likeness import image_key, text_key
 from mmer.training.evaluation.leaks import find_leaks, find_twins, tell

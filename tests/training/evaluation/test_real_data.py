@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from mmer.models.card import Development, load_card, weights_dir
+from mmer.models.cards.card import Development, load_card, weights_dir
 from mmer.models.errors import MmerError
 from mmer.training.evaluation.evaluate import evaluate
 from mmer.training.evaluation.result import Evaluation

@@ -13,9 +13,9 @@ from sklearn.metrics import (
 )
 
 from mmer.models.labels import EMOTIONS
-from mmer.training.evaluation.bootstrap import METRICS, Groups
 from mmer.training.evaluation.report import render
 from mmer.training.evaluation.result import Evaluation, judge
+from mmer.training.metrics.bootstrap import METRICS, Groups
 
 RNG = np.random.default_rng(0)
 

@@ -14,11 +14,11 @@ from mmer.models.errors import MmerError
 from mmer.models.labels import MODALITIES
 from mmer.models.loading import load_face
 from mmer.training.datasets.item import Item
+from mmer.training.datasets.signals import frames_of
 from mmer.training.evaluation.evaluate import evaluate
+from mmer.training.evaluation.image_sequence import PicturesAnswerer
 from mmer.training.evaluation.settings import Settings
-from mmer.training.evaluation.several_pictures import PicturesAnswerer
 from mmer.training.evaluation.weights import weights_of
-from mmer.training.signals import frames_of
 
 
 @pytest.fixture(scope="module")

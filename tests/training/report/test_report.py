@@ -13,14 +13,14 @@ import cv2
 import numpy as np
 import pytest
 
-from mmer.models.card import weights_dir
+from mmer.models.cards.card import weights_dir
 from mmer.models.errors import MmerError
-from mmer.training.curves import read_curves, write_curves
-from mmer.training.predictions import FILE as PREDICTIONS
-from mmer.training.predictions import Predictions
+from mmer.training.commands.report import main
+from mmer.training.loop.curves import read_curves, write_curves
+from mmer.training.metrics.predictions import FILE as PREDICTIONS
+from mmer.training.metrics.predictions import Predictions
 from mmer.training.report.attention import FILE as ATTENTION
 from mmer.training.report.attention import Example, load_attention, save_attention
-from mmer.training.report.cli import main
 
 RNG = np.random.default_rng(0)
 

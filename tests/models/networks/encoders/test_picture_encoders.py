@@ -17,11 +17,11 @@ import torch
 from tiny_transformers import SIDE, write_tiny
 
 from mmer.models.errors import MmerError
-from mmer.models.inputs.opening import open_preparation
-from mmer.models.inputs.preparation import stack
 from mmer.models.networks.encoders import ENCODERS, build_encoder
 from mmer.models.networks.encoders.encoder import Encoder
 from mmer.models.networks.encoders.multi_head_pooling import MultiHeadPooling
+from mmer.models.preparation.opening import open_preparation
+from mmer.models.preparation.preparation import stack
 
 OPTIONS = {
     "vit": {},

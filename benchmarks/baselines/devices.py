@@ -1,0 +1,161 @@
+"""A camera and a microphone as such loops know them, fed by a file at the world's pace.
+
+What a device would have lost is decided by capture times: that this process delivers late, because
+a recognizer holds the interpreter, neither adds nor saves anything.
+"""
+
+from __future__ import annotations
+
+import math
+import queue
+import threading
+from bisect import bisect_right
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+from mmer.benchmarks.harness.trace import Trace
+from mmer.realtime.clock import Clock, SessionClock
+from mmer.realtime.messages import SAMPLE_RATE, AudioBlock, VideoFrame
+from mmer.realtime.pacing import paced
+from mmer.realtime.sources.media import MediaFile
+
+BUFFERS: Final = 4
+"""Frames that OpenCV's V4L2 capture holds (DEFAULT_V4L_BUFFERS)."""
+
+
+class Camera:
+    """What ``cv2.VideoCapture`` does: a few frames wait, oldest first; no room, and a new one goes.
+
+    So who reads seldom gets old frames first (github.com/opencv/opencv/issues/13145).
+    """
+
+    def __init__(self, clock: Clock, buffers: int = BUFFERS) -> None:
+        self._clock, self._buffers = clock, buffers
+        self._waiting: queue.SimpleQueue[VideoFrame | None] = queue.SimpleQueue()
+        self._taken = 0  # frames that found a buffer
+        self._read_at: list[float] = []
+
+    def deliver(self, frame: VideoFrame) -> None:
+        """The device has a frame."""
+        if self._taken - bisect_right(self._read_at, frame.t) < self._buffers:
+            self._taken += 1
+            self._waiting.put(frame)
+
+    def close(self) -> None:
+        """No frames will come any more."""
+        self._waiting.put(None)
+
+    def read(self) -> VideoFrame | None:
+        """The oldest frame that waits, or the next one; None at the end."""
+        frame = self._waiting.get()
+        self._read_at.append(self._clock.now())
+        return frame
+
+
+class Microphone:
+    """What sounddevice offers: ``record`` as ``rec`` and ``wait``; ``start`` as an InputStream.
+
+    Sound that comes while nobody records is lost, and noted in ``trace``.
+    """
+
+    def __init__(self, clock: Clock, trace: Trace) -> None:
+        self._clock, self._trace = clock, trace
+        self._heard: queue.Queue[AudioBlock | None] = queue.Queue()
+        self._since = math.inf  # when recording began
+        self._ended = False
+
+    @property
+    def recording(self) -> bool:
+        """Whether what comes is kept."""
+        return self._since < math.inf
+
+    def deliver(self, block: AudioBlock) -> None:
+        """The device has sound."""
+        if block.t1 > self._since:
+            self._heard.put(block)
+        else:
+            self._trace.lose(block.t0, block.t1)
+
+    def close(self) -> None:
+        """No sound will come any more."""
+        self._heard.put(None)
+
+    def record(self, seconds: float) -> AudioBlock | None:
+        """Record from now on and wait for it; what there is where the sound ends, None of none."""
+        self._since = self._clock.now()
+        blocks: list[AudioBlock] = []
+        while not self._ended and sum(len(b.samples) for b in blocks) < seconds * SAMPLE_RATE:
+            self._next(blocks)
+        self._since = math.inf
+        return _joined(blocks)
+
+    def start(self) -> None:
+        """Record from now on, beside whatever else is done; ``take`` has what has come."""
+        self._since = self._clock.now()
+
+    def take(self, seconds: float) -> AudioBlock | None:
+        """The oldest so many seconds, once they are there; at the end whatever is left."""
+        waiting = sum(len(b.samples) for b in list(self._heard.queue) if b is not None)
+        ended = None in self._heard.queue
+        if not waiting or (waiting < seconds * SAMPLE_RATE and not ended):
+            return None
+        blocks: list[AudioBlock] = []
+        while not self._ended and sum(len(b.samples) for b in blocks) < seconds * SAMPLE_RATE:
+            self._next(blocks)
+        return _joined(blocks)
+
+    def _next(self, blocks: list[AudioBlock]) -> None:
+        block = self._heard.get()
+        if block is None:
+            self._ended = True
+        else:
+            blocks.append(block)
+
+
+class Devices:
+    """Camera and microphone, and the thread that plays a file into them.
+
+    ``close`` raises what went wrong in that thread.
+    """
+
+    def __init__(self, clip: Path, clock: SessionClock, trace: Trace) -> None:
+        self.clock = clock
+        self.camera = Camera(clock)
+        self.microphone = Microphone(clock, trace)
+        self._source = MediaFile(str(clip), video_fps=None)
+        self._source.open(clock)
+        self._error: BaseException | None = None
+        self._thread = threading.Thread(target=self._play, name="devices", daemon=True)
+
+    def start(self) -> None:
+        """Make this moment second 0 and play."""
+        self.clock.restart()
+        self._thread.start()
+
+    def close(self) -> None:
+        """Wait for the end of the file, which the loops read to."""
+        self._thread.join()
+        self._source.close()
+        if self._error is not None:
+            raise self._error
+
+    def _play(self) -> None:
+        try:
+            for message in paced(self._source.messages(), self.clock, threading.Event()):
+                if isinstance(message, VideoFrame):
+                    self.camera.deliver(message)
+                elif isinstance(message, AudioBlock):
+                    self.microphone.deliver(message)
+        except BaseException as error:  # noqa: BLE001  raised by close in the loop's thread
+            self._error = error
+        finally:
+            self.microphone.close()
+            self.camera.close()
+
+
+def _joined(blocks: list[AudioBlock]) -> AudioBlock | None:
+    if not blocks:
+        return None
+    return AudioBlock(blocks[0].t0, np.concatenate([b.samples for b in blocks]))

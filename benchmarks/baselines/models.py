@@ -1,0 +1,72 @@
+"""The very networks of the session, called one by one as a loop calls them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mmer.models.errors import MmerError
+from mmer.models.face import FaceModel
+from mmer.models.prediction import Prediction
+from mmer.models.preparation.face_crop import align
+from mmer.models.speech import SpeechModel
+from mmer.models.store.store import Store
+from mmer.models.text import TextModel
+from mmer.realtime.asr.selection import load, select
+from mmer.realtime.choose import find_blazeface, load_detector
+from mmer.realtime.messages import AudioBlock, VideoFrame
+
+
+class Models:
+    """Detector, recognizer of words and the three encoders; each method gives probabilities (7,).
+
+    Raises MmerError for what is not on this machine: nothing is fetched.
+    """
+
+    def __init__(self, asr: str, detector: str, provider: str) -> None:
+        store = Store(offline=True)
+        found = load_detector(detector, find_blazeface(detector, store))
+        if found.made is None:
+            raise MmerError("there is no face detector here: see mmer-live --check")
+        self._detector = found.made
+        asr_model = load(select(asr, store))
+        self._asr = None if asr_model.made is None else asr_model.made.stream()
+        self._face = FaceModel.load(provider=provider)
+        self._speech = SpeechModel.load(provider=provider)
+        self._text = TextModel.load(provider=provider)
+        self.names: Mapping[str, str | None] = {
+            "detector": found.name,
+            "words": asr_model.name,
+            "speech": self._speech.card.file,
+            "text": self._text.card.file,
+            "face": self._face.card.file,
+        }
+        self.provider: Mapping[str, str] = {
+            "speech": self._speech.provider,
+            "text": self._text.provider,
+            "face": self._face.provider,
+        }
+
+    def look(self, frame: VideoFrame) -> NDArray[np.float32] | None:
+        """Of the largest face; None where there is none."""
+        faces = self._detector.detect(frame.image, frame.t)
+        if not faces:
+            return None
+        largest = max(faces, key=lambda face: face.box[2] * face.box[3])
+        crop = align(frame.image, largest.eyes, self._face.geometry)
+        return _opinion(self._face.predict(crop))
+
+    def listen(self, sound: AudioBlock) -> list[NDArray[np.float32]]:
+        """Of the voice, and of the words where there are any."""
+        opinions = [_opinion(self._speech.predict(sound.samples))]
+        if self._asr is not None:
+            self._asr.accept(sound.samples)
+            transcript = self._asr.finish()
+            opinions.append(_opinion(self._text.predict(transcript.text, style=transcript.style)))
+        return [opinion for opinion in opinions if opinion is not None]
+
+
+def _opinion(prediction: Prediction) -> NDArray[np.float32] | None:
+    return prediction.probs if prediction.usable > 0 else None

@@ -1,0 +1,99 @@
+"""Which of the recognizer's utterances is which spoken sentence, and what went wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final, Literal, TypeAlias
+
+from mmer.benchmarks.harness.clip import Span
+
+OVERLAP_S: Final = 0.05  # less in common is no overlap
+
+Outcome: TypeAlias = Literal["matched", "missed", "split", "merged", "cut"]
+"""What became of a spoken sentence.
+
+- matched: one result overlaps it, and nothing else that is spoken.
+- missed: no result overlaps it.
+- split: several results overlap it.
+- merged: its result overlaps another sentence as well.
+- cut: its result came before the sentence was over.
+"""
+
+
+@dataclass(frozen=True)
+class Result:
+    """A final result: the span of sound that it is about, and when it was written; seconds.
+
+    ``utterance`` is the recognizer's own number of it.
+    """
+
+    t0: float
+    t1: float
+    written: float
+    utterance: int | None = None
+
+
+@dataclass(frozen=True)
+class Match:
+    """One spoken sentence and its result, where there is exactly one."""
+
+    span: Span
+    outcome: Outcome
+    result: Result | None = None
+
+    @property
+    def delay_s(self) -> float:
+        """From the annotated end of the speech to its result; only of matched ones."""
+        if self.result is None:
+            raise ValueError(f"{self.span.name!r} is {self.outcome}: it has no delay")
+        return self.result.written - self.span.t1
+
+
+@dataclass(frozen=True)
+class Matching:
+    """Every spoken sentence, in order, and the results that are about none."""
+
+    matches: tuple[Match, ...]
+    unmatched: tuple[Result, ...]
+
+    @property
+    def delays_s(self) -> list[float]:
+        """Of the matched sentences."""
+        return [m.delay_s for m in self.matches if m.outcome == "matched"]
+
+    @property
+    def misses(self) -> int:
+        """Sentences that are not matched, for whatever reason."""
+        return sum(m.outcome != "matched" for m in self.matches)
+
+    def counts(self) -> dict[str, int]:
+        """How many sentences met which outcome, and results about nothing spoken."""
+        outcomes: tuple[Outcome, ...] = ("matched", "missed", "split", "merged", "cut")
+        counted: dict[str, int] = {o: sum(m.outcome == o for m in self.matches) for o in outcomes}
+        counted["unmatched"] = len(self.unmatched)
+        return counted
+
+
+def match(spans: Sequence[Span], results: Sequence[Result]) -> Matching:
+    """Pair sentences with results by overlap in time."""
+    touching = [[i for i, s in enumerate(spans) if _overlap_s(s, r) >= OVERLAP_S] for r in results]
+    matches = []
+    for i, span in enumerate(spans):
+        mine = [k for k, touched in enumerate(touching) if i in touched]
+        if not mine:
+            matches.append(Match(span, "missed"))
+        elif len(mine) > 1:
+            matches.append(Match(span, "split"))
+        elif len(touching[mine[0]]) > 1:
+            matches.append(Match(span, "merged"))
+        elif results[mine[0]].written < span.t1:
+            matches.append(Match(span, "cut"))
+        else:
+            matches.append(Match(span, "matched", results[mine[0]]))
+    unmatched = tuple(r for r, touched in zip(results, touching, strict=True) if not touched)
+    return Matching(tuple(matches), unmatched)
+
+
+def _overlap_s(span: Span, result: Result) -> float:
+    return min(span.t1, result.t1) - max(span.t0, result.t0)

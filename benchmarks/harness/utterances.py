@@ -1,0 +1,132 @@
+"""Spoken sentences for benchmark clips, cut to where the speech really begins and ends."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mmer.models.errors import MmerError
+from mmer.realtime.clock import ManualClock
+from mmer.realtime.messages import SAMPLE_RATE, AudioBlock
+
+LEVEL_S: Final = 0.010  # the window over which loudness is measured
+RANGE_DB: Final = 20.0  # what lies so far below the loudest moment is breath, room or echo
+PAUSE_S: Final = 0.25  # after a longer pause comes something else: a click, a breath, a chair
+FADE: Final = 32  # samples (2 ms): at the cuts, so that they do not click
+AROUND_S: Final = 0.15  # sound taken on either side of the demo's sentences before trimming
+EVERY_RAVDESS: Final = 29  # the corpus is walked in steps of this: speakers and feelings mix
+
+
+@dataclass(frozen=True, eq=False)
+class Utterance:
+    """One sentence: its first and last sample are speech, nothing is around it."""
+
+    name: str
+    samples: NDArray[np.int16]  # shape (n,), 16 kHz mono
+    emotion: str | None = None  # of EMOTIONS, where a person acted it with voice and face
+    pictures: tuple[NDArray[np.uint8], ...] = ()  # its own, 25 a second from its begin on: YUV
+
+    @property
+    def seconds(self) -> float:
+        """How long it is."""
+        return len(self.samples) / SAMPLE_RATE
+
+
+def speech_span(
+    samples: NDArray[np.int16], range_db: float = RANGE_DB, pause_s: float = PAUSE_S
+) -> tuple[int, int]:
+    """First sample of the speech in ``samples`` (n,) and one past its last.
+
+    Loudness is the power in a window of 10 ms around each sample. Speech is what lies within
+    ``range_db`` of the loudest moment, with pauses of at most ``pause_s``; of several stretches the
+    one with most such samples. A faint last sound may fall off; but then it is not in the clip
+    either, so the annotated end stays true. Raises MmerError for silence.
+    """
+    power = np.square(samples.astype(np.float64))
+    window = round(LEVEL_S * SAMPLE_RATE)
+    if len(power) < window or not power.any():
+        raise MmerError("there is no speech in a recording for the benchmark: it is silent")
+    level = np.convolve(power, np.full(window, 1 / window), "same")
+    loud = np.flatnonzero(level >= level.max() * 10 ** (-range_db / 10))
+    stretches = np.split(loud, np.flatnonzero(np.diff(loud) > pause_s * SAMPLE_RATE) + 1)
+    speech = max(stretches, key=len)
+    return int(speech[0]), int(speech[-1]) + 1
+
+
+def trimmed(name: str, samples: NDArray[np.int16]) -> Utterance:
+    """The speech in ``samples`` alone, faded over 2 ms at both cuts."""
+    begin, end = speech_span(samples)
+    return Utterance(name, faded(samples[begin:end]))
+
+
+def faded(samples: NDArray[np.int16]) -> NDArray[np.int16]:
+    """A cut (n,) that begins and ends softly."""
+    cut = samples.astype(np.float64)
+    fade = min(FADE, len(cut) // 2)
+    ramp = (np.arange(fade) + 1) / (fade + 1)
+    cut[:fade] *= ramp
+    cut[len(cut) - fade :] *= ramp[::-1]
+    return np.rint(cut).astype(np.int16)
+
+
+def demo_utterances() -> list[Utterance]:
+    """The sentences of the bundled demo clip, in their order: a synthetic voice feels nothing."""
+    from mmer.realtime.demo import clip
+
+    path = clip()
+    sound = read_sound(path)
+    sentences = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))["sentences"]
+    out = []
+    for sentence in sentences:
+        begin = max(0, round((sentence["t0"] - AROUND_S) * SAMPLE_RATE))
+        end = round((sentence["t1"] + AROUND_S) * SAMPLE_RATE)
+        out.append(trimmed(str(sentence["text"]), sound[begin:end]))
+    return out
+
+
+def ravdess_utterances(data: Path, count: int) -> list[Utterance]:
+    """``count`` sentences of RAVDESS, always the same ones.
+
+    The videos below ``data``/video where there are some: each sentence with its own pictures and
+    the emotion that was acted. Else the sound alone, below ``data``/audio/ravdess. Raises MmerError
+    if there is neither.
+    """
+    from mmer.benchmarks.harness.videos import ravdess_videos
+
+    videos = ravdess_videos(data / "video", count) if (data / "video").is_dir() else []
+    return videos or ravdess_sounds(data, count)
+
+
+def ravdess_sounds(data: Path, count: int) -> list[Utterance]:
+    """``count`` sentences below ``data``/audio/ravdess, always the same; MmerError without any."""
+    folder = data / "audio" / "ravdess"
+    paths = sorted(p for p in folder.rglob("03-01-*") if p.is_file())
+    if not paths:
+        raise MmerError(f"no RAVDESS clips (Actor_NN/03-01-*) in {folder}: check --data")
+    chosen = [paths[i * EVERY_RAVDESS % len(paths)] for i in range(min(count, len(paths)))]
+    return [trimmed(path.stem, read_sound(path)) for path in chosen]
+
+
+def read_sound(path: Path) -> NDArray[np.int16]:
+    """The sound of a media file as the recognizer hears it: shape (n,), 16 kHz mono."""
+    from mmer.realtime.sources.media import MediaFile
+
+    source = MediaFile(str(path), wanted=frozenset({"audio"}))
+    source.open(ManualClock())
+    try:
+        blocks = [m for m in source.messages() if isinstance(m, AudioBlock)]
+    finally:
+        source.close()
+    if not blocks:
+        raise MmerError(f"{path} has no sound")
+    out = np.zeros(round(blocks[-1].t1 * SAMPLE_RATE), np.int16)
+    for block in blocks:
+        at = round(block.t0 * SAMPLE_RATE)
+        room = out[at : at + len(block.samples)]
+        room[:] = block.samples[: len(room)]
+    return out

@@ -1,0 +1,104 @@
+"""Rows of the estimates four times a second: how old what they show is, and by how many frames."""
+
+from __future__ import annotations
+
+import bisect
+import math
+from collections.abc import Sequence
+from typing import Final
+
+from mmer.benchmarks.harness.realtime_run import Estimate, Recording, analysed_per_second
+from mmer.benchmarks.report.delays import delay_row, number
+from mmer.benchmarks.report.report import Row
+from mmer.benchmarks.report.statistics import summarise
+
+FRAMES_PER_S: Final = 20.0
+MAY_BE_LOST: Final = 0.01  # of the frames, before the rate is no longer called kept
+LEAST_ESTIMATES: Final = 100  # a p95 of fewer hangs on four of them
+
+
+def while_playing(estimates: Sequence[Estimate], seconds: float) -> list[Estimate]:
+    """Finals, and what was decided before the clip ended: after it no camera delivers frames."""
+    return [e for e in estimates if e.final or e.t <= seconds]
+
+
+def face_delay_rows(
+    estimates: Sequence[Estimate], frame_times: Sequence[float], hop_s: float
+) -> list[Row]:
+    """Of every estimate that used a face: written minus capture of the newest frame it used.
+
+    A final is about its utterance: it uses no frame from after its end, however soon it comes, so
+    the figure without finals stands beside the one that is judged. ``estimates`` are those
+    ``while_playing``.
+    """
+    used = [e for e in estimates if e.face_delay_s is not None]
+    every = delays_ms(used)
+    found = summarise(every)
+    running = [e for e in used if not e.final]
+    waits = [1000 * waiting_s(e.t, frame_times, hop_s) for e in running]
+    rest = [d - w for d, w in zip(delays_ms(running), waits, strict=True)]
+    short = found.n < LEAST_ESTIMATES
+    notes = [
+        f"{found.n} of {len(estimates)} estimates used a face",
+        f"without finals p95 {number(summarise(delays_ms(running)).p95)} ms",
+        f"judged from {LEAST_ESTIMATES} estimates on" if short else "",
+    ]
+    return [
+        delay_row(
+            "face_delay_ms",
+            "newest video frame used: captured to estimate written",
+            every,
+            "; ".join(n for n in notes if n),
+            "p95 at most 100 ms",
+            None if short else found.p95 <= 100,
+            {"p95_without_finals": summarise(delays_ms(running)).p95},
+        ),
+        delay_row(
+            "face_delay_waiting_ms",
+            "of it, waiting for the tick that answers",
+            waits,
+            f"what a machine without any work to do would take: frames come every "
+            f"{1000 / FRAMES_PER_S:.0f} ms, answers every {1000 * hop_s:.0f} ms",
+        ),
+        delay_row(
+            "face_delay_compute_ms",
+            "of it, queues, face, fusion and writing",
+            rest,
+            "the delay less that waiting; finals apart",
+        ),
+    ]
+
+
+def waiting_s(decided: float, frame_times: Sequence[float], hop_s: float) -> float:
+    """From the last frame captured by the due time of the tick decided at ``decided``, to it.
+
+    A tick is decided when it is due, or later on a busy machine: what it is late by is no waiting.
+    """
+    due = math.floor(decided / hop_s + 1e-6) * hop_s
+    at = bisect.bisect_right(frame_times, due) - 1
+    return due - frame_times[at] if at >= 0 else 0.0
+
+
+def delays_ms(estimates: Sequence[Estimate]) -> list[float]:
+    """Of those that used a frame."""
+    return [1000 * e.face_delay_s for e in estimates if e.face_delay_s is not None]
+
+
+def analysed_row(recording: Recording, seconds: float) -> Row:
+    """Frames that were judged, or searched in vain for a face, a second of the clip."""
+    rate = analysed_per_second(recording, seconds)
+    replaced = {name: recording.drops.get(name, 0) for name in ("video", "face")}
+    return Row(
+        key="frames_per_s",
+        what="video frames analysed",
+        measured=f"{rate:.1f} /s",
+        target=f"{FRAMES_PER_S:g} /s, {MAY_BE_LOST:.0%} may be lost",
+        passed=rate >= (1 - MAY_BE_LOST) * FRAMES_PER_S,
+        note=(
+            f"searched for a face {recording.tracked / seconds:.1f} /s; replaced by newer: "
+            + ", ".join(f"{n} at {name}" for name, n in replaced.items())
+        ),
+        values={"analysed": rate, "searched": recording.tracked / seconds},
+        samples={"frames_per_s": [rate]},
+        better="more",
+    )

@@ -1,0 +1,157 @@
+"""Rows of whether anything grows as a run goes on: delays, queues, memory; and what it costs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from mmer.benchmarks.harness.clip import AnnotatedClip
+from mmer.benchmarks.harness.matching import match
+from mmer.benchmarks.harness.process import Watched
+from mmer.benchmarks.harness.realtime_run import Recording
+from mmer.benchmarks.live.estimates import delays_ms, while_playing
+from mmer.benchmarks.report.delays import shown_slope, slope_values
+from mmer.benchmarks.report.report import Row
+from mmer.benchmarks.report.statistics import slope
+
+LONG_S: Final = 1800.0  # slopes of delays are judged over half an hour
+STEADY_FROM_S: Final = 60.0
+STEADY_LEAST_S: Final = 120.0
+MAY_GROW_MB: Final = 10.0  # of a run: caches fill, and the heap settles
+MOST_CPU: Final = 0.25  # seconds a second of clip, words apart
+MOST_CPU_WITH_WORDS: Final = 0.33
+LEAST_CPU_S: Final = 55.0  # of clip, for a figure that hangs on no single sentence
+
+
+def slope_rows(recording: Recording, clip: AnnotatedClip) -> list[Row]:
+    """Whether delays grow: of the newest frame shown, and of the final labels that came."""
+    playing = while_playing(recording.estimates, clip.seconds)
+    shown = [e for e in playing if not e.final and e.face_delay_s is not None]
+    labels = match(clip.spans, recording.finals)
+    finals = [m for m in labels.matches if m.outcome == "matched"]
+    return [
+        latency_slope_row(
+            "face_delay_slope",
+            "video frame to estimate: slope of the delay",
+            [e.written for e in shown],
+            delays_ms(shown),
+            clip.seconds,
+        ),
+        latency_slope_row(
+            "final_label_slope",
+            "end of speech to final label: slope of the delay",
+            [m.span.t1 for m in finals],
+            [1000 * m.delay_s for m in finals],
+            clip.seconds,
+        ),
+    ]
+
+
+def latency_slope_row(
+    key: str, what: str, t_s: Sequence[float], delays: Sequence[float], seconds: float
+) -> Row:
+    """A slope of delays (ms), judged by its interval alone: it must reach down to 0.
+
+    Blocks of the interval are a minute in a long run: another program's minute is one event.
+    """
+    found = slope(t_s, delays, block_s=60.0 if seconds >= 600 else 10.0)
+    target = "not above zero within its interval, over 30 minutes"
+    if found is None:
+        return Row(key, what, "not measured", target, None, "too short for a slope")
+    long = seconds >= LONG_S
+    return Row(
+        key=key,
+        what=what,
+        measured=shown_slope(found, "ms"),
+        target=target,
+        passed=not found.above_zero if long else None,
+        note="" if long else f"judged over {LONG_S / 60:g} minutes or more",
+        values=slope_values(found),
+    )
+
+
+def queue_row(recording: Recording) -> Row:
+    """The oldest waiting message of each second, and what was replaced or skipped."""
+    oldest = [age for _, age in oldest_waiting_ms(recording)]
+    boxes = sorted({name for _, queue in recording.health for name in queue})
+    worst = {b: 1000 * max(q.get(b, 0.0) for _, q in recording.health) for b in boxes}
+    late = ", ".join(f"{name} {age:.0f}" for name, age in worst.items() if age >= 0.5) or "none"
+    dropped = ", ".join(f"{name} {n}" for name, n in sorted(recording.drops.items()) if n) or "none"
+    return Row(
+        key="queues",
+        what="oldest message in any queue, looked at once a second",
+        measured=f"at most {max(oldest, default=0.0):.0f} ms",
+        note=f"greatest age by queue, ms: {late}; replaced or skipped: {dropped}",
+        values={f"dropped_{name}": n for name, n in recording.drops.items()},
+        samples={"queue_age_ms": oldest},
+    )
+
+
+def oldest_waiting_ms(recording: Recording) -> list[tuple[float, float]]:
+    """At each health line, its time and the age of the oldest message in any queue."""
+    return [(t, 1000 * max(queue.values(), default=0.0)) for t, queue in recording.health]
+
+
+def memory_rows(paced: Watched, replay: Watched | None, words: str | None) -> list[Row]:
+    """Peak memory of whole processes, and whether it grows after the first minute."""
+    peaks = {"paced": paced.peak_mb, **({"replay": replay.peak_mb} if replay else {})}
+    peak = max(peaks.values())
+    fits = words is not None and words.startswith("moonshine")
+    return [
+        Row(
+            key="memory_peak_mb",
+            what="peak memory",
+            measured=f"{peak:.0f} MB",
+            target="at most 900 MB",
+            passed=peak <= 900 if fits else None,
+            note=", ".join(f"{name} {mb:.0f} MB" for name, mb in peaks.items())
+            + ", with the processes it starts"
+            + ("" if fits else "; judged with moonshine"),
+            values=peaks,
+            samples={"peak_mb": [peak]},
+        ),
+        memory_slope_row(paced, "needs --minutes 2 or more"),
+    ]
+
+
+def memory_slope_row(paced: Watched, too_short: str) -> Row:
+    """Whether memory grows once the first minute is over."""
+    later = [(t, mb) for t, mb in paced.memory if t >= STEADY_FROM_S]
+    long = paced.wall_s >= STEADY_LEAST_S
+    found = slope([t for t, _ in later], [mb for _, mb in later]) if long else None
+    return Row(
+        key="memory_growth",
+        what="memory after the first minute",
+        measured="not measured" if found is None else shown_slope(found, "MB"),
+        target=f"at most {MAY_GROW_MB:g} MB over the run",
+        passed=None if found is None else found.per_minute * found.minutes <= MAY_GROW_MB,
+        note=too_short
+        if found is None
+        else f"{later[0][1]:.0f} MB after the first minute, {later[-1][1]:.0f} MB at the end",
+        values=slope_values(found),
+        samples={"memory_mb": [mb for _, mb in later]},
+    )
+
+
+def cpu_row(paced: Watched, seconds: float, words: str) -> Row:
+    """Processor time for each second of the clip, once it runs; children and all threads in it."""
+    per_second = (paced.cpu_s - paced.ready_cpu_s) / seconds
+    apart = words == "none"
+    most = MOST_CPU if apart else MOST_CPU_WITH_WORDS
+    judged = seconds >= LEAST_CPU_S
+    return Row(
+        key="cpu_no_words" if apart else "cpu_with_words",
+        what=f"processor time a second of clip, {'words off' if apart else f'words by {words}'}",
+        measured=f"{per_second:.3f} s",
+        target=f"at most {most} s",
+        passed=per_second <= most if judged else None,
+        note=f"paced; all cores together; start-up, {paced.ready_cpu_s:.1f} s, apart; "
+        f"{paced.children_cpu_s / seconds:.3f} s of it in other processes that it started"
+        + ("" if judged else "; judged with a clip of 60 s"),
+        values={
+            "cpu_s_per_s": per_second,
+            "children_cpu_s_per_s": paced.children_cpu_s / seconds,
+            "start_cpu_s": paced.ready_cpu_s,
+        },
+        samples={"cpu_s_per_s": paced.cpu_per_second},
+    )

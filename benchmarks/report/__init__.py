@@ -1,0 +1,1 @@
+"""Benchmark reports: rows, tables, statistics, plots."""

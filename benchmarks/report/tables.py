@@ -1,0 +1,75 @@
+"""A report that is read across: tables with a column for each thing compared."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from mmer.benchmarks.report.report import Report
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+
+@dataclass(frozen=True)
+class Table:
+    """Cells as they are shown: a heading a column, a row a line; the first column names the row."""
+
+    headings: Sequence[str]
+    lines: Sequence[Sequence[str]]
+    caption: str = ""
+    words: int = 1
+    """So many first columns are words and stand left; the others are figures."""
+
+    def to_markdown(self) -> str:
+        """The table, its caption above."""
+        rule = ["---" if n < self.words else "---:" for n in range(len(self.headings))]
+        rows = [self.headings, rule, *self.lines]
+        shown = ["| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in rows]
+        return "\n".join([*([self.caption, ""] if self.caption else []), *shown, ""])
+
+    def show(self, console: Console) -> None:
+        """Print it."""
+        from rich.table import Table as Shown
+
+        shown = Shown(title=self.caption or None, title_justify="left")
+        for number, heading in enumerate(self.headings):
+            shown.add_column(
+                heading, overflow="fold", justify="left" if number < self.words else "right"
+            )
+        for line in self.lines:
+            shown.add_row(*line)
+        console.print(shown)
+
+
+@dataclass(frozen=True)
+class TabledReport(Report):
+    """Every finding is a row of the JSON; shown are the tables, and the rows that are judged."""
+
+    tables: Sequence[Table] = ()
+
+    def to_markdown(self) -> str:
+        """The tables, then the judged rows with their notes, and the machine."""
+        parts = [f"**{self.title}**\n", *(table.to_markdown() for table in self.tables)]
+        judged = self._judged()
+        parts.append(
+            judged.to_markdown() if judged.rows else f"`{self.command}` on {self.where}.\n"
+        )
+        return "\n".join(parts)
+
+    def show(self, console: Console) -> None:
+        """Print the same."""
+        for table in self.tables:
+            table.show(console)
+        judged = self._judged()
+        if judged.rows:
+            judged.show(console)
+        else:
+            console.print(self.title)
+            console.print(self.where, style="dim", highlight=False)
+
+    def _judged(self) -> Report:
+        kept = {name: getattr(self, name) for name in Report.__dataclass_fields__}
+        kept["rows"] = [row for row in self.rows if row.target]
+        return Report(**kept)

@@ -1,0 +1,1 @@
+"""Model cards: format, page, training-set fingerprints."""

@@ -1,0 +1,267 @@
+"""The card beside each network: what it is, what it was trained on, how good it is."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from importlib import resources
+from pathlib import Path
+from typing import Any, TypeVar
+
+from mmer.models.cards.parts import Coverage, Development, Measured, Parity, TrainingData
+from mmer.models.checksum import sha256_of
+from mmer.models.engine import Engine, lengths_of, open_engine
+from mmer.models.errors import MmerError
+from mmer.models.labels import EMOTIONS, MODALITIES
+
+__all__ = [
+    "KINDS",
+    "Card",
+    "Coverage",
+    "Development",
+    "Measured",
+    "Parity",
+    "TrainingData",
+    "card_path",
+    "check_file",
+    "load_card",
+    "open_model",
+    "weights_dir",
+]
+
+T = TypeVar("T")
+KINDS = (*MODALITIES, "fusion")
+"""What a card may be of."""
+_KINDS: Mapping[str, type | tuple[type, ...]] = {
+    "file": str,
+    "sha256": str,
+    "labels": list,
+    "preprocessing": dict,
+    "temperature": (int, float),
+    "training": list,
+    "notes": (list, tuple),
+    "intended_use": (list, tuple),
+    "unintended_use": (list, tuple),
+    "known_failures": (list, tuple),
+    "conditions": (list, tuple),
+    "coverage": (list, tuple),
+    "measured": (list, tuple),
+    "abstain_below": (int, float),
+    "seen": str,
+}
+"""What JSON must make of each value that the code relies on."""
+_WORDS = {
+    str: "text",
+    list: "a list",
+    (list, tuple): "a list",
+    dict: "a table",
+    (int, float): "a number",
+}
+
+
+@dataclass(frozen=True)
+class Card:
+    """Everything a user of NAME.onnx must know, read from NAME.json.
+
+    ``preprocessing`` is the wrapper's configuration; ``temperature`` divides the logits. An answer
+    less confident than ``abstain_below`` is worth none: ``coverage`` and ``abstention`` say why.
+    ``seen`` names the file of what the weights were fitted to (see ``Seen``); ``latency_ms`` is
+    the median of a development item on one thread of ``machine``. ``conditions`` are the
+    development figures in other states of that data, ``measured`` those on other data.
+    """
+
+    name: str
+    modality: str
+    file: str
+    sha256: str
+    labels: tuple[str, ...]
+    preprocessing: Mapping[str, Any]
+    temperature: float
+    training: tuple[TrainingData, ...]
+    recipe: Mapping[str, Any]
+    development: Development
+    licence: str
+    notes: tuple[str, ...] = ()
+    intended_use: tuple[str, ...] = ()
+    unintended_use: tuple[str, ...] = ()
+    known_failures: tuple[str, ...] = ()
+    starting_point: str = ""
+    precision: str = "float32"
+    seen: str = ""
+    latency_ms: float | None = None
+    machine: str = ""
+    parity: Parity | None = None
+    conditions: tuple[Development, ...] = ()
+    coverage: tuple[Coverage, ...] = ()
+    abstain_below: float = 0.0
+    abstention: str = ""
+    measured: tuple[Measured, ...] = ()
+
+    def save(self, path: Path) -> None:
+        """Write the card as JSON."""
+        text = json.dumps(asdict(self), indent=2, ensure_ascii=False)
+        path.write_text(text + "\n", encoding="utf-8")
+
+    def setting(self, key: str) -> Any:
+        """One value of ``preprocessing``.
+
+        Raises:
+            MmerError: the card does not have it.
+        """
+        if key not in self.preprocessing:
+            raise MmerError(
+                f"card {self.name}: preprocessing lacks {key!r}: it was not written for this "
+                "version of mmer-live; train it again, or leave --weights away"
+            )
+        return self.preprocessing[key]
+
+    def number(self, key: str) -> float:
+        """One value of ``preprocessing`` that must be a number above 0.
+
+        Raises:
+            MmerError: the card does not have it, or it is something else.
+        """
+        value = self.setting(key)
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or not value > 0:
+            raise MmerError(f"card {self.name}: {key} is {value!r}, expected a number above 0")
+        return float(value)
+
+    def count(self, key: str) -> int:
+        """One value of ``preprocessing`` that must be a whole number from 0 on.
+
+        Raises:
+            MmerError: the card does not have it, or it is something else.
+        """
+        value = self.setting(key)
+        if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+            raise MmerError(
+                f"card {self.name}: {key} is {value!r}, expected a whole number from 0 on"
+            )
+        return value
+
+
+_LISTS: Mapping[str, type] = {
+    "training": TrainingData,
+    "conditions": Development,
+    "coverage": Coverage,
+    "measured": Measured,
+}
+
+
+def _mend(path: Path) -> str:
+    """What to do about a bad file, in the shipped folder or another."""
+    if path.parent == weights_dir():
+        return "install mmer-live again, or name another folder with --weights"
+    return f"mend the files in {path.parent}, or leave --weights away for the shipped models"
+
+
+def _build(kind: type[T], table: object, path: Path) -> T:
+    if not isinstance(table, dict):
+        raise MmerError(f"{path}: {kind.__name__} must be a table; {_mend(path)}")
+    known = {f.name for f in fields(kind)}  # type: ignore[arg-type]
+    try:
+        return kind(**{k: v for k, v in table.items() if k in known})
+    except TypeError as error:
+        raise MmerError(f"{path} is not a sound card: {error}; {_mend(path)}") from error
+
+
+def load_card(path: Path) -> Card:
+    """Read NAME.json; keys that this version does not know are ignored.
+
+    Raises:
+        MmerError: the file is missing or not a sound card.
+    """
+    try:
+        table = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise MmerError(
+            f"cannot read the model card {path}: {error.strerror}; {_mend(path)}"
+        ) from error
+    except ValueError as error:
+        raise MmerError(f"{path} is not a sound card: {error}; {_mend(path)}") from error
+    card = _build(Card, table, path)
+    for name, kind in _KINDS.items():
+        value = getattr(card, name)
+        if not isinstance(value, kind) or isinstance(value, bool):
+            raise MmerError(f"{path}: {name} must be {_WORDS[kind]}, got {value!r}; {_mend(path)}")
+    if tuple(card.labels) != EMOTIONS:
+        raise MmerError(f"{path}: labels are {list(card.labels)}, expected {list(EMOTIONS)}")
+    if card.modality not in KINDS:
+        raise MmerError(f"{path}: modality is {card.modality!r}, expected one of {KINDS}")
+    if not 0 < card.temperature < float("inf"):
+        raise MmerError(f"{path}: temperature is {card.temperature!r}, expected above 0")
+    if not 0 <= card.abstain_below <= 1:
+        raise MmerError(f"{path}: abstain_below is {card.abstain_below!r}, expected 0 to 1")
+    for name in ("file", "seen"):
+        if Path(value := getattr(card, name)).name != value:
+            raise MmerError(f"{path}: {name} is {value!r}, expected a name in the card's folder")
+    values = {f.name: getattr(card, f.name) for f in fields(Card)}
+    values["labels"] = EMOTIONS
+    values["development"] = _build(Development, card.development, path)
+    if card.parity is not None:
+        values["parity"] = _build(Parity, card.parity, path)
+    for name, kind in _LISTS.items():
+        values[name] = tuple(_build(kind, entry, path) for entry in getattr(card, name))
+    for name in ("notes", "intended_use", "unintended_use", "known_failures"):
+        values[name] = tuple(getattr(card, name))
+    return Card(**values)
+
+
+def check_file(path: Path, sha256: str) -> None:
+    """See that a model's file is there and whole.
+
+    Raises:
+        MmerError: it is missing, or its bytes are not those that the card names.
+    """
+    if not path.is_file():
+        raise MmerError(f"the model file {path} is missing; {_mend(path)}")
+    found = sha256_of(path)
+    if found != sha256:
+        raise MmerError(
+            f"the model file {path} is damaged or another version: its sha256 starts {found[:12]}, "
+            f"its card says {str(sha256)[:12]}; {_mend(path)}"
+        )
+
+
+def open_model(
+    folder: Path | None,
+    modality: str,
+    provider: str,
+    inputs: tuple[str, ...],
+    outputs: tuple[str, ...] = ("logits", "embedding"),
+    threads: int = 1,
+) -> tuple[Card, Engine]:
+    """Read the card that ``folder`` means (see ``card_path``), check its network, open it.
+
+    Raises:
+        MmerError: a file is missing, damaged or not the one that the card describes; the network
+            is of another modality, does not take ``inputs`` or lacks one of ``outputs``; the
+            provider cannot run.
+    """
+    path = card_path(folder, modality)
+    card = load_card(path)
+    if card.modality != modality:
+        raise MmerError(f"{path} is the card of a {card.modality} model, expected {modality}")
+    network = path.with_name(card.file)
+    check_file(network, card.sha256)
+    lengths = lengths_of(modality, card.preprocessing)
+    engine = open_engine(network, provider, threads, lengths)
+    if engine.inputs != inputs or not set(outputs) <= set(engine.outputs):
+        raise MmerError(
+            f"{network} takes {engine.inputs} and gives {engine.outputs}, "
+            f"expected {inputs} and {outputs}"
+        )
+    return card, engine
+
+
+def card_path(folder: Path | None, modality: str) -> Path:
+    """MODALITY.json in a folder, by default the shipped one; a path to a card is that card."""
+    if folder is not None and folder.suffix == ".json":
+        return folder
+    return (weights_dir() if folder is None else folder) / f"{modality}.json"
+
+
+def weights_dir() -> Path:
+    """The folder of the networks that come with mmer."""
+    return Path(str(resources.files("mmer.models.weights")))

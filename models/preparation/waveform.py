@@ -1,0 +1,61 @@
+"""Sound as it is, for encoders that learnt to hear from samples."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mmer.models.errors import MmerError
+from mmer.models.preparation.preparation import Sound
+from mmer.models.preparation.settings import from_settings, settings_of
+from mmer.models.preparation.sound import check_longest, heard
+
+
+@dataclass(frozen=True)
+class Waveform:
+    """The last ``longest_s`` seconds as float32 (n,), n >= ``least``; None where all is silent.
+
+    ``normalise``: zero mean and unit variance, as the feature extractor of wav2vec 2.0 does it;
+    else -1..1. ``least``: what the encoder's convolutions need for one step.
+    """
+
+    kind = "waveform"
+    names = ("waveform",)
+
+    normalise: bool = True
+    longest_s: float = 10.0
+    least: int = 400
+
+    def __post_init__(self) -> None:
+        check_longest(self.kind, self.longest_s)
+        if self.least < 1:
+            raise MmerError(f"{self.kind}: least is {self.least}, expected 1 or more samples")
+
+    def __call__(self, raw: Sound) -> tuple[NDArray[np.float32], ...] | None:
+        """(waveform float32 (n,),) of 16 kHz samples int16."""
+        samples = heard(raw, self.longest_s, least=1)
+        if samples is None:
+            return None
+        signal = samples / 32768.0
+        if self.normalise:
+            signal = (signal - signal.mean()) / np.sqrt(signal.var() + 1e-7)
+        padded = np.pad(signal, (0, max(0, self.least - len(signal))))
+        return (padded.astype(np.float32),)
+
+    def settings(self) -> dict[str, Any]:
+        """See ``Preparation``."""
+        return settings_of(self)
+
+    def files(self) -> Mapping[str, bytes]:
+        """None."""
+        return {}
+
+    @classmethod
+    def open(cls, settings: Mapping[str, Any], folder: Path) -> Waveform:
+        """See ``open_preparation``."""
+        return from_settings(cls, settings)

@@ -1,0 +1,1 @@
+"""Cache and download of model files, checked by sha256."""

@@ -1,0 +1,65 @@
+"""Unpack an archive into a folder that can later be shown to be whole."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from pathlib import Path, PurePosixPath
+from typing import Final
+
+from mmer.models.checksum import sha256_of
+from mmer.models.store.catalogue import Asset, Unavailable
+
+MANIFEST: Final = ".mmer.json"
+"""Written last into an unpacked folder: its archive's hash, each file's size, time and hash."""
+
+
+def extract(asset: Asset, archive: Path, into: Path) -> Path:
+    """Unpack ``archive`` and write the manifest; the answer is ``into`` / the archive's one folder.
+
+    Raises:
+        Unavailable: not a sound zip, or a name in it leads out of the folder, or it lacks a file
+            that ``asset`` needs.
+    """
+    folder = asset.folder or archive.stem
+    try:
+        with zipfile.ZipFile(archive) as file:
+            for name in file.namelist():
+                parts = PurePosixPath(name.replace("\\", "/")).parts
+                if not parts or parts[0] != folder or ".." in parts:
+                    raise Unavailable(f"{archive} holds {name!r}, outside of {folder}")
+            file.extractall(into)
+    except (zipfile.BadZipFile, NotImplementedError) as error:
+        raise Unavailable(f"{archive} cannot be unpacked: {error}") from error
+    fresh = into / folder
+    missing = [needed for needed in asset.needs if not (fresh / needed).is_file()]
+    if missing:
+        raise Unavailable(f"{archive} lacks {', '.join(missing)}")
+    files = {}
+    for path in sorted(p for p in fresh.rglob("*") if p.is_file()):
+        stat = path.stat()
+        files[path.relative_to(fresh).as_posix()] = (
+            stat.st_size,
+            stat.st_mtime_ns,
+            sha256_of(path),
+        )
+    manifest = {"archive_sha256": asset.sha256, "files": files}
+    (fresh / MANIFEST).write_text(json.dumps(manifest, indent=1), encoding="utf-8")
+    return fresh
+
+
+def intact(asset: Asset, folder: Path) -> bool:
+    """Whether an unpacked folder is as its manifest says; only touched files are read again."""
+    try:
+        manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+        if manifest["archive_sha256"] != asset.sha256:
+            return False
+        for name, (size, mtime_ns, sha256) in manifest["files"].items():
+            stat = (folder / name).stat()
+            if stat.st_size != size:
+                return False
+            if stat.st_mtime_ns != mtime_ns and sha256_of(folder / name) != sha256:
+                return False
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return False  # no manifest, or not one that we wrote
+    return True

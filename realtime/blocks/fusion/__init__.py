@@ -1,0 +1,1 @@
+"""Fusion of speech, text and face evidence over a sliding window."""

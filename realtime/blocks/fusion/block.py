@@ -1,0 +1,300 @@
+"""The sliding-window fusion: what voice, words and face say together, now and of an utterance."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from mmer.models.errors import MmerError
+from mmer.models.labels import EMOTIONS, MODALITIES
+from mmer.realtime.blocks.fusion.pooling import Pool, ProductPool, normalise, summarise
+from mmer.realtime.blocks.fusion.state import SPOKEN, Memory, Utterance, newest, settled
+from mmer.realtime.blocks.fusion.window import Span
+from mmer.realtime.messages import (
+    Contribution,
+    EmotionEstimate,
+    Evidence,
+    Gap,
+    Message,
+    Missing,
+    SpeechUpdate,
+    Tick,
+)
+
+
+@dataclass(frozen=True)
+class FusionConfig:
+    """The window, the wait for a final, and how fast evidence within the window fades."""
+
+    window_s: float = 4.0
+    final_wait_s: float = 0.5  # how long after an utterance's end its final waits for the slowest
+    min_confidence: float = 0.0  # below it there is no label ("too unsure"); 0 = always a label
+    face_margin_s: float = 0.25  # the face counts so long before and after an utterance as well
+    longest_utterance_s: float = 20.0  # of the voice activity: bounds what is remembered
+    speech_tau_s: float = 3.0  # of a modality's pieces in the window, one of this age weighs 1/e
+    text_tau_s: float = 3.0
+    face_tau_s: float = 1.0
+
+    def __post_init__(self) -> None:
+        for name in ("window_s", "longest_utterance_s", "speech_tau_s", "text_tau_s", "face_tau_s"):
+            if not getattr(self, name) > 0:
+                raise MmerError(f"{name} must be above 0, got {getattr(self, name)}")
+        if self.final_wait_s < 0 or self.face_margin_s < 0:
+            raise MmerError(
+                "final_wait_s and face_margin_s cannot be negative, "
+                f"got {self.final_wait_s}, {self.face_margin_s}"
+            )
+        if not 0.0 <= self.min_confidence <= 1.0:
+            raise MmerError(f"min_confidence must be 0..1, got {self.min_confidence}")
+
+    @property
+    def tau_s(self) -> Mapping[str, float]:
+        """Seconds by modality."""
+        return {"speech": self.speech_tau_s, "text": self.text_tau_s, "face": self.face_tau_s}
+
+
+class Fusion:
+    """Evidence, Missing, SpeechUpdate, Gap, Tick -> EmotionEstimate.
+
+    **At a Tick** of time t: an estimate over (t - ``window_s``, t]. Of voice and words the newest
+    evidence of each utterance counts (it is cumulative), of the face every frame. Evidence
+    captured after t waits for a later tick.
+
+    **At an utterance's end**: one estimate with ``final=True`` over the utterance, as soon as each
+    modality that ``expects`` names has said its last of it, at the latest at the first tick
+    ``final_wait_s`` after the end was decided. What came only in part counts as far as it came;
+    what did not come is "late", and counts in later ticks alone.
+
+    Each modality's evidence is pooled (``pooling.summarise``), then ``pool`` makes one opinion of
+    theirs. A modality without evidence is None and has its reason: "off", a gap's cause, "silence",
+    "waiting" (nothing yet), "late", or what the encoder said ("no words", "too short", "no face",
+    "poor picture: ..."). The block never asks for the time: an estimate's ``t`` is the tick's, or
+    the later of the decided end and the last tick, and never decreases. A runner may put a later
+    ``t``, up to its next tick's.
+
+    Args:
+        config: window, waiting, fading.
+        modalities: those switched on, of "speech", "text", "face".
+        expects: those of "speech" and "text" that a final waits for; default: all that are
+            switched on and not ``absent``.
+        absent: why a modality that is switched on cannot say anything ("no recognizer").
+        pool: makes one opinion of the modalities'; default: the product of what they say.
+        clips: the face's evidence is of clips, of which the newest counts alone: it shows what the
+            ones before showed.
+
+    Raises:
+        ValueError: unknown or contradictory names; evidence that is not (7,) numbers, or names no
+            utterance though it is of the voice or the words.
+    """
+
+    def __init__(
+        self,
+        config: FusionConfig | None = None,
+        modalities: Collection[str] = MODALITIES,
+        expects: Collection[str] | None = None,
+        absent: Mapping[str, str] | None = None,
+        pool: Pool | None = None,
+        clips: bool = False,
+    ) -> None:
+        self._config = config or FusionConfig()
+        self._pool = pool or ProductPool(self._config.tau_s)
+        self._clips = clips
+        self._absent = dict(absent or {})
+        if not set(modalities) <= set(MODALITIES):
+            raise ValueError(f"modalities must be of {MODALITIES}, got {sorted(modalities)}")
+        able = set(modalities) & set(SPOKEN) - set(self._absent)
+        if expects is not None and not set(expects) <= able:
+            raise ValueError(f"expects must be of {sorted(able)}, got {sorted(expects)}")
+        # tuples in the labels' order: no result may hang on the order of a set
+        self._modalities = tuple(m for m in MODALITIES if m in modalities)
+        self._expects = tuple(m for m in SPOKEN if m in (able if expects is None else expects))
+        self.reset()
+
+    def push(self, message: Message) -> Sequence[EmotionEstimate]:
+        """Take one message; messages of no concern pass unseen."""
+        if isinstance(message, Tick):
+            return self._tick(message.t)
+        if isinstance(message, SpeechUpdate):
+            return self._answer_settled(self._memory.hear(message))
+        if isinstance(message, Evidence | Missing):
+            return self._take(message)
+        if isinstance(message, Gap):
+            self._memory.lose(message)
+        return ()
+
+    def flush(self) -> Sequence[EmotionEstimate]:
+        """Answer every utterance that is owed a final, one still open included."""
+        return [self._final(u) for u in self._memory.utterances() if u.owed]
+
+    def reset(self) -> None:
+        """Forget the stream."""
+        self._memory = Memory()
+        self._now = float("-inf")  # the last tick's time
+        self._last_t = float("-inf")  # the last estimate's time
+
+    def _take(self, said: Evidence | Missing) -> Sequence[EmotionEstimate]:
+        if said.modality not in self._modalities:
+            return ()
+        if isinstance(said, Evidence):
+            _check(said)
+            if said.quality <= 0.0:  # nothing to weigh it by
+                why = "poor quality"
+                said = Missing(said.modality, said.t0, said.t1, why, said.partial, said.utterance)
+        if said.modality == "face":
+            self._memory.see(said)
+            return ()
+        if said.utterance is None:
+            raise ValueError(f"evidence of {said.modality} must name its utterance")
+        return self._answer_settled(self._memory.listen(said, said.utterance))
+
+    def _answer_settled(self, utterance: Utterance) -> Sequence[EmotionEstimate]:
+        ended = utterance.owed and not utterance.open
+        if ended and all(settled(utterance.said(m)) for m in self._expects):
+            return (self._final(utterance),)
+        return ()
+
+    def _tick(self, t: float) -> Sequence[EmotionEstimate]:
+        self._now = max(self._now, t)
+        deadline = self._now - self._config.final_wait_s
+        out = [
+            self._final(u)
+            for u in self._memory.utterances()
+            if u.owed and u.decided is not None and u.decided <= deadline
+        ]
+        t = max(self._now, self._last_t)
+        after = t - self._config.window_s
+        spans = {"face": self._face(after, t)}
+        for modality in SPOKEN:
+            said = (newest(u.said(modality), t) for u in self._memory.utterances())
+            spans[modality] = _span(
+                item for item in said if isinstance(item, Evidence) and item.t1 > after
+            )
+        heard = _heard(spans)
+        why = {m: self._why_not(m, after, t) for m in MODALITIES if m not in heard}
+        current = self._memory.current(after, t)
+        number = None if current is None else current.number
+        out.append(self._estimate(t, (max(0.0, after), t), heard, why, False, number))
+        config = self._config
+        self._memory.forget(t, after, config.longest_utterance_s, config.face_margin_s)
+        return out
+
+    def _final(self, utterance: Utterance) -> EmotionEstimate:
+        utterance.answered = True
+        decided = utterance.t1 if utterance.decided is None else utterance.decided
+        t = max(decided, self._now, self._last_t)
+        margin_s = self._config.face_margin_s
+        before, until = utterance.t0 - margin_s, min(utterance.t1 + margin_s, t)
+        last = {m: newest(utterance.said(m)) for m in SPOKEN}
+        spans = {m: _span([item] if isinstance(item, Evidence) else []) for m, item in last.items()}
+        spans["face"] = self._face(before, until)
+        heard = _heard(spans)
+        why = {}
+        for m in MODALITIES:
+            item = last.get(m)
+            if m in heard:
+                continue
+            if isinstance(item, Missing):
+                why[m] = item.why
+            elif m in self._expects:
+                why[m] = "late"
+            else:
+                why[m] = self._why_not(m, before, t)
+        window = (utterance.t0, utterance.t1)
+        return self._estimate(t, window, heard, why, True, utterance.number)
+
+    def _estimate(
+        self,
+        t: float,
+        window: tuple[float, float],
+        heard: Mapping[str, Span],
+        why: dict[str, str],
+        final: bool,
+        utterance: int | None,
+    ) -> EmotionEstimate:
+        """Pool what was ``heard``; ``why`` has the reason of every modality that was not."""
+        self._last_t = t
+        modalities: dict[str, Contribution | None] = dict.fromkeys(MODALITIES)
+        label, probs, confidence = None, None, None
+        if heard:
+            now = None if final else t  # in a final nothing fades: the utterance is one whole
+            tau_s = self._config.tau_s
+            opinions = {
+                m: summarise(s.t, s.quality, s.log_probs, now, tau_s[m], s.embedding)
+                for m, s in heard.items()
+            }
+            fused, shares = self._pool.fuse(opinions)
+            for m, opinion in opinions.items():
+                newest_t = float(heard[m].t.max())
+                modalities[m] = Contribution(
+                    label=EMOTIONS[int(opinion.log_probs.argmax())],
+                    weight=shares[m],
+                    t=newest_t,
+                    age_s=t - newest_t,
+                    probs=np.exp(opinion.log_probs).astype(np.float32),
+                )
+            probs = np.exp(fused).astype(np.float32)
+            confidence = float(probs.max())
+            label = EMOTIONS[int(probs.argmax())]
+            if confidence < self._config.min_confidence:
+                label, probs, confidence = None, None, None
+                why = {**why, "label": "too unsure"}
+        else:
+            reasons = dict.fromkeys(reason for reason in why.values() if reason != "off")
+            why = {**why, "label": "; ".join(reasons) or "off"}
+        return EmotionEstimate(
+            t=t,
+            window=window,
+            label=label,
+            probs=probs,
+            confidence=confidence,
+            modalities=modalities,
+            why=why,
+            final=final,
+            utterance=utterance,
+        )
+
+    def _face(self, after: float, until: float) -> Span:
+        span = self._memory.face.between(after, until)
+        if not self._clips:
+            return span
+        return Span(span.t[-1:], span.quality[-1:], span.log_probs[-1:], span.embedding)
+
+    def _why_not(self, modality: str, after: float, t: float) -> str:
+        """The reason why ``modality`` has no evidence in (after, t]."""
+        if modality not in self._modalities:
+            return "off"
+        if modality in self._absent:
+            return self._absent[modality]
+        if modality == "face":
+            return self._memory.why_no_face(after, t)
+        if modality not in self._expects and self._memory.gap("audio", after, t) is None:
+            return "off"
+        return self._memory.why_not_spoken(modality, after, t)
+
+
+def _check(evidence: Evidence) -> None:
+    shape = np.shape(evidence.log_probs)
+    if shape != (len(EMOTIONS),) or bool(np.isnan(evidence.log_probs).any()):
+        raise ValueError(
+            f"evidence of {evidence.modality} must be ({len(EMOTIONS)},) log-probabilities "
+            f"without NaN, got shape {shape}: {evidence.log_probs}"
+        )
+
+
+def _heard(spans: Mapping[str, Span]) -> dict[str, Span]:
+    """Those with any evidence, in the modalities' order."""
+    return {m: spans[m] for m in MODALITIES if len(spans[m].t)}
+
+
+def _span(evidence: Iterable[Evidence]) -> Span:
+    """Utterance-wise evidence in the face's form, in order of time."""
+    items = sorted(evidence, key=lambda item: item.t1)
+    log_probs = normalise(np.stack([item.log_probs for item in items])) if items else np.empty(0)
+    return Span(
+        np.array([item.t1 for item in items]),
+        np.array([item.quality for item in items], dtype=np.float64),
+        log_probs,
+        items[-1].embedding if items else None,
+    )

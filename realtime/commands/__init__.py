@@ -1,0 +1,1 @@
+"""The live commands: each module is one console script."""

@@ -1,0 +1,107 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from mmer.realtime.messages import SpeechState
+from mmer.realtime.sinks.drawing import COLOURS, annotate, blank
+from mmer.realtime.sinks.state import OverlayState
+
+SIZES = [
+    (160, 120), (161, 121), (176, 144), (320, 240), (641, 479), (640, 480), (360, 640),
+    (1280, 720), (3840, 2160),
+]  # fmt: skip
+
+
+def state_of(make: SimpleNamespace, *events: object) -> OverlayState:
+    state = OverlayState()
+    for event in events:
+        state.update(event, None)  # type: ignore[arg-type]
+    return state
+
+
+def grey(width: int, height: int) -> np.ndarray:
+    return np.full((height, width, 3), 128, np.uint8)
+
+
+def changed(before: np.ndarray, after: np.ndarray) -> np.ndarray:
+    return np.any(before != after, axis=2)
+
+
+@pytest.mark.parametrize(("width", "height"), SIZES)
+def test_every_size(make: SimpleNamespace, width: int, height: int) -> None:
+    state = state_of(
+        make,
+        make.speech(1, 0.5, 1.9, SpeechState.ONGOING),
+        make.transcript(1, 0.5, 1.9, "I can’t — “really” … café " * 8, partial=True),
+        make.face(2.0),
+        make.estimate(2.0),
+    )
+    image = grey(width, height)
+    out = annotate(image, state)
+    assert out.shape == image.shape
+    assert out.dtype == np.uint8
+    assert np.all(image == 128)  # the input is left as it is
+    drawn = changed(image, out)
+    assert drawn[: height // 4, : width // 4].any()  # the label
+    assert drawn[-height // 8 :].any()  # the words
+    # the words never cover more than the lower part: the face stays visible
+    assert not drawn[height * 6 // 10 : height * 7 // 10, width // 3 : width * 2 // 3].all()
+
+
+@pytest.mark.parametrize(("width", "height"), [(1, 1), (16, 9), (50, 400), (400, 50)])
+def test_sizes_without_room(make: SimpleNamespace, width: int, height: int) -> None:
+    state = state_of(make, make.transcript(1, 0.5, 1.9, "words"), make.estimate(2.0))
+    assert annotate(grey(width, height), state).shape == (height, width, 3)
+
+
+def test_a_view_of_a_larger_picture(make: SimpleNamespace) -> None:
+    large = grey(640, 480)
+    view = large[::2, ::2]
+    out = annotate(view, state_of(make, make.estimate(2.0)))
+    assert out.shape == (240, 320, 3)
+    assert np.all(large == 128)
+
+
+def bar_pixels(out: np.ndarray, label: str) -> int:
+    return int(np.all(out == COLOURS[label], axis=2).sum())
+
+
+def test_a_bar_is_as_long_as_its_probability(make: SimpleNamespace) -> None:
+    counts = []
+    for p in (0.0, 0.3, 0.9):
+        estimate = replace(
+            make.estimate(2.0, "anger"), probs=make.probabilities("joy", p), modalities={}
+        )
+        counts.append(bar_pixels(annotate(blank(), state_of(make, estimate)), "joy"))
+    assert counts[0] == 0
+    assert counts[2] / counts[1] == pytest.approx(3.0, rel=0.1)
+
+
+def test_the_face_is_drawn_where_it_is_also_on_an_enlarged_picture(make: SimpleNamespace) -> None:
+    state = state_of(make, make.face(2.0))
+    plain = state_of(make, make.frame(2.0))
+    image = grey(640, 480)
+    rows, columns = np.nonzero(changed(annotate(image, state, 4.0), annotate(image, plain, 4.0)))
+    below = rows > 250  # of the bars
+    assert columns[below].min() == pytest.approx(60 * 4, abs=4)
+    assert columns[below].max() == pytest.approx(100 * 4, abs=4)
+    assert rows[below].max() == pytest.approx(80 * 4, abs=4)
+
+
+def test_an_old_face_and_old_words_vanish(make: SimpleNamespace) -> None:
+    image = grey(320, 240)
+    with_all = state_of(make, make.face(1.0), make.transcript(1, 0.0, 1.0, "words"))
+    with_all.update(make.estimate(9.0, None, present=()), None)
+    bare = state_of(make, make.estimate(9.0, None, present=()))
+    lower = slice(140, 240)
+    assert np.array_equal(annotate(image, with_all)[lower], annotate(image, bare)[lower])
+
+
+def test_no_label_has_its_reason_and_no_bars(make: SimpleNamespace) -> None:
+    out = annotate(blank(), state_of(make, make.estimate(1.0, None, present=())))
+    assert changed(blank(), out).any()
+    assert all(bar_pixels(out, label) == 0 for label in ("joy", "anger", "fear"))

@@ -1,0 +1,105 @@
+"""``mmer-train`` as a user meets it."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+TINY = """\
+name = "tiny"
+task = "face"
+epochs = 1
+batch = 16
+learning_rate = 1e-3
+[options]
+left_eye = [0.3, 0.4]
+right_eye = [0.7, 0.4]
+widths = [4, 6, 8]
+"""
+
+
+def command(*arguments: str | Path) -> list[str]:
+    return [sys.executable, "-m", "mmer.training.commands.train", *map(str, arguments)]
+
+
+def train(*arguments: str | Path, cwd: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(command(*arguments), capture_output=True, text=True, cwd=cwd, check=False)
+
+
+def test_it_trains_exports_and_resumes(corpora: Path, tmp_path: Path) -> None:
+    pytest.importorskip("torch", reason="training needs torch: pip install 'mmer-live[train]'")
+    (tmp_path / "tiny.toml").write_text(TINY)
+    done = train("tiny.toml", "--data", corpora, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    told = " ".join(done.stderr.split())
+    assert "fer2013: 70 items of train" in told
+    assert "training on c" in told  # cpu or cuda
+    assert "epoch 1 loss" in told
+    assert "most memory held: " in told
+    assert {p.name for p in (tmp_path / "runs/tiny").iterdir()} == {
+        "checkpoint.pt",
+        "curves.csv",
+        "curves.png",
+        "tiny.json",
+        "tiny.onnx",
+        "tiny.seen.npz",
+    }
+    first = (tmp_path / "runs/tiny/tiny.onnx").read_bytes()
+    again = train("tiny.toml", "--data", corpora, "--resume", cwd=tmp_path)
+    assert again.returncode == 0, again.stderr
+    assert "resumed after epoch 1 of 1" in again.stderr
+    assert (tmp_path / "runs/tiny/tiny.onnx").read_bytes() == first
+
+
+def test_ctrl_c_is_one_line(corpora: Path, tmp_path: Path) -> None:
+    pytest.importorskip("torch", reason="training needs torch: pip install 'mmer-live[train]'")
+    (tmp_path / "tiny.toml").write_text(TINY.replace("epochs = 1", "epochs = 100000"))
+    process = subprocess.Popen(
+        command("tiny.toml", "--data", corpora),
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=tmp_path,
+    )
+    deadline = time.monotonic() + 120
+    checkpoint = tmp_path / "runs/tiny/checkpoint.pt"
+    while not checkpoint.exists() and time.monotonic() < deadline:
+        time.sleep(0.2)
+    process.send_signal(signal.SIGINT)
+    _, told = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert told.rstrip().endswith("mmer-train: stopped; --resume takes up after a finished epoch")
+    assert "Traceback" not in told
+    assert checkpoint.exists()
+
+
+def test_help_tells_every_option(tmp_path: Path) -> None:
+    done = train("--help", cwd=tmp_path)
+    assert done.returncode == 0
+    for word in ("RECIPE", "--data", "--output", "--cache", "--resume"):
+        assert word in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["smell"], "mmer-train: no recipe 'smell'"),
+        (["face", "--data", "nowhere"], "the data folder nowhere does not exist"),
+        (["face", "--data", "."], "face does not exist: give the folder of fer2013"),
+        (["face", "--data", ".", "--output", "file/run"], "cannot make the folder file/run"),
+        (["face", "--smell"], "--smell"),
+    ],
+)
+def test_a_mistake_is_one_line_and_status_2(
+    tmp_path: Path, arguments: list[str], message: str
+) -> None:
+    pytest.importorskip("torch", reason="training needs torch: pip install 'mmer-live[train]'")
+    (tmp_path / "file").touch()
+    done = train(*arguments, cwd=tmp_path)
+    assert done.returncode == 2
+    assert message in " ".join(done.stderr.split())
+    assert "Traceback" not in done.stderr

@@ -1,0 +1,156 @@
+"""The fusion is trained, exported and used on made-up encoders whose habits are known."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip("torch", reason="training needs torch: pip install 'mmer-live[train]'")
+pytest.importorskip("jellyfish", reason="needs jellyfish: pip install 'mmer-live[eval]'")
+pytest.importorskip("accelerate", reason="needs accelerate: pip install 'mmer-live[train]'")
+pytest.importorskip("onnx", reason="export needs onnx: pip install 'mmer-live[train]'")
+
+from mmer.models.cards.seen import Seen
+from mmer.models.errors import MmerError
+from mmer.models.fusion import FusionModel, Opinion
+from mmer.models.labels import EMOTIONS, MODALITIES
+from mmer.training.export.encoder import export
+from mmer.training.loop.trainer import Trainer
+from mmer.training.recipes.recipe import Recipe, load_recipe
+from mmer.training.tasks import fusion as module
+from mmer.training.tasks.fusion import AS_IN_LIFE, FusionTask, half_of
+from mmer.training.tasks.fusion_outputs import Posteriors
+
+GROUPS = {
+    "speech": [f"ravdess/{n}" for n in (17, 18, 19, 20)],
+    "text": [f"meld/dev/{n}" for n in range(40)],
+    "face": [f"fer2013/{n:016x}" for n in range(40)],
+}
+RIGHT = {"speech": 0.9, "text": 0.4, "face": 0.8}
+"""How often each encoder is right; all are equally sure of themselves."""
+
+
+def posteriors(modality: str, n: int = 560) -> Posteriors:
+    rng = np.random.default_rng([5, MODALITIES.index(modality)])
+    labels = np.arange(n) % len(EMOTIONS)
+    said = np.where(rng.random(n) < RIGHT[modality], labels, rng.integers(0, 7, n))
+    log_probs = np.full((n, 2, 7), np.log(0.2 / 6), np.float32)
+    log_probs[np.arange(n), 0, said] = np.log(0.8)
+    log_probs[:, 1] = -np.log(7)  # spoilt, it says nothing
+    quality = np.tile(np.float32([1.0, 0.4]), (n, 1))
+    groups = np.array([GROUPS[modality][k // 7 % len(GROUPS[modality])] for k in range(n)])
+    return Posteriors(("whole", "spoilt"), log_probs, quality, labels, groups, np.arange(n) + 10**6)
+
+
+@pytest.fixture
+def recipe(monkeypatch: pytest.MonkeyPatch) -> Recipe:
+    made = {m: posteriors(m) for m in MODALITIES}
+    monkeypatch.setattr(module, "read", lambda data, weights, cache, per_class: made)
+    monkeypatch.setattr(module, "encoders", lambda weights: dict.fromkeys(MODALITIES, "0" * 64))
+    shipped = load_recipe("fusion")
+    return replace(shipped, epochs=3, options={**shipped.options, "draws": 10_000})
+
+
+def open_task(recipe: Recipe, **options: object) -> FusionTask:
+    return FusionTask(replace(recipe, options={**recipe.options, **options}), Path(), None)
+
+
+@pytest.fixture
+def trained(recipe: Recipe, tmp_path: Path) -> FusionModel:
+    task = open_task(recipe)
+    trainer = Trainer(recipe, task, tmp_path)
+    assert [report.epoch for report in trainer.run()] == [1, 2, 3]
+    export(trainer.average, recipe, task, tmp_path)
+    return FusionModel.load(tmp_path)
+
+
+def says(emotion: str, quality: float = 1.0) -> Opinion:
+    probs = np.full(7, 0.2 / 6)
+    probs[EMOTIONS.index(emotion)] = 0.8
+    return Opinion(np.log(probs), quality, 0.0)
+
+
+def test_it_learns_whom_to_believe(trained: FusionModel) -> None:
+    for better, worse in (("speech", "text"), ("face", "text")):
+        log_probs, shares = trained.fuse({better: says("joy"), worse: says("anger")})
+        assert EMOTIONS[int(log_probs.argmax())] == "joy"
+        assert shares[better] > shares[worse]
+    sure = np.exp(trained.fuse({m: says("joy") for m in ("speech", "face")})[0].max())
+    alone = [np.exp(trained.fuse({m: says("joy")})[0].max()) for m in ("speech", "face")]
+    assert sure > max(alone)
+    # a neutral face or neutral words mask more often than a neutral voice
+    against = {m: trained.fuse({m: says("neutral")})[0] for m in MODALITIES}
+    doubt = {m: float(1 - np.exp(logs[EMOTIONS.index("neutral")])) for m, logs in against.items()}
+    assert doubt["speech"] < doubt["face"] < doubt["text"]
+
+
+def test_the_card_tells_what_it_is_and_what_it_saw(trained: FusionModel, tmp_path: Path) -> None:
+    card = trained.card
+    assert card.modality == "fusion"
+    assert [d.data for d in card.conditions][:3] == [
+        AS_IN_LIFE,
+        "voice and words",
+        "voice and face",
+    ]
+    accuracy = {d.data: d.accuracy for d in card.conditions}
+    assert card.development.accuracy > max(accuracy["voice alone"], accuracy["face alone"])
+    assert card.development.ece < 0.1
+    assert card.preprocessing["modalities"] == list(MODALITIES)
+    assert [t.corpus for t in card.training] == ["ravdess", "meld", "fer2013"]
+    assert any("paired by label" in note for note in card.notes)
+    seen = Seen.load(tmp_path / card.seen)
+    assert {"ravdess/17", "ravdess/18"} <= seen.groups
+    assert not {"ravdess/19", "ravdess/20"} & seen.groups
+    assert len(seen.files) == 280
+    assert len(seen.images) > 0 < len(seen.texts)
+
+
+def test_the_halves_share_nobody(recipe: Recipe) -> None:
+    for modality in MODALITIES:
+        whole = posteriors(modality)
+        one, two = (half_of(whole, half) for half in (0, 1))
+        assert len(one) + len(two) == len(whole)
+        assert not set(one.groups) & set(two.groups)
+    first, second = (open_task(recipe, half=half) for half in (0, 1))
+    assert not first.seen().groups & second.seen().groups
+    assert set(first.development_groups()) == {"ravdess/19", "ravdess/20"}
+    assert len(set(first.voices().tolist())) > 200
+
+
+def test_development_is_the_same_each_time_and_its_conditions_hold(recipe: Recipe) -> None:
+    task = open_task(recipe)
+    for condition in (None, *task.conditions):
+        ((inputs, labels),) = task.development(condition)
+        ((again, _),) = task.development(condition)
+        assert all(np.array_equal(array, again[name]) for name, array in inputs.items())
+        assert inputs["present"].any(axis=1).all()
+        assert len(labels) == len(inputs["present"]) == len(task.voices(condition))
+    ((inputs, _),) = task.development("voice alone")
+    assert inputs["present"].sum(axis=0).tolist() == [2100, 0, 0]
+
+
+def test_a_model_for_the_rest_never_meets_the_others(recipe: Recipe) -> None:
+    task = open_task(recipe).without_others(("speech", "text"))
+    for inputs, targets in task.batches(np.random.default_rng(0)):
+        assert not inputs["present"][:, MODALITIES.index("face")].any()
+        assert targets.shape == (len(inputs["present"]), 7)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"half": 2}, "half must be 0 or 1"),
+        ({"modalities": ["smell"]}, "modalities must be of speech, text, face"),
+        ({"life": {"masked": {"face": 2}}}, r"masked\.face must be 0\.\.1"),
+        ({"life": {"spoiled": 0.1}}, "spoiled"),
+        ({"weight": "x"}, "weight"),
+    ],
+)
+def test_wrong_options_are_refused(
+    recipe: Recipe, options: dict[str, object], message: str
+) -> None:
+    with pytest.raises(MmerError, match=message):
+        open_task(recipe, **options)

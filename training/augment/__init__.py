@@ -1,0 +1,1 @@
+"""Augmentation and degradation of training signals."""

@@ -1,0 +1,1 @@
+"""The training commands: each module is one console script."""

@@ -1,0 +1,161 @@
+"""``mmer-ablate RECIPE``: every choice of the recipe's modalities, and of fusions, in one table."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import combinations
+from pathlib import Path
+from typing import Annotated, Any
+
+import tyro
+
+from mmer.models.errors import MmerError
+from mmer.models.networks.fusions import FUSIONS
+from mmer.training.commands.train import train, train_folds
+from mmer.training.datasets.data_folder import data_dir
+from mmer.training.multimodal.options import read_options
+from mmer.training.recipes.recipe import Recipe, load_recipe, need_torch
+
+Flag = Annotated[bool, tyro.conf.FlagCreatePairsOff]
+SHOWN = ("weighted_f1", "macro_f1", "accuracy", "unweighted_recall")
+
+
+@dataclass(frozen=True)
+class Arguments:
+    """Train and judge a recipe with each modality alone, each two, and all, in one table.
+
+    Runs that are finished stay: an interrupted ablation goes on where it stopped.
+    """
+
+    recipe: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="RECIPE")]
+    """A bundled recipe or the path of a .toml file, of the field's models."""
+    output: Path
+    """Folder of the runs, of ablation.md and ablation.json."""
+    data: Path | None = None
+    """Folder of the corpora; by default what MMER_DATA names."""
+    cache: Path | None = None
+    """Folder of what frozen encoders say: see mmer-features."""
+    fusions: str = ""
+    """Fusions to compare, with commas; by default the recipe's own."""
+    folds: Flag = False
+    """Cross-validate every row over the recipe's folds."""
+
+
+def variants(recipe: Recipe, fusions: Sequence[str]) -> dict[str, Recipe]:
+    """The recipe of each row by its name: "speech", "speech+text concat".
+
+    Raises:
+        MmerError: an unknown fusion, or the recipe is not of the field's models.
+    """
+    if recipe.task != "combined":
+        raise MmerError(f"recipe {recipe.name} is of the task {recipe.task}; ablate takes combined")
+    options = read_options(recipe)
+    if unknown := [name for name in fusions if name not in FUSIONS]:
+        raise MmerError(f"no fusion {', '.join(unknown)}; known are {', '.join(FUSIONS)}")
+    table = {}
+    for size in range(1, len(options.modalities) + 1):
+        for some in combinations(options.modalities, size):
+            encoders = {m: recipe.options["encoders"][m] for m in some}
+            for fusion in (fusions or [options.fusion]) if size > 1 else [""]:
+                name = "+".join(some) + (f" {fusion}" if fusion else "")
+                changed = {**recipe.options, "encoders": encoders}
+                if fusion:
+                    changed["fusion"] = fusion
+                table[name] = replace(
+                    recipe, name=f"{recipe.name}-{name.replace(' ', '-')}", options=changed
+                )
+    return table
+
+
+def ablate(
+    recipe: Recipe,
+    data: Path,
+    output: Path,
+    cache: Path | None,
+    fusions: Sequence[str],
+    folds: bool,
+) -> dict[str, Any]:
+    """Train what is not trained yet; returns each row's figures, and writes the table.
+
+    Raises:
+        MmerError: a recipe, the data or the folder is not fit for it.
+    """
+    need_torch()
+    from mmer.training.loop.trainer import CHECKPOINT
+    from mmer.training.metrics.predictions import FILE
+    from mmer.training.multimodal.run import run_recipe
+    from mmer.training.report.run import FIGURES
+
+    rows = {}
+    for name, one in variants(recipe, fusions).items():
+        folder = output / name.replace(" ", "-")
+        count = int(one.options.get("folds", 0)) if folds else 0
+        parts = {
+            folder / f"fold-{k}": replace(one, options={**one.options, "fold": k})
+            for k in range(count)
+        }
+        for place, wanted in (parts or {folder: one}).items():
+            begun = (place / CHECKPOINT).is_file()
+            if begun and run_recipe(place).fingerprint() != wanted.fingerprint():
+                raise MmerError(f"{place} is of another recipe: choose another --output")
+        if folds:
+            train_folds(one, data, folder, cache, resume=True)
+        elif not (folder / FILE).is_file():
+            train(one, data, folder, cache, resume=(folder / CHECKPOINT).is_file())
+        rows[name] = json.loads((folder / FIGURES).read_text(encoding="utf-8"))
+    table = render(recipe.name, rows)
+    (output / "ablation.md").write_text(table + "\n", encoding="utf-8")
+    (output / "ablation.json").write_text(json.dumps(rows, indent=2) + "\n", encoding="utf-8")
+    return rows
+
+
+def render(title: str, rows: dict[str, Any]) -> str:
+    """The table as Markdown: figures in percent, with their 95 % intervals."""
+    first = next(iter(rows.values()))
+    floor = f"{100 * first['floor_accuracy']:.1f}"
+    lines = [
+        f"# {title}",
+        "",
+        f"{first['n']} items; always the commonest class: accuracy {floor} %. In brackets 95 % "
+        f"intervals, resampled by {first['resampled_by']}.",
+        "",
+        "| modalities, fusion | " + " | ".join(k.replace("_", " ") for k in SHOWN) + " |",
+        "| --- |" + " ---: |" * len(SHOWN),
+    ]
+    for name, row in rows.items():
+        cells = []
+        for key in SHOWN:
+            low, high = row["interval"][key]
+            cells.append(f"{100 * row[key]:.1f} ({100 * low:.1f}-{100 * high:.1f})")
+        lines.append(f"| {name} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """The command; a user's mistake is told in one line, with exit status 2."""
+    arguments = tyro.cli(Arguments, prog="mmer-ablate")
+    try:
+        recipe = load_recipe(arguments.recipe)
+        fusions = [name.strip() for name in arguments.fusions.split(",") if name.strip()]
+        rows = ablate(
+            recipe,
+            data_dir(arguments.data),
+            arguments.output,
+            arguments.cache,
+            fusions,
+            arguments.folds,
+        )
+        print(render(recipe.name, rows))
+    except MmerError as error:
+        print(f"mmer-ablate: {error}", file=sys.stderr)
+        raise SystemExit(2) from error
+    except KeyboardInterrupt:
+        print("mmer-ablate: stopped; run it again to go on", file=sys.stderr)
+        raise SystemExit(130) from None
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,146 @@
+"""``mmer-features RECIPE``: what frozen encoders say of every item, computed once into a cache."""
+
+from __future__ import annotations
+
+import multiprocessing
+import sys
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import tyro
+
+from mmer.models.errors import MmerError
+from mmer.training.datasets.data_folder import data_dir
+from mmer.training.datasets.item import Item
+from mmer.training.multimodal.options import read_options
+from mmer.training.recipes.recipe import Recipe, load_recipe, need_torch
+
+if TYPE_CHECKING:
+    from mmer.training.multimodal.sources import Source
+
+_CHUNK = 16
+
+
+@dataclass(frozen=True)
+class Arguments:
+    """Compute what a recipe's frozen encoders say of its corpus, so that training takes seconds.
+
+    What is in the cache already stays: an interrupted run goes on where it stopped. Give
+    mmer-train and mmer-ablate the same --cache.
+    """
+
+    recipe: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="RECIPE")]
+    """A bundled recipe or the path of a .toml file; its encoders with frozen = true count."""
+    cache: Path
+    """Folder of the cache."""
+    data: Path | None = None
+    """Folder of the corpora; by default what MMER_DATA names."""
+    workers: int = 1
+    """Processes that share the work, each with its own copy of the encoder on one CPU thread; with
+    one, a GPU is used where there is one."""
+
+
+def precompute(recipe: Recipe, data: Path, cache: Path, workers: int) -> int:
+    """Fill the cache; returns how many items were computed anew.
+
+    Raises:
+        MmerError: the recipe has no frozen encoder, or an item cannot be read.
+    """
+    need_torch()
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+    from mmer.training.multimodal.feature_cache import item_key
+    from mmer.training.multimodal.items import read_parts
+
+    options = read_options(recipe)
+    frozen = [m for m in options.modalities if options.encoders[m].frozen]
+    if not frozen:
+        raise MmerError(
+            f"recipe {recipe.name}: no encoder is frozen, so nothing can be kept: set frozen = true"
+        )
+    if workers < 1:
+        raise MmerError(f"--workers must be 1 or more, got {workers}")
+    # with folds every item is in one of the three parts of any fold
+    parts = read_parts(replace(options, drop_twins=False), data, recipe.seed)
+    items = {i.id: i for part in (parts.train, parts.development, parts.judged) for i in part}
+    done = 0
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    with Progress(*columns, console=Console(stderr=True)) as progress:
+        for modality in frozen:
+            source = _source(recipe, modality, cache)
+            assert source.cache is not None
+            kept = source.cache
+            left = [i for i in items.values() if item_key(i, options.words) not in kept]
+            bar = progress.add_task(
+                f"{modality}: {options.encoders[modality].kind}",
+                total=len(items),
+                completed=len(items) - len(left),
+            )
+            for n in _work(recipe, modality, cache, left, workers):
+                progress.advance(bar, n)
+                done += n
+    return done
+
+
+def _work(
+    recipe: Recipe, modality: str, cache: Path, items: Sequence[Item], workers: int
+) -> Iterator[int]:
+    """Numbers of items done, as they are."""
+    chunks = [items[k : k + _CHUNK] for k in range(0, len(items), _CHUNK)]
+    if workers == 1:
+        _begin(recipe, modality, cache, alone=True)
+        yield from map(_encode, chunks)
+        return
+    spawn = multiprocessing.get_context("spawn")  # torch's threads do not survive a fork
+    with ProcessPoolExecutor(workers, spawn, _begin, (recipe, modality, cache, False)) as pool:
+        yield from pool.map(_encode, chunks)
+
+
+def _source(recipe: Recipe, modality: str, cache: Path) -> Source:
+    from mmer.training.multimodal.build import sources_of
+
+    return sources_of(recipe, cache)[modality]
+
+
+_HERE: list[Source] = []
+"""The source of this process, alone."""
+
+
+def _begin(recipe: Recipe, modality: str, cache: Path, alone: bool) -> None:
+    import torch
+
+    torch.set_num_threads(recipe.threads)
+    source = _source(recipe, modality, cache)
+    if alone and torch.cuda.is_available():
+        source.encoder.to("cuda")
+    _HERE[:] = [source]
+
+
+def _encode(items: Sequence[Item]) -> int:
+    (source,) = _HERE
+    for item in items:
+        source.row(item)
+    return len(items)
+
+
+def main() -> None:
+    """The command; a user's mistake is told in one line, with exit status 2."""
+    arguments = tyro.cli(Arguments, prog="mmer-features")
+    try:
+        recipe = load_recipe(arguments.recipe)
+        done = precompute(recipe, data_dir(arguments.data), arguments.cache, arguments.workers)
+        print(f"{done} computed, the rest was there; --cache {arguments.cache}")
+    except MmerError as error:
+        print(f"mmer-features: {error}", file=sys.stderr)
+        raise SystemExit(2) from error
+    except KeyboardInterrupt:
+        print("mmer-features: stopped; run it again to go on", file=sys.stderr)
+        raise SystemExit(130) from None
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,176 @@
+"""From a corpus' item to raw signals: its sound, its words, its pictures. Containers by PyAV."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from functools import cache
+from threading import get_ident
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mmer.models.errors import MmerError
+from mmer.models.images import shorter_side
+from mmer.models.preparation.face_crop import CropGeometry
+from mmer.models.preparation.frames import evenly
+from mmer.models.preparation.preparation import Frames, Said, Sound
+from mmer.models.store.store import Store
+from mmer.realtime.blocks.face_tracker import FaceTracker
+from mmer.realtime.choose import find_blazeface, load_detector
+from mmer.realtime.messages import FaceObservation, VideoFrame
+from mmer.realtime.sources.reader import choose_streams, open_container
+from mmer.training.datasets.files import PICTURES, walk
+from mmer.training.datasets.item import Item
+from mmer.training.datasets.media import decode
+from mmer.training.evaluation.images import read_picture, shrunk, video_pictures
+
+FRAMES_FPS: Final = 25.0
+"""Pictures of a video that are drawn from, a second."""
+FACES_FPS: Final = 10.0
+"""Pictures of a video in which the face is looked for, a second."""
+_SPARE: Final = 8  # times the wanted count is kept while a video's length is not known
+
+
+def sound_of(item: Item) -> Sound | None:
+    """The item's sound, 16 kHz mono int16 (n,); None where it has none.
+
+    Raises:
+        MmerError: its file cannot be read.
+    """
+    if not _has(item, "audio"):
+        return None
+    assert item.path is not None
+    samples = decode(item.path, item.start_s, item.end_s)
+    return samples if len(samples) else None
+
+
+def said_of(item: Item) -> Said | None:
+    """The item's words and those before them; None where it has none."""
+    return Said(item.text, item.past) if item.text else None
+
+
+def seconds_of(item: Item) -> tuple[float, float]:
+    """Where the item begins and ends in its recording; the end as its container says.
+
+    Raises:
+        MmerError: its file cannot be read.
+    """
+    import av
+
+    assert item.path is not None
+    if item.end_s is not None:
+        return item.start_s or 0.0, item.end_s
+    try:
+        with open_container(str(item.path.absolute()), network=False) as container:
+            return item.start_s or 0.0, (container.duration or 0) / av.time_base
+    except (av.FFmpegError, OSError, ValueError) as error:
+        raise MmerError(f"cannot read {item.path}: {error}") from error
+
+
+def frames_of(
+    item: Item, count: int, sees: str, size: int = 224, *, cropped: bool = False
+) -> Frames | None:
+    """``count`` pictures spread evenly over the item (fewer where it has fewer), in order of time.
+
+    An item's pictures are those of its video, of a folder, one file, or its pixels.
+
+    Args:
+        item: whose pictures.
+        count: how many at most.
+        sees: "frames": whole pictures, shrunk to ``size`` pixels on the shorter side; or "faces":
+            crops (size, size) of the most prominent face, found and aligned as live. Of a video
+            those of the pictures with a face count.
+        size: in pixels.
+        cropped: pictures that are not moving are crops of faces already, as pixels and the files
+            of a folder always are.
+
+    Returns:
+        uint8 (N, H, W, 3) BGR, N >= 1; None where there is no picture, or no face in any.
+
+    Raises:
+        MmerError: what there is cannot be read.
+    """
+    shown = _shown(item, FACES_FPS if sees == "faces" else FRAMES_FPS)
+    if shown is None:
+        return None
+    if sees != "faces":
+        return _spread((shorter_side(image, size) for _, image in shown), count)
+    if item.pixels is not None or (item.path and item.path.is_dir()) or (cropped and _still(item)):
+        return _spread((shrunk(image, size) for _, image in shown), count)
+    return _spread(_faces(shown, size), count)
+
+
+def _shown(item: Item, fps: float) -> Iterator[tuple[float, NDArray[np.uint8]]] | None:
+    """Times and pictures of the item; None where it has none."""
+    if item.pixels is not None or _still(item):
+        return iter([(0.0, read_picture(item))])
+    if item.path is not None and item.path.is_dir():
+        paths = [path for path in walk(item.path) if path.suffix.lower() in PICTURES]
+        return ((i / fps, read_picture(replace(item, path=p))) for i, p in enumerate(paths))
+    return video_pictures(item, fps) if _has(item, "video") else None
+
+
+def _still(item: Item) -> bool:
+    return item.path is not None and item.path.suffix.lower() in PICTURES
+
+
+def _has(item: Item, kind: str) -> bool:
+    """Whether the item has a recording with an "audio" or "video" stream."""
+    import av
+
+    path = item.path
+    if path is None or path.is_dir() or _still(item):
+        return False
+    try:
+        with open_container(str(path.absolute()), network=False) as container:
+            return kind in choose_streams(container)
+    except (av.FFmpegError, OSError, ValueError) as error:
+        raise MmerError(f"cannot read {path}: {error}") from error
+
+
+def _faces(
+    shown: Iterable[tuple[float, NDArray[np.uint8]]], size: int
+) -> Iterator[NDArray[np.uint8]]:
+    tracker = _tracker(size, get_ident())
+    tracker.reset()
+    for t, image in shown:
+        observed = tracker.push(VideoFrame(t, np.ascontiguousarray(image)))[0]
+        assert isinstance(observed, FaceObservation)
+        if observed.crop is not None:
+            yield observed.crop
+
+
+@cache
+def _tracker(size: int, thread: int) -> FaceTracker:
+    """BlazeFace where its file is on this machine, else Haar; one a thread, for it remembers."""
+    choice = load_detector("auto", find_blazeface("auto", Store(offline=True)))
+    assert choice.made is not None  # Haar's comes with OpenCV
+    return FaceTracker(choice.made, CropGeometry(size))
+
+
+def _spread(images: Iterable[NDArray[np.uint8]], count: int) -> Frames | None:
+    """``count`` of them evenly, in one pass and without keeping all; the first sets the size."""
+    import cv2
+
+    kept: list[NDArray[np.uint8]] = []
+    stride = 1
+    for i, image in enumerate(images):
+        if i % stride:
+            continue
+        kept.append(image)
+        if len(kept) >= _SPARE * count:
+            kept, stride = kept[::2], 2 * stride
+    if not kept:
+        return None
+    height, width = kept[0].shape[:2]
+    chosen = [kept[i] for i in evenly(len(kept), count)]
+    return np.stack(
+        [
+            image
+            if image.shape[:2] == (height, width)
+            else np.asarray(cv2.resize(image, (width, height)), np.uint8)
+            for image in chosen
+        ]
+    )

@@ -1,0 +1,1 @@
+"""Metrics: classification figures, calibration, bootstrap intervals, significance."""

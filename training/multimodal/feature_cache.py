@@ -1,0 +1,99 @@
+"""What frozen encoders said of items, computed once and kept in a folder."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mmer.models.cards.seen import file_digest
+from mmer.models.errors import MmerError
+from mmer.models.networks.encoders.encoder import Encoder
+from mmer.training.datasets.item import Item
+
+
+def encoder_key(kind: str, options: Mapping[str, Any], encoder: Encoder, steps: bool) -> str:
+    """What decides the kept values: the encoder, its options, its weights, its preparation."""
+    digest = hashlib.sha256(
+        json.dumps(
+            [kind, dict(options), encoder.preparation.settings(), steps],
+            sort_keys=True,
+            default=str,
+        ).encode()
+    )
+    for name, value in sorted(encoder.state_dict().items()):
+        digest.update(name.encode())
+        digest.update(np.ascontiguousarray(value.detach().cpu().numpy()).tobytes())
+    return f"{kind}-{digest.hexdigest()[:16]}"
+
+
+def preparation_key(encoder: Encoder) -> str:
+    """What decides an encoder's inputs."""
+    settings = encoder.preparation.settings()
+    digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
+    return f"{settings['kind']}-{digest[:16]}"
+
+
+PREPARED: Final = 2
+"""Counts up when the same item gives an encoder something else: 2, sound without silent ends."""
+
+
+def item_key(item: Item, words: str) -> str:
+    """What an item is to an encoder: its file's bytes, the stretch of it, its words and past."""
+    content = item.pixels.tobytes().hex() if item.pixels is not None else ""
+    file = f"{file_digest(item.path):016x}" if item.path is not None else ""
+    said = [item.text, item.past]
+    whole = json.dumps([PREPARED, file, item.start_s, item.end_s, said, words, content])
+    return hashlib.sha256(whole.encode()).hexdigest()[:32]
+
+
+class FeatureCache:
+    """Arrays (steps, width) by item key, one file each, so that runs may share it.
+
+    An item of which there is nothing to judge is kept as an empty array. A file is written whole
+    or not at all: an interrupted run goes on where it stopped, and several may fill one cache.
+    """
+
+    def __init__(self, folder: Path, key: str) -> None:
+        self.folder = folder / key
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise MmerError(f"cannot make the cache {self.folder}: {error.strerror}") from error
+
+    def _path(self, key: str) -> Path:
+        return self.folder / key[:2] / f"{key}.npy"
+
+    def __contains__(self, key: str) -> bool:
+        return self._path(key).is_file()
+
+    def get(self, key: str) -> NDArray[Any] | None:
+        """The kept array; None where it is not kept, or its file is damaged."""
+        try:
+            found = np.load(self._path(key), allow_pickle=False)
+        except (OSError, ValueError, EOFError):
+            return None
+        return np.asarray(found)
+
+    def put(self, key: str, values: NDArray[Any]) -> None:
+        """Keep an array.
+
+        Raises:
+            MmerError: the folder cannot be written to.
+        """
+        path = self._path(key)
+        partial = path.with_suffix(f".{os.getpid()}.partial")
+        try:
+            path.parent.mkdir(exist_ok=True)
+            with partial.open("wb") as file:
+                np.save(file, values)
+            partial.replace(path)
+        except OSError as error:
+            partial.unlink(missing_ok=True)
+            raise MmerError(f"cannot write {path}: {error.strerror}") from error

@@ -1,0 +1,161 @@
+"""The items of a run: read, dealt out by speaker or dialogue, twins left out."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+from mmer.models.errors import MmerError
+from mmer.training.datasets.item import Item
+from mmer.training.datasets.likeness import text_key
+from mmer.training.datasets.registry import read
+from mmer.training.multimodal.options import CombinedOptions
+
+_KINDS: Final[Mapping[str, tuple[str, ...]]] = {
+    "face": ("video", "face"),
+    "clip": ("video",),
+    "speech": ("audio",),
+    "text": ("text",),
+}
+"""Folders of the data folder in which a corpus is looked for, by what it is read for."""
+
+
+@dataclass(frozen=True)
+class Parts:
+    """The items that train, those that decide when to stop, and those that are judged."""
+
+    train: list[Item]
+    development: list[Item]
+    judged: list[Item]
+    """With the corpus' own splits these are the development items: its test split is for
+    ``mmer-evaluate``."""
+    dropped: Counter[str] = field(default_factory=Counter)
+
+
+def group_of(item: Item) -> str:
+    """What must not be on both sides: the speaker where one is known, else the dialogue."""
+    return item.speaker_group or item.dialogue_group or item.id
+
+
+def _modality(options: CombinedOptions) -> str:
+    """What the reader is asked for: media that hold all that the run needs."""
+    wanted = set(options.modalities)
+    if "face" in wanted:
+        return "face" if wanted == {"face"} else "clip"
+    if "speech" in wanted or options.words == "recognizer":
+        return "speech"
+    return "text"
+
+
+def root_of(options: CombinedOptions, data: Path, modality: str) -> Path:
+    """The corpus' folder below the data folder.
+
+    Raises:
+        MmerError: it is not there.
+    """
+    if options.root:
+        return data / options.root
+    places = [data / kind / options.corpus for kind in _KINDS[modality]]
+    places.append(data / options.corpus)
+    for place in places:
+        if place.exists():
+            return place
+    raise MmerError(
+        f"{options.corpus} is not in {data}: looked for {' and '.join(map(str, places))}; put it "
+        "there, or name its folder in the recipe (options.root)"
+    )
+
+
+def read_parts(options: CombinedOptions, data: Path, seed: int) -> Parts:
+    """Read the corpus and deal it out.
+
+    Raises:
+        MmerError: it is missing, or too few groups for the folds.
+    """
+    modality = _modality(options)
+    root = root_of(options, data, modality)
+    dropped: Counter[str] = Counter()
+
+    def items_of(split: str) -> list[Item]:
+        reading = read(options.corpus, root, modality, split)
+        dropped.update(reading.dropped)
+        return _some(reading.items, options.limit)
+
+    train = [item for split in options.train for item in items_of(split)]
+    if options.folds:
+        train, development, judged = _deal(train, options, seed)
+    else:
+        development = judged = items_of(options.development)
+    if options.drop_twins:
+        held = {text_key(item.text or "") for item in (*development, *judged)}
+        kept = [item for item in train if text_key(item.text or "") not in held]
+        dropped["the judged data has the same text"] += len(train) - len(kept)
+        train = kept
+    shared = {group_of(i) for i in train} & {group_of(i) for i in (*development, *judged)}
+    if shared:
+        raise MmerError(
+            f"{options.corpus}: {len(shared)} speakers or dialogues would train and be judged "
+            f"({sorted(shared)[0]}); choose splits that share none"
+        )
+    for what, items in (("train", train), ("develop", development), ("judge", judged)):
+        if not items:
+            raise MmerError(f"{options.corpus}: nothing to {what} on below {root}")
+    return Parts(train, development, judged, dropped)
+
+
+def _some(items: list[Item], limit: int) -> list[Item]:
+    if not limit or len(items) <= limit:
+        return items
+    return [items[k] for k in np.linspace(0, len(items) - 1, limit).round().astype(int)]
+
+
+def circles(items: Sequence[Item]) -> list[str]:
+    """Of each item the set of speakers and dialogues that belong together, by one of its names.
+
+    Who speaks in one dialogue is not parted (IEMOCAP: a session); an item of nobody is alone.
+    """
+    of: dict[str, str] = {}
+
+    def root(name: str) -> str:
+        while of.setdefault(name, name) != name:
+            name = of[name]
+        return name
+
+    for item in items:
+        if item.speaker_group and item.dialogue_group:
+            of[root(item.dialogue_group)] = root(item.speaker_group)
+    return [root(group_of(item)) for item in items]
+
+
+def _deal(
+    items: Sequence[Item], options: CombinedOptions, seed: int
+) -> tuple[list[Item], list[Item], list[Item]]:
+    """Groups dealt into folds, each fold about as large and with about the same classes."""
+    from sklearn.model_selection import StratifiedGroupKFold
+
+    groups = circles(items)
+    if len(set(groups)) < options.folds:
+        raise MmerError(
+            f"{options.corpus}: {len(set(groups))} speakers or sets of them are too few for "
+            f"{options.folds} folds"
+        )
+    if max(Counter(item.label for item in items).values()) < options.folds:
+        raise MmerError(
+            f"{options.corpus}: {len(items)} items are too few for {options.folds} folds: no "
+            "emotion has one for each"
+        )
+    dealer = StratifiedGroupKFold(options.folds, shuffle=True, random_state=seed)
+    labels = [item.label for item in items]
+    fold_of = np.empty(len(items), int)
+    for number, (_, rows) in enumerate(dealer.split(items, labels, groups)):
+        fold_of[rows] = number
+    judged, development = options.fold, (options.fold + 1) % options.folds
+    sides: tuple[list[Item], list[Item], list[Item]] = ([], [], [])
+    for item, fold in zip(items, fold_of, strict=True):
+        sides[2 if fold == judged else 1 if fold == development else 0].append(item)
+    return sides

@@ -1,0 +1,164 @@
+"""A run of the field's models: what it leaves behind when it is trained, and how to open it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from mmer.models.errors import MmerError
+from mmer.models.labels import EMOTIONS
+from mmer.models.networks.multimodal import CombinedNetwork
+from mmer.training.loop.trainer import CHECKPOINT, Trainer, tensors
+from mmer.training.metrics.bootstrap import intervals, regroup
+from mmer.training.metrics.figures import figures, log_softmax
+from mmer.training.metrics.predictions import FILE, Predictions
+from mmer.training.multimodal.attention import examples_of
+from mmer.training.multimodal.items import group_of
+from mmer.training.multimodal.task import CombinedTask
+from mmer.training.recipes.recipe import Recipe, from_table
+from mmer.training.report.attention import FILE as ATTENTION
+from mmer.training.report.attention import save_attention
+from mmer.training.report.run import FIGURES
+
+RESAMPLES = 2000
+
+
+def judge(network: torch.nn.Module, task: CombinedTask, device: torch.device) -> Predictions:
+    """What the network says of the judged items, as it is: no temperature, nobody left out."""
+    network.eval()
+    logits = []
+    with torch.no_grad():
+        for inputs, _ in task.of("judged"):
+            logits.append(network(*tensors(inputs, device))[0].float().cpu().numpy())
+    items = task.parts.judged
+    fold = task.options.fold if task.options.folds else -1
+    return Predictions(
+        ids=np.array([item.id for item in items]),
+        groups=np.array([group_of(item) for item in items]),
+        labels=np.array([item.label for item in items], np.int64),
+        log_probs=log_softmax(np.concatenate(logits)),
+        fold=np.full(len(items), fold, np.int64),
+        what=f"{task.recipe.name} on {task.options.corpus}",
+    )
+
+
+def summary(predictions: Predictions) -> dict[str, Any]:
+    """Figures with their intervals, as JSON holds them."""
+    groups = regroup(predictions.groups.tolist())
+    low_high = intervals(
+        predictions.log_probs, predictions.labels, groups.of, resamples=RESAMPLES, seed=0
+    )
+    return {
+        "what": predictions.what,
+        **asdict(figures(predictions.log_probs, predictions.labels)),
+        "interval": low_high,
+        "resampled_by": groups.by,
+        "labels": list(EMOTIONS),
+    }
+
+
+def leave_behind(trainer: Trainer, folder: Path) -> dict[str, Any]:
+    """Write predictions.npz, figures.json and attention.npz of judged items; returns the figures.
+
+    Raises:
+        MmerError: the folder cannot be written to.
+    """
+    task = trainer.task
+    assert isinstance(task, CombinedTask)
+    predictions = judge(trainer.average, task, trainer.device)
+    predictions.save(folder / FILE)
+    assert isinstance(trainer.average, CombinedNetwork)
+    save_attention(examples_of(trainer.average, task, trainer.device), folder / ATTENTION)
+    return write_summary(predictions, folder, _about(task))
+
+
+def _about(task: CombinedTask) -> dict[str, Any]:
+    """What a report tells of a run beside its figures."""
+    left_out = [f"left out: {count} of {reason}" for reason, count in task.dropped.items()]
+    return {
+        "name": task.recipe.name,
+        "recipe": task.recipe.as_dict(),
+        "training": [asdict(data) for data in task.training_data()],
+        "notes": [*task.notes(), *left_out],
+    }
+
+
+def write_summary(
+    predictions: Predictions, folder: Path, about: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    """Write figures.json with what there is to say ``about`` the run; returns what is in it."""
+    found = summary(predictions) | dict(about or {})
+    try:
+        (folder / FIGURES).write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise MmerError(f"cannot write {folder / FIGURES}: {error.strerror}") from error
+    return found
+
+
+def together(folders: list[Path]) -> Predictions:
+    """The predictions of all folds of one recipe as one: every item was held out once."""
+    parts = [Predictions.load(folder) for folder in folders]
+    return Predictions(
+        **{
+            name: np.concatenate([getattr(part, name) for part in parts])
+            for name in ("ids", "groups", "labels", "log_probs", "fold")
+        },
+        what=f"{parts[0].what}, {len(parts)} folds",
+    )
+
+
+def run_recipe(folder: Path) -> Recipe:
+    """The recipe of a finished or begun run.
+
+    Raises:
+        MmerError: there is none in the folder.
+    """
+    return from_table(Recipe, json.loads(_state(folder)["recipe"]), str(folder / CHECKPOINT))
+
+
+def open_run(
+    folder: Path, data: Path, cache: Path | None, *, rows: bool = True
+) -> tuple[CombinedTask, CombinedNetwork]:
+    """A trained run with its data: the network holds the run's weights, encoders in their places.
+
+    Without ``rows`` the items are not prepared: see ``CombinedTask``.
+
+    Raises:
+        MmerError: the folder has no run of the field's models, its weights are of another network
+            than its recipe's, or its corpus is missing.
+    """
+    state = _state(folder)
+    recipe = run_recipe(folder)
+    if recipe.task != "combined":
+        raise MmerError(
+            f"{folder} is a run of the {recipe.task} recipe, which is exported when it ends"
+        )
+    task = CombinedTask(replace(recipe, precision="float32"), data, cache, rows=rows)
+    network = task.network()
+    assert isinstance(network, CombinedNetwork)
+    try:
+        network.load_state_dict(state["best"][2] if state["best"] else state["average"])
+    except RuntimeError as error:
+        raise MmerError(
+            f"{folder / CHECKPOINT}: its weights do not fit the recipe's network; were the folders "
+            "of its pretrained models changed? If not, train anew"
+        ) from error
+    return task, network.eval()
+
+
+def _state(folder: Path) -> dict[str, Any]:
+    path = folder / CHECKPOINT
+    if not path.is_file():
+        raise MmerError(f"no run in {folder}: {path.name} is missing (mmer-train writes it)")
+    try:
+        state = dict(torch.load(path, map_location="cpu", weights_only=True))
+        json.loads(state["recipe"])
+    except Exception as error:  # what is wrong in a file shows as any kind of error
+        raise MmerError(f"{path} is damaged: train anew") from error
+    return state

@@ -1,0 +1,177 @@
+"""From items to the arrays of one modality's branch, prepared once and held in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from mmer.models.errors import MmerError
+from mmer.models.networks.encoders.encoder import Encoder
+from mmer.models.preparation.preparation import stack
+from mmer.training.datasets.item import Item
+from mmer.training.datasets.media import trim
+from mmer.training.datasets.signals import frames_of, said_of, sound_of
+from mmer.training.multimodal.feature_cache import (
+    FeatureCache,
+    encoder_key,
+    item_key,
+    preparation_key,
+)
+from mmer.training.multimodal.options import CombinedOptions, EncoderChoice
+from mmer.training.multimodal.transcribe import recognized
+
+Row = tuple[NDArray[Any], ...]
+KEPT: Final = ("mfcc", "log-mel", "descriptors", "egemaps")
+
+
+@dataclass(frozen=True)
+class Source:
+    """What one modality's branch is given of an item.
+
+    Of a trained encoder its own inputs; of a frozen one what it says, float32 (1 + T, width) with
+    the summary first (T = 0 where nobody looks at the steps), out of ``cache`` where that is kept.
+    """
+
+    modality: str
+    choice: EncoderChoice
+    encoder: Encoder
+    words: str
+    steps: bool
+    cache: FeatureCache | None
+    """Also of a trained encoder's inputs where these are small and slow to make (``KEPT``)."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The branch's inputs but for the mask."""
+        return ("steps",) if self.choice.frozen else self.encoder.preparation.names
+
+    def prepare(self, item: Item) -> Row | None:
+        """The encoder's inputs of an item; None where it has none of the modality.
+
+        Raises:
+            MmerError: its file cannot be read.
+        """
+        raw: Any
+        if self.modality == "text":
+            raw = recognized(item) if self.words == "recognizer" else said_of(item)
+        elif self.modality == "speech":
+            sound = sound_of(item)
+            raw = None if sound is None else trim(sound)  # as the voice detector will
+        else:
+            settings = self.encoder.preparation.settings()
+            raw = frames_of(item, settings["count"], self.encoder.sees, settings["size"])
+        return None if raw is None else self.encoder.preparation(raw)
+
+    def row(self, item: Item) -> Row | None:
+        """What the branch is given; see the class."""
+        if not self.choice.frozen and self.cache is None:
+            return self.prepare(item)
+        if self.cache is None:
+            kept = self._computed(item)
+        else:
+            key = item_key(item, self.words)
+            found = self.cache.get(key)
+            kept = self._computed(item) if found is None else found
+            if found is None:
+                self.cache.put(key, kept)
+        return (kept.astype(np.float32),) if len(kept) else None
+
+    def _computed(self, item: Item) -> NDArray[Any]:
+        """What is kept of an item; of one without the modality nothing (0, ...)."""
+        if self.choice.frozen:
+            return self._encoded(item)
+        prepared = self.prepare(item)
+        return np.zeros((0, 1), np.float32) if prepared is None else prepared[0]
+
+    @torch.no_grad()
+    def _encoded(self, item: Item) -> NDArray[np.float16]:
+        prepared = self.prepare(item)
+        if prepared is None:
+            return np.zeros((0, self.encoder.width), np.float16)
+        device = next(self.encoder.parameters(), torch.zeros(0)).device
+        arrays = [torch.from_numpy(a).to(device) for a in stack([prepared])]
+        tokens, mask, pooled = self.encoder(*arrays)
+        steps = [pooled, *tokens[0, mask[0] > 0].unsqueeze(1)] if self.steps else [pooled]
+        return np.asarray(torch.cat(steps).float().cpu().numpy(), np.float16)
+
+
+def open_source(
+    modality: str, encoder: Encoder, options: CombinedOptions, steps: bool, cache: Path | None
+) -> Source:
+    """The source of one modality; ``cache`` is where what frozen encoders say is kept."""
+    choice = options.encoders[modality]
+    kept = None
+    if cache is not None and choice.frozen:
+        kept = FeatureCache(cache, encoder_key(choice.kind, choice.options, encoder, steps))
+    elif cache is not None and encoder.preparation.kind in KEPT:
+        kept = FeatureCache(cache, preparation_key(encoder))
+    return Source(modality, choice, encoder, options.words, steps, kept)
+
+
+class Rows:
+    """A modality's rows of a list of items, prepared at once; the first ``room`` bytes are held.
+
+    An item whose file cannot be read is without the modality, and ``unread`` says why.
+
+    Raises:
+        MmerError: no item has the modality, or none can be read; the first reason is told.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        items: Sequence[Item],
+        room: float,
+        on_item: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._source, self._items = source, items
+        self._held: dict[int, Row | None] = {}
+        self.lengths = np.zeros(len(items), int)
+        """Steps of each item's row, 0 where it has none."""
+        self.unread: dict[str, str] = {}
+        """Why, by the item's id."""
+        size = 0.0
+        # decoding waits for the disk and frees the interpreter; an encoder is used by one thread
+        with ThreadPoolExecutor(1 if source.choice.frozen else 2) as pool:
+            for k, row in enumerate(pool.map(self._row, items)):
+                if row is not None:
+                    self.lengths[k] = len(row[0])
+                    size += sum(a.nbytes for a in row)
+                if size <= room or row is None:
+                    self._held[k] = row
+                on_item()
+        self.size = min(size, room)
+        self.there = self.lengths > 0
+        if not self.there.any():
+            why = next(iter(self.unread.values()), f"{items[0].id} and all others have none")
+            raise MmerError(
+                f"nothing to read for {source.modality} ({why}): leave its encoder out of the "
+                "recipe, or mend the corpus"
+            )
+
+    def _row(self, item: Item) -> Row | None:
+        try:
+            return self._source.row(item)
+        except MmerError as error:
+            self.unread[item.id] = str(error)
+            return None
+
+    def batch(self, rows: Sequence[int]) -> Row:
+        """The rows of some items as one batch, and the mask: see ``stack``."""
+        found = [self._held[k] if k in self._held else self._row(self._items[k]) for k in rows]
+        if any(row is not None for row in found):
+            return stack(found)
+        # a batch in which nobody has it: one that has it gives the shapes, and goes again
+        known = next(k for k in np.flatnonzero(self.there) if self._held.get(int(k)) is not None)
+        return tuple(array[1:] for array in stack([self._held[int(known)], *found]))
+
+    def held(self) -> list[Row]:
+        """The rows in memory of the items that have the modality."""
+        return [row for row in self._held.values() if row is not None]

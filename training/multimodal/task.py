@@ -1,0 +1,291 @@
+"""The field's models on one corpus: named encoders, a named fusion, absent modalities masked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from torch import nn
+
+from mmer.models.cards.card import TrainingData
+from mmer.models.cards.seen import Seen, as_keys, file_digest
+from mmer.models.errors import MmerError
+from mmer.models.networks.multimodal import Branch, CombinedNetwork
+from mmer.training.datasets.corpora import training_data
+from mmer.training.datasets.item import Item
+from mmer.training.datasets.likeness import image_key, text_key
+from mmer.training.multimodal.build import (
+    CLASSES,
+    build_encoders,
+    build_network,
+    open_fusion,
+    sources_of,
+)
+from mmer.training.multimodal.items import group_of, read_parts
+from mmer.training.multimodal.options import read_options
+from mmer.training.multimodal.sources import Rows
+from mmer.training.recipes.recipe import Recipe
+from mmer.training.tasks.task import Arrays, Task
+
+if TYPE_CHECKING:
+    import torch
+
+
+class CombinedTask(Task):
+    """See ``Task``. Targets are (B, 7 + modalities): the class, then which modalities are there.
+
+    What a frozen encoder says of each item is computed once; the network is then trained on that
+    (``Branch.kept``), and exported with its encoders in their places. Without ``rows`` no item is
+    prepared: there are no batches then, but all that is known of the items, and the network.
+    """
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        data: Path,
+        cache: Path | None,
+        on_item: Callable[[str, int], None] = lambda what, total: None,
+        *,
+        rows: bool = True,
+    ) -> None:
+        self.recipe = recipe
+        self.options = options = read_options(recipe)
+        self.modality = options.modalities[0] if len(options.modalities) == 1 else "fusion"
+        self.parts = read_parts(options, data, recipe.seed)
+        self.dropped: dict[str, int] = {
+            f"{options.corpus}: {why}": n for why, n in self.parts.dropped.items()
+        }
+        self.encoders = build_encoders(recipe)
+        self.sources = sources_of(recipe, cache, self.encoders)
+        self.sets: dict[str, dict[str, Rows]] = {}
+        """Rows by set (train, development, judged) and modality."""
+        self.development_data = self._development_words()
+        self.outputs = (
+            ("logits", "embedding") if len(options.modalities) == 1 else ("logits", "shares")
+        )
+        if rows:
+            self._prepare(on_item)
+
+    def _prepare(self, on_item: Callable[[str, int], None]) -> None:
+        """Prepare every item, and count what they have."""
+        recipe, options = self.recipe, self.options
+        for name, items in (("train", self.parts.train), ("development", self.parts.development)):
+            self.sets[name] = self._rows(name, items, on_item)
+        self.sets["judged"] = (
+            self.sets["development"]
+            if self.parts.judged is self.parts.development
+            else self._rows("judged", self.parts.judged, on_item)
+        )
+        self._fit()
+        there = self._there("train")
+        self._usable = np.flatnonzero(there.any(axis=1))
+        if lost := len(there) - len(self._usable):
+            self.dropped[f"{options.corpus}: none of the modalities, not trained on"] = lost
+        for m, found in zip(options.modalities, there.T, strict=True):
+            if missing := int((~found).sum()):
+                self.dropped[f"{options.corpus}: no {m}, masked"] = missing
+        for m, rows in self.sets["train"].items():
+            if rows.unread:
+                first = next(iter(rows.unread.values()))
+                self.dropped[f"{options.corpus}: {m} cannot be read ({first})"] = len(rows.unread)
+        self._labels = np.array([item.label for item in self.parts.train])
+        counts = np.bincount(self._labels[self._usable], minlength=CLASSES)
+        self.class_shares = counts / counts.sum()
+        self.batches_per_epoch = max(1, len(self._usable) // recipe.batch)
+        if len(self._usable) < recipe.batch:
+            raise MmerError(
+                f"recipe {recipe.name}: {len(self._usable)} items are fewer than a batch of "
+                f"{recipe.batch}; use a smaller batch"
+            )
+
+    def _rows(
+        self, name: str, items: list[Item], on_item: Callable[[str, int], None]
+    ) -> dict[str, Rows]:
+        total = len(items) * len(self.sources)
+        room = self.options.memory_gb * 1e9 - sum(
+            rows.size for made in self.sets.values() for rows in made.values()
+        )
+        made: dict[str, Rows] = {}
+        for m, source in self.sources.items():
+            made[m] = Rows(source, items, room, lambda: on_item(name, total))
+            room -= made[m].size
+        return made
+
+    def _fit(self) -> None:
+        """Let encoders that standardise their input see the training items once."""
+        for m, rows in self.sets["train"].items():
+            if not self.options.encoders[m].frozen:
+                self.encoders[m].fit(rows.held())
+
+    def _there(self, name: str) -> np.ndarray:
+        """Which items have which modality, bool (N, modalities)."""
+        return np.stack([rows.there for rows in self.sets[name].values()], axis=1)
+
+    def network(self) -> nn.Module:
+        """Branches on the prepared encoders, and the fusion."""
+        return build_network(self.recipe, self.encoders)
+
+    def fusion_uses(self) -> str:
+        """What the fusion looks at: "logits", "embedding" or "tokens"."""
+        fusion = open_fusion(self.recipe)
+        return fusion.uses if fusion else "embedding"
+
+    def parameter_groups(self, network: nn.Module) -> list[dict[str, Any]]:
+        """Each encoder at its own rate, frozen ones not at all, and the rest."""
+        assert isinstance(network, CombinedNetwork)
+        groups = []
+        inside: set[int] = set()
+        for m in self.options.modalities:
+            branch = network.branches[m]
+            assert isinstance(branch, Branch)
+            inside |= {id(p) for p in branch.encoder.parameters()}
+            own = [p for p in branch.encoder.parameters() if p.requires_grad]
+            if own and not branch.kept:
+                groups.append({"params": own, "scale": self.options.encoders[m].rate})
+        rest = [p for p in network.parameters() if id(p) not in inside]
+        return [*groups, {"params": rest}] if rest else groups
+
+    def batches(self, rng: np.random.Generator) -> Iterator[tuple[Arrays, np.ndarray]]:
+        """Every item that has a modality once, of like length together, in a new order."""
+        size = self.recipe.batch
+        order = rng.permutation(self._usable)
+        longest = np.max([rows.lengths for rows in self.sets["train"].values()], axis=0)
+        pool = 20 * size
+        chunks = []
+        for start in range(0, len(order), pool):
+            part = order[start : start + pool]
+            part = part[np.argsort(longest[part], kind="stable")]
+            chunks += [part[k : k + size] for k in range(0, len(part), size)]
+        whole = [rows for rows in chunks if len(rows) == size]
+        for k in rng.permutation(len(whole))[: self.batches_per_epoch]:
+            rows = np.sort(whole[k])
+            present = self._there("train")[rows]
+            hidden = rng.random(present.shape) < self.options.drop_modalities
+            shown = present & ~hidden
+            shown[~shown.any(axis=1)] = present[~shown.any(axis=1)]
+            targets = np.zeros((size, CLASSES + present.shape[1]), np.float32)
+            targets[np.arange(size), self._labels[rows]] = 1
+            targets[:, CLASSES:] = shown
+            yield self._inputs("train", rows, shown), targets
+
+    def _inputs(self, name: str, rows: np.ndarray, present: np.ndarray) -> dict[str, np.ndarray]:
+        inputs: dict[str, np.ndarray] = {}
+        for column, (m, made) in enumerate(self.sets[name].items()):
+            *arrays, mask = made.batch(rows.tolist())
+            mask = mask * present[:, column, None].astype(np.float32)
+            for key, array in zip((*self.sources[m].names, "mask"), (*arrays, mask), strict=True):
+                inputs[f"{m}_{key}"] = array
+        if len(self.sources) > 1:
+            # where nothing is there, the first modality's silence is judged
+            some = np.where(
+                present.any(axis=1, keepdims=True), present, np.eye(1, present.shape[1])
+            )
+            inputs["present"] = some.astype(np.float32)
+        return inputs
+
+    def development(self, condition: str | None = None) -> Iterator[tuple[Arrays, np.ndarray]]:
+        """The development items in their order."""
+        yield from self.of("development")
+
+    def of(self, name: str) -> Iterator[tuple[Arrays, np.ndarray]]:
+        """The items of a set ("train", "development", "judged") in their order, with labels."""
+        items = self.parts.train if name == "train" else getattr(self.parts, name)
+        there = self._there(name)
+        for start in range(0, len(items), self.recipe.batch):
+            rows = np.arange(start, min(start + self.recipe.batch, len(items)))
+            yield (
+                self._inputs(name, rows, there[rows]),
+                np.array([items[int(k)].label for k in rows]),
+            )
+
+    def loss(
+        self,
+        outputs: tuple[torch.Tensor, ...],
+        targets: torch.Tensor,
+        weights: torch.Tensor,
+        smoothing: float,
+    ) -> torch.Tensor:
+        """Of the fused answer, and of each modality's own where it is there."""
+        wanted, present = targets[:, :CLASSES], targets[:, CLASSES:]
+        smooth = wanted * (1 - smoothing) + smoothing / CLASSES
+        fused = -(weights * smooth * outputs[0].float().log_softmax(dim=1)).sum(dim=1).mean()
+        if present.shape[1] == 1:
+            return fused
+        each = -(weights * smooth * outputs[2].float().log_softmax(dim=2)).sum(dim=2)  # (M, B)
+        own = (each.T * present).sum() / present.sum()
+        return fused + self.options.each_weight * own
+
+    def single(self, inputs: Arrays, row: int) -> Arrays:
+        """One item without padding."""
+        out = {}
+        for m, source in self.sources.items():
+            steps = max(1, int(inputs[f"{m}_mask"][row].sum()))
+            for key in (*source.names, "mask"):
+                out[f"{m}_{key}"] = inputs[f"{m}_{key}"][row : row + 1, :steps]
+        if "present" in inputs:
+            out["present"] = inputs["present"][row : row + 1]
+        return out
+
+    def development_groups(self) -> list[str]:
+        """The dialogue or speaker of each development item."""
+        return [group_of(item) for item in self.parts.development]
+
+    def seen(self) -> Seen:
+        """Speakers, dialogues, files, texts and pictures without a file of the training items."""
+        items = self.parts.train
+        groups = {g for i in items for g in (i.speaker_group, i.dialogue_group) if g}
+        files = {i.path for i in items if i.path is not None and i.path.is_file()}
+        texts = [text_key(i.text) for i in items if i.text and "text" in self.sources]
+        images = [i.pixels for i in items if i.pixels is not None and "face" in self.sources]
+        return Seen(
+            frozenset(groups),
+            files=as_keys(file_digest(f) for f in sorted(files)),
+            texts=as_keys(texts),
+            images=as_keys(image_key(image) for image in images),
+        )
+
+    def dynamic_axes(self) -> Mapping[str, Mapping[int, str]]:
+        """The batch, and each modality's steps."""
+        axes: dict[str, Mapping[int, str]] = {
+            f"{m}_{key}": {0: "batch", 1: f"{m}_steps"}
+            for m, source in self.sources.items()
+            for key in (*source.names, "mask")
+        }
+        if len(self.sources) > 1:
+            axes["present"] = {0: "batch"}
+        return axes
+
+    def preprocessing(self) -> dict[str, Any]:
+        """Each modality's preparation."""
+        return {
+            "inputs": {m: e.preparation.settings() for m, e in self.encoders.items()},
+            "words": self.options.words,
+        }
+
+    def training_data(self) -> tuple[TrainingData, ...]:
+        """The corpus, and which part of it trained."""
+        o = self.options
+        split = (
+            f"folds other than {o.fold} and {(o.fold + 1) % o.folds} of {o.folds} of "
+            f"{', '.join(o.train)}"
+            if o.folds
+            else ", ".join(o.train)
+        )
+        return (training_data(o.corpus, split, len(self.parts.train)),)
+
+    def notes(self) -> tuple[str, ...]:
+        """How to read the figures."""
+        if not self.recipe.patience:
+            return ()
+        return (
+            f"The epoch was chosen by the development data's {self.recipe.watch}, whose figures "
+            "are therefore better than those of new data.",
+        )
+
+    def _development_words(self) -> str:
+        o = self.options
+        if o.folds:
+            return f"{o.corpus}, fold {(o.fold + 1) % o.folds} of {o.folds} of {', '.join(o.train)}"
+        return f"{o.corpus}, {o.development}"

@@ -1,0 +1,34 @@
+"""Transcripts of recordings by the speech recognizer, for corpora without a text of their own."""
+
+from __future__ import annotations
+
+from functools import cache
+
+from mmer.models.preparation.preparation import Said
+from mmer.realtime.asr.interface import AsrModel
+from mmer.realtime.asr.registry import load_model
+from mmer.training.datasets.item import Item
+from mmer.training.datasets.signals import sound_of
+
+ENGINE = "moonshine"
+
+
+def recognized(item: Item) -> Said | None:
+    """Moonshine's transcript of the item; None where it has no sound or no word.
+
+    Raises:
+        MmerError: the file cannot be read, or Moonshine's files cannot be had.
+    """
+    samples = sound_of(item)
+    if samples is None:
+        return None
+    stream = _model().stream()
+    stream.accept(samples)
+    text = stream.finish().text
+    return Said(text) if text else None
+
+
+@cache
+def _model() -> AsrModel:
+    """One for all threads: each call opens a stream of its own."""
+    return load_model(ENGINE)
