@@ -18,7 +18,8 @@ def parts() -> Registry[Entry]:
 def test_an_entry_is_imported_when_it_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delitem(sys.modules, "fractions", raising=False)
     registry = parts()
-    assert list(registry) == ["a"] and "fractions" not in sys.modules
+    assert list(registry) == ["a"]
+    assert "fractions" not in sys.modules
     assert registry.load("a")(1, 2) == 0.5
 
 
@@ -30,7 +31,8 @@ def test_an_unknown_name_lists_the_known() -> None:
 def test_an_added_entry_is_found_and_a_name_is_given_once() -> None:
     registry = parts()
     registry.add("b", Entry("fractions:Fraction", "another"))
-    assert registry.load("b")(3, 4) == 0.75 and len(registry) == 2
+    assert registry.load("b")(3, 4) == 0.75
+    assert len(registry) == 2
     with pytest.raises(MmerError, match="already a part 'b'"):
         registry.add("b", Entry("fractions:Fraction", "again"))
 
