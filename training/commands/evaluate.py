@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
@@ -12,6 +11,7 @@ from typing import Annotated, Literal
 
 import tyro
 
+from mmer.models.command import run_command
 from mmer.models.errors import MmerError
 from mmer.realtime.asr.registry import ASR_METAVAR
 from mmer.realtime.options import parse_modalities
@@ -21,9 +21,10 @@ from mmer.realtime.sinks.output import (
     print_line,
     refuse_source,
 )
-from mmer.training.datasets.registry import NAMES
+from mmer.training.datasets.registry import default_split
 from mmer.training.evaluation.result import Evaluation
 from mmer.training.evaluation.settings import Settings
+from mmer.training.storage import write_json
 
 Flag = Annotated[bool, tyro.conf.FlagCreatePairsOff]
 
@@ -113,24 +114,15 @@ class Arguments:
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """The command; a user's mistake is told in one line, with exit status 2."""
-    arguments = tyro.cli(Arguments, prog="mmer-evaluate", args=argv)
-    try:
-        _run(arguments)
-    except MmerError as error:
-        print(f"mmer-evaluate: {error}", file=sys.stderr)
-        raise SystemExit(2) from error
-    except KeyboardInterrupt:
-        print("mmer-evaluate: stopped", file=sys.stderr)
-        raise SystemExit(130) from None
+    """The command."""
+    run_command("mmer-evaluate", lambda: _run(tyro.cli(Arguments, prog="mmer-evaluate", args=argv)))
 
 
 def _run(arguments: Arguments) -> None:
     from mmer.training.evaluation.evaluate import evaluate
     from mmer.training.evaluation.report import render
 
-    if arguments.dataset not in NAMES:
-        raise MmerError(f"no dataset {arguments.dataset!r}; known are {', '.join(NAMES)}")
+    default_split(arguments.dataset)  # an unknown dataset is reported first
     _check_outputs(arguments)
     with _Bar() as bar:
         found = evaluate(
@@ -156,31 +148,30 @@ def _check_outputs(arguments: Arguments) -> None:
             check_output_path(file)
             refuse_source(file, arguments.root)
     if arguments.plots is not None:
-        from mmer.training.evaluation.plots import PICTURES, need_matplotlib
+        from mmer.training.evaluation.plots import PLOTS
+        from mmer.training.plotting import need_matplotlib
 
         need_matplotlib()
         folder = arguments.plots
         if folder.exists() and not folder.is_dir():
             raise MmerError(f"--plots {folder} is a file; name a folder")
-        for name in PICTURES:
+        for name in PLOTS:
             check_output_path(folder / name if folder.exists() else folder)
 
 
 def _write(found: Evaluation, arguments: Arguments) -> None:
-    path = arguments.json
-    try:
-        if path is not None:
-            text = json.dumps(found.for_json(), indent=2, ensure_ascii=False)
-            path.write_text(text + "\n", encoding="utf-8")
-        if arguments.predictions is not None:
-            found.predictions().save(arguments.predictions)
-        if (path := arguments.plots) is not None:
-            from mmer.training.evaluation.plots import draw
+    if arguments.json is not None:
+        write_json(arguments.json, found.for_json(), ensure_ascii=False)
+    if arguments.predictions is not None:
+        found.predictions().save(arguments.predictions)
+    if (path := arguments.plots) is not None:
+        from mmer.training.evaluation.plots import draw
 
+        try:
             path.mkdir(exist_ok=True)
             draw(found, path)
-    except OSError as error:
-        raise MmerError(f"cannot write {path}: {error.strerror or error}") from error
+        except OSError as error:
+            raise MmerError(f"cannot write {path}: {error.strerror or error}") from error
 
 
 class _Bar:

@@ -13,10 +13,10 @@ import numpy as np
 from mmer.models.errors import MmerError
 from mmer.models.labels import MODALITIES
 from mmer.realtime.commands.needs import version
+from mmer.training.datasets.images import image_or_none
 from mmer.training.datasets.item import Item
 from mmer.training.datasets.registry import default_split, read
 from mmer.training.evaluation.answers import Answer, Answerer, Change
-from mmer.training.evaluation.images import picture_or_none
 from mmer.training.evaluation.leaks import LEAK, TWIN, find_leaks, find_twins, leave_out, tell
 from mmer.training.evaluation.result import Evaluation, judge
 from mmer.training.evaluation.settings import Settings
@@ -145,7 +145,7 @@ def _without_twins(
     twins = np.zeros(len(items), np.bool_)
     for w in judged:
         if w.seen is not None:
-            twins |= find_twins(items, w.seen, picture_or_none)
+            twins |= find_twins(items, w.seen, image_or_none)
     run.about["twins"] = int(twins.sum())
     if 2 * twins.sum() >= len(items):
         run.warnings.append(

@@ -15,15 +15,15 @@ from mmer.models.store.store import Store
 from mmer.realtime.blocks.face_tracker import FaceTracker
 from mmer.realtime.choose import find_blazeface, load_detector
 from mmer.realtime.messages import FaceObservation, VideoFrame
-from mmer.training.datasets.item import Item
-from mmer.training.evaluation.answers import Answer, Change, pooled
-from mmer.training.evaluation.images import (
+from mmer.training.datasets.images import (
     centre_square,
     is_video,
-    read_picture,
+    read_image,
     shrunk,
-    video_pictures,
+    video_frames,
 )
+from mmer.training.datasets.item import Item
+from mmer.training.evaluation.answers import Answer, Change, pooled
 
 
 class FaceAnswerer:
@@ -65,7 +65,7 @@ class FaceAnswerer:
         """See ``Answerer``."""
         if is_video(item):
             return self._answer_video(item)
-        image = self._changed(read_picture(item))
+        image = self._changed(read_image(item))
         if self._cropped or item.pixels is not None:
             return Answer.of(self._model.predict(shrunk(image, self._side)))
         self._tracker.reset()
@@ -82,7 +82,7 @@ class FaceAnswerer:
         said: list[Prediction] = []
         weights: list[float] = []
         first: NDArray[np.uint8] | None = None
-        for t, raw in video_pictures(item):
+        for t, raw in video_frames(item):
             image = self._changed(raw)
             first = image if first is None else first
             if self._cropped:

@@ -8,10 +8,10 @@ import numpy as np
 
 from mmer.models.errors import MmerError
 from mmer.models.prepared import PreparedFace
+from mmer.training.datasets.images import centre_square, shrunk
 from mmer.training.datasets.item import Item
 from mmer.training.datasets.signals import frames_of
 from mmer.training.evaluation.answers import Answer, Change
-from mmer.training.evaluation.images import centre_square, shrunk
 
 
 class PicturesAnswerer:

@@ -18,11 +18,11 @@ from mmer.models.networks.encoders.text_cnn import TextCNN
 from mmer.models.networks.encoders.text_transformer import TextTransformer
 from mmer.models.networks.fusions.cross_modal import CrossModal
 from mmer.models.networks.fusions.fusion import Part
-from mmer.models.networks.multimodal import Branch, CombinedNetwork
+from mmer.models.networks.multimodal import Branch, MultimodalNetwork
 from mmer.models.preparation.preparation import stack
 from mmer.training.datasets.item import Item
 from mmer.training.datasets.signals import seconds_of
-from mmer.training.multimodal.task import CombinedTask
+from mmer.training.multimodal.task import MultimodalTask
 from mmer.training.report.attention import Example
 
 EXAMPLES: Final = 6
@@ -30,7 +30,7 @@ EXAMPLES: Final = 6
 
 @torch.no_grad()
 def examples_of(
-    network: CombinedNetwork, task: CombinedTask, device: torch.device, most: int = EXAMPLES
+    network: MultimodalNetwork, task: MultimodalTask, device: torch.device, most: int = EXAMPLES
 ) -> list[Example]:
     """At most ``most`` judged items, evenly spread over those that have the most modalities.
 
@@ -51,7 +51,7 @@ def examples_of(
 
 
 @contextmanager
-def _encoders_in_place(network: CombinedNetwork) -> Iterator[None]:
+def _encoders_in_place(network: MultimodalNetwork) -> Iterator[None]:
     """Frozen encoders are asked anew: of what is kept of them there may be no steps."""
     branches = [branch for branch in network.branches.values() if isinstance(branch, Branch)]
     kept = [branch.kept for branch in branches]
@@ -65,7 +65,7 @@ def _encoders_in_place(network: CombinedNetwork) -> Iterator[None]:
 
 
 def _example(
-    network: CombinedNetwork, task: CombinedTask, item: Item, device: torch.device
+    network: MultimodalNetwork, task: MultimodalTask, item: Item, device: torch.device
 ) -> Example:
     told: dict[str, Any] = {}
     parts: list[Part] = []

@@ -14,7 +14,7 @@ from mmer.models.networks.encoders.encoder import Encoder
 from mmer.models.networks.encoders.head_table import HEADS, build_head
 from mmer.models.networks.fusions import build_fusion
 from mmer.models.networks.fusions.fusion import Fusion
-from mmer.models.networks.multimodal import Branch, CombinedNetwork
+from mmer.models.networks.multimodal import Branch, MultimodalNetwork
 from mmer.training.multimodal.options import read_options
 from mmer.training.multimodal.sources import Source, open_source
 from mmer.training.recipes.recipe import Recipe
@@ -47,7 +47,7 @@ def open_fusion(recipe: Recipe) -> Fusion | None:
     return build_fusion(options.fusion, options.modalities, options.width, CLASSES, where)
 
 
-def build_network(recipe: Recipe, encoders: Mapping[str, Encoder]) -> CombinedNetwork:
+def build_network(recipe: Recipe, encoders: Mapping[str, Encoder]) -> MultimodalNetwork:
     """Branches on the given encoders, and the fusion; frozen encoders' branches are ``kept``."""
     options = read_options(recipe)
     fusion = open_fusion(recipe)
@@ -58,7 +58,7 @@ def build_network(recipe: Recipe, encoders: Mapping[str, Encoder]) -> CombinedNe
         uses = fusion.uses if fusion else "logits"
         branches[modality] = Branch(encoder, head, options.width, uses)
         branches[modality].kept = choice.frozen
-    return CombinedNetwork(branches, fusion)
+    return MultimodalNetwork(branches, fusion)
 
 
 def sources_of(

@@ -14,7 +14,7 @@ from mmer.models.errors import MmerError
 from mmer.training.datasets.item import Item
 from mmer.training.datasets.likeness import text_key
 from mmer.training.datasets.registry import read
-from mmer.training.multimodal.options import CombinedOptions
+from mmer.training.multimodal.options import MultimodalOptions
 
 _KINDS: Final[Mapping[str, tuple[str, ...]]] = {
     "face": ("video", "face"),
@@ -42,7 +42,7 @@ def group_of(item: Item) -> str:
     return item.speaker_group or item.dialogue_group or item.id
 
 
-def _modality(options: CombinedOptions) -> str:
+def _modality(options: MultimodalOptions) -> str:
     """What the reader is asked for: media that hold all that the run needs."""
     wanted = set(options.modalities)
     if "face" in wanted:
@@ -52,7 +52,7 @@ def _modality(options: CombinedOptions) -> str:
     return "text"
 
 
-def root_of(options: CombinedOptions, data: Path, modality: str) -> Path:
+def root_of(options: MultimodalOptions, data: Path, modality: str) -> Path:
     """The corpus' folder below the data folder.
 
     Raises:
@@ -71,7 +71,7 @@ def root_of(options: CombinedOptions, data: Path, modality: str) -> Path:
     )
 
 
-def read_parts(options: CombinedOptions, data: Path, seed: int) -> Parts:
+def read_parts(options: MultimodalOptions, data: Path, seed: int) -> Parts:
     """Read the corpus and deal it out.
 
     Raises:
@@ -133,7 +133,7 @@ def circles(items: Sequence[Item]) -> list[str]:
 
 
 def _deal(
-    items: Sequence[Item], options: CombinedOptions, seed: int
+    items: Sequence[Item], options: MultimodalOptions, seed: int
 ) -> tuple[list[Item], list[Item], list[Item]]:
     """Groups dealt into folds, each fold about as large and with about the same classes."""
     from sklearn.model_selection import StratifiedGroupKFold

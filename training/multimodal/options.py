@@ -11,7 +11,7 @@ from mmer.models.labels import MODALITIES
 from mmer.models.networks.encoders import ENCODERS
 from mmer.models.networks.encoders.head_table import HEADS
 from mmer.models.networks.fusions import FUSIONS
-from mmer.training.datasets.registry import NAMES
+from mmer.training.datasets.registry import corpus_names
 from mmer.training.recipes.recipe import Recipe, from_table
 
 WORDS = ("corpus", "recognizer")
@@ -31,8 +31,8 @@ class EncoderChoice:
 
 
 @dataclass(frozen=True)
-class CombinedOptions:
-    """The options of a recipe whose task is "combined"."""
+class MultimodalOptions:
+    """The options of a recipe whose task is "multimodal"."""
 
     corpus: str
     encoders: Mapping[str, EncoderChoice]
@@ -69,7 +69,7 @@ class CombinedOptions:
         return tuple(m for m in MODALITIES if m in self.encoders)
 
 
-def read_options(recipe: Recipe) -> CombinedOptions:
+def read_options(recipe: Recipe) -> MultimodalOptions:
     """The options of a recipe.
 
     Raises:
@@ -87,9 +87,10 @@ def read_options(recipe: Recipe) -> CombinedOptions:
     encoders = {
         m: _choice(chosen[m], m, f"{where}.encoders.{m}") for m in MODALITIES if m in chosen
     }
-    options = from_table(CombinedOptions, {**table, "encoders": encoders}, where)
-    if options.corpus not in NAMES:
-        raise MmerError(f"{where}: no corpus {options.corpus!r}; known are {', '.join(NAMES)}")
+    options = from_table(MultimodalOptions, {**table, "encoders": encoders}, where)
+    if options.corpus not in corpus_names():
+        known = ", ".join(corpus_names())
+        raise MmerError(f"{where}: no corpus {options.corpus!r}; known are {known}")
     if options.fusion not in FUSIONS:
         raise MmerError(f"{where}: no fusion {options.fusion!r}; known are {', '.join(FUSIONS)}")
     if options.words not in WORDS:

@@ -13,23 +13,24 @@ import torch
 
 from mmer.models.errors import MmerError
 from mmer.models.labels import EMOTIONS
-from mmer.models.networks.multimodal import CombinedNetwork
+from mmer.models.networks.multimodal import MultimodalNetwork
 from mmer.training.loop.trainer import CHECKPOINT, Trainer, tensors
 from mmer.training.metrics.bootstrap import intervals, regroup
 from mmer.training.metrics.figures import figures, log_softmax
 from mmer.training.metrics.predictions import FILE, Predictions
 from mmer.training.multimodal.attention import examples_of
 from mmer.training.multimodal.items import group_of
-from mmer.training.multimodal.task import CombinedTask
-from mmer.training.recipes.recipe import Recipe, from_table
+from mmer.training.multimodal.task import MultimodalTask
+from mmer.training.recipes.recipe import Recipe
 from mmer.training.report.attention import FILE as ATTENTION
 from mmer.training.report.attention import save_attention
 from mmer.training.report.run import FIGURES
+from mmer.training.storage import write_json
 
 RESAMPLES = 2000
 
 
-def judge(network: torch.nn.Module, task: CombinedTask, device: torch.device) -> Predictions:
+def judge(network: torch.nn.Module, task: MultimodalTask, device: torch.device) -> Predictions:
     """What the network says of the judged items, as it is: no temperature, nobody left out."""
     network.eval()
     logits = []
@@ -70,15 +71,15 @@ def leave_behind(trainer: Trainer, folder: Path) -> dict[str, Any]:
         MmerError: the folder cannot be written to.
     """
     task = trainer.task
-    assert isinstance(task, CombinedTask)
+    assert isinstance(task, MultimodalTask)
     predictions = judge(trainer.average, task, trainer.device)
     predictions.save(folder / FILE)
-    assert isinstance(trainer.average, CombinedNetwork)
+    assert isinstance(trainer.average, MultimodalNetwork)
     save_attention(examples_of(trainer.average, task, trainer.device), folder / ATTENTION)
     return write_summary(predictions, folder, _about(task))
 
 
-def _about(task: CombinedTask) -> dict[str, Any]:
+def _about(task: MultimodalTask) -> dict[str, Any]:
     """What a report tells of a run beside its figures."""
     left_out = [f"left out: {count} of {reason}" for reason, count in task.dropped.items()]
     return {
@@ -94,10 +95,7 @@ def write_summary(
 ) -> dict[str, Any]:
     """Write figures.json with what there is to say ``about`` the run; returns what is in it."""
     found = summary(predictions) | dict(about or {})
-    try:
-        (folder / FIGURES).write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
-    except OSError as error:
-        raise MmerError(f"cannot write {folder / FIGURES}: {error.strerror}") from error
+    write_json(folder / FIGURES, found)
     return found
 
 
@@ -119,15 +117,15 @@ def run_recipe(folder: Path) -> Recipe:
     Raises:
         MmerError: there is none in the folder.
     """
-    return from_table(Recipe, json.loads(_state(folder)["recipe"]), str(folder / CHECKPOINT))
+    return Recipe.from_fingerprint(_state(folder)["recipe"], str(folder / CHECKPOINT))
 
 
 def open_run(
     folder: Path, data: Path, cache: Path | None, *, rows: bool = True
-) -> tuple[CombinedTask, CombinedNetwork]:
+) -> tuple[MultimodalTask, MultimodalNetwork]:
     """A trained run with its data: the network holds the run's weights, encoders in their places.
 
-    Without ``rows`` the items are not prepared: see ``CombinedTask``.
+    Without ``rows`` the items are not prepared: see ``MultimodalTask``.
 
     Raises:
         MmerError: the folder has no run of the field's models, its weights are of another network
@@ -135,13 +133,13 @@ def open_run(
     """
     state = _state(folder)
     recipe = run_recipe(folder)
-    if recipe.task != "combined":
+    if recipe.task != "multimodal":
         raise MmerError(
             f"{folder} is a run of the {recipe.task} recipe, which is exported when it ends"
         )
-    task = CombinedTask(replace(recipe, precision="float32"), data, cache, rows=rows)
+    task = MultimodalTask(replace(recipe, precision="float32"), data, cache, rows=rows)
     network = task.network()
-    assert isinstance(network, CombinedNetwork)
+    assert isinstance(network, MultimodalNetwork)
     try:
         network.load_state_dict(state["best"][2] if state["best"] else state["average"])
     except RuntimeError as error:

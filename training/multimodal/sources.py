@@ -24,7 +24,7 @@ from mmer.training.multimodal.feature_cache import (
     item_key,
     preparation_key,
 )
-from mmer.training.multimodal.options import CombinedOptions, EncoderChoice
+from mmer.training.multimodal.options import EncoderChoice, MultimodalOptions
 from mmer.training.multimodal.transcribe import recognized
 
 Row = tuple[NDArray[Any], ...]
@@ -103,7 +103,7 @@ class Source:
 
 
 def open_source(
-    modality: str, encoder: Encoder, options: CombinedOptions, steps: bool, cache: Path | None
+    modality: str, encoder: Encoder, options: MultimodalOptions, steps: bool, cache: Path | None
 ) -> Source:
     """The source of one modality; ``cache`` is where what frozen encoders say is kept."""
     choice = options.encoders[modality]

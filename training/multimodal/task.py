@@ -12,7 +12,7 @@ from torch import nn
 from mmer.models.cards.card import TrainingData
 from mmer.models.cards.seen import Seen, as_keys, file_digest
 from mmer.models.errors import MmerError
-from mmer.models.networks.multimodal import Branch, CombinedNetwork
+from mmer.models.networks.multimodal import Branch, MultimodalNetwork
 from mmer.training.datasets.corpora import training_data
 from mmer.training.datasets.item import Item
 from mmer.training.datasets.likeness import image_key, text_key
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     import torch
 
 
-class CombinedTask(Task):
+class MultimodalTask(Task):
     """See ``Task``. Targets are (B, 7 + modalities): the class, then which modalities are there.
 
     What a frozen encoder says of each item is computed once; the network is then trained on that
@@ -46,6 +46,7 @@ class CombinedTask(Task):
         recipe: Recipe,
         data: Path,
         cache: Path | None,
+        weights: Path | None = None,
         on_item: Callable[[str, int], None] = lambda what, total: None,
         *,
         rows: bool = True,
@@ -134,7 +135,7 @@ class CombinedTask(Task):
 
     def parameter_groups(self, network: nn.Module) -> list[dict[str, Any]]:
         """Each encoder at its own rate, frozen ones not at all, and the rest."""
-        assert isinstance(network, CombinedNetwork)
+        assert isinstance(network, MultimodalNetwork)
         groups = []
         inside: set[int] = set()
         for m in self.options.modalities:

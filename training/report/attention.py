@@ -6,12 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
-from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mmer.models.errors import MmerError
+from mmer.training.plotting import new_figure
+from mmer.training.storage import read_npz, write_npz
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -67,11 +68,7 @@ def save_attention(examples: Sequence[Example], path: Path) -> None:
             f"{k}/shares": list(e.shares.values()),
         }
         arrays |= {f"{k}/map/{own}/{other}": m for (own, other), m in e.maps.items()}
-    try:
-        with path.open("wb") as file:
-            np.savez_compressed(file, **arrays)
-    except OSError as error:
-        raise MmerError(f"cannot write {path}: {error.strerror or error}") from error
+    write_npz(path, arrays)
 
 
 def load_attention(path: Path) -> list[Example]:
@@ -80,14 +77,12 @@ def load_attention(path: Path) -> list[Example]:
     Raises:
         MmerError: it cannot be read, or holds something else.
     """
+    otherwise = f"{path} does not hold attention weights: write it anew"
+    stored = read_npz(path, otherwise)
     try:
-        with np.load(path, allow_pickle=False) as stored:
-            return [_example(stored, k, str(t)) for k, t in enumerate(stored["titles"])]
-    except (
-        *(OSError, ValueError, KeyError, EOFError, BadZipFile),
-        *(TypeError, AttributeError),  # a single array: no context manager (3.11; 3.10)
-    ) as error:
-        raise MmerError(f"{path} does not hold attention weights: write it anew") from error
+        return [_example(stored, k, str(t)) for k, t in enumerate(stored["titles"])]
+    except (KeyError, ValueError, TypeError) as error:
+        raise MmerError(otherwise) from error
 
 
 def _example(stored: Mapping[str, NDArray[Any]], k: int, title: str) -> Example:
@@ -125,7 +120,7 @@ def figures_of(example: Example) -> dict[str, Figure]:
 
 def tokens_figure(words: Sequence[str], weights: ArrayLike) -> Figure:
     """A strip of words, the darker the more they weigh: words and weights, (T,) each."""
-    figure = _figure(max(4.0, 1 + 0.32 * len(words)), 1.7)
+    figure = new_figure(max(4.0, 1 + 0.32 * len(words)), 1.7)
     axes = figure.subplots()
     row = np.asarray(weights, np.float64)[None]
     image = axes.imshow(row, aspect="auto", cmap="Blues", vmin=0)
@@ -137,7 +132,7 @@ def tokens_figure(words: Sequence[str], weights: ArrayLike) -> Figure:
 
 def frames_figure(times_s: ArrayLike, weights: ArrayLike) -> Figure:
     """A line over time: seconds and weights, (F,) each."""
-    figure = _figure(6, 2.2)
+    figure = new_figure(6, 2.2)
     axes = figure.subplots()
     axes.plot(np.asarray(times_s), np.asarray(weights), marker="o", markersize=3)
     axes.fill_between(np.asarray(times_s), np.asarray(weights), alpha=0.2)
@@ -149,7 +144,7 @@ def frames_figure(times_s: ArrayLike, weights: ArrayLike) -> Figure:
 
 def shares_figure(shares: Mapping[str, float]) -> Figure:
     """A bar a modality, by its name."""
-    figure = _figure(5, 0.8 + 0.4 * len(shares))
+    figure = new_figure(5, 0.8 + 0.4 * len(shares))
     axes = figure.subplots()
     bars = axes.barh(list(shares), list(shares.values()), color="tab:blue")
     axes.bar_label(bars, [f"{100 * share:.0f} %" for share in shares.values()], padding=3)
@@ -169,7 +164,7 @@ def map_figure(
     """Who looks at whom: weights (steps of ``own``, steps of ``other``); steps may have names."""
     table = np.asarray(weights, np.float64)
     rows, columns = table.shape
-    figure = _figure(min(12, 3 + 0.22 * columns), min(10, 1.8 + 0.22 * rows))
+    figure = new_figure(min(12, 3 + 0.22 * columns), min(10, 1.8 + 0.22 * rows))
     axes = figure.subplots()
     image = axes.imshow(table, aspect="auto", cmap="Blues", vmin=0)
     _name(axes.yaxis, own_names, rows)
@@ -186,12 +181,3 @@ def _name(axis: Any, names: Sequence[str], steps: int, rotation: int = 0) -> Non
         axis.set_ticks(range(steps), names, rotation=rotation, parse_math=False, **right)
     else:
         axis.get_major_locator().set_params(integer=True)
-
-
-def _figure(width: float, height: float) -> Figure:
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(width, height), layout="constrained")
-    FigureCanvasAgg(figure)  # no display is asked for
-    return figure

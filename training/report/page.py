@@ -12,12 +12,12 @@ from typing import Any, Final
 import numpy as np
 
 from mmer.models.errors import MmerError
-from mmer.training.evaluation.plots import need_matplotlib
 from mmer.training.evaluation.report import NAMES
 from mmer.training.evaluation.result import Evaluation, judge
 from mmer.training.metrics.bootstrap import METRICS, regroup
 from mmer.training.metrics.figures import Figures, figures
 from mmer.training.metrics.predictions import Predictions
+from mmer.training.plotting import need_matplotlib
 from mmer.training.report.plots import pictures
 from mmer.training.report.run import Run, read_run
 

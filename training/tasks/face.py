@@ -105,7 +105,9 @@ class FaceTask(Task):
     )
     outputs = ("logits", "embedding", "usable")
 
-    def __init__(self, recipe: Recipe, data: Path) -> None:
+    def __init__(
+        self, recipe: Recipe, data: Path, cache: Path | None = None, weights: Path | None = None
+    ) -> None:
         self._recipe = recipe
         self._options = from_table(FaceOptions, recipe.options, f"recipe {recipe.name}: options")
         self._changes = from_table(

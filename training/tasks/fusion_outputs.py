@@ -38,6 +38,7 @@ from mmer.training.datasets.likeness import image_key, text_key
 from mmer.training.datasets.media import decode, trim
 from mmer.training.datasets.registry import read as read_corpus
 from mmer.training.datasets.texts import as_recognized, bare
+from mmer.training.storage import cached_arrays
 
 SPEECH_STATES: Final = (
     *("whole", "first 2 s", "first 1 s", "first 0.5 s"),
@@ -193,25 +194,22 @@ def read(
         "face": (face.card, lambda: judge_faces(data, face, per_class)),
     }
     return {
-        modality: judge() if cache is None else _kept(cache, f"{per_class}", card, judge)
+        modality: judge() if cache is None else _cached(cache, f"{per_class}", card, judge)
         for modality, (card, judge) in judges.items()
     }
 
 
-def _kept(cache: Path, how: str, card: Card, judge: Callable[[], Posteriors]) -> Posteriors:
+def _cached(cache: Path, how: str, card: Card, compute: Callable[[], Posteriors]) -> Posteriors:
     key = digest64(f"{how} {card.sha256} {card.temperature}".encode())
-    path = cache / f"posteriors-{card.modality}-{key:016x}.npz"
-    if not path.is_file():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        said = judge()
-        arrays: dict[str, Any] = {name: getattr(said, name) for name in _ARRAYS}
-        partial = path.with_suffix(".partial.npz")
-        np.savez(partial, states=np.array(said.states), **arrays)
-        partial.replace(path)
-        return said
-    with np.load(path, allow_pickle=False) as data:
-        states = tuple(str(state) for state in data["states"])
-        return Posteriors(states, *(data[name] for name in _ARRAYS))
+
+    def arrays() -> dict[str, Any]:
+        outputs = compute()
+        return {name: np.asarray(getattr(outputs, name)) for name in ("states", *_ARRAYS)}
+
+    # the name that caches have had from the beginning
+    found = cached_arrays(cache / f"posteriors-{card.modality}-{key:016x}.npz", arrays)
+    states = tuple(str(state) for state in found["states"])
+    return Posteriors(states, *(found[name] for name in _ARRAYS))
 
 
 def encoders(weights: Path | None) -> dict[str, str]:

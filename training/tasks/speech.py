@@ -18,7 +18,7 @@ from mmer.models.networks.shipped.speech import SpeechNetwork
 from mmer.models.preparation.logmel import SAMPLE_RATE, LogMel
 from mmer.training.augment.recording import RecordingChanges
 from mmer.training.augment.spectrogram import SpeechChanges, change_speech, mask_speech
-from mmer.training.datasets.corpora import corpus_of
+from mmer.training.datasets.corpora import CORPORA
 from mmer.training.recipes.recipe import Recipe, from_table
 from mmer.training.tasks.speech_data import SpeechData, conditions, heard_in
 from mmer.training.tasks.task import Arrays, Task
@@ -87,14 +87,16 @@ class SpeechTask(Task):
         "or a baby's cry can get much of it: leave it to the voice detector to keep them out.",
     )
 
-    def __init__(self, recipe: Recipe, data: Path, cache: Path | None) -> None:
+    def __init__(
+        self, recipe: Recipe, data: Path, cache: Path | None, weights: Path | None = None
+    ) -> None:
         where = f"recipe {recipe.name}: options"
         self._recipe = recipe
         self._options = options = from_table(SpeechOptions, recipe.options, where)
         self._changes = from_table(SpeechChanges, options.changes, f"{where}.changes")
         recording = from_table(RecordingChanges, options.recording, f"{where}.recording")
         if options.noise:
-            corpus_of(options.noise)  # unknown ones have no licence for the card
+            CORPORA[options.noise]  # unknown ones have no licence for the card
         shares = dict(options.shares)
         if options.leave_out and shares.pop(options.leave_out, None) is None:
             raise MmerError(f"{where}: leave_out is {options.leave_out!r}, which is not in shares")

@@ -12,7 +12,7 @@ import numpy as np
 from mmer.models.cards.card import TrainingData
 from mmer.models.cards.seen import Seen, as_keys, file_digest
 from mmer.models.preparation.logmel import SAMPLE_RATE, LogMel
-from mmer.training.augment.recording import RecordingChanges
+from mmer.training.augment.recording import RecordingChanges, in_noise
 from mmer.training.augment.spectrogram import synthetic_sounds
 from mmer.training.datasets.corpora import training_data
 from mmer.training.datasets.item import Item
@@ -35,13 +35,6 @@ def conditions(sounds: bool) -> tuple[str, ...]:
     kinds = (WHITE, SOUNDS) if sounds else (WHITE,)
     noisy = [f"{kind} {snr} dB" for kind in kinds for snr in SNR_DB]
     return (*noisy, *(f"{FIRST} {seconds:g} s" for seconds in SECONDS))
-
-
-def in_noise(speech: np.ndarray, noise: np.ndarray, snr_db: float) -> np.ndarray:
-    """Speech (n,) in noise of any length, repeated to fit, by mean power: float (n,)."""
-    noise = np.resize(noise.astype(np.float64), len(speech))
-    power = np.mean(speech.astype(np.float64) ** 2) / max(np.mean(noise**2), 1e-12)
-    return np.asarray(speech + noise * np.sqrt(power * 10 ** (-snr_db / 10)))
 
 
 def read_corpus(root: Path, corpus: str, split: str) -> list[Item]:

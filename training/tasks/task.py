@@ -47,8 +47,8 @@ class Sampled(Protocol):
 class Task(ABC):
     """The data of one modality, split, and the network that learns it.
 
-    Arrays are NumPy throughout, so that the exported network is judged by the very inputs that
-    the trained one was judged by.
+    Constructed as ``Task(recipe, data, cache, weights)``: see ``registry.open_task``. Arrays are
+    NumPy throughout, so that the exported network is evaluated on the inputs of the trained one.
     """
 
     modality: str

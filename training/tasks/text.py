@@ -124,7 +124,9 @@ class TextTask(Task):
         "accents and names.",
     )
 
-    def __init__(self, recipe: Recipe, data: Path, cache: Path | None = None) -> None:
+    def __init__(
+        self, recipe: Recipe, data: Path, cache: Path | None = None, weights: Path | None = None
+    ) -> None:
         where = f"recipe {recipe.name}: options"
         self._recipe = recipe
         self._options = options = from_table(TextOptions, recipe.options, where)

@@ -22,7 +22,7 @@ def is_video(item: Item) -> bool:
     return item.pixels is None and item.path is not None and item.path.suffix.lower() in VIDEOS
 
 
-def read_picture(item: Item) -> NDArray[np.uint8]:
+def read_image(item: Item) -> NDArray[np.uint8]:
     """The picture of an item, uint8 (H, W, 3) BGR.
 
     Raises:
@@ -48,17 +48,17 @@ def read_picture(item: Item) -> NDArray[np.uint8]:
     return np.asarray(decoded, np.uint8)
 
 
-def picture_or_none(item: Item) -> NDArray[np.uint8] | None:
+def image_or_none(item: Item) -> NDArray[np.uint8] | None:
     """The picture of an item that has one, to look for its twins."""
     if is_video(item):
         return None
     try:
-        return read_picture(item)
+        return read_image(item)
     except MmerError:  # told where it is judged
         return None
 
 
-def video_pictures(item: Item, fps: float = VIDEO_FPS) -> Iterator[tuple[float, NDArray[np.uint8]]]:
+def video_frames(item: Item, fps: float = VIDEO_FPS) -> Iterator[tuple[float, NDArray[np.uint8]]]:
     """Times and pictures, uint8 (H, W, 3) BGR, upright, of the item's part of its video.
 
     Raises:
