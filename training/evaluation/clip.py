@@ -60,7 +60,6 @@ class ClipAnswerer:
         self._pipeline = Pipeline(blocks.pop("fusion"), **blocks)
 
     def answer(self, item: Item) -> Answer:
-        """See ``Answerer``."""
         if item.path is None:
             raise MmerError(f"{item.key} has no recording")
         if self._gold is not None:
@@ -75,7 +74,6 @@ class ClipAnswerer:
         return Answer(np.log(probs), parts=parts)
 
     def about(self) -> dict[str, Any]:
-        """The parts that were used, and how many notices of damage there were."""
         return {"models": self._models, "damaged": self._damaged}
 
     def _final(self, item: Item) -> EmotionEstimate:

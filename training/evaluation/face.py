@@ -62,7 +62,6 @@ class FaceAnswerer:
         return FaceTracker(choice.made, self._model.geometry)
 
     def answer(self, item: Item) -> Answer:
-        """See ``Answerer``."""
         if is_video(item):
             return self._answer_video(item)
         image = self._changed(read_image(item))
@@ -73,7 +72,6 @@ class FaceAnswerer:
         return Answer.of(self._anyway(image) if found.crop is None else self._look(found)[0])
 
     def about(self) -> dict[str, Any]:
-        """Who looked for faces (None: nobody had to), and how many items showed none."""
         return {"detector": self._detector, "no_face": self._faceless}
 
     def _answer_video(self, item: Item) -> Answer:

@@ -31,7 +31,6 @@ class PicturesAnswerer:
         self._faceless = 0
 
     def answer(self, item: Item) -> Answer:
-        """See ``Answerer``."""
         model = self._model
         shown = frames_of(item, model.count, model.sees, model.size, cropped=self._cropped)
         if shown is None:
@@ -45,5 +44,4 @@ class PicturesAnswerer:
         return Answer.of(model.predict(shown))
 
     def about(self) -> dict[str, Any]:
-        """What was looked at, and how many items showed no face."""
         return {"sees": self._model.sees, "no_face": self._faceless}

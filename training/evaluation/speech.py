@@ -30,7 +30,6 @@ class SpeechAnswerer:
         self._change = change
 
     def answer(self, item: Item) -> Answer:
-        """See ``Answerer``."""
         if item.path is None:
             raise MmerError(f"{item.key} has no recording")
         samples = decode(item.path, item.start_s, item.end_s)
@@ -46,7 +45,6 @@ class SpeechAnswerer:
         return Answer(pooled([p.log_probs for p in heard], [p.usable for p in heard]))
 
     def about(self) -> dict[str, Any]:
-        """Nothing: there is one way to do it."""
         return {}
 
 

@@ -33,13 +33,11 @@ class TextAnswerer:
         self.past_utterances = self._model.past_utterances
 
     def answer(self, item: Item) -> Answer:
-        """See ``Answerer``."""
         text = self._change(item.text or "")
         past = [self._change(said) for said in item.past]
         return Answer.of(self._model.predict(text, past, self._style))
 
     def about(self) -> dict[str, Any]:
-        """How much of the past the model reads."""
         return {"past_utterances": self.past_utterances}
 
 

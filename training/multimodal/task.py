@@ -125,7 +125,6 @@ class MultimodalTask(Task):
         return np.stack([rows.there for rows in self.sets[name].values()], axis=1)
 
     def network(self) -> nn.Module:
-        """Branches on the prepared encoders, and the fusion."""
         return build_network(self.recipe, self.encoders)
 
     def fusion_uses(self) -> str:
@@ -187,7 +186,6 @@ class MultimodalTask(Task):
         return inputs
 
     def development(self, condition: str | None = None) -> Iterator[tuple[Arrays, np.ndarray]]:
-        """The development items in their order."""
         yield from self.of("development")
 
     def of(self, name: str) -> Iterator[tuple[Arrays, np.ndarray]]:
@@ -219,7 +217,6 @@ class MultimodalTask(Task):
         return fused + self.options.each_weight * own
 
     def single(self, inputs: Arrays, row: int) -> Arrays:
-        """One item without padding."""
         out = {}
         for m, source in self.sources.items():
             steps = max(1, int(inputs[f"{m}_mask"][row].sum()))
@@ -230,11 +227,9 @@ class MultimodalTask(Task):
         return out
 
     def development_groups(self) -> list[str]:
-        """The dialogue or speaker of each development item."""
         return [group_of(item) for item in self.parts.development]
 
     def seen(self) -> Seen:
-        """Speakers, dialogues, files, texts and pictures without a file of the training items."""
         items = self.parts.train
         groups = {g for i in items for g in (i.speaker_group, i.dialogue_group) if g}
         files = {i.path for i in items if i.path is not None and i.path.is_file()}
@@ -248,7 +243,6 @@ class MultimodalTask(Task):
         )
 
     def dynamic_axes(self) -> Mapping[str, Mapping[int, str]]:
-        """The batch, and each modality's steps."""
         axes: dict[str, Mapping[int, str]] = {
             f"{m}_{key}": {0: "batch", 1: f"{m}_steps"}
             for m, source in self.sources.items()
@@ -259,14 +253,12 @@ class MultimodalTask(Task):
         return axes
 
     def preprocessing(self) -> dict[str, Any]:
-        """Each modality's preparation."""
         return {
             "inputs": {m: e.preparation.settings() for m, e in self.encoders.items()},
             "words": self.options.words,
         }
 
     def training_data(self) -> tuple[TrainingData, ...]:
-        """The corpus, and which part of it trained."""
         o = self.options
         split = (
             f"folds other than {o.fold} and {(o.fold + 1) % o.folds} of {o.folds} of "
@@ -277,7 +269,6 @@ class MultimodalTask(Task):
         return (training_data(o.corpus, split, len(self.parts.train)),)
 
     def notes(self) -> tuple[str, ...]:
-        """How to read the figures."""
         if not self.recipe.patience:
             return ()
         return (

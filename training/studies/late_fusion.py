@@ -29,7 +29,7 @@ from mmer.training.loop.trainer import Trainer, tensors
 from mmer.training.metrics.bootstrap import intervals
 from mmer.training.metrics.figures import figures, log_softmax
 from mmer.training.recipes.recipe import Recipe, load_recipe
-from mmer.training.tasks.fusion import AS_IN_LIFE, ONLY, FusionTask
+from mmer.training.tasks.fusion import CORRUPTED, ONLY, FusionTask
 from mmer.training.tasks.task import Arrays
 
 ALL: Final = "all three"
@@ -108,17 +108,17 @@ def paired(
     ]
     networks = [_trained(task) for task in tasks]
     moments: dict[str, Any] = {}
-    for condition, present in {ALL: MODALITIES, **ONLY, AS_IN_LIFE: MODALITIES}.items():
+    for condition, present in {ALL: MODALITIES, **ONLY, CORRUPTED: MODALITIES}.items():
         parts = []
         for task, network in zip(tasks, networks, strict=True):
-            pools = {m: alone(MODALITIES.index(m)) for m in present if condition != AS_IN_LIFE}
+            pools = {m: alone(MODALITIES.index(m)) for m in present if condition != CORRUPTED}
             if len(present) > 1:
                 pools |= {"mean": mean, "product": product}
             pools["learned"] = learned(network)
             asked = None if condition == ALL else condition
             inputs, labels = next(iter(task.development(asked)))
             answers = {name: pool(inputs) for name, pool in pools.items()}
-            parts.append((labels, task.voices(asked), answers))
+            parts.append((labels, task.speech_clips(asked), answers))
         labels, voices = (np.concatenate([part[k] for part in parts]) for k in (0, 1))
         together = {n: np.concatenate([part[2][n] for part in parts]) for n in parts[0][2]}
         moments[condition] = measure(labels, voices, together)
@@ -131,7 +131,7 @@ def paired(
             for name, each in (("of all", network), ("of the rest", own)):
                 right[name] += list(learned(each)(inputs).argmax(axis=1) == labels)
         rest[condition] = {name: round(float(np.mean(hits)), 4) for name, hits in right.items()}
-    return {"n": sum(len(task.voices()) for task in tasks), "moments": moments, "rest": rest}
+    return {"n": sum(len(task.speech_clips()) for task in tasks), "moments": moments, "rest": rest}
 
 
 def _trained(task: FusionTask) -> nn.Module:

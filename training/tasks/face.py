@@ -123,7 +123,6 @@ class FaceTask(Task):
         self.batches_per_epoch = len(self._train.images) // recipe.batch
 
     def network(self) -> nn.Module:
-        """A fresh ``FaceNetwork``."""
         a, b, c = self._options.widths
         return FaceNetwork((a, b, c), self._options.dropout, self._options.side)
 
@@ -150,7 +149,6 @@ class FaceTask(Task):
         return self._no_faces.draw(rng, self._options.side)
 
     def development(self, condition: str | None = None) -> Iterator[tuple[Arrays, np.ndarray]]:
-        """The pictures as they are, or spoilt."""
         faces = self._with_twins if condition == TWINS else self._development
         spoil = CONDITIONS[condition] if condition else _as_it_is
         for k in range(0, len(faces.images), 256):
@@ -158,11 +156,9 @@ class FaceTask(Task):
             yield {"image": images[:, None].astype(np.float32)}, faces.labels[k : k + 256]
 
     def development_groups(self) -> list[str]:
-        """Each picture its own: FER2013 does not say who is in it."""
         return [f"fer2013/{k}" for k in range(len(self._development.labels))]
 
     def seen(self) -> Seen:
-        """The pictures, by their keys: there are no speakers and no files."""
         return Seen(frozenset(), images=as_keys(int(key) for key in self._train.keys))
 
     def loss(
@@ -180,11 +176,9 @@ class FaceTask(Task):
         return expression + self._options.usable_weight * told
 
     def dynamic_axes(self) -> Mapping[str, Mapping[int, str]]:
-        """The batch alone."""
         return {"image": {0: "batch"}}
 
     def preprocessing(self) -> dict[str, Any]:
-        """Size of the crop, where the eyes lie in it, and what counts as a face."""
         return {
             "size": int(self._train.images.shape[1]),
             "colour": "grey, 0..255 (Rec. 601 luma)",
@@ -194,7 +188,6 @@ class FaceTask(Task):
         }
 
     def training_data(self) -> tuple[TrainingData, ...]:
-        """FER2013 with FER+, and the scenery of what is no face."""
         scenery, licence = SCENES_SOURCE
         return (
             training_data("fer2013", "train", len(self._train.keys)),
@@ -202,7 +195,6 @@ class FaceTask(Task):
         )
 
     def notes(self) -> tuple[str, ...]:
-        """How to read the figures."""
         return (
             "Trained on the distribution of the crowd's votes, rare classes weighted up "
             f"(class_balance {self._recipe.class_balance}).",

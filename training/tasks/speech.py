@@ -118,7 +118,6 @@ class SpeechTask(Task):
         self.usual = tuple(c for c in self.conditions if c.endswith(("20 dB", "10 dB", "2 s")))
 
     def network(self) -> nn.Module:
-        """A fresh ``SpeechNetwork``."""
         o = self._options
         return SpeechNetwork(
             self.mel.bins, o.branches, o.widths, o.channels, o.embedding, o.dropout
@@ -204,19 +203,15 @@ class SpeechTask(Task):
             yield {"features": self.mel.normalise(raw[-longest:])[None]}, np.array([clip.label])
 
     def development_groups(self) -> list[str]:
-        """ "ravdess/17" of each development clip."""
         return [c.speaker_group for c in self.data.held]
 
     def seen(self) -> Seen:
-        """Every speaker and file of the training clips, and the files of the noises."""
         return self.data.seen()
 
     def dynamic_axes(self) -> Mapping[str, Mapping[int, str]]:
-        """The batch and the frames."""
         return {"features": {0: "batch", 1: "frames"}}
 
     def preprocessing(self) -> dict[str, Any]:
-        """The filter bank and how much sound the wrapper takes."""
         return {
             "sample_rate_hz": SAMPLE_RATE,
             "logmel": asdict(self.mel),
@@ -225,11 +220,9 @@ class SpeechTask(Task):
         }
 
     def training_data(self) -> tuple[TrainingData, ...]:
-        """Clips by corpus, and the noise mixed in."""
         return self.data.training_data()
 
     def notes(self) -> tuple[str, ...]:
-        """How to read the figures."""
         return (
             "Acted speech shows emotion more strongly than conversation: expect less in the wild.",
             "English in training is RAVDESS alone (two sentences, 15 actors); the rest is German, "
