@@ -66,7 +66,7 @@ def precompute(recipe: Recipe, data: Path, cache: Path, workers: int) -> int:
         raise MmerError(f"--workers must be 1 or more, got {workers}")
     # with folds every item is in one of the three parts of any fold
     parts = read_parts(replace(options, drop_twins=False), data, recipe.seed)
-    items = {i.id: i for part in (parts.train, parts.development, parts.judged) for i in part}
+    items = {i.id: i for part in (parts.train, parts.development, parts.evaluated) for i in part}
     done = 0
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     with Progress(*columns, console=Console(stderr=True)) as progress:

@@ -109,9 +109,9 @@ def train(
     if not trainer.processes.is_main_process:
         return
     if recipe.task == "multimodal":
-        from mmer.training.multimodal.run import leave_behind
+        from mmer.training.multimodal.run import write_results
 
-        _tell(console, leave_behind(trainer, output))
+        _tell(console, write_results(trainer, output))
         console.print(f"mmer-export {output} makes it ready for mmer-live")
     else:
         console.print("exporting, and measuring what was exported")
@@ -135,7 +135,7 @@ def train_folds(recipe: Recipe, data: Path, output: Path, cache: Path | None, re
     from rich.console import Console
 
     from mmer.training.metrics.predictions import FILE
-    from mmer.training.multimodal.run import run_recipe, together, write_summary
+    from mmer.training.multimodal.run import join_folds, run_recipe, write_summary
 
     if recipe.task != "multimodal" or not recipe.options.get("folds"):
         raise MmerError(f"recipe {recipe.name} has no folds: set options.folds")
@@ -149,7 +149,7 @@ def train_folds(recipe: Recipe, data: Path, output: Path, cache: Path | None, re
                 raise MmerError(f"{folder} is of another recipe: choose another --output")
             continue
         train(one, data, folder, cache, resume and (folder / "checkpoint.pt").is_file())
-    whole = together(folders)
+    whole = join_folds(folders)
     whole.save(output / FILE)
     _tell(Console(stderr=True), write_summary(whole, output))
 

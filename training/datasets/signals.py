@@ -22,7 +22,7 @@ from mmer.realtime.choose import find_blazeface, load_detector
 from mmer.realtime.messages import FaceObservation, VideoFrame
 from mmer.realtime.sources.reader import choose_streams, open_container
 from mmer.training.datasets.files import PICTURES, walk
-from mmer.training.datasets.images import read_image, shrunk, video_frames
+from mmer.training.datasets.images import read_image, resized, video_frames
 from mmer.training.datasets.item import Item
 from mmer.training.datasets.media import decode
 
@@ -98,7 +98,7 @@ def frames_of(
     if sees != "faces":
         return _spread((shorter_side(image, size) for _, image in shown), count)
     if item.pixels is not None or (item.path and item.path.is_dir()) or (cropped and _still(item)):
-        return _spread((shrunk(image, size) for _, image in shown), count)
+        return _spread((resized(image, size) for _, image in shown), count)
     return _spread(_faces(shown, size), count)
 
 

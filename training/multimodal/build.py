@@ -1,4 +1,4 @@
-"""A recipe's encoders, sources and network."""
+"""Builders of a recipe's encoders, fusion, network and sources."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ CLASSES: Final = len(EMOTIONS)
 
 
 def build_encoders(recipe: Recipe) -> dict[str, Encoder]:
-    """The encoder of each modality; what is not pretrained begins alike in every run.
+    """The encoder of each modality; weights that are not pretrained start alike in every run.
 
     Raises:
-        MmerError: an option is unknown, or what an encoder needs is not there.
+        MmerError: an option is unknown, or a file or package of an encoder is missing.
     """
     encoders = {}
     for modality, choice in read_options(recipe).encoders.items():
@@ -39,7 +39,7 @@ def build_encoders(recipe: Recipe) -> dict[str, Encoder]:
 
 
 def open_fusion(recipe: Recipe) -> Fusion | None:
-    """The recipe's fusion, not trained; None for a single modality."""
+    """The recipe's fusion, untrained; None for a single modality."""
     options = read_options(recipe)
     if len(options.modalities) == 1:
         return None
@@ -64,7 +64,7 @@ def build_network(recipe: Recipe, encoders: Mapping[str, Encoder]) -> Multimodal
 def sources_of(
     recipe: Recipe, cache: Path | None, encoders: Mapping[str, Encoder] | None = None
 ) -> dict[str, Source]:
-    """Where the rows of each modality come from; ``cache`` keeps what frozen encoders say."""
+    """The source of each modality's rows; ``cache`` is a folder for frozen encoders' outputs."""
     options = read_options(recipe)
     fusion = open_fusion(recipe)
     tokens = fusion is not None and fusion.uses == "tokens"

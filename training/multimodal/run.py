@@ -1,4 +1,4 @@
-"""A run of the field's models: what it leaves behind when it is trained, and how to open it."""
+"""Multimodal runs: results that training leaves in the folder, and opening of a trained run."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ from mmer.training.storage import write_json
 RESAMPLES = 2000
 
 
-def judge(network: torch.nn.Module, task: MultimodalTask, device: torch.device) -> Predictions:
-    """What the network says of the judged items, as it is: no temperature, nobody left out."""
+def predict(network: torch.nn.Module, task: MultimodalTask, device: torch.device) -> Predictions:
+    """Predictions of the evaluated items, without temperature; no item is left out."""
     network.eval()
     logits = []
     with torch.no_grad():
-        for inputs, _ in task.of("judged"):
+        for inputs, _ in task.of("evaluated"):
             logits.append(network(*tensors(inputs, device))[0].float().cpu().numpy())
-    items = task.parts.judged
+    items = task.parts.evaluated
     fold = task.options.fold if task.options.folds else -1
     return Predictions(
         ids=np.array([item.id for item in items]),
@@ -50,7 +50,7 @@ def judge(network: torch.nn.Module, task: MultimodalTask, device: torch.device) 
 
 
 def summary(predictions: Predictions) -> dict[str, Any]:
-    """Figures with their intervals, as JSON holds them."""
+    """Figures and their intervals, as in figures.json."""
     groups = regroup(predictions.groups.tolist())
     low_high = intervals(
         predictions.log_probs, predictions.labels, groups.of, resamples=RESAMPLES, seed=0
@@ -64,15 +64,15 @@ def summary(predictions: Predictions) -> dict[str, Any]:
     }
 
 
-def leave_behind(trainer: Trainer, folder: Path) -> dict[str, Any]:
-    """Write predictions.npz, figures.json and attention.npz of judged items; returns the figures.
+def write_results(trainer: Trainer, folder: Path) -> dict[str, Any]:
+    """Write predictions.npz, figures.json and attention.npz; returns the figures.
 
     Raises:
         MmerError: the folder cannot be written to.
     """
     task = trainer.task
     assert isinstance(task, MultimodalTask)
-    predictions = judge(trainer.average, task, trainer.device)
+    predictions = predict(trainer.average, task, trainer.device)
     predictions.save(folder / FILE)
     assert isinstance(trainer.average, MultimodalNetwork)
     save_attention(examples_of(trainer.average, task, trainer.device), folder / ATTENTION)
@@ -80,7 +80,7 @@ def leave_behind(trainer: Trainer, folder: Path) -> dict[str, Any]:
 
 
 def _about(task: MultimodalTask) -> dict[str, Any]:
-    """What a report tells of a run beside its figures."""
+    """Recipe, data and notes of a run, for its report."""
     left_out = [f"left out: {count} of {reason}" for reason, count in task.dropped.items()]
     return {
         "name": task.recipe.name,
@@ -93,14 +93,14 @@ def _about(task: MultimodalTask) -> dict[str, Any]:
 def write_summary(
     predictions: Predictions, folder: Path, about: Mapping[str, Any] | None = None
 ) -> dict[str, Any]:
-    """Write figures.json with what there is to say ``about`` the run; returns what is in it."""
+    """Write figures.json, with ``about`` the run in it; returns its content."""
     found = summary(predictions) | dict(about or {})
     write_json(folder / FIGURES, found)
     return found
 
 
-def together(folders: list[Path]) -> Predictions:
-    """The predictions of all folds of one recipe as one: every item was held out once."""
+def join_folds(folders: list[Path]) -> Predictions:
+    """The predictions of all folds of one recipe: every item was held out once."""
     parts = [Predictions.load(folder) for folder in folders]
     return Predictions(
         **{
@@ -123,7 +123,7 @@ def run_recipe(folder: Path) -> Recipe:
 def open_run(
     folder: Path, data: Path, cache: Path | None, *, rows: bool = True
 ) -> tuple[MultimodalTask, MultimodalNetwork]:
-    """A trained run with its data: the network holds the run's weights, encoders in their places.
+    """A trained run with its data; the network has the run's weights and its encoders.
 
     Without ``rows`` the items are not prepared: see ``MultimodalTask``.
 
@@ -157,6 +157,6 @@ def _state(folder: Path) -> dict[str, Any]:
     try:
         state = dict(torch.load(path, map_location="cpu", weights_only=True))
         json.loads(state["recipe"])
-    except Exception as error:  # what is wrong in a file shows as any kind of error
+    except Exception as error:  # damage shows as any kind of error
         raise MmerError(f"{path} is damaged: train anew") from error
     return state

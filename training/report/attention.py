@@ -1,4 +1,4 @@
-"""What a model looked at: attention.npz in the folder of a run, and its pictures."""
+"""Attention weights of a run: attention.npz and its plots."""
 
 from __future__ import annotations
 
@@ -18,33 +18,33 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 FILE: Final = "attention.npz"
-"""Its name in the folder of a run."""
+"""File name in the folder of a run."""
 _MOST_NAMES: Final = 60
 """Steps beyond which an axis is numbered rather than named."""
 
 
 @dataclass(frozen=True, eq=False)
 class Example:
-    """One judged item; what is empty is not drawn. Weights are 0 or more.
+    """One evaluated item; empty fields are not drawn. Weights are 0 or more.
 
     In the file, of the example k from 0 on: "titles" (all), "k/words", "k/token_weights",
     "k/frame_times_s", "k/frame_weights", "k/modalities" and "k/shares", "k/map/text/speech".
     """
 
     title: str
-    """The item, its label, what was said ("dia3_utt4: joy, judged joy")."""
+    """The item, its label and the predicted one ("dia3_utt4: joy, predicted joy")."""
     words: Sequence[str] = ()
     """Tokens of the text, (T,)."""
     token_weights: ArrayLike = ()
     """(T,)."""
     frame_times_s: ArrayLike = ()
-    """When each frame was, (F,)."""
+    """(F,)."""
     frame_weights: ArrayLike = ()
     """(F,)."""
     shares: Mapping[str, float] = field(default_factory=dict)
-    """How much each modality counted; sum 1."""
+    """Share of each modality; sum 1."""
     maps: Mapping[tuple[str, str], ArrayLike] = field(default_factory=dict)
-    """By (who looks, at whom): weights (steps of the one, steps of the other)."""
+    """By (query modality, key modality): weights (query steps, key steps)."""
 
 
 def save_attention(examples: Sequence[Example], path: Path) -> None:
@@ -52,7 +52,7 @@ def save_attention(examples: Sequence[Example], path: Path) -> None:
 
     Raises:
         MmerError: it cannot be written.
-        ValueError: an example's weights are not as many as what they are of.
+        ValueError: an example's weights differ in length from their tokens or frames.
     """
     arrays: dict[str, Any] = {"titles": np.array([e.title for e in examples], np.str_)}
     for k, e in enumerate(examples):
@@ -104,7 +104,7 @@ def _example(stored: Mapping[str, NDArray[Any]], k: int, title: str) -> Example:
 
 
 def figures_of(example: Example) -> dict[str, Figure]:
-    """All pictures of an example, by what they show."""
+    """All plots of an example, by name."""
     drawn = {}
     if len(example.shares):
         drawn["modalities"] = shares_figure(example.shares)
@@ -161,7 +161,7 @@ def map_figure(
     own_names: Sequence[str] = (),
     other_names: Sequence[str] = (),
 ) -> Figure:
-    """Who looks at whom: weights (steps of ``own``, steps of ``other``); steps may have names."""
+    """A cross-modal map: weights (steps of ``own``, steps of ``other``); steps may have names."""
     table = np.asarray(weights, np.float64)
     rows, columns = table.shape
     figure = new_figure(min(12, 3 + 0.22 * columns), min(10, 1.8 + 0.22 * rows))

@@ -188,7 +188,8 @@ class FusionTask(Task):
             "Assumed, not learned: in so many moments a modality is neutral whatever is felt "
             f"({_shares(c.masked)}) or shows another emotion ({_shares(c.wrong)}).",
             "Evidence loses its worth with age as emotions change between a speaker's utterances "
-            f"in MELD train: of the agreement above chance 1/e is left after {c.persistence_s:g} s.",
+            f"in MELD train: of the agreement above chance 1/e is left after "
+            f"{c.persistence_s:g} s.",
             "Every emotion was as frequent as any other: it has no belief in what people mostly "
             "feel.",
         )

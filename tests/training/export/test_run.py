@@ -33,7 +33,7 @@ from mmer.training.datasets.signals import frames_of, sound_of  # noqa: E402
 from mmer.training.export.run import export_run  # noqa: E402
 from mmer.training.loop.trainer import CHECKPOINT, Trainer, tensors  # noqa: E402
 from mmer.training.metrics.figures import log_softmax  # noqa: E402
-from mmer.training.multimodal.run import leave_behind, open_run  # noqa: E402
+from mmer.training.multimodal.run import open_run, write_results  # noqa: E402
 from mmer.training.multimodal.task import MultimodalTask  # noqa: E402
 from mmer.training.recipes.recipe import Recipe  # noqa: E402
 
@@ -85,7 +85,7 @@ class Made:
         recipe = self.recipe(fusion)
         trainer = Trainer(recipe, MultimodalTask(recipe, self.data, None), folder)
         list(trainer.run())
-        leave_behind(trainer, folder)
+        write_results(trainer, folder)
         export_run(folder, self.data, folder / "export", None)
         return folder
 

@@ -19,7 +19,7 @@ from mmer.models.networks.multimodal import MultimodalNetwork  # noqa: E402
 from mmer.training.commands.report import main as report  # noqa: E402
 from mmer.training.loop.trainer import Trainer, tensors  # noqa: E402
 from mmer.training.multimodal.attention import examples_of  # noqa: E402
-from mmer.training.multimodal.run import leave_behind  # noqa: E402
+from mmer.training.multimodal.run import write_results  # noqa: E402
 from mmer.training.multimodal.task import MultimodalTask  # noqa: E402
 from mmer.training.recipes.recipe import Recipe  # noqa: E402
 from mmer.training.report.attention import FILE, load_attention  # noqa: E402
@@ -54,7 +54,7 @@ def test_every_weight_is_told_and_nothing_is_changed(data: Path, pooling: str) -
     network = task.network()
     assert isinstance(network, MultimodalNetwork)
     network.eval()
-    inputs, _ = next(iter(task.of("judged")))
+    inputs, _ = next(iter(task.of("evaluated")))
     with torch.no_grad():
         before = network(*tensors(inputs))
         first, *others = examples_of(network, task, CPU, most=3)
@@ -62,7 +62,7 @@ def test_every_weight_is_told_and_nothing_is_changed(data: Path, pooling: str) -
     assert len(others) == 2
     for one, other in zip(before, after, strict=True):
         assert torch.equal(one, other)
-    item = task.parts.judged[0]
+    item = task.parts.evaluated[0]
     assert first.title.startswith(f"{item.key}: ")
     assert first.words[0] == "[CLS]"
     spelt = "".join(first.words[1:-1]).replace("##", "")
@@ -81,8 +81,8 @@ def test_an_absent_modality_has_no_share(data: Path) -> None:
     task = MultimodalTask(recipe(data), data, None)
     network = task.network()
     assert isinstance(network, MultimodalNetwork)
-    task.parts.judged[:] = [replace(item, text="") for item in task.parts.judged]
-    task.sets["judged"]["text"].there[:] = False
+    task.parts.evaluated[:] = [replace(item, text="") for item in task.parts.evaluated]
+    task.sets["evaluated"]["text"].present[:] = False
     (one,) = examples_of(network, task, CPU, most=1)
     assert one.shares == {"text": 0.0, "face": pytest.approx(1)}
     assert len(one.words) == 0
@@ -95,7 +95,7 @@ def test_a_finished_run_is_reported_whole(
     one = recipe(data)
     trainer = Trainer(one, MultimodalTask(one, data, None), tmp_path)
     list(trainer.run())
-    leave_behind(trainer, tmp_path)
+    write_results(trainer, tmp_path)
     assert len(load_attention(tmp_path / FILE)) == 4
     assert json.loads((tmp_path / "figures.json").read_text())["recipe"]["task"] == "multimodal"
     report([str(tmp_path), "--resamples", "100"])

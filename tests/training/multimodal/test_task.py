@@ -24,7 +24,7 @@ from mmer.training.commands.train import train_folds  # noqa: E402
 from mmer.training.datasets.likeness import image_key  # noqa: E402
 from mmer.training.loop.trainer import Trainer, tensors  # noqa: E402
 from mmer.training.metrics.predictions import Predictions  # noqa: E402
-from mmer.training.multimodal.run import judge, leave_behind, open_run, summary  # noqa: E402
+from mmer.training.multimodal.run import open_run, predict, summary, write_results  # noqa: E402
 from mmer.training.multimodal.task import MultimodalTask  # noqa: E402
 from mmer.training.recipes.recipe import Recipe  # noqa: E402
 
@@ -67,7 +67,7 @@ def trained(one: Recipe, data: Path, folder: Path, cache: Path | None = None) ->
     folder.mkdir(parents=True, exist_ok=True)
     trainer = Trainer(one, MultimodalTask(one, data, cache), folder)
     list(trainer.run())
-    leave_behind(trainer, folder)
+    write_results(trainer, folder)
     return trainer
 
 
@@ -81,7 +81,7 @@ def test_the_planted_words_are_learned_and_judged(
     assert low <= found["weighted_f1"] <= high
     # what was saved is what a fresh process opens
     task, network = open_run(tmp_path, data, None)
-    again = judge(network, task, torch.device("cpu"))
+    again = predict(network, task, torch.device("cpu"))
     kept = Predictions.load(tmp_path)
     assert np.allclose(again.log_probs, kept.log_probs, atol=1e-5)
     assert summary(again)["accuracy"] == found["accuracy"]
@@ -252,7 +252,7 @@ def test_folds_hold_every_item_out_once_and_no_speaker_is_on_both_sides(
         assert len(set(found.fold[found.groups == speaker].tolist())) == 1
     task = MultimodalTask(replace(one, options={**one.options, "fold": 1}), data, None)
     sides = [
-        {i.speaker for i in getattr(task.parts, s)} for s in ("train", "development", "judged")
+        {i.speaker for i in getattr(task.parts, s)} for s in ("train", "development", "evaluated")
     ]
     assert sum(len(s) for s in sides) == len(set().union(*sides)) == 3
 
