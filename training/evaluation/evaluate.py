@@ -211,10 +211,7 @@ def _answerer(
 
 
 def _predict(
-    answerer: Answerer,
-    items: list[Item],
-    run: _Run,
-    progress: Callable[[int, int], None] | None,
+    answerer: Answerer, items: list[Item], run: _Run, progress: Callable[[int, int], None] | None
 ) -> tuple[list[Item], list[Answer]]:
     answered, answers, problems = [], [], []
     for done, item in enumerate(items, 1):

@@ -15,13 +15,7 @@ from mmer.models.store.store import Store
 from mmer.realtime.blocks.face_tracker import FaceTracker
 from mmer.realtime.choose import find_blazeface, load_detector
 from mmer.realtime.messages import FaceObservation, VideoFrame
-from mmer.training.datasets.images import (
-    centre_square,
-    is_video,
-    read_image,
-    resized,
-    video_frames,
-)
+from mmer.training.datasets.images import centre_square, is_video, read_image, resized, video_frames
 from mmer.training.datasets.item import Item
 from mmer.training.evaluation.answers import Answer, Change, pooled
 

@@ -126,12 +126,7 @@ class Rows:
         MmerError: no item has the modality, or none can be read.
     """
 
-    def __init__(
-        self,
-        source: Source,
-        items: Sequence[Item],
-        room: float,
-    ) -> None:
+    def __init__(self, source: Source, items: Sequence[Item], room: float) -> None:
         self._source, self._items = source, items
         self._rows: dict[int, Row | None] = {}
         self.lengths = np.zeros(len(items), int)

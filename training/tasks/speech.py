@@ -1,4 +1,4 @@
-"""The speech task: acted and natural speech of five corpora, log-mel, a small ensemble."""
+"""Speech task: acted and natural speech of five corpora, log-mel to a small CNN ensemble."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from mmer.training.augment.recording import RecordingChanges
 from mmer.training.augment.spectrogram import SpeechChanges, change_speech, mask_speech
 from mmer.training.datasets.corpora import CORPORA
 from mmer.training.recipes.recipe import Recipe, from_table
-from mmer.training.tasks.speech_data import SpeechData, conditions, heard_in
+from mmer.training.tasks.speech_data import SpeechData, conditions, degraded
 from mmer.training.tasks.task import Arrays, Task
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ MAX_S = 6.0
 
 @dataclass(frozen=True)
 class SpeechOptions:
-    """The speech recipe's own settings.
+    """Options of the speech recipe.
 
     A training example is drawn by corpus (``shares``, relative), then class, then clip, so that
     large corpora and common classes do not drown the others.
@@ -40,19 +40,19 @@ class SpeechOptions:
 
     shares: Mapping[str, float]
     leave_out: str = ""
-    """A corpus of ``shares`` that is not trained on, to be evaluated on as another domain."""
+    """A corpus of ``shares`` that is left out, for evaluation out of domain."""
     copies: Mapping[str, int] = field(default_factory=dict)
-    """Versions of each clip of a corpus in another voice, room and codec."""
+    """Number of augmented copies of each clip of a corpus: another voice, room and codec."""
     clean: float = 0.4
-    """How often the clip itself is drawn where there are copies."""
+    """Probability of the clip itself where there are copies."""
     noise: str = "esc10"
     """Corpus of background sounds; empty for synthetic noise alone."""
     not_speech: float = 0.04
-    """Share of examples that are noise and tones, of which no emotion may be thought likelier."""
+    """Share of examples that are noise and tones, whose target is uniform."""
     mixup: float = 0.0
     """Alpha of mixup (Zhang et al. 2018); 0 for none."""
     own_classes: bool = True
-    """Let a clip compete only among the classes that its corpus has."""
+    """Restrict the softmax of a clip to the classes of its corpus."""
     draws: int = 6000
     """Training examples an epoch."""
     shortest_s: float = 0.5
@@ -67,7 +67,7 @@ class SpeechOptions:
 
 
 class SpeechTask(Task):
-    """See ``Task``. Targets are (B, 14): the distribution, then which classes may compete."""
+    """The task of ``SpeechNetwork``; targets are (B, 14): distribution, allowed classes."""
 
     modality = "speech"
     development_data = (
@@ -113,8 +113,8 @@ class SpeechTask(Task):
             for label in self.data.groups[corpus]:
                 self.class_shares[label] += share / len(self.data.groups[corpus])
         self.batches_per_epoch = options.draws // recipe.batch
-        self.conditions = conditions(bool(self.data.held_noises))
-        # in the worst noise the live path trusts the voice less by its quality
+        self.conditions = conditions(bool(self.data.held_out_noises))
+        # in the worst noise the live path weights speech by its quality
         self.usual = tuple(c for c in self.conditions if c.endswith(("20 dB", "10 dB", "2 s")))
 
     def network(self) -> nn.Module:
@@ -156,7 +156,7 @@ class SpeechTask(Task):
         return versions[int(rng.integers(1, len(versions)))], target
 
     def batches(self, rng: np.random.Generator) -> Iterator[tuple[Arrays, np.ndarray]]:
-        """Pieces of one random length a batch, in another voice, room, codec and noise."""
+        """Clips cut to one random length a batch, in another voice, room, codec and noise."""
         o = self._options
         for _ in range(self.batches_per_epoch):
             frames = self.mel.frames(int(rng.uniform(o.shortest_s, o.longest_s) * SAMPLE_RATE))
@@ -182,7 +182,7 @@ class SpeechTask(Task):
         weights: torch.Tensor,
         smoothing: float,
     ) -> torch.Tensor:
-        """Mean of the branches' cross-entropies, each among the classes that may compete."""
+        """Mean of the branches' cross-entropies, each over the allowed classes."""
         logits = outputs[2].float()  # (branches, B, 7)
         wanted, allowed = targets[:, : len(EMOTIONS)], targets[:, len(EMOTIONS) :]
         smooth = wanted * (1 - smoothing) + smoothing * allowed / allowed.sum(1, keepdim=True)
@@ -190,20 +190,20 @@ class SpeechTask(Task):
         return -(weights * smooth * log_probs).sum(dim=2).mean()
 
     def development(self, condition: str | None = None) -> Iterator[tuple[Arrays, np.ndarray]]:
-        """One clip at a time, at its own length, cut to the last seconds as the wrapper does.
+        """One clip at a time, at its own length, cut to the last ``MAX_S`` as live.
 
         Conditions are ``conditions``: noise mixed into the waveform, or the first seconds alone.
         """
         longest = self.mel.frames(round(MAX_S * SAMPLE_RATE))
         for index, (clip, raw) in enumerate(
-            zip(self.data.held, self.data.held_features, strict=True)
+            zip(self.data.development, self.data.development_features, strict=True)
         ):
             if condition:
-                raw = self.mel.raw(heard_in(condition, self.data, index))
+                raw = self.mel.raw(degraded(condition, self.data, index))
             yield {"features": self.mel.normalise(raw[-longest:])[None]}, np.array([clip.label])
 
     def development_groups(self) -> list[str]:
-        return [c.speaker_group for c in self.data.held]
+        return [c.speaker_group for c in self.data.development]
 
     def seen(self) -> Seen:
         return self.data.seen()

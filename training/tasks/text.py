@@ -1,4 +1,4 @@
-"""The text task: dialogues of four corpora, word pieces, a transformer cut down from MiniLM."""
+"""Text task: dialogues of four corpora, word pieces, a transformer cut down from MiniLM."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ ALONE = "as written, without the utterances before"
 _STYLES: Mapping[str | None, TextStyle] = {None: "written", ASR: "asr", ALONE: "written"}
 """Style of the development data by condition; bare in the others."""
 _SETTLED_BY = 12
-"""So many batches show how large the network's inner values become."""
+"""Batches from which the ranges of the network's activations are measured."""
 
 
 def _spoken(options: TextOptions, cache: Path | None, where: str) -> dict[str, str]:
@@ -62,7 +62,7 @@ def _spoken(options: TextOptions, cache: Path | None, where: str) -> dict[str, s
 
 
 class TextTask(Task):
-    """See ``Task``."""
+    """The task of ``TextNetwork``."""
 
     modality = "text"
     conditions: tuple[str, ...] = (ASR, BARE, *ERRORS, ALONE)
@@ -91,12 +91,12 @@ class TextTask(Task):
             f"{options.past_utterances} utterances before; training is without every text like "
             "one in it"
         )
-        self._held = read("meld", data / "text" / "meld", "text", "dev").items
+        self._development = read("meld", data / "text" / "meld", "text", "dev").items
         readings = {c: read(c, data / "text" / c, "text", "train") for c in options.shares}
         self._train = [
             conversation
             for reading in readings.values()
-            for conversation in conversations(reading.items, self._held)
+            for conversation in conversations(reading.items, self._development)
         ]
         self.dropped = {
             f"{corpus}: {why}": n
@@ -148,11 +148,11 @@ class TextTask(Task):
             heads=len(o.shares),
         )
         minilm.fill(network, self._numbers)
-        network.words.requires_grad_(False)  # words that training hardly holds keep their place
+        network.words.requires_grad_(False)  # rare words keep their pretrained embedding
         return network
 
     def settle(self, network: nn.Module) -> None:
-        """Even out the transformer's inner values over some training texts, for 8 bits."""
+        """Even out the ranges of activations over some training texts, for int8."""
         assert isinstance(network, TextNetwork)
         batches = islice(self.batches(np.random.default_rng(self._recipe.seed)), _SETTLED_BY)
         for layer, name, largest in network.largest_inputs(
@@ -161,7 +161,7 @@ class TextTask(Task):
             layer.even_out(name, largest)
 
     def parameter_groups(self, network: nn.Module) -> list[dict[str, Any]]:
-        """The layers, slower from above to below; what is not pretrained, faster."""
+        """The layers, at lower rates from top to bottom; new layers at a higher one."""
         assert isinstance(network, TextNetwork)
         o = self._options
         body = {f"layers.{k}.": o.layer_decay ** (o.layers - 1 - k) for k in range(o.layers)} | {
@@ -185,28 +185,29 @@ class TextTask(Task):
 
     def development(self, condition: str | None = None) -> Iterator[tuple[Arrays, np.ndarray]]:
         past = 0 if condition == ALONE else self._options.past_utterances
-        stretches = [[*u.past[max(0, len(u.past) - past) :], u.text or ""] for u in self._held]
+        items = self._development
+        histories = [[*u.past[max(0, len(u.past) - past) :], u.text or ""] for u in items]
         style = _STYLES.get(condition, "bare")
         if condition in (ASR, BARE):
-            stretches = [[RESTYLE[style](text) for text in texts] for texts in stretches]
+            histories = [[RESTYLE[style](text) for text in texts] for texts in histories]
         if condition in ERRORS:
             rng = np.random.default_rng(self._recipe.seed)
             rate = ERRORS[condition]
-            stretches = [
+            histories = [
                 [self._errors.misrecognize(text, rate, rng) for text in texts]
-                for texts in stretches
+                for texts in histories
             ]
-        for k in range(0, len(stretches), 64):
-            rows = [self.encoder.encode([t for t in s if t], style) for s in stretches[k : k + 64]]
+        for k in range(0, len(histories), 64):
+            rows = [self.encoder.encode([t for t in s if t], style) for s in histories[k : k + 64]]
             inputs = {"tokens": padded([r[0] for r in rows]), "turns": padded([r[1] for r in rows])}
-            yield inputs, np.array([u.label for u in self._held[k : k + 64]])
+            yield inputs, np.array([u.label for u in items[k : k + 64]])
 
     def single(self, inputs: Arrays, row: int) -> Arrays:
         length = int((inputs["turns"][row] != PAD).sum())
         return {name: array[row : row + 1, :length] for name, array in inputs.items()}
 
     def development_groups(self) -> list[str]:
-        return [u.dialogue_group for u in self._held]
+        return [u.dialogue_group for u in self._development]
 
     def seen(self) -> Seen:
         return Seen(
