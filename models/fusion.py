@@ -18,6 +18,8 @@ INPUTS: Final = ("log_probs", "quality", "age_s", "present")
 """float32 (B, 3, 7) and three times (B, 3), in the order of MODALITIES."""
 OUTPUTS: Final = ("logits", "shares")
 """float32 (B, 7) and (B, 3)."""
+MIN_INFORMATION: Final = 0.01
+"""Information of an opinion is at least this much, so that shares exist where all are flat."""
 
 
 @dataclass(frozen=True, eq=False)
