@@ -122,9 +122,7 @@ def compare(
             _folds(first, p),
             {measure: values[k] for measure, values in corrected.items()},
         )
-        for k, (name, p, test, gap) in enumerate(
-            zip(names[1:], matched[1:], tests, gaps, strict=True)
-        )
+        for k, (name, p, test, gap) in enumerate(rows)
     )
     return Comparison(names[0], figures(first.log_probs, first.labels), groups, left_out, others)
 
