@@ -88,6 +88,7 @@ def test_the_planted_words_are_learned_and_judged(
     assert isinstance(trainer.average, MultimodalNetwork)
 
 
+@pytest.mark.slow
 def test_gradients_reach_every_parameter_and_one_batch_can_be_learned(
     data: Path, models: dict[str, str], tmp_path: Path
 ) -> None:
