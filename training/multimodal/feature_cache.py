@@ -49,8 +49,8 @@ def item_key(item: Item, words: str) -> str:
     """Cache key of an item: the bytes of its file, the part of it, its text and past."""
     content = item.pixels.tobytes().hex() if item.pixels is not None else ""
     file = f"{file_digest(item.path):016x}" if item.path is not None else ""
-    said = [item.text, item.past]
-    whole = json.dumps([PREPARED, file, item.start_s, item.end_s, said, words, content])
+    text = [item.text, item.past]
+    whole = json.dumps([PREPARED, file, item.start_s, item.end_s, text, words, content])
     return hashlib.sha256(whole.encode()).hexdigest()[:32]
 
 
