@@ -17,9 +17,9 @@ from mmer.benchmarks.curve.gold import GoldWords, timed
 from mmer.benchmarks.curve.points import MOMENTS, Answers, Line, Panel
 from mmer.benchmarks.harness.networks import folder_of
 from mmer.benchmarks.harness.utterances import read_sound, speech_span
+from mmer.models.encoder import TextModel
 from mmer.models.labels import MODALITIES
 from mmer.models.store.store import Store
-from mmer.models.text import TextModel
 from mmer.realtime.assemble import assemble
 from mmer.realtime.blocks.text_encoder import TextEncoder
 from mmer.realtime.clock import ManualClock

@@ -9,7 +9,7 @@ from typing import Final
 from mmer.benchmarks.curve.points import MOMENTS, Answers, Line, Panel
 from mmer.benchmarks.harness.networks import folder_of
 from mmer.benchmarks.harness.utterances import speech_span
-from mmer.models.speech import SpeechModel
+from mmer.models.encoder import SpeechModel
 from mmer.realtime.messages import SAMPLE_RATE
 from mmer.training.datasets.media import decode
 from mmer.training.datasets.registry import read

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from mmer.benchmarks.curve.points import MOMENTS, Answers, Line, Panel
 from mmer.benchmarks.harness.networks import folder_of
+from mmer.models.encoder import TextModel
 from mmer.models.preparation.text_style import TextStyle
-from mmer.models.text import TextModel
 from mmer.training.augment.asr_errors import misrecognize
 from mmer.training.datasets.registry import read
 from mmer.training.datasets.texts import RESTYLE, as_recognized, bare

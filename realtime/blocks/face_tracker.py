@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from mmer.models.errors import MmerError
 from mmer.models.preparation.face_crop import CropGeometry, align
+from mmer.models.quality import assess, share_inside
 from mmer.realtime.blocks.face_detector import DetectedFace, FaceDetector
-from mmer.realtime.blocks.face_quality import assess, share_inside
 from mmer.realtime.messages import FaceObservation, Message, VideoFrame
 
 

@@ -16,8 +16,8 @@ from run_folders import edit, write_run
 
 import mmer
 from mmer.models.errors import MmerError
+from mmer.models.fusion import USES
 from mmer.models.labels import EMOTIONS, MODALITIES
-from mmer.models.run_fusion import USES
 from mmer.realtime.messages import (
     EmotionEstimate,
     Evidence,

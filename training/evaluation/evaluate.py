@@ -187,13 +187,12 @@ def _answerer(
 
         return SpeechAnswerer(judged.path, settings.provider, change), items
     if modality == "face":
-        from mmer.models.loading import load_face
-        from mmer.models.prepared import PreparedFace
+        from mmer.models.encoder import FaceModel
         from mmer.training.evaluation.face import FaceAnswerer
 
         cropped, offline = settings.cropped, settings.offline
-        model = load_face(judged.path, settings.provider)
-        if isinstance(model, PreparedFace):
+        model = FaceModel.load(judged.path, settings.provider)
+        if model.clips:
             from mmer.training.evaluation.image_sequence import PicturesAnswerer
 
             return PicturesAnswerer(model, change, cropped=cropped), items

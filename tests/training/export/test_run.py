@@ -21,11 +21,10 @@ from generated_corpora import write_clip, write_meld  # noqa: E402
 from moonshine_files import moonshine_files, spoken  # noqa: E402
 from tiny_transformers import write_tiny  # noqa: E402
 
+from mmer.models.encoder import FaceModel, SpeechModel, TextModel  # noqa: E402
 from mmer.models.errors import MmerError  # noqa: E402
-from mmer.models.fusion import Opinion  # noqa: E402
-from mmer.models.loading import load_face, load_fusion, load_speech, load_text  # noqa: E402
+from mmer.models.fusion import FusionModel, Opinion  # noqa: E402
 from mmer.models.prediction import Prediction  # noqa: E402
-from mmer.models.prepared import PreparedFace  # noqa: E402
 from mmer.realtime.commands.live import main as live  # noqa: E402
 from mmer.training.datasets.item import Item  # noqa: E402
 from mmer.training.datasets.media import trim  # noqa: E402
@@ -100,11 +99,10 @@ def said(weights: Path, modality: str, item: Item) -> Prediction:
     if modality == "speech":
         sound = sound_of(item)
         assert sound is not None
-        return load_speech(weights, "cpu").predict(trim(sound))
+        return SpeechModel.load(weights, "cpu").predict(trim(sound))
     if modality == "text":
-        return load_text(weights, "cpu").predict(item.text or "")
-    model = load_face(weights, "cpu")
-    assert isinstance(model, PreparedFace)
+        return TextModel.load(weights, "cpu").predict(item.text or "")
+    model = FaceModel.load(weights, "cpu")
     shown = frames_of(item, model.count, model.sees, model.size)
     assert shown is not None
     return model.predict(shown)
@@ -116,7 +114,7 @@ def test_live_models_answer_as_the_trained_network(made: Made, fusion: str) -> N
     run = made.exported(fusion)
     task, network = open_run(run, made.data, None)
     inputs, _ = next(iter(task.of("development")))
-    fuses = load_fusion(run / "export")
+    fuses = FusionModel.load(run / "export")
     for row, item in enumerate(task.parts.development[:3]):
         opinions = {}
         for m in RUNS[fusion]:

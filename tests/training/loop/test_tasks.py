@@ -17,10 +17,8 @@ pytest.importorskip("onnx", reason="export needs onnx: pip install 'mmer-live[tr
 import torch
 
 from mmer.models.cards.card import load_card
+from mmer.models.encoder import FaceModel, SpeechModel, TextModel
 from mmer.models.errors import MmerError
-from mmer.models.face import FaceModel
-from mmer.models.speech import SpeechModel
-from mmer.models.text import TextModel
 from mmer.training.export.encoder import export
 from mmer.training.export.onnx_file import write_onnx
 from mmer.training.loop.trainer import Trainer, development_logits
