@@ -201,5 +201,5 @@ def test_models_that_do_not_give_what_the_fusion_looks_at_are_told(
 ) -> None:
     run = write_run(tmp_path, ("speech", "text"), "tokens")
     write_run(tmp_path, ("text",))
-    with pytest.raises(MmerError, match=r"looks at the tokens of text, but text\.onnx gives its"):
+    with pytest.raises(MmerError, match=r"uses the tokens of text, but text\.onnx outputs its"):
         events(media, run)

@@ -32,6 +32,9 @@ from mmer.training.tasks.task import Arrays, Task
 if TYPE_CHECKING:
     import torch
 
+MIN_S = 0.5
+"""Speech is evaluated from so many seconds of an utterance on."""
+
 
 class CombinedTask(Task):
     """See ``Task``. Targets are (B, 7 + modalities): the class, then which modalities are there.
@@ -258,11 +261,15 @@ class CombinedTask(Task):
         return axes
 
     def preprocessing(self) -> dict[str, Any]:
-        """Each modality's preparation."""
-        return {
-            "inputs": {m: e.preparation.settings() for m, e in self.encoders.items()},
-            "words": self.options.words,
+        """The preprocessing of each part's card, by its name."""
+        parts: dict[str, Any] = {
+            m: {"input": e.preparation.settings()} for m, e in self.encoders.items()
         }
+        if "speech" in parts:
+            parts["speech"]["min_s"] = MIN_S
+        named = list(self.options.modalities)
+        uses, kind = self.fusion_uses(), self.options.fusion
+        return parts | {"fusion": {"modalities": named, "uses": uses, "kind": kind}}
 
     def training_data(self) -> tuple[TrainingData, ...]:
         """The corpus, and which part of it trained."""

@@ -124,7 +124,14 @@ def test_an_export_that_differs_is_refused(corpora: Path, tmp_path: Path) -> Non
     made = recipe("face", epochs=1)
     task = open_task(made, corpora, None)
     with pytest.raises(MmerError, match="logits differs from torch's"):
-        write_onnx(task.network(), task, tmp_path / "x.onnx", tolerance=-1)
+        write_onnx(
+            task.network(),
+            [next(iter(task.development()))[0]],
+            task.dynamic_axes(),
+            task.outputs,
+            tmp_path / "x.onnx",
+            tolerance=-1,
+        )
 
 
 @pytest.mark.parametrize("task_name", ["face", "speech", "text"])
