@@ -139,19 +139,6 @@ class Card:
             raise MmerError(f"card {self.name}: {key} is {value!r}, expected a number above 0")
         return float(value)
 
-    def count(self, key: str) -> int:
-        """One value of ``preprocessing`` that must be a whole number from 0 on.
-
-        Raises:
-            MmerError: the card does not have it, or it is something else.
-        """
-        value = self.setting(key)
-        if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-            raise MmerError(
-                f"card {self.name}: {key} is {value!r}, expected a whole number from 0 on"
-            )
-        return value
-
 
 _LISTS: Mapping[str, type] = {
     "training": TrainingData,

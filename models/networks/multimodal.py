@@ -76,7 +76,6 @@ class CombinedNetwork(nn.Module):
         return parts
 
     def forward(self, *arrays: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        """See the class."""
         parts = self.parts(*arrays)
         if self.fusion is None:
             out = (parts[0].logits, parts[0].embedding)

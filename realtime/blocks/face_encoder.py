@@ -4,28 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING
 
 from mmer.models.errors import MmerError
 from mmer.models.quality import MIN_FACE_QUALITY
 from mmer.realtime.messages import Clip, Evidence, FaceObservation, Message, Missing
 
 if TYPE_CHECKING:
-    from mmer.models.prediction import Prediction
-
-
-class FaceModel(Protocol):
-    """Interface of a face network, as the block needs it."""
-
-    usable_below: float
-    """Below this ``Prediction.usable`` there is no evidence."""
-
-    def predict(self, images: NDArray[np.uint8]) -> Prediction:
-        """Emotion of one crop, uint8 (S, S, 3) BGR, aligned by the eyes, or of (N, H, W, 3)."""
-        ...
+    from mmer.models.encoder import FaceModel
 
 
 @dataclass(frozen=True)

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING
 
 from mmer.models.errors import MmerError
 from mmer.models.quality import SpeechLimits, speech_quality
@@ -21,20 +18,7 @@ from mmer.realtime.messages import (
 )
 
 if TYPE_CHECKING:
-    from mmer.models.prediction import Prediction
-
-
-class SpeechModel(Protocol):
-    """What the block needs of a speech network."""
-
-    @property
-    def min_s(self) -> float:
-        """The shortest sound that it can judge, in seconds."""
-        ...
-
-    def predict(self, samples: NDArray[np.int16]) -> Prediction:
-        """Judge int16 (n,) at 16 kHz mono."""
-        ...
+    from mmer.models.encoder import SpeechModel
 
 
 @dataclass(frozen=True)

@@ -5,28 +5,18 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from mmer.models.errors import MmerError
 from mmer.models.quality import FULL_WORDS, text_quality
 from mmer.realtime.messages import Evidence, Message, Missing, Transcript
 
 if TYPE_CHECKING:
+    from mmer.models.encoder import TextModel
     from mmer.models.prediction import Prediction
-    from mmer.models.preparation.text_style import TextStyle
 
 _REMEMBERED = 32
 """More utterances than any model reads."""
-
-
-class TextModel(Protocol):
-    """What the block needs of a text network."""
-
-    def predict(
-        self, text: str, past: Sequence[str] = (), style: TextStyle = "written"
-    ) -> Prediction:
-        """Emotion of the transcript so far, after those of earlier utterances, oldest first."""
-        ...
 
 
 @dataclass(frozen=True)

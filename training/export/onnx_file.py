@@ -71,7 +71,7 @@ def write_onnx(
         for value in node.outputs:
             value.metadata_props.clear()
             if value.name in outputs:  # a layer of that name; the exporter misses the clash
-                value.name += "_inside"
+                value.name = f"{value.name}_inside"
     for value, name in zip(graph.outputs, outputs, strict=True):
         value.name = name
     program.save(str(path), external_data=False)

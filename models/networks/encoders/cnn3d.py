@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from mmer.models.networks.encoders.encoder import Encoded, Encoder, masked_mean
-from mmer.models.networks.encoders.masked_norm import MaskedBatchNorm
+from mmer.models.networks.encoders.masking import MaskedBatchNorm
 from mmer.models.preparation.frames import pictures_of
 
 
@@ -52,7 +52,6 @@ class CNN3D(Encoder):
         self.width = int(widths[-1])
 
     def forward(self, *arrays: torch.Tensor) -> Encoded:
-        """See the class."""
         pictures, mask = arrays
         there = mask[:, None, :, None, None]
         x = torch.relu(self.norm(self.stem(pictures.transpose(1, 2)), there))

@@ -42,7 +42,6 @@ class Encoder(nn.Module):
     """Its weights stay as they are: what it says of an item can be kept."""
 
     def forward(self, *arrays: torch.Tensor) -> Encoded:
-        """See the class."""
         raise NotImplementedError
 
     def fit(self, rows: Sequence[tuple[np.ndarray, ...]]) -> None:

@@ -8,8 +8,8 @@ import torch
 from torch import nn
 
 from mmer.models.networks.encoders.encoder import Encoded, Encoder
-from mmer.models.networks.encoders.multi_head_pooling import MultiHeadPooling
-from mmer.models.networks.encoders.per_image import per_picture
+from mmer.models.networks.encoders.masking import per_picture
+from mmer.models.networks.encoders.pooling import MultiHeadPooling
 from mmer.models.networks.layers import Residual
 from mmer.models.preparation.frames import pictures_of
 
@@ -61,7 +61,6 @@ class FaceCNN(Encoder):
         self.pool = MultiHeadPooling(c, heads)
 
     def forward(self, *arrays: torch.Tensor) -> Encoded:
-        """See the class."""
         crops, mask = arrays
         steps = self.drop(per_picture(self.crop, crops, mask, self.width))
         return Encoded(steps, mask, self.pool(steps, mask))
@@ -71,7 +70,6 @@ class Grey(nn.Module):
     """(N, 3, H, W) to its grey (N, 1, H, W), each picture of zero mean and unit deviation."""
 
     def forward(self, pictures: torch.Tensor) -> torch.Tensor:
-        """See the class."""
         red, green, blue = pictures[:, 0:1], pictures[:, 1:2], pictures[:, 2:3]
         grey = 0.299 * red + 0.587 * green + 0.114 * blue  # ITU-R BT.601
         centred = grey - grey.mean(dim=(2, 3), keepdim=True)

@@ -15,7 +15,6 @@ class Head(nn.Module):
     width: int
 
     def forward(self, encoded: Encoded) -> tuple[torch.Tensor, torch.Tensor]:
-        """See the class."""
         raise NotImplementedError
 
 
@@ -29,7 +28,6 @@ class SoftmaxHead(Head):
         self.out = nn.Linear(inputs, classes)
 
     def forward(self, encoded: Encoded) -> tuple[torch.Tensor, torch.Tensor]:
-        """See ``Head``."""
         return self.out(self.drop(encoded.pooled)), encoded.pooled
 
 
@@ -44,7 +42,6 @@ class FeedForwardHead(Head):
         self.out = nn.Linear(hidden, classes)
 
     def forward(self, encoded: Encoded) -> tuple[torch.Tensor, torch.Tensor]:
-        """See ``Head``."""
         embedding = self.hidden(encoded.pooled)
         return self.out(self.drop(embedding)), embedding
 
@@ -70,6 +67,5 @@ class RecurrentHead(Head):
         self.out = nn.Linear(self.width, classes)
 
     def forward(self, encoded: Encoded) -> tuple[torch.Tensor, torch.Tensor]:
-        """See ``Head``."""
         _, embedding = self.lstm(self.drop(encoded.tokens), encoded.mask)
         return self.out(self.drop(embedding)), embedding

@@ -10,7 +10,7 @@ from torch import nn
 from mmer.models.errors import MmerError
 from mmer.models.networks.encoders.encoder import Encoded, Encoder
 from mmer.models.networks.encoders.hub import load
-from mmer.models.networks.encoders.masked_norm import MaskedBatchNorm
+from mmer.models.networks.encoders.masking import MaskedBatchNorm
 from mmer.models.networks.encoders.text_transformer import prepare_text
 
 
@@ -74,7 +74,6 @@ class TextCNN(Encoder):
         self.drop = nn.Dropout(dropout)
 
     def forward(self, *arrays: torch.Tensor) -> Encoded:
-        """See the class."""
         tokens, mask = arrays
         x = (self.words(tokens) * mask.unsqueeze(2)).transpose(1, 2)  # (B, width, T)
         found = torch.cat([convolution(x) for convolution in self.convolutions], dim=1)

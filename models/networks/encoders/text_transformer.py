@@ -72,7 +72,6 @@ class TextTransformer(Encoder):
             self.freeze()
 
     def forward(self, *arrays: torch.Tensor) -> Encoded:
-        """See the class."""
         tokens, mask = arrays
         tokens = torch.where(mask > 0, tokens, self._pad)
         types: dict[str, torch.Tensor] = {}

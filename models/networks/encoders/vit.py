@@ -10,7 +10,7 @@ from torch import nn
 from mmer.models.errors import MmerError
 from mmer.models.networks.encoders.encoder import Encoded, Encoder, masked_mean
 from mmer.models.networks.encoders.hub import load
-from mmer.models.networks.encoders.per_image import per_picture
+from mmer.models.networks.encoders.masking import per_picture
 from mmer.models.preparation.frames import Colours, Pictures, pictures_of
 
 
@@ -50,7 +50,6 @@ class Vit(Encoder):
             self.freeze()
 
     def forward(self, *arrays: torch.Tensor) -> Encoded:
-        """See the class."""
         pictures, mask = arrays
         steps = per_picture(self.vit, pictures, mask, self.width)
         return Encoded(steps, mask, masked_mean(steps, mask))
@@ -66,7 +65,6 @@ class ClassToken(nn.Module):
         self.width = int(vit.config.hidden_size)
 
     def forward(self, pictures: torch.Tensor) -> torch.Tensor:
-        """See the class."""
         token: torch.Tensor = self.body(pixel_values=pictures).last_hidden_state[:, 0]
         return token
 

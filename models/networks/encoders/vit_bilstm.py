@@ -6,8 +6,8 @@ import torch
 from torch import nn
 
 from mmer.models.networks.encoders.encoder import Encoded, Encoder
-from mmer.models.networks.encoders.multi_head_pooling import MultiHeadPooling
-from mmer.models.networks.encoders.per_image import per_picture
+from mmer.models.networks.encoders.masking import per_picture
+from mmer.models.networks.encoders.pooling import MultiHeadPooling
 from mmer.models.networks.encoders.recurrent import MaskedLSTM
 from mmer.models.networks.encoders.vit import open_vit
 
@@ -60,7 +60,6 @@ class VitBiLSTM(Encoder):
             self.vit.eval()
 
     def forward(self, *arrays: torch.Tensor) -> Encoded:
-        """See the class."""
         pictures, mask = arrays
         seen = per_picture(self.vit, pictures, mask, self.vit.width)
         steps, _ = self.lstm(self.drop(seen), mask)

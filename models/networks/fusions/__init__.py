@@ -17,17 +17,17 @@ FUSIONS: Final = Registry(
     "fusion",
     {
         "concat": Entry(
-            f"{__name__}.concat:Concatenation",
+            f"{__name__}.embeddings:Concatenation",
             "embeddings side by side, then a network with one hidden layer",
             "Ngiam et al. 2011, Multimodal deep learning, ICML",
         ),
         "gated": Entry(
-            f"{__name__}.gated:Gated",
+            f"{__name__}.embeddings:Gated",
             "gates choose unit by unit whom to believe",
             "Arevalo et al. 2017, Gated multimodal units for information fusion, ICLR workshop",
         ),
         "attention": Entry(
-            f"{__name__}.attention:Attention",
+            f"{__name__}.embeddings:Attention",
             "the mean of the embeddings, weighed by attention",
             "Poria et al. 2017, Multi-level multiple attentions for contextual multimodal "
             "sentiment analysis, ICDM",
@@ -50,7 +50,7 @@ FUSIONS: Final = Registry(
             "Neural Computation 14(8)",
         ),
         "learned": Entry(
-            f"{__name__}.learned:Learned",
+            f"{__name__}.posteriors:Learned",
             "the embedded fusion: a product in which each modality's errors are learned",
             "Mercier et al. 2008, Refined modeling of sensor reliability in the belief function "
             "framework using contextual discounting, Information Fusion 9(2)",

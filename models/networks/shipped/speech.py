@@ -25,7 +25,6 @@ class AttentivePooling(nn.Module):
         )
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """See the class."""
         weight = self.attention(x)  # (B, 1, T)
         mean = (weight * x).sum(dim=2)
         variance = (weight * (x - mean.unsqueeze(2)).square()).sum(dim=2)
@@ -56,7 +55,6 @@ class Spectral(nn.Module):
         )
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:
-        """See the class."""
         out: torch.Tensor = self.across(self.body(features.unsqueeze(1))).squeeze(3)
         return out
 

@@ -1,4 +1,4 @@
-"""Batch normalisation of which padding is no part."""
+"""Masked layers: batch normalisation, strides and image networks without a part for padding."""
 
 from __future__ import annotations
 
@@ -50,3 +50,35 @@ class MaskedBatchNorm(nn.Module):
             self.mean += step * (mean - self.mean)
             self.variance += step * (unbiased - self.variance)
         return mean, variance
+
+
+def first_steps(lengths: torch.Tensor, steps: int) -> torch.Tensor:
+    """A mask float (B, steps), 1 for the first so many of each row: ``lengths`` int64 (B, 1)."""
+    return (torch.arange(steps, device=lengths.device).unsqueeze(0) < lengths).float()
+
+
+def halved(mask: torch.Tensor, steps: int) -> torch.Tensor:
+    """Of a mask (B, T) what a stride of 2 leaves, (B, ``steps``), T / 2 rounded up."""
+    # not mask[:, ::2]: the exporter cannot see that it is as long as what a layer gives
+    return first_steps((mask.long().sum(dim=1, keepdim=True) + 1) // 2, steps)
+
+
+def per_picture(
+    network: nn.Module, pictures: torch.Tensor, mask: torch.Tensor, width: int
+) -> torch.Tensor:
+    """What ``network``, (N, 3, H, W) to (N, width), makes of pictures (B, T, 3, H, W).
+
+    (B, T, width), 0 where a picture is padding. In training it sees the pictures that are there
+    alone, so that padding has no part in batch statistics and costs nothing.
+    """
+    rows, steps = pictures.shape[:2]
+    flat = pictures.flatten(0, 1)
+    if not network.training:
+        made: torch.Tensor = network(flat)
+        return made.reshape(rows, steps, width) * mask.unsqueeze(2)
+    there = mask.flatten() > 0
+    out = pictures.new_zeros(rows * steps, width)
+    if bool(there.any()):
+        seen = network(flat[there])
+        out = out.to(seen.dtype).masked_scatter(there.unsqueeze(1), seen)
+    return out.reshape(rows, steps, width)
