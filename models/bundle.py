@@ -69,7 +69,7 @@ class Bundle:
 
     @property
     def needs_faces(self) -> bool:
-        """Whether faces must be detected for the face model: not where it sees whole frames."""
+        """Whether faces must be detected for the face model: not where it inputs whole frames."""
         card = self.cards.get("face")
         return card is None or card.input_kind != "frames"
 

@@ -19,7 +19,7 @@ from mmer.models.engine import Engine
 from mmer.models.errors import MmerError
 from mmer.models.prediction import Prediction
 from mmer.models.preparation.dialogue_tokens import FIRST
-from mmer.models.preparation.frames import Pictures
+from mmer.models.preparation.frames import Images
 from mmer.models.preparation.grey_face import GreyFace
 from mmer.models.preparation.logmel import SAMPLE_RATE
 from mmer.models.preparation.opening import open_preparation
@@ -35,7 +35,7 @@ class EncoderModel:
     """Signal -> preparation -> network -> ``Prediction``; immutable, safe to call from any thread.
 
     ``gives`` is what a prediction holds as ``embedding``: "tokens", (T, E), of a network made for a
-    fusion that looks at steps, else "embedding", (E,). The steps (B, T, E) and their mask (B, T)
+    fusion of tokens, else "embedding", (E,). The steps (B, T, E) and their mask (B, T)
     are such a network's third and fourth output, by any name ("tokens" may be an input's). An
     output "usable" (B,) is the logit of there being something to evaluate.
     """
@@ -149,15 +149,15 @@ class FaceModel(EncoderModel):
     """
 
     modality = "face"
-    preparations = (Pictures, GreyFace)
+    preparations = (Images, GreyFace)
 
     def __init__(self, card: Card, engine: Engine, preparation: Preparation[Any]) -> None:
         super().__init__(card, engine, preparation)
-        assert isinstance(preparation, Pictures | GreyFace)
-        self.clips = isinstance(preparation, Pictures)
+        assert isinstance(preparation, Images | GreyFace)
+        self.clips = isinstance(preparation, Images)
         self.sees, self.geometry = preparation.sees, preparation.geometry
         self.size = self.geometry.size
-        self.count = preparation.count if isinstance(preparation, Pictures) else 1
+        self.count = preparation.count if isinstance(preparation, Images) else 1
         # a network without that output has no limit for it
         self.usable_below = card.preprocessing.get("usable_below", 0.0)
         if not isinstance(self.usable_below, float | int) or not 0 <= self.usable_below <= 1:

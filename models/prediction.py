@@ -21,9 +21,9 @@ class Prediction:
     """Calibrated natural-log probabilities, float32 (7,) in the order of ``EMOTIONS``.
 
     ``embedding`` is the input of the network's last layer, float32 (d,), for a learned
-    fusion; of a network for a fusion that looks at every step (``mmer.models.fusion``), it is
-    those steps, (T, d). It is None where no network was asked.
-    ``usable``, 0..1, says how far the input was something to judge at all: 0 is no evidence,
+    fusion; of a network made for a fusion of tokens (``mmer.models.fusion``), it is
+    those tokens, (T, d). It is None where no network was asked.
+    ``usable``, 0..1, is how far the input could be evaluated at all: 0 is no evidence,
     whatever the probabilities are.
     """
 
@@ -45,7 +45,7 @@ class Prediction:
 
     @classmethod
     def unknown(cls) -> Prediction:
-        """Of an input with nothing to judge: every emotion is as likely, ``usable`` is 0."""
+        """Of an input with nothing to evaluate: every emotion is as likely, ``usable`` is 0."""
         return cls(np.full(len(EMOTIONS), -np.log(len(EMOTIONS)), np.float32), None, 0.0)
 
     @property

@@ -1,4 +1,4 @@
-"""Load what the options ask for, side by side, and put the pipeline together."""
+"""Assembly of the pipeline: load what the options ask for, side by side, and connect it."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _RUN_WAIT_S: Final = 2.0
 
 @dataclass(frozen=True)
 class Assembly:
-    """A pipeline with what there is to say about it."""
+    """A pipeline, its models, and notices about them."""
 
     pipeline: Pipeline
     models: dict[str, str | None]  # by part: what was loaded
@@ -56,14 +56,14 @@ def assemble(
     bundle = Bundle(options.weights)
     lacking = _without_model(options, bundle)
     chosen = frozenset(options.modalities) - set(lacking)
-    hears, sees = "audio" in streams, "video" in streams
+    audio, video = "audio" in streams, "video" in streams
     loads: dict[str, Callable[[], Any]] = {}
-    if hears and "speech" in chosen:
+    if audio and "speech" in chosen:
         loads["speech"] = _model("speech", bundle, options, shared)
-    if hears and "text" in chosen and options.asr != "none":
+    if audio and "text" in chosen and options.asr != "none":
         loads["words"] = _asr(select(options.asr, store), shared)
         loads["text"] = _model("text", bundle, options, shared)
-    if sees and "face" in chosen:
+    if video and "face" in chosen:
         if bundle.needs_faces:
             blazeface = find_blazeface(options.detector, store)
             loads["detector"] = lambda: load_detector(options.detector, blazeface)
@@ -73,7 +73,7 @@ def assemble(
     with ThreadPoolExecutor(max(1, len(loads)), thread_name_prefix="load") as pool:
         loading: dict[str, Future[Any]] = {n: pool.submit(make) for n, make in loads.items()}
     loaded = {name: future.result() for name, future in loading.items()}
-    absent = {**_without_device(options, hears, sees), **lacking}
+    absent = {**_without_device(options, audio, video), **lacking}
     return _connect(options, absent, loaded, bundle, abstain)
 
 
@@ -88,12 +88,12 @@ def _without_model(options: Options, bundle: Bundle) -> dict[str, str]:
     return lacking
 
 
-def _without_device(options: Options, hears: bool, sees: bool) -> dict[str, str]:
-    """By modality, why it has no stream; of a file that lacks one, the file itself tells."""
+def _without_device(options: Options, audio: bool, video: bool) -> dict[str, str]:
+    """By modality, why it has no stream; of a file that lacks one, the source reports it."""
     absent = {}
-    if not hears and (options.source is None or options.audio == "none"):
+    if not audio and (options.source is None or options.audio == "none"):
         absent["speech"] = absent["text"] = "off" if options.audio == "none" else "no microphone"
-    if not sees and (options.source is None or options.video == "none"):
+    if not video and (options.source is None or options.video == "none"):
         absent["face"] = "off" if options.video == "none" else "no camera"
     return {name: why for name, why in absent.items() if name in options.modalities}
 

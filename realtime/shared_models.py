@@ -1,4 +1,4 @@
-"""Networks loaded once for any number of recognizers."""
+"""Shared models: networks loaded once for any number of recognizers."""
 
 from __future__ import annotations
 

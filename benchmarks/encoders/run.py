@@ -67,7 +67,7 @@ class Timed:
 
 
 def run(settings: EncoderSettings, command: str, say: Callable[[str], None]) -> TabledReport:
-    """Time everything; ``say`` hears what is going on. Raises MmerError."""
+    """Time everything; ``say`` gets a line for each step. Raises MmerError."""
     machine = describe_machine()  # first: the load before our own
     found = subjects(settings.weights, settings.networks)
     timed: list[Timed] = []

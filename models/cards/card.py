@@ -1,4 +1,4 @@
-"""The card beside each network: what it is, what it was trained on, how good it is."""
+"""Model card beside each network: identity, preparation, training data, figures, calibration."""
 
 from __future__ import annotations
 

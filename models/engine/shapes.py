@@ -62,7 +62,7 @@ def example(
 ) -> dict[str, np.ndarray] | None:
     """Inputs of the usual shape for a first call, by declared shape and type; None: not known.
 
-    All ones: for every network of ours that is a sound, a picture, a token and a mask.
+    All ones: for every network of ours that is a sound, an image, a token and a mask.
     """
     try:
         return {

@@ -1,4 +1,4 @@
-"""Hold an engine against ONNX Runtime on the CPU: the same answers? And how fast are both?"""
+"""Comparison of an engine with ONNX Runtime on the CPU: outputs and times."""
 
 from __future__ import annotations
 

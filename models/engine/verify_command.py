@@ -1,4 +1,4 @@
-"""`mmer-engine verify`: does an engine answer as ONNX Runtime on the CPU does, and how fast?"""
+"""`mmer-engine verify`: comparison of an engine with ONNX Runtime on the CPU."""
 
 from __future__ import annotations
 

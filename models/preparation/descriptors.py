@@ -1,4 +1,4 @@
-"""A recording in one vector: librosa's descriptors, their mean and deviation over time."""
+"""Acoustic descriptors of a recording by librosa: their mean and deviation over time."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from mmer.models.errors import MmerError
 from mmer.models.preparation.logmel import SAMPLE_RATE
 from mmer.models.preparation.preparation import Sound
-from mmer.models.preparation.sound import SoundPreparation, heard
+from mmer.models.preparation.sound import SoundPreparation, audible
 
 _WINDOW: Final = 1024
 _HOP: Final = 256
@@ -65,7 +65,7 @@ class Descriptors(SoundPreparation):
 
     def __call__(self, raw: Sound) -> tuple[NDArray[np.float32], ...] | None:
         """(descriptors float32 (1, D),) of 16 kHz samples int16."""
-        samples = heard(raw, self.longest_s, least=2 * _WINDOW)
+        samples = audible(raw, self.longest_s, least=2 * _WINDOW)
         if samples is None:
             return None
         signal = samples.astype(np.float32)

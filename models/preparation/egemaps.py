@@ -1,4 +1,4 @@
-"""The extended Geneva minimalistic acoustic parameter set, by openSMILE."""
+"""eGeMAPS functionals (extended Geneva minimalistic acoustic parameter set) by openSMILE."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from mmer.models.errors import MmerError
 from mmer.models.preparation.logmel import SAMPLE_RATE
 from mmer.models.preparation.preparation import Sound
-from mmer.models.preparation.sound import SoundPreparation, heard
+from mmer.models.preparation.sound import SoundPreparation, audible
 
 VALUES: Final = 88
 
@@ -38,7 +38,7 @@ class Egemaps(SoundPreparation):
 
     def __call__(self, raw: Sound) -> tuple[NDArray[np.float32], ...] | None:
         """(egemaps float32 (1, 88),) of 16 kHz samples int16."""
-        samples = heard(raw, self.longest_s, least=SAMPLE_RATE // 4)
+        samples = audible(raw, self.longest_s, least=SAMPLE_RATE // 4)
         if samples is None:
             return None
         table = _smile().process_signal(samples.astype(np.float32) / 32768, SAMPLE_RATE)

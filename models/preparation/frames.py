@@ -1,4 +1,4 @@
-"""Images of a clip as a network inputs them: whole frames, or crops of the face."""
+"""Image preparation of a clip: whole frames, or crops of the face."""
 
 from __future__ import annotations
 
@@ -25,22 +25,22 @@ LARGEST: Final = 1024
 
 
 def evenly(total: int, count: int) -> list[int]:
-    """Which of ``total`` pictures stand for all: the middles of ``count`` equal spans, or all."""
+    """Which of ``total`` images stand for all: the middles of ``count`` equal spans, or all."""
     if total <= count:
         return list(range(total))
     return [(2 * i + 1) * total // (2 * count) for i in range(count)]
 
 
 @dataclass(frozen=True)
-class Pictures(Preparation[Frames]):
-    """At most ``count`` pictures of those given, evenly spread, float32 (T, 3, size, size), RGB.
+class Images(Preparation[Frames]):
+    """At most ``count`` images of those given, evenly spread, float32 (T, 3, size, size), RGB.
 
     Each is squeezed to a square without cropping, as ViT's own processor does, brought to 0..1,
-    less ``mean``, divided by ``std``. None where there is no picture.
+    less ``mean``, divided by ``std``. None where there is no image.
     """
 
-    kind = "pictures"
-    names = ("pictures",)
+    kind = "images"
+    names = ("images",)
 
     count: int = 8
     size: int = 224
@@ -51,7 +51,7 @@ class Pictures(Preparation[Frames]):
         if self.count < 1 or not 1 <= self.size <= LARGEST:
             raise MmerError(
                 f"{self.kind}: count is {self.count} and size {self.size}, expected 1 or more "
-                f"pictures with sides of 1 to {LARGEST} pixels"
+                f"images with sides of 1 to {LARGEST} pixels"
             )
         if len(self.mean) != 3 or len(self.std) != 3 or not all(s > 0 for s in self.std):
             raise MmerError(
@@ -60,7 +60,7 @@ class Pictures(Preparation[Frames]):
             )
 
     def __call__(self, raw: Frames) -> tuple[NDArray[np.float32], ...] | None:
-        """(pictures,) of uint8 (N, H, W, 3) BGR.
+        """(images,) of uint8 (N, H, W, 3) BGR.
 
         Raises:
             ValueError: another shape or type.
@@ -112,26 +112,26 @@ class Pictures(Preparation[Frames]):
 
 
 @dataclass(frozen=True)
-class WholeFrames(Pictures):
-    """``Pictures`` of whole frames."""
+class WholeFrames(Images):
+    """``Images`` of whole frames."""
 
     kind = "frames"
     names = ("frames",)
 
 
 @dataclass(frozen=True)
-class FaceCrops(Pictures):
-    """``Pictures`` of crops of the face, aligned by the eyes."""
+class FaceCrops(Images):
+    """``Images`` of crops of the face, aligned by the eyes."""
 
     kind = "faces"
     names = ("faces",)
 
 
-SEES: Final[Mapping[str, type[Pictures]]] = {"frames": WholeFrames, "faces": FaceCrops}
-"""What an encoder of pictures can look at, and what prepares it."""
+SEES: Final[Mapping[str, type[Images]]] = {"frames": WholeFrames, "faces": FaceCrops}
+"""What an encoder of images can look at, and what prepares it."""
 
 
-def pictures_of(sees: str, count: int, size: int, mean: Colours, std: Colours) -> Pictures:
+def images_of(sees: str, count: int, size: int, mean: Colours, std: Colours) -> Images:
     """The preparation for an encoder that ``sees`` "frames" or "faces".
 
     Raises:

@@ -11,7 +11,7 @@ from mmer.models.engine.shapes import Lengths
 from mmer.models.errors import MmerError
 from mmer.models.preparation.logmel import SAMPLE_RATE, LogMel
 from mmer.models.preparation.preparation import Sound
-from mmer.models.preparation.sound import SoundPreparation, WindowedPreparation, heard
+from mmer.models.preparation.sound import SoundPreparation, WindowedPreparation, audible
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,7 @@ class LogMelFrames(WindowedPreparation):
 
     def __call__(self, raw: Sound) -> tuple[NDArray[np.float32], ...] | None:
         """(logmel float32 (T, bins),) of 16 kHz samples int16."""
-        samples = heard(raw, self.longest_s)
+        samples = audible(raw, self.longest_s)
         if samples is None:
             return None
         return (LogMel(bins=self.bins, floor_db=self.floor_db)(samples),)

@@ -1,4 +1,4 @@
-"""Mel-frequency cepstral coefficients over time."""
+"""MFCC preparation: mel-frequency cepstral coefficients over time."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from mmer.models.errors import MmerError
 from mmer.models.preparation.logmel import SAMPLE_RATE
 from mmer.models.preparation.preparation import Sound
-from mmer.models.preparation.sound import WindowedPreparation, heard
+from mmer.models.preparation.sound import WindowedPreparation, audible
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class Mfcc(WindowedPreparation):
         """(mfcc float32 (T, coefficients),) of 16 kHz samples int16."""
         import kaldi_native_fbank as knf
 
-        samples = heard(raw, self.longest_s)
+        samples = audible(raw, self.longest_s)
         if samples is None:
             return None
         options = knf.MfccOptions()

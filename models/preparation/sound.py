@@ -41,7 +41,7 @@ class WindowedPreparation(SoundPreparation):
         return Lengths.between(1, most)
 
 
-def heard(samples: Sound, longest_s: float, least: int = WINDOW) -> Sound | None:
+def audible(samples: Sound, longest_s: float, least: int = WINDOW) -> Sound | None:
     """The last ``longest_s`` seconds, zero-padded to ``least`` samples; None where all is silent.
 
     Silent is what has no samples, or digital silence: zeros, a constant, the flicker of the last

@@ -1,4 +1,4 @@
-"""Sound as it is, for encoders that learnt to hear from samples."""
+"""Waveform preparation: samples, for encoders that learn from them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from mmer.models.engine.shapes import Lengths
 from mmer.models.errors import MmerError
 from mmer.models.preparation.logmel import SAMPLE_RATE
 from mmer.models.preparation.preparation import Sound
-from mmer.models.preparation.sound import SoundPreparation, heard
+from mmer.models.preparation.sound import SoundPreparation, audible
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Waveform(SoundPreparation):
 
     def __call__(self, raw: Sound) -> tuple[NDArray[np.float32], ...] | None:
         """(waveform float32 (n,),) of 16 kHz samples int16."""
-        samples = heard(raw, self.longest_s, least=1)
+        samples = audible(raw, self.longest_s, least=1)
         if samples is None:
             return None
         signal = samples / 32768.0

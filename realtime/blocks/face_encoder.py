@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class FaceEncoderConfig:
-    """When a picture of a face is good enough to be evaluated."""
+    """When an image of a face is good enough to be evaluated."""
 
-    min_quality: float = MIN_FACE_QUALITY  # 0..1; below it the picture is called poor
+    min_quality: float = MIN_FACE_QUALITY  # 0..1; below it the image is called poor
     usable_below: float | None = None  # 0..1; below it the crop is called no face; None: the card's
 
     def __post_init__(self) -> None:
@@ -77,10 +77,10 @@ class FaceEncoder:
         """Nothing to forget."""
 
 
-def fault(seen: FaceObservation, min_quality: float) -> str:
+def fault(observed: FaceObservation, min_quality: float) -> str:
     """Why a face is not to be evaluated; "" where it is."""
-    if seen.crop is None:
-        return seen.why or "no face"
-    if seen.quality <= 0.0 or seen.quality < min_quality:
-        return f"poor picture: {seen.why or 'low quality'}"
+    if observed.crop is None:
+        return observed.why or "no face"
+    if observed.quality <= 0.0 or observed.quality < min_quality:
+        return f"poor picture: {observed.why or 'low quality'}"
     return ""

@@ -42,11 +42,11 @@ class SpeechEncoder:
     While the person speaks, every ``step_s`` of new sound gives a partial Evidence, from the
     model's ``min_s`` on; the end gives exactly one Evidence or Missing with ``partial=False``.
     Updates are cumulative, so any that are not the end may be skipped. ``t0``..``t1`` of the
-    Evidence is the span heard.
+    Evidence is the span evaluated.
     """
 
     _utterance: int | None
-    _due: int  # samples that the next judgement waits for
+    _due: int  # samples that the next evaluation waits for
     _ended: bool
 
     def __init__(self, model: SpeechModel, config: SpeechEncoderConfig | None = None) -> None:
@@ -58,7 +58,7 @@ class SpeechEncoder:
         self.reset()
 
     def push(self, message: Message) -> Sequence[Message]:
-        """Take a SpeechUpdate; other messages pass unseen."""
+        """Evaluate a SpeechUpdate where one is due; ignores other messages."""
         if not isinstance(message, SpeechUpdate):
             return ()
         if message.utterance != self._utterance:
@@ -67,12 +67,12 @@ class SpeechEncoder:
             return ()
         if message.state is SpeechState.ENDED:
             self._ended = True
-            return (self._judge(message, partial=False),)
+            return (self._evaluate(message, partial=False),)
         if len(message.samples) < self._due:
             return ()
         self._due = len(message.samples) + self._step
-        judged = self._judge(message, partial=True)
-        return (judged,) if isinstance(judged, Evidence) else ()
+        result = self._evaluate(message, partial=True)
+        return (result,) if isinstance(result, Evidence) else ()
 
     def flush(self) -> Sequence[Message]:
         """Nothing: the end of an utterance comes as an update."""
@@ -84,14 +84,14 @@ class SpeechEncoder:
         self._due = self._least
         self._ended = False
 
-    def _judge(self, update: SpeechUpdate, partial: bool) -> Evidence | Missing:
+    def _evaluate(self, update: SpeechUpdate, partial: bool) -> Evidence | Missing:
         samples = update.samples[-self._longest :]
         quality = speech_quality(samples, self._config)
         if len(samples) < self._least or quality <= 0.0:
             why = "too short" if len(samples) < self._least else "too quiet"
             return Missing("speech", update.t0, update.t1, why, partial, update.utterance)
         prediction = self._model.predict(samples)
-        if prediction.usable <= 0.0:  # the part that the model hears is digital silence
+        if prediction.usable <= 0.0:  # the part that the model inputs is digital silence
             return Missing("speech", update.t0, update.t1, "too quiet", partial, update.utterance)
         return Evidence(
             "speech",

@@ -21,7 +21,7 @@ _REMEMBERED = 32
 
 @dataclass(frozen=True)
 class TextEncoderConfig:
-    """How far the recognized words are believed, and how long they are remembered."""
+    """How far the transcript is trusted, and how long it is context."""
 
     trust: float = 1.0  # 0..1, in the recognizer (``AsrModel.trust``)
     full_words: int = FULL_WORDS  # from so many words on, length takes nothing from the quality
@@ -41,11 +41,11 @@ class TextEncoderConfig:
 class TextEncoder:
     """Transcript -> Evidence("text").
 
-    A partial transcript is judged when its words differ from the last ones (case and spaces
+    A partial transcript is evaluated when its words differ from the last ones (case and spaces
     aside); the final gives exactly one Evidence or Missing with ``partial=False``, and takes over
-    the last judgement when the words are the same.
+    the last prediction when the words are the same.
 
-    What was said before is read along: the final words of the last ``past_s`` seconds, of which
+    The context is input too: the final transcripts of the last ``past_s`` seconds, of which
     the model takes as many utterances as it was trained on; never a partial. One microphone hears
     whoever speaks, so they may be another person's: so they were in the dialogues of the training.
     """
@@ -63,7 +63,7 @@ class TextEncoder:
         self.reset()
 
     def push(self, message: Message) -> Sequence[Message]:
-        """Take a Transcript; other messages pass unseen."""
+        """Evaluate a Transcript; ignores other messages."""
         if not isinstance(message, Transcript):
             return ()
         if message.utterance != self._utterance:

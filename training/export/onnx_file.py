@@ -1,4 +1,4 @@
-"""A trained network as one ONNX file, checked against the one it was made from."""
+"""ONNX file of a trained network, checked against torch."""
 
 from __future__ import annotations
 

@@ -121,7 +121,7 @@ ENCODERS: Final = Registry(
         ),
         "vit": EncoderEntry(
             f"{__name__}.vit:Vit",
-            "ViT over sampled pictures, their mean; sees frames or faces",
+            "ViT over sampled images, their mean; sees frames or faces",
             _VIT,
             modality="face",
             options={"model": "google/vit-base-patch16-224"},

@@ -1,4 +1,4 @@
-"""A dense network over a vector that describes the whole recording."""
+"""Dense encoder over a vector of acoustic descriptors of the whole recording."""
 
 from __future__ import annotations
 

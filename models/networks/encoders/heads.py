@@ -1,4 +1,4 @@
-"""What stands on an encoder and says the emotion."""
+"""Heads on an encoder: steps or summary to class logits and an embedding."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from mmer.models.networks.encoders.recurrent import MaskedLSTM
 
 
 class Head(nn.Module):
-    """What an encoder says of a batch in, logits (B, classes) and an embedding (B, width) out."""
+    """An encoder's output to logits (B, classes) and an embedding (B, width)."""
 
     width: int
 

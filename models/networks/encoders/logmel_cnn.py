@@ -1,4 +1,4 @@
-"""Convolutions over a log-mel spectrum as a picture."""
+"""2-D CNN encoder over a log-mel spectrum."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Convolutions over the time of cepstral coefficients."""
+"""1-D CNN encoder over MFCC."""
 
 from __future__ import annotations
 

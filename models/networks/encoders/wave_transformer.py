@@ -1,4 +1,4 @@
-"""wav2vec 2.0 and its relatives, of any hub name or local folder."""
+"""Speech transformer encoder: wav2vec 2.0 and its relatives, of any hub name or local folder."""
 
 from __future__ import annotations
 

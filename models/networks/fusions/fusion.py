@@ -1,4 +1,4 @@
-"""What every fusion looks like from outside."""
+"""Fusion interface, and its handling of absent modalities."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from torch import nn
 
 
 class Part(NamedTuple):
-    """What one modality brings, of a batch."""
+    """One modality's input to a fusion, of a batch."""
 
     logits: torch.Tensor
     """(B, classes), of the modality alone."""
@@ -23,7 +23,7 @@ class Part(NamedTuple):
 
 
 class Fused(NamedTuple):
-    """What the modalities say together."""
+    """A fusion's output for a batch."""
 
     logits: torch.Tensor
     """(B, classes)."""
@@ -39,7 +39,7 @@ class Fusion(nn.Module):
     """
 
     uses: str
-    """What it looks at of a part: "logits", "embedding" or "tokens"; the rest may be anything."""
+    """Its input of each part: "logits", "embedding" or "tokens"; the rest may be anything."""
 
     def __init__(self, modalities: Sequence[str], width: int, classes: int) -> None:
         super().__init__()
@@ -62,7 +62,7 @@ def embeddings(parts: Sequence[Part], present: torch.Tensor) -> torch.Tensor:
 
 
 def log_posteriors(parts: Sequence[Part], present: torch.Tensor) -> torch.Tensor:
-    """What each says alone, (B, modalities, classes), normalised; even where it is absent."""
+    """Log-probabilities of each modality alone, (B, modalities, classes), even of an absent one."""
     stacked = torch.stack([part.logits for part in parts], dim=1)
     return stacked.masked_fill(present.unsqueeze(2) == 0, 0.0).log_softmax(dim=2)
 

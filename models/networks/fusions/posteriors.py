@@ -38,13 +38,13 @@ class Product(Fusion):
 
     def forward(self, parts: Sequence[Part], present: torch.Tensor) -> Fused:
         """See ``Fusion``; the logits are log-probabilities."""
-        even = -math.log(self.classes)  # what an absent one says, and so adds nothing
+        even = -math.log(self.classes)  # of an absent one, which so adds nothing
         product = (log_posteriors(parts, present) - even).sum(dim=1)
         return Fused(product.log_softmax(dim=1), present / present.sum(dim=1, keepdim=True))
 
 
 class Learned(Fusion):
-    """``FusionNetwork`` on what each modality says alone, all of full quality and fresh.
+    """``FusionNetwork`` on each modality's own answer, all of full quality and fresh.
 
     It has places for all of MODALITIES, whichever the run has, so its weights fit the embedded
     one; what it does with quality and age stays as it begins.

@@ -1,4 +1,4 @@
-"""The speech encoder: a few small networks that read a log-mel spectrum in different ways."""
+"""Speech network: log-mel to an ensemble of residual CNNs with attentive pooling."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class AttentivePooling(nn.Module):
 
 
 class Spectral(nn.Module):
-    """The spectrum as a picture: residual 2-D convolutions, (B, T, bins) to (B, channels, T/8).
+    """The spectrum as an image: residual 2-D convolutions, (B, T, bins) to (B, channels, T/8).
 
     A pattern is known at whatever pitch and formant it stands. ``fine`` halves the time step by
     step; without it, three times as fast, the first convolution reads every fourth frame.
