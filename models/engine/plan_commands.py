@@ -19,14 +19,14 @@ class Build:
     """
 
     model: Models = ()
-    """speech, text, face; default: all three, for int8 speech and face."""
+    """speech, text, face; default: all that there are, for int8 speech and face."""
     precision: Precision = "fp16"
     """What the plans compute in. int8 is for speech and face."""
     weights: OptionalFolder = None
     """Folder of networks with their cards; default: the shipped ones."""
     inputs: OptionalFile = None
     """.npz file of the network's own inputs to calibrate int8 by (arrays NAME.0, NAME.1, ...);
-    default: stored ones."""
+    default: of made-up signals."""
 
     def run(self) -> int:
         """Build each anew, whether it was built before or not."""
