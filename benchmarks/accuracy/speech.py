@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 from mmer.benchmarks.accuracy.evaluate import Measure, evaluated
 from mmer.benchmarks.accuracy.row import NotHere, Row, Setting
 from mmer.models.preparation.logmel import SAMPLE_RATE
+from mmer.training.augment.recording import in_noise
 from mmer.training.datasets.media import decode, sound_files
-from mmer.training.tasks.speech_data import HELD_NOISE, SECONDS, SNR_DB, in_noise
+from mmer.training.tasks.speech_data import HELD_NOISE, SECONDS, SNR_DB
 
 PLACE: Final = "audio/ravdess"
 NOISE_PLACE: Final = "audio/esc10"

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from mmer.models.labels import EMOTIONS
 from mmer.training.datasets.item import Item
-from mmer.training.evaluation.result import judge
+from mmer.training.evaluation.result import evaluation_of
 from mmer.training.metrics.bootstrap import group
 
 MOMENTS: Final[tuple[float | None, ...]] = (0.5, 1.0, 2.0, None)
@@ -92,7 +92,7 @@ class Answers:
                 log_probs[row, (label + 1) % len(EMOTIONS)] = 0.0  # no answer is a wrong one
             else:
                 log_probs[row] = answer
-        found = judge(log_probs, self._labels, self._groups)
+        found = evaluation_of(log_probs, self._labels, self._groups)
         return Point(
             t_s=key[1],
             n=len(self._labels),

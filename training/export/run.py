@@ -28,7 +28,7 @@ from mmer.training.recipes.recipe import need_torch
 
 if TYPE_CHECKING:
     from mmer.training.export.run_networks import Exported
-    from mmer.training.multimodal.task import CombinedTask
+    from mmer.training.multimodal.task import MultimodalTask
 
 MIN_S = 0.5
 """The voice is judged from so many seconds of an utterance on."""
@@ -91,7 +91,7 @@ def export_run(run: Path, data: Path, output: Path, cache: Path | None) -> list[
     return cards
 
 
-def _card(one: Exported, task: CombinedTask) -> Card:
+def _card(one: Exported, task: MultimodalTask) -> Card:
     from mmer.training.export.encoder import development_figures, shown_failures
 
     recipe = task.recipe
@@ -131,7 +131,7 @@ def _card(one: Exported, task: CombinedTask) -> Card:
     )
 
 
-def preprocessing(name: str, task: CombinedTask) -> dict[str, Any]:
+def preprocessing(name: str, task: MultimodalTask) -> dict[str, Any]:
     """What the live wrapper must know: see ``mmer.models.prepared``."""
     options = task.options
     if name == "fusion":

@@ -17,15 +17,15 @@ from generated_corpora import write_meld, write_ravdess  # noqa: E402 (after the
 from tiny_transformers import write_tiny  # noqa: E402
 
 from mmer.models.errors import MmerError  # noqa: E402
-from mmer.models.networks.multimodal import Branch, CombinedNetwork  # noqa: E402
+from mmer.models.networks.multimodal import Branch, MultimodalNetwork  # noqa: E402
 from mmer.training.commands.ablate import ablate, variants  # noqa: E402
 from mmer.training.commands.features import precompute  # noqa: E402
 from mmer.training.commands.train import train_folds  # noqa: E402
 from mmer.training.datasets.likeness import image_key  # noqa: E402
 from mmer.training.loop.trainer import Trainer, tensors  # noqa: E402
 from mmer.training.metrics.predictions import Predictions  # noqa: E402
-from mmer.training.multimodal.run import judge, leave_behind, open_run, summary  # noqa: E402
-from mmer.training.multimodal.task import CombinedTask  # noqa: E402
+from mmer.training.multimodal.run import open_run, predict, summary, write_results  # noqa: E402
+from mmer.training.multimodal.task import MultimodalTask  # noqa: E402
 from mmer.training.recipes.recipe import Recipe  # noqa: E402
 
 THREE = ("joy", "sadness", "anger")
@@ -60,14 +60,14 @@ def recipe(models: dict[str, str], modalities: str = "text speech", **changes: A
     }
     plain: dict[str, Any] = {"epochs": 12, "batch": 16, "learning_rate": 5e-3}
     plain |= {"average_decay": 0.5}
-    return Recipe("tiny", "combined", options=options, **(plain | changes))
+    return Recipe("tiny", "multimodal", options=options, **(plain | changes))
 
 
 def trained(one: Recipe, data: Path, folder: Path, cache: Path | None = None) -> Trainer:
     folder.mkdir(parents=True, exist_ok=True)
-    trainer = Trainer(one, CombinedTask(one, data, cache), folder)
+    trainer = Trainer(one, MultimodalTask(one, data, cache), folder)
     list(trainer.run())
-    leave_behind(trainer, folder)
+    write_results(trainer, folder)
     return trainer
 
 
@@ -81,11 +81,11 @@ def test_the_planted_words_are_learned_and_judged(
     assert low <= found["weighted_f1"] <= high
     # what was saved is what a fresh process opens
     task, network = open_run(tmp_path, data, None)
-    again = judge(network, task, torch.device("cpu"))
+    again = predict(network, task, torch.device("cpu"))
     kept = Predictions.load(tmp_path)
     assert np.allclose(again.log_probs, kept.log_probs, atol=1e-5)
     assert summary(again)["accuracy"] == found["accuracy"]
-    assert isinstance(trainer.average, CombinedNetwork)
+    assert isinstance(trainer.average, MultimodalNetwork)
 
 
 def test_gradients_reach_every_parameter_and_one_batch_can_be_learned(
@@ -93,7 +93,7 @@ def test_gradients_reach_every_parameter_and_one_batch_can_be_learned(
 ) -> None:
     for fusion in ("concat", "gated", "attention", "cross-modal"):
         one = recipe(models, "text speech face", options={"fusion": fusion, "limit": 24})
-        task = CombinedTask(one, data, None)
+        task = MultimodalTask(one, data, None)
         network = task.network()
         inputs, targets = next(iter(task.batches(np.random.default_rng(0))))
         weights = torch.ones(7)
@@ -114,7 +114,7 @@ def test_gradients_reach_every_parameter_and_one_batch_can_be_learned(
 
 def test_a_hidden_modality_cannot_be_seen(data: Path, models: dict[str, str]) -> None:
     one = recipe(models, options={"limit": 24})
-    task = CombinedTask(one, data, None)
+    task = MultimodalTask(one, data, None)
     network = task.network().eval()
     inputs, _ = next(iter(task.of("development")))
     blind = dict(inputs)
@@ -146,11 +146,11 @@ def test_what_a_frozen_encoder_says_is_computed_once(
     files = sorted(cache.rglob("*.npy"))
     assert len(files) == n
     before = [f.stat().st_mtime_ns for f in files]
-    task = CombinedTask(one, data, cache)
+    task = MultimodalTask(one, data, cache)
     assert [f.stat().st_mtime_ns for f in files] == before
     # trained on what is kept, the network is that of the encoder itself
     network = task.network().eval()
-    assert isinstance(network, CombinedNetwork)
+    assert isinstance(network, MultimodalNetwork)
     inputs, _ = next(iter(task.of("development")))
     with torch.no_grad():
         kept = network(*tensors(inputs))[0]
@@ -174,9 +174,9 @@ def test_an_interrupted_run_goes_on_to_the_same_weights(
     one = recipe(models, "text", epochs=3, options={"limit": 32})
     whole = trained(one, data, tmp_path / "whole")
     (tmp_path / "part").mkdir()
-    first = Trainer(one, CombinedTask(one, data, None), tmp_path / "part")
+    first = Trainer(one, MultimodalTask(one, data, None), tmp_path / "part")
     next(first.run())
-    second = Trainer(one, CombinedTask(one, data, None), tmp_path / "part")
+    second = Trainer(one, MultimodalTask(one, data, None), tmp_path / "part")
     second.resume()
     list(second.run())
     for ours, theirs in zip(
@@ -231,7 +231,7 @@ def test_folds_hold_every_item_out_once_and_no_speaker_is_on_both_sides(
 ) -> None:
     one = Recipe(
         "folds",
-        "combined",
+        "multimodal",
         epochs=4,
         batch=4,
         learning_rate=5e-3,
@@ -250,9 +250,9 @@ def test_folds_hold_every_item_out_once_and_no_speaker_is_on_both_sides(
     assert set(found.fold.tolist()) == {0, 1, 2}
     for speaker in set(found.groups.tolist()):
         assert len(set(found.fold[found.groups == speaker].tolist())) == 1
-    task = CombinedTask(replace(one, options={**one.options, "fold": 1}), data, None)
+    task = MultimodalTask(replace(one, options={**one.options, "fold": 1}), data, None)
     sides = [
-        {i.speaker for i in getattr(task.parts, s)} for s in ("train", "development", "judged")
+        {i.speaker for i in getattr(task.parts, s)} for s in ("train", "development", "evaluated")
     ]
     assert sum(len(s) for s in sides) == len(set().union(*sides)) == 3
 
@@ -261,7 +261,7 @@ def test_pictures_without_a_file_are_known_again_by_sight(corpora: Path) -> None
     options = {"corpus": "fer2013", "development": "public_test"}
     options |= {"encoders": {"face": {"kind": "face-cnn"}}}
     one = recipe({"roberta": "", "vit": ""}, "", options=options)
-    task = CombinedTask(one, corpora, None, rows=False)
+    task = MultimodalTask(one, corpora, None, rows=False)
     item = next(item for item in task.parts.train if item.pixels is not None)
     assert item.pixels is not None
     assert image_key(item.pixels) in task.seen().images
@@ -271,7 +271,7 @@ def test_fewer_items_than_folds_are_one_line(data: Path) -> None:
     options = {"corpus": "ravdess", "train": ["train"], "folds": 3, "limit": 3}
     one = recipe({"roberta": "", "vit": ""}, "speech", options=options)
     with pytest.raises(MmerError, match="ravdess: 3 items are too few for 3 folds: no emotion"):
-        CombinedTask(one, data, None)
+        MultimodalTask(one, data, None)
 
 
 @pytest.mark.parametrize(
@@ -295,5 +295,5 @@ def test_a_wrong_recipe_is_told_in_one_line(
     data: Path, models: dict[str, str], changes: dict[str, Any], message: str
 ) -> None:
     with pytest.raises(MmerError, match=message) as error:
-        CombinedTask(recipe(models, options=changes), data, None)
+        MultimodalTask(recipe(models, options=changes), data, None)
     assert "\n" not in str(error.value)

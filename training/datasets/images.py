@@ -1,4 +1,4 @@
-"""Pictures of items: from files, arrays and videos."""
+"""Images of items: from files, arrays and videos."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from mmer.training.datasets.files import VIDEOS
 from mmer.training.datasets.item import Item
 
 VIDEO_FPS: Final = 5.0
-"""Pictures of a video that are judged, a second."""
+"""Frames a second of a video that are evaluated."""
 
 
 def is_video(item: Item) -> bool:
-    """Whether the item's picture moves."""
+    """Whether the item is a video."""
     return item.pixels is None and item.path is not None and item.path.suffix.lower() in VIDEOS
 
 
-def read_picture(item: Item) -> NDArray[np.uint8]:
-    """The picture of an item, uint8 (H, W, 3) BGR.
+def read_image(item: Item) -> NDArray[np.uint8]:
+    """The image of an item, uint8 (H, W, 3) BGR.
 
     Raises:
         MmerError: it cannot be read.
@@ -48,18 +48,18 @@ def read_picture(item: Item) -> NDArray[np.uint8]:
     return np.asarray(decoded, np.uint8)
 
 
-def picture_or_none(item: Item) -> NDArray[np.uint8] | None:
-    """The picture of an item that has one, to look for its twins."""
+def image_or_none(item: Item) -> NDArray[np.uint8] | None:
+    """The image of an item that has one, for the search of twins."""
     if is_video(item):
         return None
     try:
-        return read_picture(item)
-    except MmerError:  # told where it is judged
+        return read_image(item)
+    except MmerError:  # reported when it is evaluated
         return None
 
 
-def video_pictures(item: Item, fps: float = VIDEO_FPS) -> Iterator[tuple[float, NDArray[np.uint8]]]:
-    """Times and pictures, uint8 (H, W, 3) BGR, upright, of the item's part of its video.
+def video_frames(item: Item, fps: float = VIDEO_FPS) -> Iterator[tuple[float, NDArray[np.uint8]]]:
+    """Times and frames, uint8 (H, W, 3) BGR, upright, of the item's part of its video.
 
     Raises:
         MmerError: it cannot be read.
@@ -89,8 +89,8 @@ def centre_square(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return image[top : top + side, left : left + side]
 
 
-def shrunk(image: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
-    """The picture squeezed into (side, side, 3), without aliasing."""
+def resized(image: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
+    """The image resized to (side, side, 3), without aliasing."""
     import cv2
 
     if image.shape[:2] == (side, side):
