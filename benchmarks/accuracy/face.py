@@ -10,8 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from mmer.benchmarks.accuracy.evaluate import evaluated
-from mmer.benchmarks.accuracy.row import Kind, Row
+from mmer.benchmarks.accuracy.row import Kind, Row, evaluated
 
 FER: Final = "face/fer2013"
 SIDE: Final = 48  # pixels of FER2013's pictures

@@ -7,8 +7,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
-from mmer.benchmarks.accuracy.evaluate import evaluated
-from mmer.benchmarks.accuracy.row import NotHere, Row, Setting
+from mmer.benchmarks.accuracy.row import NotHere, Row, Setting, evaluated
 
 CLIPS: Final = "video"
 ACTOR: Final = "RAVDESS Actor_01, 39 clips"

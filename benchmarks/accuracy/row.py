@@ -7,7 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal
 
+from mmer.benchmarks.harness.networks import folder_of
+from mmer.benchmarks.report.report import rounded
 from mmer.realtime.options import Options
+from mmer.training.evaluation.answers import Change
+from mmer.training.evaluation.evaluate import evaluate
+from mmer.training.evaluation.result import Evaluation
+from mmer.training.evaluation.settings import Settings
 
 GROUPS: Final[Mapping[str, str]] = {
     "speech": "Voice",
@@ -84,3 +90,47 @@ class Outcome:
             return f"skipped: {self.skipped}" if self.skipped else f"FAILED: {self.failed}"
         value = 100 * self.figures[self.row.headline]
         return f"{METRICS[self.row.headline]} {value:.1f} ({self.seconds:.0f} s)"
+
+
+KEPT: Final = (
+    "n", "floor_accuracy", "accuracy", "weighted_f1", "macro_f1", "unweighted_recall", "ece",
+    "interval", "resampled_by", "groups", "recall", "dropped", "twins", "warnings",
+)  # fmt: skip
+"""What the table keeps of an evaluation."""
+
+Measure = Callable[[Setting], Mapping[str, Any]]
+
+
+def evaluated(
+    modality: str,
+    dataset: str,
+    place: str,
+    split: str,
+    change: Change | None = None,
+    **options: Any,
+) -> Measure:
+    """The measuring of a row: a dataset in ``place`` below the data folder, with the evaluator's
+    ``options``; ``change`` is done to each input first."""
+
+    def measure(setting: Setting) -> Mapping[str, Any]:
+        weights = setting.weights if modality == "clip" else folder_of(setting.weights, modality)
+        return figures_of(
+            evaluate(
+                modality,
+                dataset,
+                setting.data / place,
+                split=split,
+                weights=weights,
+                settings=Settings(**options),
+                change=change,
+            )
+        )
+
+    return measure
+
+
+def figures_of(evaluation: Evaluation) -> dict[str, Any]:
+    """An evaluation as the table keeps it: fractions of four digits."""
+    whole = evaluation.for_json()
+    kept: dict[str, Any] = rounded({key: whole[key] for key in KEPT})
+    return kept

@@ -11,8 +11,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from mmer.benchmarks.accuracy.evaluate import Measure, evaluated
-from mmer.benchmarks.accuracy.row import NotHere, Row, Setting
+from mmer.benchmarks.accuracy.row import Measure, NotHere, Row, Setting, evaluated
 from mmer.models.preparation.logmel import SAMPLE_RATE
 from mmer.training.datasets.media import decode, sound_files
 from mmer.training.tasks.speech_data import HELD_NOISE, SECONDS, SNR_DB, in_noise

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from mmer.benchmarks.accuracy.evaluate import evaluated
-from mmer.benchmarks.accuracy.row import Kind, Row
+from mmer.benchmarks.accuracy.row import Kind, Row, evaluated
 
 MELD: Final = "text/meld"
 

@@ -15,7 +15,7 @@ from typing import Final
 
 import numpy as np
 
-from mmer.benchmarks.harness.trace import Trace
+from mmer.benchmarks.harness.trace import Note
 from mmer.realtime.clock import Clock, SessionClock
 from mmer.realtime.messages import SAMPLE_RATE, AudioBlock, VideoFrame
 from mmer.realtime.pacing import paced
@@ -57,11 +57,11 @@ class Camera:
 class Microphone:
     """What sounddevice offers: ``record`` as ``rec`` and ``wait``; ``start`` as an InputStream.
 
-    Sound that comes while nobody records is lost, and noted in ``trace``.
+    Sound that comes while nobody records is lost, and noted.
     """
 
-    def __init__(self, clock: Clock, trace: Trace) -> None:
-        self._clock, self._trace = clock, trace
+    def __init__(self, clock: Clock, note: Note) -> None:
+        self._clock, self._note = clock, note
         self._heard: queue.Queue[AudioBlock | None] = queue.Queue()
         self._since = math.inf  # when recording began
         self._ended = False
@@ -76,7 +76,7 @@ class Microphone:
         if block.t1 > self._since:
             self._heard.put(block)
         else:
-            self._trace.lose(block.t0, block.t1)
+            self._note("lost", (block.t0, block.t1))
 
     def close(self) -> None:
         """No sound will come any more."""
@@ -120,10 +120,10 @@ class Devices:
     ``close`` raises what went wrong in that thread.
     """
 
-    def __init__(self, clip: Path, clock: SessionClock, trace: Trace) -> None:
+    def __init__(self, clip: Path, clock: SessionClock, note: Note) -> None:
         self.clock = clock
         self.camera = Camera(clock)
-        self.microphone = Microphone(clock, trace)
+        self.microphone = Microphone(clock, note)
         self._source = MediaFile(str(clip), video_fps=None)
         self._source.open(clock)
         self._error: BaseException | None = None

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmer.benchmarks.baselines.devices import Devices
-from mmer.benchmarks.harness.trace import Answer, Seconds, Trace
+from mmer.benchmarks.harness.trace import Estimate, Note, Seconds
 from mmer.models.labels import EMOTIONS
 from mmer.realtime.messages import AudioBlock, VideoFrame
 
@@ -38,8 +38,8 @@ class Perception(Protocol):
 class Display:
     """Prints the mean of the opinions, and remembers when."""
 
-    def __init__(self, devices: Devices, trace: Trace, output: TextIO) -> None:
-        self._devices, self._trace, self._output = devices, trace, output
+    def __init__(self, devices: Devices, note: Note, output: TextIO) -> None:
+        self._devices, self._note, self._output = devices, note, output
 
     def show(
         self,
@@ -49,15 +49,19 @@ class Display:
         sound: Seconds | None,
     ) -> None:
         """One line, unless there is nothing to say."""
-        self._trace.frames.append(frame.t)
+        self._note("frames", frame.t)
         opinions = [*heard] if face is None else [face, *heard]
         if not opinions:
             return
         fused = np.mean(opinions, axis=0)
         best = int(fused.argmax())
         print(f"{EMOTIONS[best]} {fused[best]:.2f}", file=self._output, flush=True)
-        seen = None if face is None else frame.t
-        self._trace.answers.append(Answer(self._devices.clock.now(), seen, sound))
+        now = self._devices.clock.now()
+        face_t = None if face is None else frame.t
+        t0, t1 = sound or (now, now)
+        self._note(
+            "estimates", Estimate(now, now, t0, t1, False, face_t, EMOTIONS[best], None, sound)
+        )
 
 
 def one_thread(devices: Devices, models: Perception, display: Display) -> None:

@@ -78,7 +78,7 @@ def watch(
     interrupted = False
     with tempfile.TemporaryFile() as errors:
         began = time.perf_counter()
-        spent_before = _children_cpu_s()
+        spent_before = children_cpu_s()
         child = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=errors
         )
@@ -98,7 +98,7 @@ def watch(
         wall_s = time.perf_counter() - began
         if child.returncode and not interrupted:
             raise _failure(command, child.returncode, errors)
-    cpu_s = max(tree.cpu_s, _children_cpu_s() - spent_before)
+    cpu_s = max(tree.cpu_s, children_cpu_s() - spent_before)
     return Watched(
         wall_s=wall_s,
         ready_s=ready_s,
@@ -165,7 +165,7 @@ class _Tree:
             return []
 
 
-def _children_cpu_s() -> float:
+def children_cpu_s() -> float:
     """Processor time of all processes that this one has started and waited for; 0 on Windows."""
     if sys.platform == "win32":
         return 0.0
@@ -208,6 +208,11 @@ def time_to_labels(command: Sequence[str], within_s: float = 60.0) -> tuple[floa
         if first is None or labelled is None:
             raise _failure(command, child.returncode, errors, "no label came")
     return first, labelled
+
+
+def has_content(path: Path) -> bool:
+    """Whether a file is there and not empty."""
+    return path.exists() and path.stat().st_size > 0
 
 
 def _ended(child: subprocess.Popen[bytes]) -> bool:

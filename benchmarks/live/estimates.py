@@ -7,9 +7,9 @@ import math
 from collections.abc import Sequence
 from typing import Final
 
-from mmer.benchmarks.harness.realtime_run import Estimate, Recording, analysed_per_second
-from mmer.benchmarks.report.delays import delay_row, number
+from mmer.benchmarks.harness.trace import Estimate, Recording
 from mmer.benchmarks.report.report import Row
+from mmer.benchmarks.report.rows import delay_row, number
 from mmer.benchmarks.report.statistics import summarise
 
 FRAMES_PER_S: Final = 20.0
@@ -86,7 +86,7 @@ def delays_ms(estimates: Sequence[Estimate]) -> list[float]:
 
 def analysed_row(recording: Recording, seconds: float) -> Row:
     """Frames that were judged, or searched in vain for a face, a second of the clip."""
-    rate = analysed_per_second(recording, seconds)
+    rate = len(recording.frames) / seconds
     replaced = {name: recording.drops.get(name, 0) for name in ("video", "face")}
     return Row(
         key="frames_per_s",

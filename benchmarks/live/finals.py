@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Final
 
 from mmer.benchmarks.harness.clip import AnnotatedClip
 from mmer.benchmarks.harness.matching import Matching, match
-from mmer.benchmarks.harness.realtime_run import Recording
-from mmer.benchmarks.report.delays import delay_row, number
+from mmer.benchmarks.harness.trace import Estimate, Recording
 from mmer.benchmarks.report.report import Row
+from mmer.benchmarks.report.rows import delay_row, number
 from mmer.benchmarks.report.statistics import summarise
 
 MOST_WORDS_P50_MS: Final = 357  # what PocketSphinx took
@@ -63,7 +64,7 @@ def final_rows(recording: Recording, clip: AnnotatedClip, hangover_s: float) -> 
             f"of the utterances answered once; p95 {number(summarise(rest).p95)} ms of the limit",
         ),
     ]
-    if recording.session["models"].get("words"):
+    if recording.models.get("words"):
         words = match(clip.spans, recording.transcripts)
         late = summarise(late_ms(words))
         rows.append(
@@ -91,3 +92,74 @@ def outcomes(matching: Matching) -> str:
     wrong = [f"{n} {name}" for name, n in counts.items() if n and name not in ("matched",)]
     whole = f"{counts['matched']} of {len(matching.matches)} utterances matched"
     return ", ".join([whole, *wrong])
+
+
+def stable_since(estimates: Sequence[Estimate], label: str | None = None) -> float | None:
+    """When ``label`` was written that an utterance kept until its final, that included.
+
+    ``estimates`` are the utterance's own, in order; ``label`` None: whichever the final has. None
+    where the final has another or no label, or is not there. An estimate without a label between
+    is no label kept.
+    """
+    finals = [n for n, estimate in enumerate(estimates) if estimate.final]
+    if not finals:
+        return None
+    final = estimates[finals[-1]]
+    if final.label is None or label not in (None, final.label):
+        return None
+    since = final.written
+    for estimate in reversed(estimates[: finals[-1]]):
+        if estimate.label != final.label:
+            break
+        since = estimate.written
+    return since
+
+
+def stable_rows(recording: Recording, clip: AnnotatedClip) -> list[Row]:
+    """From each annotated onset to the first stable label, and to the first correct one.
+
+    The second where the sentences were acted with voice and face, and so have a true emotion.
+    What is not answered once, ends without a label or (second row) with a wrong one, is never
+    reached: infinite.
+    """
+    matching = match(clip.spans, recording.finals)
+    by_utterance: dict[int, list[Estimate]] = {}
+    for estimate in recording.estimates:
+        if estimate.utterance is not None:
+            by_utterance.setdefault(estimate.utterance, []).append(estimate)
+
+    def delays(truth: bool) -> list[float]:
+        out = []
+        for m in matching.matches:
+            since = None
+            if m.outcome == "matched" and m.result and m.result.utterance is not None:
+                mine = by_utterance[m.result.utterance]
+                since = stable_since(mine, m.span.emotion if truth else None)
+            out.append(math.inf if since is None else 1000 * (since - m.span.t0))
+        return out
+
+    any_label = delays(False)
+    rows = [
+        delay_row(
+            "stable_label_ms",
+            "onset of speech to first stable label, right or wrong",
+            any_label,
+            f"{_share(any_label)} ended with a label; the others never had one that stayed",
+        )
+    ]
+    if clip.spans and all(span.emotion is not None for span in clip.spans):
+        correct = delays(True)
+        rows.append(
+            delay_row(
+                "correct_label_ms",
+                "onset of speech to first correct stable label",
+                correct,
+                f"{_share(correct)} reached; the others ended with another label or none",
+            )
+        )
+    return rows
+
+
+def _share(delays: Sequence[float]) -> str:
+    reached = sum(math.isfinite(d) for d in delays)
+    return f"{reached} of {len(delays)}"

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
@@ -64,12 +64,15 @@ class Report:
     provider: Mapping[str, str]
     rows: Sequence[Row]
     series: Mapping[str, Sequence[tuple[float, float]]] = field(default_factory=dict)
-    """What a row was made of, for a closer look: (seconds, value) each."""
+    """Values behind a row over time: (seconds, value) each."""
+    draw: Callable[[Path], None] | None = field(default=None, repr=False, compare=False)
+    """Draws the report's plot into a PNG file."""
 
     def to_json(self) -> str:
         """JSON, version 2; null stands for a figure that could not be had, or never came."""
-        whole = {"v": VERSION, "type": "benchmark", **asdict(self)}
-        text = json.dumps(_finite(whole), indent=1, allow_nan=False) + "\n"
+        whole = {"v": VERSION, "type": "benchmark", **asdict(replace(self, draw=None))}
+        del whole["draw"]
+        text = json.dumps(rounded(whole), indent=1, allow_nan=False) + "\n"
         return _NUMBERS.sub(lambda found: " ".join(found[0].split()), text)
 
     def to_markdown(self) -> str:
@@ -131,11 +134,12 @@ def check_folder(option: str, folder: Path | None) -> None:
         raise MmerError(f"{option} {folder} is no folder: make it first, or name another")
 
 
-def _finite(value: Any) -> Any:
+def rounded(value: Any, digits: int = 4) -> Any:
+    """Plain data for JSON: floats rounded, and None where one is not finite."""
     if isinstance(value, float):
-        return round(value, 4) if math.isfinite(value) else None
+        return round(value, digits) if math.isfinite(value) else None
     if isinstance(value, Mapping):
-        return {str(k): _finite(v) for k, v in value.items()}
+        return {str(k): rounded(v, digits) for k, v in value.items()}
     if isinstance(value, list | tuple):
-        return [_finite(v) for v in value]
+        return [rounded(v, digits) for v in value]
     return value

@@ -1,21 +1,23 @@
-"""From what a soak noted to rows with a verdict."""
+"""Rows of a soak with their verdicts: pace, losses, drift of sound and video, memory, resources."""
 
 from __future__ import annotations
 
-import json
+import bisect
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from statistics import median
-from typing import Any, Final
+from typing import Final
 
 from mmer.benchmarks.harness.clip import AnnotatedClip
 from mmer.benchmarks.harness.process import Sample, Watched
-from mmer.benchmarks.harness.realtime_run import Recording, read
+from mmer.benchmarks.harness.trace import Recording
 from mmer.benchmarks.live import trends
 from mmer.benchmarks.report.report import Row
 from mmer.benchmarks.report.statistics import slope
-from mmer.benchmarks.soak.drift import Stamp, drift_row
+
+Stamp = tuple[float, float]
+"""True time of a moment of the clip, and the capture time that its message bore; seconds."""
 
 MAY_LAG_S: Final = 2.0  # of the clip, at its end: what is open is finished, no more
 MAY_GROW_MB: Final = 10.0  # an hour of the clip
@@ -25,56 +27,36 @@ LEAST_ROUNDS: Final = 3
 
 
 @dataclass
-class Soaked:
+class SoakRecording(Recording):
     """A soak's recording, with the stamps of its marks; seconds of the clip."""
 
-    recording: Recording
-    frames: list[Stamp] = field(default_factory=list)
-    onsets: list[Stamp] = field(default_factory=list)
+    frame_stamps: list[Stamp] = field(default_factory=list)
+    onset_stamps: list[Stamp] = field(default_factory=list)
     over: float | None = None  # when the session had ended; None where it was killed
-    resources: dict[str, tuple[int, int]] = field(default_factory=dict)  # threads, open files
+    resources: list[tuple[str, int, int]] = field(default_factory=list)
+    """Moment, threads, open files."""
 
     @property
     def until(self) -> float:
         """The clip was played so far."""
-        newest = max((t for t, _ in self.recording.health), default=0.0)
+        newest = max((t for t, _ in self.health), default=0.0)
         return newest if self.over is None else min(self.over, newest)
 
 
-def read_soak(output: Path, notes: Path) -> Soaked:
-    """What ``play`` wrote."""
-    soaked = Soaked(read(output, notes))
-    with notes.open(encoding="utf-8") as file:
-        for line in file:
-            if line.endswith("\n"):
-                _add(soaked, *json.loads(line))
-    return soaked
-
-
-def _add(soaked: Soaked, kind: str, *rest: Any) -> None:
-    if kind in ("frame", "onset"):
-        (soaked.frames if kind == "frame" else soaked.onsets).append((rest[0], rest[1]))
-    elif kind == "over":
-        soaked.over = rest[0]
-    elif kind == "resources":
-        soaked.resources[rest[0]] = (rest[1], rest[2])
-
-
 def rows(
-    soaked: Soaked, watched: Watched, clip: AnnotatedClip, round_s: int, rate: float
+    recording: SoakRecording, watched: Watched, clip: AnnotatedClip, round_s: int, rate: float
 ) -> list[Row]:
     """Everything that a soak tells; ``clip`` is the whole of it, ``round_s`` one round."""
-    played = played_part(clip, soaked.until, watched.interrupted)
-    recording = soaked.recording
+    played = played_part(clip, recording.until, watched.interrupted)
     queues = trends.queue_row(recording)
-    words = recording.session["models"].get("words")
-    cost = trends.cpu_row(watched, played.seconds, words.split()[0] if words else "none")
+    asr = trends.engine(recording.models.get("words"))
+    cost = trends.cpu_row(watched, played.seconds, asr)
     return [
-        pace_row(soaked, played, watched.interrupted),
+        pace_row(recording, played, watched.interrupted),
         *count_rows(recording, clip, played.seconds // round_s, round_s),
-        drift_row(soaked.onsets, soaked.frames, played.seconds, round_s),
+        drift_row(recording.onset_stamps, recording.frame_stamps, played.seconds, round_s),
         memory_row(watched, rate, played.seconds),
-        resources_row(soaked, watched, rate),
+        resources_row(recording, watched, rate),
         *[_of_the_world(row, rate) for row in trends.slope_rows(recording, played)],
         replace(queues, note=f"in the world's time; {queues.note}"),
         replace(cost, target="", passed=None),
@@ -89,12 +71,12 @@ def played_part(clip: AnnotatedClip, until: float, interrupted: bool) -> Annotat
     return AnnotatedClip(clip.path, int(until), heard)
 
 
-def pace_row(soaked: Soaked, played: AnnotatedClip, interrupted: bool) -> Row:
+def pace_row(recording: SoakRecording, played: AnnotatedClip, interrupted: bool) -> Row:
     """Whether the session ended with its clip, or later: it could not keep up."""
     target = f"at most {MAY_LAG_S:g} s of the clip"
-    if soaked.over is None or interrupted:
+    if recording.over is None or interrupted:
         return Row("lag_s", "end of the clip to end of the session", "stopped", target)
-    late = soaked.over - played.seconds
+    late = recording.over - played.seconds
     return Row(
         key="lag_s",
         what="end of the clip to end of the session",
@@ -116,9 +98,7 @@ def count_rows(recording: Recording, clip: AnnotatedClip, rounds: int, round_s: 
     ended = Counter(end.utterance for end in recording.ends)
     finals = Counter(final.utterance for final in recording.finals)
     words = Counter(transcript.utterance for transcript in recording.transcripts)
-    expected = {"labels": finals} | (
-        {"words": words} if recording.session["models"].get("words") else {}
-    )
+    expected = {"labels": finals} | ({"words": words} if recording.models.get("words") else {})
     wrong = {name: sum(((ended - got) + (got - ended)).values()) for name, got in expected.items()}
     lost = sum(wrong.values())
     return [
@@ -168,7 +148,7 @@ def memory_row(watched: Watched, rate: float, seconds: float) -> Row:
     )
 
 
-def resources_row(soaked: Soaked, watched: Watched, rate: float) -> Row:
+def resources_row(recording: SoakRecording, watched: Watched, rate: float) -> Row:
     """Threads and open files, while it runs and when it is over."""
     steady = _settled(watched, rate)
     if len(steady) < 2:
@@ -180,8 +160,7 @@ def resources_row(soaked: Soaked, watched: Watched, rate: float) -> Row:
     threads = [median(sample.threads for sample in part) for part in halves]
     handles = [median(sample.handles for sample in part) for part in halves]
     ends = "; ".join(
-        f"{when}: {threads} threads, {files} files"
-        for when, (threads, files) in soaked.resources.items()
+        f"{when}: {threads} threads, {files} files" for when, threads, files in recording.resources
     )
     return Row(
         key="resources",
@@ -212,3 +191,62 @@ def _of_the_world(row: Row, rate: float) -> Row:
         return row
     note = f"at {rate:g} times the world's pace, in seconds of the clip: judged with --real"
     return replace(row, passed=None, note=note)
+
+
+NEAR_S: Final = 1.0  # a frame so near to an onset is of the same moment, as drift goes
+MAY_DRIFT_MS: Final = 1.0  # an hour: a day of it stays below what people notice (ITU-R BT.1359)
+
+
+def offsets_ms(onsets: Sequence[Stamp], frames: Sequence[Stamp]) -> list[tuple[float, float]]:
+    """At each onset: its true time, and by how much the sound is stamped later than the picture.
+
+    The error of the onset's stamp less that of the nearest frame's; onsets with no frame near are
+    left out. Both in order of time.
+    """
+    times = [truth for truth, _ in frames]
+    out = []
+    for truth, stamped in onsets:
+        at = bisect.bisect_left(times, truth)
+        near = min(
+            frames[max(0, at - 1) : at + 1],
+            key=lambda frame: abs(frame[0] - truth),
+            default=None,
+        )
+        if near is not None and abs(near[0] - truth) <= NEAR_S:
+            late_ms = 1000 * ((stamped - truth) - (near[1] - near[0]))
+            out.append((truth, round(late_ms, 6) + 0.0))  # sums of floats: below a nanosecond
+    return out
+
+
+def drift_row(
+    onsets: Sequence[Stamp], frames: Sequence[Stamp], seconds: float, block_s: float
+) -> Row:
+    """The slope of the offset between sound and picture, in ms an hour of the clip."""
+    offsets = offsets_ms(onsets, frames)
+    found = slope([t for t, _ in offsets], [ms for _, ms in offsets], block_s)
+    what = "drift between sound and picture"
+    target = f"within {MAY_DRIFT_MS:g} ms an hour, the whole interval"
+    samples = {"offset_ms": [ms for _, ms in offsets]}
+    if found is None:
+        short = "too short for a slope"
+        return Row("av_drift", what, "not measured", target, None, short, samples=samples)
+    per_hour, low, high = (
+        round(60 * v, 6) + 0.0 for v in (found.per_minute, found.low, found.high)
+    )
+    worst = max(abs(low), abs(high))
+    long = seconds >= LEAST_S
+    notes = [
+        f"{len(offsets)} onsets of sentences, each against the frame of its moment",
+        f"offset {offsets[0][1]:+.1f} ms at the begin, {offsets[-1][1]:+.1f} ms at the end",
+        "" if long else f"judged with {LEAST_S / 3600:g} hours or more",
+    ]
+    return Row(
+        key="av_drift",
+        what=what,
+        measured=f"{per_hour:+.3f} ms/h ({low:+.3f} to {high:+.3f})",
+        target=target,
+        passed=worst <= MAY_DRIFT_MS if long else None,
+        note="; ".join(n for n in notes if n),
+        values={"ms_per_hour": per_hour, "low": low, "high": high, "n": len(offsets)},
+        samples=samples,
+    )

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmer.benchmarks.harness.clip import Span
-from mmer.benchmarks.harness.clip_frames import HEIGHT
+from mmer.benchmarks.harness.clip_format import HEIGHT, Frame
 from mmer.realtime.messages import SAMPLE_RATE
 
 BITS: Final = 17  # an hour of frames
@@ -27,9 +27,9 @@ SEARCHED_S: Final = 0.8
 LEAST_LIKENESS: Final = 0.9  # normalized correlation
 
 
-def mark_number(picture: NDArray[np.uint8], number: int) -> NDArray[np.uint8]:
-    """A copy of a YUV 4:2:0 picture (720, 640) with ``number`` in its upper left corner."""
-    marked = picture.copy()
+def mark_number(frame: Frame, number: int) -> Frame:
+    """A copy of a frame with ``number`` in its upper left corner."""
+    marked = frame.copy()
     width = BITS * SQUARE
     for row in range(2):
         for bit in range(BITS):

@@ -9,6 +9,7 @@ from typing import Final
 
 from mmer.benchmarks.harness.matching import Result, match
 from mmer.benchmarks.report.report import Row
+from mmer.benchmarks.report.rows import milliseconds
 from mmer.benchmarks.report.statistics import Summary, summarise
 from mmer.benchmarks.throughput.step import Step
 
@@ -55,9 +56,9 @@ class Load:
         """Why these are too many; "" where they are not."""
         reasons = []
         if not self.face.p95 <= LIMIT_MS:
-            reasons.append(f"frame to estimate p95 {shown_ms(self.face.p95)}")
+            reasons.append(f"frame to estimate p95 {milliseconds(self.face.p95)}")
         if not self.final.p95 <= LIMIT_MS:
-            reasons.append(f"end of speech to label p95 {shown_ms(self.final.p95)}")
+            reasons.append(f"end of speech to label p95 {milliseconds(self.final.p95)}")
         if min(self.frames_per_s) < LEAST_PER_S:
             reasons.append(f"{min(self.frames_per_s):.1f} frames/s in a stream")
         return ", ".join(reasons)
@@ -67,11 +68,13 @@ def load_of(step: Step) -> Load:
     """Every figure of a step."""
     faces, finals, worst, misses = [], [], 0.0, 0
     for clip, stream in zip(step.clips, step.streams, strict=True):
-        delays = [1000 * (written - t) for t, written in stream.faces]
+        estimates = [e for e in stream.estimates if e.has_evidence]
+        delays = [1000 * e.face_delay_s for e in estimates if e.face_delay_s is not None]
         faces += delays
         # a stream that never showed a face is as late as can be
         worst = max(worst, summarise(delays).p95 if delays else math.inf)
-        matching = match(clip.spans, [Result(*final) for final in stream.finals])
+        results = [Result(e.t0, e.t1, e.written) for e in estimates if e.final]
+        matching = match(clip.spans, results)
         finals += [1000 * s for s in matching.delays_s]
         misses += matching.misses
     return Load(
@@ -79,7 +82,7 @@ def load_of(step: Step) -> Load:
         face=summarise(faces),
         final=summarise(finals, misses),
         worst_p95=worst,
-        frames_per_s=[stream.frames / step.seconds for stream in step.streams],
+        frames_per_s=[len(set(stream.frames)) / step.seconds for stream in step.streams],
         dropped=sum(s.drops.get("video", 0) + s.drops.get("face", 0) for s in step.streams),
         cpu=step.cpu_s / step.seconds,
         memory_mb=step.memory_mb,
@@ -98,8 +101,8 @@ def row_of(load: Load, one: Load | None) -> Row:
         key=f"streams_{load.streams}",
         what=f"{load.streams} {plural}",
         measured=(
-            f"frame to estimate p95 {shown_ms(load.face.p95)}, end of speech to label p95 "
-            f"{shown_ms(load.final.p95)}, {load.cpu_each:.3f} CPU s/s each"
+            f"frame to estimate p95 {milliseconds(load.face.p95)}, end of speech to label p95 "
+            f"{milliseconds(load.final.p95)}, {load.cpu_each:.3f} CPU s/s each"
         ),
         values={
             "face_p50": load.face.p50,
@@ -146,8 +149,3 @@ def capacity_row(loads: Sequence[Load], asr: str, cores: int, searched: bool) ->
         values={"streams": most},
         better="more",
     )
-
-
-def shown_ms(ms: float) -> str:
-    """Milliseconds, or that it never came, or that there was nothing."""
-    return "never" if math.isinf(ms) else "none" if math.isnan(ms) else f"{ms:.0f} ms"

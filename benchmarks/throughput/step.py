@@ -1,20 +1,21 @@
-"""So many streams at once: start the processes, let them play, gather what they did."""
+"""One step of `mmer-bench throughput`: so many streams at once, in worker processes."""
 
 from __future__ import annotations
 
+import json
 import math
 import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Final
 
 from mmer.benchmarks.harness.clip import AnnotatedClip
-from mmer.benchmarks.throughput.plan import StreamPlan, StreamResult, WorkerPlan, WorkerResult
-from mmer.benchmarks.throughput.settings import ThroughputSettings
+from mmer.benchmarks.harness.trace import Recording, read_recording
+from mmer.benchmarks.throughput.worker import StreamPlan, WorkerCost, WorkerPlan
 from mmer.models.errors import MmerError
 
 SPREAD_S: Final = 4.0
@@ -27,10 +28,9 @@ class Step:
     """What so many streams at once did; results in the order of the clips that they played."""
 
     clips: Sequence[AnnotatedClip]  # one a stream
-    streams: Sequence[StreamResult]
+    streams: Sequence[Recording]
     cpu_s: float
     memory_mb: float
-    workers: Sequence[WorkerResult] = ()
 
     @property
     def seconds(self) -> float:
@@ -49,41 +49,34 @@ def start_s(number: int) -> float:
     return SPREAD_S * (number * GOLDEN % 1.0)
 
 
-def play(clips: Sequence[AnnotatedClip], settings: ThroughputSettings) -> Step:
-    """Play every clip at the world's pace, all at once.
+def play(clips: Sequence[AnnotatedClip], processes: int, plan: WorkerPlan) -> Step:
+    """Play every clip at the world's pace, all at once; ``plan`` has the sessions' options.
 
     Raises:
-        MmerError: a process failed, with what it said.
+        MmerError: a process failed, with what it wrote on standard error.
     """
-    shares = share_out(clips, settings.processes)
-    results: dict[int, StreamResult] = {}
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        notes = [folder / f"{i}.notes" for i in range(len(clips))]
         workers = []
-        for number, share in enumerate(shares):
-            plan = WorkerPlan(
-                streams=[StreamPlan(str(clips[i].path), start_s(i)) for i in share],
-                asr=settings.asr,
-                detector=settings.detector,
-                provider=settings.provider,
-                weights=None if settings.weights is None else str(settings.weights),
+        for number, share in enumerate(share_out(clips, processes)):
+            mine = replace(
+                plan,
+                streams=[StreamPlan(str(clips[i].path), start_s(i), str(notes[i])) for i in share],
                 memory_at_s=SPREAD_S + clips[0].seconds / 2,
-                folder=str(folder),
             )
-            workers.append(stack.enter_context(_Worker(plan, folder / f"{number}.json")))
+            workers.append(stack.enter_context(_Worker(mine, folder / f"{number}.json")))
         for worker in workers:
             worker.wait_until_ready()
         for worker in workers:
             worker.go()
-        found = [worker.result() for worker in workers]
-    for share, result in zip(shares, found, strict=True):
-        results |= dict(zip(share, result.streams, strict=True))
+        costs = [worker.result() for worker in workers]
+        streams = [read_recording(path, Recording()) for path in notes]
     return Step(
         clips=clips,
-        streams=[results[i] for i in range(len(clips))],
-        cpu_s=sum(result.cpu_s for result in found),
-        memory_mb=sum(result.memory_mb for result in found),
-        workers=found,
+        streams=streams,
+        cpu_s=sum(cost.cpu_s for cost in costs),
+        memory_mb=sum(cost.memory_mb for cost in costs),
     )
 
 
@@ -123,10 +116,10 @@ class _Worker:
         self._child.stdin.write(b"go\n")
         self._child.stdin.flush()
 
-    def result(self) -> WorkerResult:
+    def result(self) -> WorkerCost:
         if self._child.wait():
             raise self._failure()
-        return WorkerResult.load(self._path)
+        return WorkerCost(**json.loads(self._path.read_text(encoding="utf-8")))
 
     def _failure(self) -> MmerError:
         status = self._child.wait()

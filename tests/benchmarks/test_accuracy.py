@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from mmer.benchmarks import cli
-from mmer.benchmarks.accuracy import run
+from mmer.benchmarks.accuracy import command as run
 from mmer.benchmarks.accuracy.anchors import ANCHORS
 from mmer.benchmarks.accuracy.cards import CARD_OF, write_cards
 from mmer.benchmarks.accuracy.face import FACE_ROWS, blurred, dark, small

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import sounds
 
-from mmer.benchmarks.asr import no_speech
+from mmer.benchmarks.asr import clips as no_speech
 from mmer.benchmarks.asr.clips import SpokenClip, grid, grid_text, in_noise, ravdess
 from mmer.benchmarks.asr.clips import sounds as recordings
 from mmer.models.errors import MmerError

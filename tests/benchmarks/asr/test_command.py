@@ -11,12 +11,12 @@ import sounds
 from asr_doubles import CountingModel
 
 from mmer.benchmarks import cli
-from mmer.benchmarks.asr import run as asr_run
+from mmer.benchmarks.asr import command as asr_run
 from mmer.benchmarks.asr.clips import SpokenClip, ravdess
-from mmer.benchmarks.asr.run import (
+from mmer.benchmarks.asr.command import (
     DECODERS,
-    AsrSettings,
     Material,
+    SpeechRecognition,
     cost_row,
     engine_rows,
     error_row,
@@ -79,10 +79,9 @@ def test_an_engine_that_is_not_here_says_so() -> None:
 
 def test_an_unknown_engine_is_refused(tmp_path: Path) -> None:
     with pytest.raises(MmerError, match="parrot"):
-        AsrSettings(tmp_path, "parrot")
+        SpeechRecognition(data=tmp_path, asr="parrot").check()
     with pytest.raises(MmerError, match="none"):
-        AsrSettings(tmp_path, "none")
-    assert AsrSettings(tmp_path).engines == tuple(ENGINES)
+        SpeechRecognition(data=tmp_path, asr="none").check()
 
 
 @pytest.fixture
@@ -123,7 +122,7 @@ def test_every_engine_on_this_machine_is_measured(
     monkeypatch.setattr(AsrEngine, "load", load)
     monkeypatch.setattr(asr_run, "unthresholded", lambda: CountingModel("You"))
     monkeypatch.setattr(Material, "read", lambda data: material())
-    report = asr_run.run(AsrSettings(tmp_path), "mmer-bench asr", lambda line: None)
+    report = SpeechRecognition(data=tmp_path).run("mmer-bench asr", lambda line: None)
     rows = {row.key: row for row in report.rows}
     for name in ENGINES:
         assert rows[f"{name}_wer_ravdess_live"].passed

@@ -9,6 +9,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from mmer.benchmarks.harness.utterances import speech_span
 from mmer.models.labels import EMOTIONS
 from mmer.training.datasets.item import Item
 from mmer.training.evaluation.result import judge
@@ -16,6 +17,15 @@ from mmer.training.metrics.bootstrap import group
 
 MOMENTS: Final[tuple[float | None, ...]] = (0.5, 1.0, 2.0, None)
 """Seconds of speech; None is the end."""
+SPEECH_DB: Final = 30.0
+"""What lies so far below the loudest moment is not the speech of a studio recording."""
+PAUSE_S: Final = 1.0
+"""Longer than any pause in an acted sentence."""
+
+
+def studio_span(samples: NDArray[np.int16]) -> tuple[int, int]:
+    """First sample of the speech in a studio recording (n,) and one past its last."""
+    return speech_span(samples, SPEECH_DB, PAUSE_S)
 
 
 @dataclass(frozen=True)

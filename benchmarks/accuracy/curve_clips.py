@@ -6,17 +6,17 @@ fused again with other words or fewer modalities by the very block that fuses li
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 
-from mmer.benchmarks.curve.gold import GoldWords, timed
-from mmer.benchmarks.curve.points import MOMENTS, Answers, Line, Panel
+from mmer.benchmarks.accuracy.moments import MOMENTS, Answers, Line, Panel, studio_span
+from mmer.benchmarks.harness.command import Say
+from mmer.benchmarks.harness.media import read_sound
 from mmer.benchmarks.harness.networks import folder_of
-from mmer.benchmarks.harness.utterances import read_sound, speech_span
 from mmer.models.labels import MODALITIES
 from mmer.models.store.store import Store
 from mmer.models.text import TextModel
@@ -40,14 +40,13 @@ from mmer.realtime.pipeline import Pipeline
 from mmer.realtime.replay import Replay
 from mmer.realtime.sources.media import MediaFile
 from mmer.training.datasets.registry import read
+from mmer.training.evaluation.whole_clip import GoldWords, timed
 
 HOP_S: Final = 0.05
 """An answer is at most so much older than the moment it is asked for."""
-SPEECH_DB: Final = 30.0
-PAUSE_S: Final = 1.0
 
 
-def clips_panel(data: Path, weights: Path | None, asr: str, say: Callable[[str], None]) -> Panel:
+def clips_panel(data: Path, weights: Path | None, asr: str, say: Say) -> Panel:
     """RAVDESS Actor_01, on whom nothing was trained.
 
     Raises:
@@ -59,7 +58,7 @@ def clips_panel(data: Path, weights: Path | None, asr: str, say: Callable[[str],
     for row, item in enumerate(items):
         say(f"clips: {row + 1} of {len(items)}")
         assert item.path is not None  # what is read for clip has a video
-        span = speech_span(read_sound(item.path), SPEECH_DB, PAUSE_S)
+        span = studio_span(read_sound(item.path))
         begin, end = (sample / SAMPLE_RATE for sample in span)
         events = recorder.record(item.path).events
         gold = GoldWords(timed(item.text or "", begin, end))

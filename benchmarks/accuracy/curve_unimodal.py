@@ -1,21 +1,55 @@
-"""The words against time: written utterances revealed at the rate of speech."""
+"""The voice against time: the clips of the development speakers, cut short."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
 from numpy.typing import NDArray
 
-from mmer.benchmarks.curve.points import MOMENTS, Answers, Line, Panel
+from mmer.benchmarks.accuracy.moments import MOMENTS, SPEECH_DB, Answers, Line, Panel, studio_span
+from mmer.benchmarks.harness.command import Say
 from mmer.benchmarks.harness.networks import folder_of
 from mmer.models.preparation.text_style import TextStyle
+from mmer.models.speech import SpeechModel
 from mmer.models.text import TextModel
+from mmer.realtime.messages import SAMPLE_RATE
 from mmer.training.augment.asr_errors import misrecognize
+from mmer.training.datasets.media import decode
 from mmer.training.datasets.registry import read
 from mmer.training.datasets.texts import RESTYLE, as_recognized, bare
+
+
+def speech_panel(data: Path, weights: Path | None, say: Say) -> Panel:
+    """RAVDESS actors 17-20, from the begin of the speech on.
+
+    Raises:
+        MmerError: RAVDESS is not there.
+    """
+    items = read("ravdess", data / "audio" / "ravdess", "speech", "dev").items
+    model = SpeechModel.load(folder_of(weights, "speech"))
+    answers = Answers(items)
+    for row, item in enumerate(items):
+        say(f"voice: clip {row + 1} of {len(items)}")
+        assert item.path is not None  # what is read for speech has a recording
+        samples = decode(item.path)
+        begin, end = studio_span(samples)
+        for t in MOMENTS:
+            until = end if t is None else min(end, begin + round(t * SAMPLE_RATE))
+            going_on = t is not None and until < end
+            answers.put("voice", row, t, model.predict(samples[begin:until]).log_probs, going_on)
+    return Panel(
+        key="voice",
+        title="voice",
+        data="RAVDESS actors 17-20, acted English; time since the speech began",
+        lines=(Line("voice", "voice", answers.points("voice")),),
+        notes=(
+            "the speech begins and ends where the sound comes within "
+            f"{SPEECH_DB:g} dB of its loudest moment; nothing before its begin is heard",
+        ),
+    )
+
 
 WORDS_PER_S: Final = 2.7
 """Of conversation: about 160 words a minute."""
@@ -24,7 +58,7 @@ ERRORS: Final = 0.25
 SEED: Final = 0
 
 
-def words_panel(data: Path, weights: Path | None, say: Callable[[str], None]) -> Panel:
+def text_panel(data: Path, weights: Path | None, say: Say) -> Panel:
     """MELD's development split: there is no sound of it here, so time is counted in words.
 
     Raises:

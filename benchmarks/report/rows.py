@@ -45,6 +45,11 @@ def number(ms: float) -> str:
     return "never" if math.isinf(ms) else "none" if math.isnan(ms) else f"{ms:.0f}"
 
 
+def milliseconds(ms: float) -> str:
+    """The same with its unit."""
+    return f"{number(ms)} ms" if math.isfinite(ms) else number(ms)
+
+
 def percentiles(found: Summary) -> dict[str, float | None]:
     """For a row's values."""
     return {

@@ -1,4 +1,4 @@
-"""Voice activity alone, on sentences whose ends are known, with one hangover after the other.
+"""`mmer-bench hangover`: delay saved and sentences cut by a shorter hangover of the VAD.
 
 Nothing is timed: what comes out depends on the sound alone, so it is the same on every machine,
 however loaded.
@@ -7,20 +7,20 @@ however loaded.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mmer.benchmarks.harness.clip import Span, lay_out, mix
+from mmer.benchmarks.harness.clip import lay_out, mix
+from mmer.benchmarks.harness.command import OptionalFolder, Outputs, Say
 from mmer.benchmarks.harness.machine import describe_machine
 from mmer.benchmarks.harness.matching import Matching, Result, match
-from mmer.benchmarks.harness.utterances import demo_utterances, ravdess_sounds
-from mmer.benchmarks.report.delays import number
+from mmer.benchmarks.harness.ravdess import ravdess_sounds
+from mmer.benchmarks.harness.utterances import demo_utterances
 from mmer.benchmarks.report.report import Report, Row
+from mmer.benchmarks.report.rows import number
 from mmer.benchmarks.report.statistics import summarise
 from mmer.models.errors import MmerError
 from mmer.realtime.blocks.vad import FRAME, VoiceActivity, VoiceConfig
@@ -29,48 +29,51 @@ from mmer.realtime.options import Options
 
 HANGOVERS_S: Final = (0.14, 0.2, 0.26, 0.3, 0.4, 0.5)
 NOISES_DB: Final = (-60.0, -45.0)  # a quiet room, and one with a fan
-COUNT: Final = 200  # sentences
 
 
-@dataclass(frozen=True)
-class HangoverSettings:
-    """Which sentences; raises MmerError for values that make no sense."""
+@dataclass(frozen=True, kw_only=True)
+class Hangover(Outputs):
+    """What a shorter wait for the pause would save, and how many sentences it would cut.
 
-    data: Path | None = None
-    count: int = COUNT
+    The VAD alone, with hangovers from 140 to 500 ms, on sentences with known ends
+    between silences, under two levels of noise. Nothing is timed, so any machine gives the same.
+    What a hangover makes of the whole delay: `mmer-bench live --hangover-s`.
+    """
 
-    def __post_init__(self) -> None:
+    data: OptionalFolder = None
+    """Folder with audio/ravdess: people's sentences instead of the demo's synthetic ones."""
+    count: int = 200
+    """Sentences taken from it."""
+
+    def check(self) -> None:
+        super().check()
         if self.count < 1:
             raise MmerError(f"--count is {self.count}: it must be at least 1")
 
-
-def run(settings: HangoverSettings, command: str, say: Callable[[str], None]) -> Report:
-    """Hear the sentences with every hangover under every noise."""
-    machine = describe_machine()
-    say("reading the sentences")
-    if settings.data is None:
-        utterances = demo_utterances()
-    else:
-        utterances = ravdess_sounds(settings.data, settings.count)
-    seconds = math.ceil(2 * sum(u.seconds for u in utterances))
-    spans = lay_out(utterances, seconds)
-    rows = []
-    for noise_db in NOISES_DB:
-        sound = mix(spans, utterances, seconds, noise_db)
-        for hangover_s in HANGOVERS_S:
-            say(f"noise {noise_db:g} dB, hangover {1000 * hangover_s:.0f} ms")
-            rows.append(row(match(spans, ends(sound, hangover_s)), hangover_s, noise_db))
-    return Report(
-        kind="hangover",
-        title=f"mmer-bench hangover: {len(spans)} sentences",
-        command=command,
-        machine=machine,
-        settings={"sentences": "RAVDESS" if settings.data else "demo", "count": settings.count},
-        clip=_described(spans, seconds),
-        models={},
-        provider={},
-        rows=rows,
-    )
+    def run(self, command: str, say: Say) -> Report:
+        machine = describe_machine()
+        say("reading the sentences")
+        utterances = ravdess_sounds(self.data, self.count) if self.data else demo_utterances()
+        seconds = math.ceil(2 * sum(u.seconds for u in utterances))
+        spans = lay_out(utterances, seconds)
+        rows = []
+        for noise_db in NOISES_DB:
+            sound = mix(spans, utterances, seconds, noise_db)
+            for hangover_s in HANGOVERS_S:
+                say(f"noise {noise_db:g} dB, hangover {1000 * hangover_s:.0f} ms")
+                rows.append(row(match(spans, ends(sound, hangover_s)), hangover_s, noise_db))
+        spoken = sum(span.t1 - span.t0 for span in spans)
+        return Report(
+            kind="hangover",
+            title=f"mmer-bench hangover: {len(spans)} sentences",
+            command=command,
+            machine=machine,
+            settings={"sentences": "RAVDESS" if self.data else "demo", "count": self.count},
+            clip={"seconds": seconds, "utterances": len(spans), "speech_s": round(spoken, 2)},
+            models={},
+            provider={},
+            rows=rows,
+        )
 
 
 def ends(sound: NDArray[np.int16], hangover_s: float) -> list[Result]:
@@ -104,8 +107,3 @@ def row(matching: Matching, hangover_s: float, noise_db: float) -> Row:
         values={**counts, "waiting_p50": found.p50, "waiting_p95": found.p95},
         samples={"waiting_ms": waits},
     )
-
-
-def _described(spans: Sequence[Span], seconds: int) -> dict[str, float]:
-    spoken = sum(span.t1 - span.t0 for span in spans)
-    return {"seconds": seconds, "utterances": len(spans), "speech_s": round(spoken, 2)}
