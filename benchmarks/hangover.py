@@ -97,7 +97,7 @@ def row(matching: Matching, hangover_s: float, noise_db: float) -> Row:
     found = summarise(waits)
     whole = len(matching.matches)
     default = " (default)" if hangover_s == Options.hangover_s else ""
-    wrong = ", ".join(f"{n} {name}" for name, n in counts.items() if n and name != "matched")
+    wrong = ", ".join(matching.faults())
     return Row(
         key=f"hangover_{1000 * hangover_s:.0f}ms_noise_{-noise_db:.0f}db",
         what=f"hangover {1000 * hangover_s:.0f} ms{default}, noise {noise_db:g} dBFS",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Final, Literal
 
 import numpy as np
@@ -14,7 +14,7 @@ from mmer.benchmarks.harness.matching import OVERLAP_S, Result, match
 from mmer.benchmarks.harness.process import Watched
 from mmer.benchmarks.harness.trace import Estimate, Recording, Seconds
 from mmer.benchmarks.report.report import Row
-from mmer.benchmarks.report.rows import number, percentiles, slope_values
+from mmer.benchmarks.report.rows import number, percentiles
 from mmer.benchmarks.report.statistics import Slope, slope, summarise
 
 SAMPLE_S: Final = 0.1
@@ -177,7 +177,7 @@ def _growth(program: Program, found: Slope | None) -> Row:
     if found is None:
         return _row(program, key, "too short to tell", {})
     shown = f"{found.per_minute:+.0f} ms/min ({found.low:+.0f} to {found.high:+.0f})"
-    return _row(program, key, shown, slope_values(found))
+    return _row(program, key, shown, asdict(found))
 
 
 def _row(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final, Literal, TypeAlias
+from typing import Final, Literal, TypeAlias, get_args
 
 from mmer.benchmarks.harness.clip import Span
 
@@ -60,19 +60,21 @@ class Matching:
     @property
     def delays_s(self) -> list[float]:
         """Of the matched sentences."""
-        return [m.delay_s for m in self.matches if m.outcome == "matched"]
+        return [m.delay_s for m in self.matches if m.result]
 
     @property
     def misses(self) -> int:
         """Sentences that are not matched, for whatever reason."""
-        return sum(m.outcome != "matched" for m in self.matches)
+        return sum(m.result is None for m in self.matches)
 
     def counts(self) -> dict[str, int]:
         """How many sentences met which outcome, and results about nothing spoken."""
-        outcomes: tuple[Outcome, ...] = ("matched", "missed", "split", "merged", "cut")
-        counted: dict[str, int] = {o: sum(m.outcome == o for m in self.matches) for o in outcomes}
-        counted["unmatched"] = len(self.unmatched)
-        return counted
+        counted = {o: sum(m.outcome == o for m in self.matches) for o in get_args(Outcome)}
+        return counted | {"unmatched": len(self.unmatched)}
+
+    def faults(self) -> list[str]:
+        """The same without the matched ones, in words."""
+        return [f"{n} {name}" for name, n in self.counts().items() if n and name != "matched"]
 
 
 def match(spans: Sequence[Span], results: Sequence[Result]) -> Matching:

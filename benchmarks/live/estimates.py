@@ -33,25 +33,23 @@ def face_delay_rows(
     """
     used = [e for e in estimates if e.face_delay_s is not None]
     every = delays_ms(used)
-    found = summarise(every)
-    running = [e for e in used if not e.final]
-    waits = [1000 * waiting_s(e.t, frame_times, hop_s) for e in running]
-    rest = [d - w for d, w in zip(delays_ms(running), waits, strict=True)]
-    short = found.n < LEAST_ESTIMATES
-    notes = [
-        f"{found.n} of {len(estimates)} estimates used a face",
-        f"without finals p95 {number(summarise(delays_ms(running)).p95)} ms",
-        f"judged from {LEAST_ESTIMATES} estimates on" if short else "",
-    ]
+    at_ticks = [e for e in used if not e.final]
+    waits = [1000 * waiting_s(e.t, frame_times, hop_s) for e in at_ticks]
+    rest = [d - w for d, w in zip(delays_ms(at_ticks), waits, strict=True)]
+    p95_at_ticks = summarise(delays_ms(at_ticks)).p95
     return [
         delay_row(
             "face_delay_ms",
             "newest video frame used: captured to estimate written",
             every,
-            "; ".join(n for n in notes if n),
+            f"{len(every)} of {len(estimates)} estimates used a face; "
+            f"without finals p95 {number(p95_at_ticks)} ms",
             "p95 at most 100 ms",
-            None if short else found.p95 <= 100,
-            {"p95_without_finals": summarise(delays_ms(running)).p95},
+            {"p95_without_finals": p95_at_ticks},
+        ).judged(
+            summarise(every).p95 <= 100,
+            len(every) >= LEAST_ESTIMATES,
+            f"judged from {LEAST_ESTIMATES} estimates on",
         ),
         delay_row(
             "face_delay_waiting_ms",

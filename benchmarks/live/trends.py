@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Final
 
 from mmer.benchmarks.harness.clip import AnnotatedClip
@@ -11,7 +12,7 @@ from mmer.benchmarks.harness.process import Watched
 from mmer.benchmarks.harness.trace import Recording
 from mmer.benchmarks.live.estimates import delays_ms, while_playing
 from mmer.benchmarks.report.report import Row
-from mmer.benchmarks.report.rows import shown_slope, slope_values
+from mmer.benchmarks.report.rows import slope_row
 from mmer.benchmarks.report.statistics import slope
 
 FULL_CLIP_S: Final = 60  # replay targets hold for a clip of this length: start-up is in them
@@ -28,8 +29,7 @@ def slope_rows(recording: Recording, clip: AnnotatedClip) -> list[Row]:
     """Whether delays grow: of the newest frame shown, and of the final labels that came."""
     playing = while_playing(recording.estimates, clip.seconds)
     shown = [e for e in playing if not e.final and e.face_delay_s is not None]
-    labels = match(clip.spans, recording.finals)
-    finals = [m for m in labels.matches if m.outcome == "matched"]
+    finals = [m for m in match(clip.spans, recording.finals).matches if m.result]
     return [
         latency_slope_row(
             "face_delay_slope",
@@ -56,19 +56,11 @@ def latency_slope_row(
     Blocks of the interval are a minute in a long run: another program's minute is one event.
     """
     found = slope(t_s, delays, block_s=60.0 if seconds >= 600 else 10.0)
-    target = "not above zero within its interval, over 30 minutes"
+    row = slope_row(key, what, found, "ms", "not above zero within its interval, over 30 minutes")
     if found is None:
-        return Row(key, what, "not measured", target, None, "too short for a slope")
-    long = seconds >= LONG_S
-    return Row(
-        key=key,
-        what=what,
-        measured=shown_slope(found, "ms"),
-        target=target,
-        passed=not found.above_zero if long else None,
-        note="" if long else f"judged over {LONG_S / 60:g} minutes or more",
-        values=slope_values(found),
-    )
+        return row
+    otherwise = f"judged over {LONG_S / 60:g} minutes or more"
+    return row.judged(not found.above_zero, seconds >= LONG_S, otherwise)
 
 
 def queue_row(recording: Recording) -> Row:
@@ -98,40 +90,39 @@ def memory_rows(paced: Watched, replay: Watched | None, words: str | None) -> li
     peaks = {"paced": paced.peak_mb, **({"replay": replay.peak_mb} if replay else {})}
     peak = max(peaks.values())
     fits = words is not None and words.startswith("moonshine")
-    return [
-        Row(
-            key="memory_peak_mb",
-            what="peak memory",
-            measured=f"{peak:.0f} MB",
-            target="at most 900 MB",
-            passed=peak <= 900 if fits else None,
-            note=", ".join(f"{name} {mb:.0f} MB" for name, mb in peaks.items())
-            + ", with the processes it starts"
-            + ("" if fits else "; judged with moonshine"),
-            values=peaks,
-            samples={"peak_mb": [peak]},
-        ),
-        memory_slope_row(paced, "needs --minutes 2 or more"),
-    ]
+    shown = ", ".join(f"{name} {mb:.0f} MB" for name, mb in peaks.items())
+    row = Row(
+        key="memory_peak_mb",
+        what="peak memory",
+        measured=f"{peak:.0f} MB",
+        target="at most 900 MB",
+        note=f"{shown}, with the processes it starts",
+        values=peaks,
+        samples={"peak_mb": [peak]},
+    )
+    return [row.judged(peak <= 900, fits, "judged with moonshine"), memory_slope_row(paced)]
 
 
-def memory_slope_row(paced: Watched, too_short: str) -> Row:
+def memory_slope_row(paced: Watched) -> Row:
     """Whether memory grows once the first minute is over."""
     later = [(t, mb) for t, mb in paced.memory if t >= STEADY_FROM_S]
     long = paced.wall_s >= STEADY_LEAST_S
     found = slope([t for t, _ in later], [mb for _, mb in later]) if long else None
-    return Row(
-        key="memory_growth",
-        what="memory after the first minute",
-        measured="not measured" if found is None else shown_slope(found, "MB"),
-        target=f"at most {MAY_GROW_MB:g} MB over the run",
-        passed=None if found is None else found.per_minute * found.minutes <= MAY_GROW_MB,
-        note=too_short
-        if found is None
-        else f"{later[0][1]:.0f} MB after the first minute, {later[-1][1]:.0f} MB at the end",
-        values=slope_values(found),
+    row = replace(
+        slope_row(
+            "memory_growth",
+            "memory after the first minute",
+            found,
+            "MB",
+            f"at most {MAY_GROW_MB:g} MB over the run",
+            "needs --minutes 2 or more",
+        ),
         samples={"memory_mb": [mb for _, mb in later]},
     )
+    if found is None:
+        return row
+    note = f"{later[0][1]:.0f} MB after the first minute, {later[-1][1]:.0f} MB at the end"
+    return replace(row, note=note).judged(found.per_minute * found.minutes <= MAY_GROW_MB)
 
 
 def cpu_row(paced: Watched, seconds: float, words: str) -> Row:
@@ -139,16 +130,13 @@ def cpu_row(paced: Watched, seconds: float, words: str) -> Row:
     per_second = (paced.cpu_s - paced.ready_cpu_s) / seconds
     apart = words == "none"
     most = MOST_CPU if apart else MOST_CPU_WITH_WORDS
-    judged = seconds >= LEAST_CPU_S
-    return Row(
+    row = Row(
         key="cpu_no_words" if apart else "cpu_with_words",
         what=f"processor time a second of clip, {'words off' if apart else f'words by {words}'}",
         measured=f"{per_second:.3f} s",
         target=f"at most {most} s",
-        passed=per_second <= most if judged else None,
         note=f"paced; all cores together; start-up, {paced.ready_cpu_s:.1f} s, apart; "
-        f"{paced.children_cpu_s / seconds:.3f} s of it in other processes that it started"
-        + ("" if judged else "; judged with a clip of 60 s"),
+        f"{paced.children_cpu_s / seconds:.3f} s of it in other processes that it started",
         values={
             "cpu_s_per_s": per_second,
             "children_cpu_s_per_s": paced.children_cpu_s / seconds,
@@ -156,6 +144,7 @@ def cpu_row(paced: Watched, seconds: float, words: str) -> Row:
         },
         samples={"cpu_s_per_s": paced.cpu_per_second},
     )
+    return row.judged(per_second <= most, seconds >= LEAST_CPU_S, "judged with a clip of 60 s")
 
 
 def replay_row(words: str, run: Watched, seconds: int, frames: int, least: float) -> Row:
@@ -163,20 +152,14 @@ def replay_row(words: str, run: Watched, seconds: int, frames: int, least: float
     speed = seconds / run.wall_s
     ready_s = run.ready_s or 0.0
     after = seconds / (run.wall_s - ready_s)
-    notes = [
-        f"whole process, {run.wall_s:.1f} s; {after:.2f}x without its {ready_s:.1f} s of start-up",
-        f"{frames / seconds:.1f} frames analysed a second of clip",
-        f"{run.cpu_s:.0f} s of CPU",
-    ]
-    if seconds < FULL_CLIP_S:
-        notes.append(f"judged with a clip of {FULL_CLIP_S} s")
-    return Row(
+    row = Row(
         key="replay_no_words" if words == "none" else "replay",
         what=f"replay at --pace max, {'words off' if words == 'none' else f'words by {words}'}",
         measured=f"{speed:.2f}x real time",
         target=f"at least {least:g}x",
-        passed=speed >= least if seconds >= FULL_CLIP_S else None,
-        note="; ".join(notes),
+        note=f"whole process, {run.wall_s:.1f} s; {after:.2f}x without its {ready_s:.1f} s of "
+        f"start-up; {frames / seconds:.1f} frames analysed a second of clip; {run.cpu_s:.0f} s of "
+        "CPU",
         values={
             "times_real_time": speed,
             "times_real_time_without_start": after,
@@ -189,6 +172,8 @@ def replay_row(words: str, run: Watched, seconds: int, frames: int, least: float
         samples={"times_real_time": [speed]},
         better="more",
     )
+    otherwise = f"judged with a clip of {FULL_CLIP_S} s"
+    return row.judged(speed >= least, seconds >= FULL_CLIP_S, otherwise)
 
 
 def first_label_row(times: Sequence[tuple[float, float]]) -> Row:

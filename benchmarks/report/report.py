@@ -42,6 +42,12 @@ class Row:
     samples: Mapping[str, Sequence[float]] = field(default_factory=dict)
     better: Literal["less", "more"] = "less"
 
+    def judged(self, passed: bool, enough: bool = True, otherwise: str = "") -> Row:
+        """The row with its verdict; where the run is not ``enough``, without one, and why."""
+        notes = (self.note, "" if enough else otherwise)
+        note = "; ".join(text for text in notes if text)
+        return replace(self, passed=passed if enough else None, note=note)
+
     @property
     def verdict(self) -> str:
         """ "pass", "miss", "not judged", or nothing without a target."""

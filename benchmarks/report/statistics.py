@@ -32,13 +32,13 @@ class Summary:
     are NaN when there are no values.
     """
 
-    n: int
-    misses: int
     p50: float
     p90: float
     p95: float
     p99: float
     max: float
+    n: int
+    misses: int
 
 
 def summarise(values: Sequence[float], misses: int = 0) -> Summary:
@@ -47,10 +47,9 @@ def summarise(values: Sequence[float], misses: int = 0) -> Summary:
     n = len(ordered)
     never = sum(map(math.isinf, ordered))
     if n == 0:
-        nan = math.nan
-        return Summary(0, 0, nan, nan, nan, nan, nan)
-    p50, p90, p95, p99 = (percentile(ordered, percent) for percent in (50, 90, 95, 99))
-    return Summary(n, never, p50, p90, p95, p99, ordered[-1])
+        return Summary(*[math.nan] * 5, n=0, misses=0)
+    ranks = (percentile(ordered, percent) for percent in (50, 90, 95, 99))
+    return Summary(*ranks, max=ordered[-1], n=n, misses=never)
 
 
 def percentile(ordered: Sequence[float] | NDArray[np.float64], percent: int) -> float:

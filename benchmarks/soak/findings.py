@@ -14,6 +14,7 @@ from mmer.benchmarks.harness.process import Sample, Watched
 from mmer.benchmarks.harness.trace import Recording
 from mmer.benchmarks.live import trends
 from mmer.benchmarks.report.report import Row
+from mmer.benchmarks.report.rows import slope_row
 from mmer.benchmarks.report.statistics import slope
 
 Stamp = tuple[float, float]
@@ -24,6 +25,8 @@ MAY_GROW_MB: Final = 10.0  # an hour of the clip
 STEADY_FROM_S: Final = 120.0  # of the clip: caches fill, and the heap settles
 LEAST_S: Final = 1800.0
 LEAST_ROUNDS: Final = 3
+NEAR_S: Final = 1.0  # a frame so near to an onset is of the same moment, as drift goes
+MAY_DRIFT_MS: Final = 1.0  # an hour: a day of it stays below what people notice (ITU-R BT.1359)
 
 
 @dataclass
@@ -73,19 +76,18 @@ def played_part(clip: AnnotatedClip, until: float, interrupted: bool) -> Annotat
 
 def pace_row(recording: SoakRecording, played: AnnotatedClip, interrupted: bool) -> Row:
     """Whether the session ended with its clip, or later: it could not keep up."""
-    target = f"at most {MAY_LAG_S:g} s of the clip"
-    if recording.over is None or interrupted:
-        return Row("lag_s", "end of the clip to end of the session", "stopped", target)
-    late = recording.over - played.seconds
-    return Row(
-        key="lag_s",
-        what="end of the clip to end of the session",
-        measured=f"{late:.2f} s",
-        target=target,
-        passed=late <= MAY_LAG_S,
-        note="" if late <= MAY_LAG_S else "it could not keep up: lower --rate",
-        values={"lag_s": late},
+    row = Row(
+        "lag_s",
+        "end of the clip to end of the session",
+        "stopped",
+        f"at most {MAY_LAG_S:g} s of the clip",
     )
+    if recording.over is None or interrupted:
+        return row
+    late = recording.over - played.seconds
+    note = "" if late <= MAY_LAG_S else "it could not keep up: lower --rate"
+    measured = replace(row, measured=f"{late:.2f} s", note=note, values={"lag_s": late})
+    return measured.judged(late <= MAY_LAG_S)
 
 
 def count_rows(recording: Recording, clip: AnnotatedClip, rounds: int, round_s: int) -> list[Row]:
@@ -93,8 +95,6 @@ def count_rows(recording: Recording, clip: AnnotatedClip, rounds: int, round_s: 
     found = Counter(int(end.t0 // round_s) for end in recording.ends)
     by_round = [found[n] for n in range(rounds)]
     spoken = sum(span.t1 <= round_s for span in clip.spans)
-    equal = len(set(by_round)) <= 1
-    enough = rounds >= LEAST_ROUNDS
     ended = Counter(end.utterance for end in recording.ends)
     finals = Counter(final.utterance for final in recording.finals)
     words = Counter(transcript.utterance for transcript in recording.transcripts)
@@ -107,20 +107,17 @@ def count_rows(recording: Recording, clip: AnnotatedClip, rounds: int, round_s: 
             what="utterances found in each round of the clip",
             measured=f"{min(by_round, default=0)} to {max(by_round, default=0)}",
             target="every round the same",
-            passed=equal if enough else None,
-            note=f"{rounds} whole rounds of {spoken} sentences"
-            + ("" if enough else f"; judged from {LEAST_ROUNDS} on"),
+            note=f"{rounds} whole rounds of {spoken} sentences",
             values={"least": min(by_round, default=0), "most": max(by_round, default=0)},
-        ),
+        ).judged(len(set(by_round)) <= 1, rounds >= LEAST_ROUNDS, f"judged from {LEAST_ROUNDS} on"),
         Row(
             key="finals_per_utterance",
             what="utterances without exactly one final",
             measured=f"{lost} of {len(recording.ends)}",
             target="none",
-            passed=lost == 0 if recording.ends else None,
             note=", ".join(f"{n} by their {name}" for name, n in wrong.items()),
             values={f"wrong_{name}": n for name, n in wrong.items()},
-        ),
+        ).judged(lost == 0, enough=bool(recording.ends)),
     ]
 
 
@@ -129,34 +126,28 @@ def memory_row(watched: Watched, rate: float, seconds: float) -> Row:
     steady = _settled(watched, rate)
     hours = [(s.t * rate, s.mb) for s in steady]
     found = slope([t for t, _ in hours], [mb for _, mb in hours], block_s=60.0)
-    what = "memory, children included"
     target = f"at most {MAY_GROW_MB:g} MB an hour of the clip"
+    row = slope_row("memory_slope", "memory, children included", None, "MB", target)
     if found is None:
-        return Row("memory_slope", what, "not measured", target, None, "too short for a slope")
+        return row
     per_hour, low, high = (60 * v for v in (found.per_minute, found.low, found.high))
-    long = seconds >= LEAST_S
-    return Row(
-        key="memory_slope",
-        what=what,
+    return replace(
+        row,
         measured=f"{per_hour:+.1f} MB/h ({low:+.1f} to {high:+.1f})",
-        target=target,
-        passed=per_hour <= MAY_GROW_MB if long else None,
         note=f"{steady[0].mb:.0f} MB once settled, {steady[-1].mb:.0f} MB at the end, at most "
-        f"{watched.peak_mb:.0f} MB" + ("" if long else f"; judged from {LEAST_S / 3600:g} h on"),
+        f"{watched.peak_mb:.0f} MB",
         values={"mb_per_hour": per_hour, "low": low, "high": high, "peak": watched.peak_mb},
         samples={"memory_mb": [mb for _, mb in hours]},
-    )
+    ).judged(per_hour <= MAY_GROW_MB, seconds >= LEAST_S, f"judged from {LEAST_S / 3600:g} h on")
 
 
 def resources_row(recording: SoakRecording, watched: Watched, rate: float) -> Row:
     """Threads and open files, while it runs and when it is over."""
     steady = _settled(watched, rate)
     if len(steady) < 2:
-        return Row(
-            "resources", "threads and open files", "not measured", "no growth", None, "too short"
-        )
-    half = len(steady) // 2
-    halves = steady[:half], steady[half:]
+        what = "threads and open files"
+        return Row("resources", what, "not measured", "no growth", note="too short")
+    halves = steady[: len(steady) // 2], steady[len(steady) // 2 :]
     threads = [median(sample.threads for sample in part) for part in halves]
     handles = [median(sample.handles for sample in part) for part in halves]
     ends = "; ".join(
@@ -171,12 +162,10 @@ def resources_row(recording: SoakRecording, watched: Watched, rate: float) -> Ro
         passed=threads[1] <= threads[0] and handles[1] <= handles[0],
         note=f"medians; {ends}",
         values={
-            "threads_first": threads[0],
-            "threads_second": threads[1],
-            "files_first": handles[0],
-            "files_second": handles[1],
+            "threads_first": threads[0], "threads_second": threads[1],
+            "files_first": handles[0], "files_second": handles[1],
         },
-    )
+    )  # fmt: skip
 
 
 def _settled(watched: Watched, rate: float) -> list[Sample]:
@@ -193,12 +182,8 @@ def _of_the_world(row: Row, rate: float) -> Row:
     return replace(row, passed=None, note=note)
 
 
-NEAR_S: Final = 1.0  # a frame so near to an onset is of the same moment, as drift goes
-MAY_DRIFT_MS: Final = 1.0  # an hour: a day of it stays below what people notice (ITU-R BT.1359)
-
-
 def offsets_ms(onsets: Sequence[Stamp], frames: Sequence[Stamp]) -> list[tuple[float, float]]:
-    """At each onset: its true time, and by how much the sound is stamped later than the picture.
+    """At each onset: its true time, and by how much the sound is stamped later than the frame.
 
     The error of the onset's stamp less that of the nearest frame's; onsets with no frame near are
     left out. Both in order of time.
@@ -207,11 +192,8 @@ def offsets_ms(onsets: Sequence[Stamp], frames: Sequence[Stamp]) -> list[tuple[f
     out = []
     for truth, stamped in onsets:
         at = bisect.bisect_left(times, truth)
-        near = min(
-            frames[max(0, at - 1) : at + 1],
-            key=lambda frame: abs(frame[0] - truth),
-            default=None,
-        )
+        around = frames[max(0, at - 1) : at + 1]
+        near = min(around, key=lambda frame: abs(frame[0] - truth), default=None)
         if near is not None and abs(near[0] - truth) <= NEAR_S:
             late_ms = 1000 * ((stamped - truth) - (near[1] - near[0]))
             out.append((truth, round(late_ms, 6) + 0.0))  # sums of floats: below a nanosecond
@@ -221,32 +203,22 @@ def offsets_ms(onsets: Sequence[Stamp], frames: Sequence[Stamp]) -> list[tuple[f
 def drift_row(
     onsets: Sequence[Stamp], frames: Sequence[Stamp], seconds: float, block_s: float
 ) -> Row:
-    """The slope of the offset between sound and picture, in ms an hour of the clip."""
+    """The slope of the offset between sound and video, in ms an hour of the clip."""
     offsets = offsets_ms(onsets, frames)
     found = slope([t for t, _ in offsets], [ms for _, ms in offsets], block_s)
-    what = "drift between sound and picture"
     target = f"within {MAY_DRIFT_MS:g} ms an hour, the whole interval"
-    samples = {"offset_ms": [ms for _, ms in offsets]}
+    row = slope_row("av_drift", "drift between sound and video", None, "ms", target)
+    row = replace(row, samples={"offset_ms": [ms for _, ms in offsets]})
     if found is None:
-        short = "too short for a slope"
-        return Row("av_drift", what, "not measured", target, None, short, samples=samples)
+        return row
     per_hour, low, high = (
         round(60 * v, 6) + 0.0 for v in (found.per_minute, found.low, found.high)
     )
-    worst = max(abs(low), abs(high))
-    long = seconds >= LEAST_S
-    notes = [
-        f"{len(offsets)} onsets of sentences, each against the frame of its moment",
-        f"offset {offsets[0][1]:+.1f} ms at the begin, {offsets[-1][1]:+.1f} ms at the end",
-        "" if long else f"judged with {LEAST_S / 3600:g} hours or more",
-    ]
-    return Row(
-        key="av_drift",
-        what=what,
+    otherwise = f"judged with {LEAST_S / 3600:g} hours or more"
+    return replace(
+        row,
         measured=f"{per_hour:+.3f} ms/h ({low:+.3f} to {high:+.3f})",
-        target=target,
-        passed=worst <= MAY_DRIFT_MS if long else None,
-        note="; ".join(n for n in notes if n),
+        note=f"{len(offsets)} onsets of sentences, each against the frame of its moment; "
+        f"offset {offsets[0][1]:+.1f} ms at the begin, {offsets[-1][1]:+.1f} ms at the end",
         values={"ms_per_hour": per_hour, "low": low, "high": high, "n": len(offsets)},
-        samples=samples,
-    )
+    ).judged(max(abs(low), abs(high)) <= MAY_DRIFT_MS, seconds >= LEAST_S, otherwise)

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import IO, Final
+from typing import Final
 
 from mmer.benchmarks.harness.clip import AnnotatedClip
 from mmer.benchmarks.harness.trace import Recording, read_recording
@@ -65,7 +65,7 @@ def play(clips: Sequence[AnnotatedClip], processes: int, plan: WorkerPlan) -> St
                 streams=[StreamPlan(str(clips[i].path), start_s(i), str(notes[i])) for i in share],
                 memory_at_s=SPREAD_S + clips[0].seconds / 2,
             )
-            workers.append(stack.enter_context(_Worker(mine, folder / f"{number}.json")))
+            workers.append(_Worker(mine, folder / f"{number}.json", stack))
         for worker in workers:
             worker.wait_until_ready()
         for worker in workers:
@@ -81,40 +81,27 @@ def play(clips: Sequence[AnnotatedClip], processes: int, plan: WorkerPlan) -> St
 
 
 class _Worker:
-    """A worker process; it ends with the ``with``, whatever happens."""
+    """A worker process; it ends with the ``stack``, whatever happens."""
 
-    def __init__(self, plan: WorkerPlan, path: Path) -> None:
-        self._plan, self._path = plan, path
-
-    def __enter__(self) -> _Worker:
-        self._errors: IO[bytes] = tempfile.TemporaryFile()
-        command = ("-m", "mmer.benchmarks.throughput.worker", self._plan.to_json(), self._path)
-        self._child = subprocess.Popen(
-            (sys.executable, *command),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=self._errors,
-        )
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._child.poll() is None:
-            self._child.kill()
-        for pipe in (self._child.stdin, self._child.stdout):
-            assert pipe is not None
-            pipe.close()
-        self._child.wait()
-        self._errors.close()
+    def __init__(self, plan: WorkerPlan, path: Path, stack: ExitStack) -> None:
+        self._path = path
+        self._errors = stack.enter_context(tempfile.TemporaryFile())
+        command = ("-m", "mmer.benchmarks.throughput.worker", plan.to_json(), str(path))
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": self._errors}
+        child = subprocess.Popen((sys.executable, *command), **pipes)
+        self._child = stack.enter_context(child)
+        stack.callback(child.kill)
+        assert child.stdin is not None
+        assert child.stdout is not None
+        self._stdin, self._stdout = child.stdin, child.stdout
 
     def wait_until_ready(self) -> None:
-        assert self._child.stdout is not None
-        if self._child.stdout.readline().strip() != b"ready":
+        if self._stdout.readline().strip() != b"ready":
             raise self._failure()
 
     def go(self) -> None:
-        assert self._child.stdin is not None
-        self._child.stdin.write(b"go\n")
-        self._child.stdin.flush()
+        self._stdin.write(b"go\n")
+        self._stdin.flush()
 
     def result(self) -> WorkerCost:
         if self._child.wait():
