@@ -109,10 +109,7 @@ def choose(only: str | None) -> tuple[Row, ...]:
 
 
 def measure(
-    rows: Sequence[Row],
-    setting: Setting,
-    begin: Callable[[str], None],
-    end: Callable[[str], None],
+    rows: Sequence[Row], setting: Setting, begin: Callable[[str], None], end: Callable[[str], None]
 ) -> list[Outcome]:
     """The outcome of every row: a row that cannot be measured does not stop the others.
 

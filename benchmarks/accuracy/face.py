@@ -36,11 +36,7 @@ def dark(share: float, image: Picture) -> Picture:
 
 
 def _fer(
-    name: str,
-    condition: str,
-    change: Callable[[Picture], Picture] | None = None,
-    *,
-    note: str = "",
+    name: str, condition: str, change: Callable[[Picture], Picture] | None = None, *, note: str = ""
 ) -> Row:
     command = (
         "mmer-evaluate face --dataset fer2013 --root DATA/face/fer2013 --split public_test "

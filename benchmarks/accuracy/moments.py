@@ -77,12 +77,7 @@ class Answers:
         self._speaking: dict[tuple[str, float | None], int] = {}
 
     def put(
-        self,
-        line: str,
-        row: int,
-        t: float | None,
-        log_probs: NDArray[Any] | None,
-        speaking: bool,
+        self, line: str, row: int, t: float | None, log_probs: NDArray[Any] | None, speaking: bool
     ) -> None:
         """Note the answer (7,) of item ``row`` at ``t``; None: there was none yet."""
         key = (line, t)

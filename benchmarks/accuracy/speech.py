@@ -68,13 +68,7 @@ def _mixed(sound: Sound, noise: NDArray[Any], snr_db: float) -> Sound:
     return (mixed * (PEAK / max(PEAK, float(np.abs(mixed).max(initial=0.0))))).astype(np.int16)
 
 
-def _row(
-    name: str,
-    condition: str,
-    measure: Measure,
-    *needs: str,
-    note: str = "",
-) -> Row:
+def _row(name: str, condition: str, measure: Measure, *needs: str, note: str = "") -> Row:
     return Row(
         key=f"speech.ravdess.{name}",
         group="speech",

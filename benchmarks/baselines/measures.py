@@ -69,13 +69,7 @@ def rows_of(program: Program, clip: AnnotatedClip) -> list[Row]:
         _delays(program, "age_ms", [age for _, age in ages]),
         _growth(program, growth),
         _delays(program, "shown_ms", shown_ms(answers, seconds)),
-        _row(
-            program,
-            "frames_per_s",
-            f"{frames:.1f} /s",
-            {"frames_per_s": frames},
-            better="more",
-        ),
+        _row(program, "frames_per_s", f"{frames:.1f} /s", {"frames_per_s": frames}, better="more"),
         _delays(program, "onset_ms", [1000 * s for s in onsets], never),
         _delays(program, "end_ms", [1000 * s for s in ends], missed),
         _row(

@@ -223,11 +223,7 @@ def _unmarked(frame: Frame, number: int) -> Frame:
 
 
 def _write(
-    path: Path,
-    sound: NDArray[np.int16],
-    frame_at: FrameAt,
-    seconds: int,
-    mark: Mark,
+    path: Path, sound: NDArray[np.int16], frame_at: FrameAt, seconds: int, mark: Mark
 ) -> None:
     import av
 

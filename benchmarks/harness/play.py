@@ -63,10 +63,7 @@ def note_all(times: deque[StageTime], note: Note) -> None:
 
 
 def play(
-    recognizer: Recognizer,
-    output: Path,
-    notes: Path,
-    times: deque[StageTime] | None = None,
+    recognizer: Recognizer, output: Path, notes: Path, times: deque[StageTime] | None = None
 ) -> None:
     """Run a recognizer to the end of its source; write its lines and the notes."""
     with recognizer, notes.open("w", encoding="utf-8") as file:

@@ -66,9 +66,7 @@ class Watched:
 
 
 def watch(
-    command: Sequence[str],
-    ready: Callable[[], bool] | None = None,
-    interruptible: bool = False,
+    command: Sequence[str], ready: Callable[[], bool] | None = None, interruptible: bool = False
 ) -> Watched:
     """Run ``command`` to its end; ``ready`` tells when its start-up is over (asked 20 times/s).
 

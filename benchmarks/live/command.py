@@ -11,13 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from mmer.benchmarks.harness.clip import AnnotatedClip, describe, make_clip, repeated, rounds_of
-from mmer.benchmarks.harness.command import (
-    Flag,
-    OptionalFloat,
-    OptionalFolder,
-    Say,
-    SessionOptions,
-)
+from mmer.benchmarks.harness.command import Flag, OptionalFloat, OptionalFolder, Say, SessionOptions
 from mmer.benchmarks.harness.machine import describe_machine
 from mmer.benchmarks.harness.media import read_media
 from mmer.benchmarks.harness.play import record

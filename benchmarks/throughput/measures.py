@@ -86,10 +86,7 @@ def load_of(step: Step) -> Load:
         dropped=sum(s.drops.get("video", 0) + s.drops.get("face", 0) for s in step.streams),
         cpu=step.cpu_s / step.seconds,
         memory_mb=step.memory_mb,
-        samples={
-            "frame_to_estimate_ms": faces,
-            "end_to_final_ms": [*finals, *[math.inf] * misses],
-        },
+        samples={"frame_to_estimate_ms": faces, "end_to_final_ms": [*finals, *[math.inf] * misses]},
     )
 
 

@@ -88,8 +88,8 @@ class _Worker:
         self._errors = stack.enter_context(tempfile.TemporaryFile())
         command = ("-m", "mmer.benchmarks.throughput.worker", plan.to_json(), str(path))
         pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": self._errors}
-        child = subprocess.Popen((sys.executable, *command), **pipes)
-        self._child = stack.enter_context(child)
+        child = stack.enter_context(subprocess.Popen((sys.executable, *command), **pipes))
+        self._child = child
         stack.callback(child.kill)
         assert child.stdin is not None
         assert child.stdout is not None
