@@ -85,7 +85,7 @@ class _Worker:
 
     def __init__(self, plan: WorkerPlan, path: Path, stack: ExitStack) -> None:
         self._path = path
-        self._errors = stack.enter_context(tempfile.TemporaryFile())
+        self._errors = stack.enter_context(tempfile.TemporaryFile())  # noqa: SIM115  (it is closed)
         command = ("-m", "mmer.benchmarks.throughput.worker", plan.to_json(), str(path))
         pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": self._errors}
         child = stack.enter_context(subprocess.Popen((sys.executable, *command), **pipes))
