@@ -22,6 +22,10 @@ LENGTHS: Final = ("minutes", "hours", "played_s")
 """Settings that say how long was measured: another length makes an interval wider, not wrong."""
 PLACES: Final = ("data",)
 """Settings that say where something lay: what it was shows in the clip."""
+PERCENTS: Final = (50, 95)
+TIMES: Final = ("_ms", "_s", "_us")
+"""Endings of samples of which less is faster; a cost a second ("cpu_s_per_s") is none."""
+MACHINE: Final = ("cpu", "cores_allowed", "memory_gb", "system", "python")
 BUSY: Final = 0.5  # load before the run, by core, from which on the machine was not its own
 
 
@@ -84,53 +88,37 @@ def refusals(a: Stored, b: Stored) -> list[str]:
     kinds = a.whole["kind"], b.whole["kind"]
     if kinds[0] != kinds[1]:
         return [f"{a.path} is of `mmer-bench {kinds[0]}`, {b.path} of `mmer-bench {kinds[1]}`"]
-    found = [
-        f"the clips differ in their {name}"
-        for name in _different(a.whole["clip"], b.whole["clip"])
-        if name != "rounds"
-    ]
-    settings = a.whole["settings"], b.whole["settings"]
-    for name in _different(*settings):
+    clips = _different(a.whole["clip"], b.whole["clip"])
+    found = [f"the clips differ in their {name}" for name, *_ in clips if name != "rounds"]
+    for name, x, y in _different(a.whole["settings"], b.whole["settings"]):
         if name not in (*LENGTHS, *PLACES):
-            found.append(f"{name} is {settings[0].get(name)} and {settings[1].get(name)}")
+            found.append(f"{name} is {x} and {y}")
     return found
 
 
 def warnings(a: Stored, b: Stored) -> list[str]:
     """What else differs, that may be the reason of a difference in the figures."""
     machines = a.whole["machine"], b.whole["machine"]
-    found = []
-    for name in ("cpu", "cores_allowed", "memory_gb", "system", "python"):
-        if machines[0].get(name) != machines[1].get(name):
-            found.append(f"{name}: {machines[0].get(name)} and {machines[1].get(name)}")
-    for name in _different(machines[0]["versions"], machines[1]["versions"]):
-        ours = (machine["versions"].get(name) for machine in machines)
-        found.append(f"{name}: {' and '.join(str(version) for version in ours)}")
+    differing = [d for d in _different(*machines) if d[0] in MACHINE]
+    differing += _different(machines[0]["versions"], machines[1]["versions"])
     for part in ("models", "provider"):
-        for name in _different(a.whole[part], b.whole[part]):
-            ours = (side.whole[part].get(name) for side in (a, b))
-            found.append(f"{part}, {name}: {' and '.join(str(value) for value in ours)}")
+        parts = _different(a.whole[part], b.whole[part])
+        differing += [(f"{part}, {name}", x, y) for name, x, y in parts]
+    found = [f"{name}: {x} and {y}" for name, x, y in differing]
     for stored, machine in zip((a, b), machines, strict=True):
         load, cores = machine["load_before"], machine["cores_allowed"] or machine["cores"]
         if load > BUSY * cores:
             found.append(f"{stored.path}: the machine was busy before (load {load:g})")
-    settings = a.whole["settings"], b.whole["settings"]
-    for name in _different(*settings):
-        if name in LENGTHS:
-            found.append(f"{name}: {settings[0].get(name)} and {settings[1].get(name)}")
-    lone = a.rows.keys() ^ b.rows.keys()
-    if lone:
+    settings = _different(a.whole["settings"], b.whole["settings"])
+    found += [f"{name}: {x} and {y}" for name, x, y in settings if name in LENGTHS]
+    if lone := a.rows.keys() ^ b.rows.keys():
         found.append(f"in one of them alone: {', '.join(sorted(lone))}")
     return found
 
 
-def _different(one: Mapping[str, Any], other: Mapping[str, Any]) -> Sequence[str]:
-    return [name for name in dict.fromkeys((*one, *other)) if one.get(name) != other.get(name)]
-
-
-PERCENTS: Final = (50, 95)
-TIMES: Final = ("_ms", "_s", "_us")
-"""Endings of samples of which less is faster; a cost a second ("cpu_s_per_s") is none."""
+def _different(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[tuple[str, Any, Any]]:
+    names = dict.fromkeys((*one, *other))
+    return [(n, one.get(n), other.get(n)) for n in names if one.get(n) != other.get(n)]
 
 
 @dataclass(frozen=True)

@@ -18,13 +18,13 @@ from mmer.benchmarks.harness.command import OptionalFolder, Outputs, Say
 from mmer.benchmarks.harness.machine import describe_machine
 from mmer.benchmarks.harness.matching import Matching, Result, match
 from mmer.benchmarks.harness.ravdess import ravdess_sounds
-from mmer.benchmarks.harness.utterances import demo_utterances
+from mmer.benchmarks.harness.utterances import demo_utterances, vad_updates
 from mmer.benchmarks.report.report import Report, Row
 from mmer.benchmarks.report.rows import number
 from mmer.benchmarks.report.statistics import summarise
 from mmer.models.errors import MmerError
-from mmer.realtime.blocks.vad import FRAME, VoiceActivity, VoiceConfig
-from mmer.realtime.messages import SAMPLE_RATE, AudioBlock, SpeechState, SpeechUpdate
+from mmer.realtime.blocks.vad import VoiceConfig
+from mmer.realtime.messages import SpeechState
 from mmer.realtime.options import Options
 
 HANGOVERS_S: Final = (0.14, 0.2, 0.26, 0.3, 0.4, 0.5)
@@ -78,13 +78,8 @@ class Hangover(Outputs):
 
 def ends(sound: NDArray[np.int16], hangover_s: float) -> list[Result]:
     """The utterances found in ``sound`` (n,), each with when its end was decided."""
-    config = VoiceConfig()
-    tail_s = min(config.tail_s, hangover_s)
-    voice = VoiceActivity(VoiceConfig(hangover_s=hangover_s, tail_s=tail_s))
-    updates: list[SpeechUpdate] = []
-    for at in range(0, len(sound), FRAME):
-        updates += voice.push(AudioBlock(at / SAMPLE_RATE, sound[at : at + FRAME]))
-    updates += voice.flush()
+    tail_s = min(VoiceConfig.tail_s, hangover_s)
+    updates = vad_updates(sound, VoiceConfig(hangover_s=hangover_s, tail_s=tail_s))
     return [
         Result(u.t0, u.t1, u.decided, u.utterance) for u in updates if u.state is SpeechState.ENDED
     ]

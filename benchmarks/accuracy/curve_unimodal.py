@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any, Final
@@ -69,44 +70,41 @@ def text_panel(data: Path, weights: Path | None, say: Say) -> Panel:
     answers = Answers(items)
 
     @cache
-    def judge(text: str, past: tuple[str, ...], style: TextStyle) -> NDArray[Any]:
+    def predict(text: str, past: tuple[str, ...], style: TextStyle) -> NDArray[Any]:
         return model.predict(text, past, style).log_probs
 
     written = [item.text or "" for item in items]
-    spoken = {
-        "gold": written,
-        "asr": [as_recognized(text) for text in written],
-        "bare": [bare(text) for text in written],
-        "recognized": misrecognize(written, ERRORS, vocabulary=written, seed=SEED),
-    }
-    styles: dict[str, TextStyle] = {
-        "gold": "written",
-        "asr": "asr",
-        "bare": "bare",
-        "recognized": "bare",
-    }
+    lines: dict[str, tuple[str, TextStyle, Sequence[str]]] = {
+        "gold": ("gold words, as written", "written", written),
+        "asr": (
+            "gold words, as a recognizer that punctuates writes",
+            "asr",
+            [as_recognized(text) for text in written],
+        ),
+        "bare": (
+            "gold words, as other recognizers write", "bare", [bare(text) for text in written],
+        ),
+        "recognized": (
+            f"simulated recognizer, {ERRORS:.0%} word errors",
+            "bare",
+            misrecognize(written, ERRORS, vocabulary=written, seed=SEED),
+        ),
+    }  # fmt: skip
     for row, item in enumerate(items):
         say(f"words: utterance {row + 1} of {len(items)}")
-        for line, texts in spoken.items():
+        for key, (_, style, texts) in lines.items():
             words = texts[row].split()
+            past = tuple(map(RESTYLE[style], item.past))
             for t in MOMENTS:
                 count = len(words) if t is None else max(1, int(t * WORDS_PER_S))
                 so_far = " ".join(words[:count])
-                style = styles[line]
-                past = tuple(map(RESTYLE[style], item.past))
-                log_probs = judge(so_far, past, style) if so_far else None
-                answers.put(line, row, t, log_probs, count < len(words))
-    names = {
-        "gold": "gold words, as written",
-        "asr": "gold words, as a recognizer that punctuates writes",
-        "bare": "gold words, as other recognizers write",
-        "recognized": f"simulated recognizer, {ERRORS:.0%} word errors",
-    }
+                log_probs = predict(so_far, past, style) if so_far else None
+                answers.put(key, row, t, log_probs, count < len(words))
     return Panel(
         key="words",
         title="words",
         data=f"MELD dev; simulated time, {WORDS_PER_S:g} words a second",
-        lines=tuple(Line(key, name, answers.points(key)) for key, name in names.items()),
+        lines=tuple(Line(key, name, answers.points(key)) for key, (name, *_) in lines.items()),
         notes=(
             f"time is simulated: {WORDS_PER_S:g} words a second, at least one; the sound of the "
             "utterances is not there, and the recognizer's errors are simulated too",

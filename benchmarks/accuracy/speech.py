@@ -37,35 +37,26 @@ def _first(seconds: float) -> Measure:
     return evaluated("speech", "ravdess", PLACE, "dev", cut)
 
 
-def _in_white(snr_db: float) -> Measure:
+def _in_noise(snr_db: float, recorded: bool) -> Measure:
+    """Sounds of ESC-10 that are ``recorded``, or white noise; drawn by a seed."""
+
     def measure(setting: Setting) -> Mapping[str, Any]:
         rng = np.random.default_rng(17)
+        noises = _noises(setting.data / NOISE_PLACE) if recorded else ()
 
         def mix(sound: Sound) -> Sound:
-            return _mixed(sound, rng.standard_normal(len(sound)), snr_db)
+            if recorded:
+                chosen = noises[int(rng.integers(len(noises)))]
+                noise = np.roll(chosen, -int(rng.integers(len(chosen))))
+            else:
+                noise = rng.standard_normal(len(sound))
+            mixed = in_noise(sound, noise, snr_db)
+            limited = mixed * (PEAK / max(PEAK, float(np.abs(mixed).max(initial=0.0))))
+            return limited.astype(np.int16)
 
         return evaluated("speech", "ravdess", PLACE, "dev", mix)(setting)
 
     return measure
-
-
-def _in_sounds(snr_db: float) -> Measure:
-    def measure(setting: Setting) -> Mapping[str, Any]:
-        rng = np.random.default_rng(17)
-        noises = _noises(setting.data / NOISE_PLACE)
-
-        def mix(sound: Sound) -> Sound:
-            noise = noises[int(rng.integers(len(noises)))]
-            return _mixed(sound, np.roll(noise, -int(rng.integers(len(noise)))), snr_db)
-
-        return evaluated("speech", "ravdess", PLACE, "dev", mix)(setting)
-
-    return measure
-
-
-def _mixed(sound: Sound, noise: NDArray[Any], snr_db: float) -> Sound:
-    mixed = in_noise(sound, noise, snr_db)
-    return (mixed * (PEAK / max(PEAK, float(np.abs(mixed).max(initial=0.0))))).astype(np.int16)
 
 
 def _row(name: str, condition: str, measure: Measure, *needs: str, note: str = "") -> Row:
@@ -135,8 +126,11 @@ SPEECH_ROWS: Final = (
         in_readme=True,
         note="acted English, two sentences, four speakers",
     ),
-    *(_row(f"white_{db}", f"white noise, {db} dB", _in_white(db)) for db in SNR_DB),
-    *(_row(f"esc10_{db}", f"ESC-10 sounds, {db} dB", _in_sounds(db), NOISE_PLACE) for db in SNR_DB),
+    *(_row(f"white_{db}", f"white noise, {db} dB", _in_noise(db, recorded=False)) for db in SNR_DB),
+    *(
+        _row(f"esc10_{db}", f"ESC-10 sounds, {db} dB", _in_noise(db, recorded=True), NOISE_PLACE)
+        for db in SNR_DB
+    ),
     *(
         _row(
             f"first_{s:g}",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmer.benchmarks.harness.media import read_sound
-from mmer.benchmarks.harness.utterances import speech_span
+from mmer.benchmarks.harness.utterances import Utterance, speech_span
 from mmer.models.errors import MmerError
 from mmer.realtime.messages import SAMPLE_RATE
 
@@ -30,33 +30,19 @@ GRID_WORDS: Final[tuple[dict[str, str], ...]] = (
 """Words of a GRID command (Cooke et al. 2006, JASA 120:2421) by the letters of its file name."""
 
 
-@dataclass(frozen=True, eq=False)
-class SpokenClip:
-    """A recording and its transcript."""
-
-    name: str
-    samples: NDArray[np.int16]  # shape (n,), 16 kHz mono
-    text: str
-
-    @property
-    def seconds(self) -> float:
-        """Length."""
-        return len(self.samples) / SAMPLE_RATE
-
-
-def ravdess(data: Path, actors: Iterable[int]) -> list[SpokenClip]:
+def ravdess(data: Path, actors: Iterable[int]) -> list[Utterance]:
     """All clips of some actors below ``data``/audio/ravdess; raises MmerError without any."""
     folder = data / "audio" / "ravdess"
     paths = [p for n in actors for p in sorted(folder.glob(f"Actor_{n:02d}/03-01-*"))]
     if not paths:
         raise MmerError(f"no RAVDESS clips (Actor_NN/03-01-*) in {folder}: check --data")
-    return [SpokenClip(p.stem, read_sound(p), STATEMENTS[p.stem.split("-")[4]]) for p in paths]
+    return [Utterance(p.stem, read_sound(p), text=STATEMENTS[p.stem.split("-")[4]]) for p in paths]
 
 
-def grid(data: Path) -> list[SpokenClip]:
+def grid(data: Path) -> list[Utterance]:
     """All clips below ``data``/video/grid; none where the folder is not there."""
     paths = sorted((data / "video" / "grid").glob("*.mp4"))
-    return [SpokenClip(path.stem, read_sound(path), grid_text(path.stem)) for path in paths]
+    return [Utterance(path.stem, read_sound(path), text=grid_text(path.stem)) for path in paths]
 
 
 def grid_text(name: str) -> str:
@@ -88,8 +74,8 @@ def sounds(folder: Path, pattern: str, count: int | None = None) -> list[NDArray
 
 
 def in_noise(
-    clips: Sequence[SpokenClip], noises: Sequence[NDArray[np.int16]], snr_db: float
-) -> list[SpokenClip]:
+    clips: Sequence[Utterance], noises: Sequence[NDArray[np.int16]], snr_db: float
+) -> list[Utterance]:
     """The clips, each with a recording of noise under it.
 
     The same clip gets the same part of the same noise at every ratio (seeded by its place). The

@@ -11,7 +11,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from mmer.benchmarks.asr.clips import DEV_ACTORS, SpokenClip, grid, in_noise, ravdess, sounds
+from mmer.benchmarks.asr.clips import DEV_ACTORS, grid, in_noise, ravdess, sounds
 from mmer.benchmarks.asr.decoding import (
     Decoding,
     decode_live,
@@ -23,7 +23,7 @@ from mmer.benchmarks.asr.threshold import row_key, study, unthresholded
 from mmer.benchmarks.asr.word_errors import WordErrors, rate_interval, word_errors
 from mmer.benchmarks.harness.command import Asr, Flag, Folder, Outputs, Say
 from mmer.benchmarks.harness.machine import describe_machine
-from mmer.benchmarks.harness.utterances import trimmed
+from mmer.benchmarks.harness.utterances import Utterance, trimmed
 from mmer.benchmarks.report.report import Report, Row
 from mmer.benchmarks.report.rows import number, percentiles
 from mmer.benchmarks.report.statistics import summarise
@@ -112,7 +112,7 @@ class SpeechRecognition(Outputs):
 class Material:
     """Everything that the engines are measured on, read once."""
 
-    spoken: Mapping[str, Sequence[SpokenClip]]  # by name of the set; "RAVDESS" is clean
+    spoken: Mapping[str, Sequence[Utterance]]  # by name of the set; "RAVDESS" is clean
     environment: Sequence[NDArray[np.int16]]  # ESC-10
 
     @classmethod
@@ -120,7 +120,7 @@ class Material:
         """The sets below ``data``; raises MmerError where RAVDESS or ESC-10 is not there."""
         clean = ravdess(data, actors)
         environment = sounds(data / "audio" / "esc10", "*/*.opus")
-        spoken: dict[str, Sequence[SpokenClip]] = {"RAVDESS": clean}
+        spoken: dict[str, Sequence[Utterance]] = {"RAVDESS": clean}
         for snr_db in SNRS_DB:
             spoken[f"RAVDESS, noise {snr_db:g} dB"] = in_noise(clean, environment, snr_db)
         if commands := grid(data):
@@ -160,7 +160,7 @@ def engine_rows(
 
 
 def error_row(
-    asr: str, path: str, name: str, clips: Sequence[SpokenClip], found: Sequence[Decoding]
+    asr: str, path: str, name: str, clips: Sequence[Utterance], found: Sequence[Decoding]
 ) -> Row:
     """Word error rate of one set, pooled over its clips."""
     errors = [word_errors(c.text, d.text) for c, d in zip(clips, found, strict=True)]
@@ -213,7 +213,7 @@ def final_row(asr: str, found: Sequence[Decoding]) -> Row:
     )
 
 
-def long_row(model: AsrModel, clips: Sequence[SpokenClip]) -> Row:
+def long_row(model: AsrModel, clips: Sequence[Utterance]) -> Row:
     """CPU time a second of an utterance of 20 s without a pause, one utterance an actor."""
     by_actor: dict[str, list[NDArray[np.int16]]] = {}
     for clip in clips:

@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 
 from mmer.benchmarks.asr.clips import (
     TRAINING_ACTORS,
-    SpokenClip,
     in_noise,
     loudest_part,
     music,
@@ -27,6 +26,7 @@ from mmer.benchmarks.asr.decoding import decode_utterances, transcribe
 from mmer.benchmarks.asr.word_errors import WordErrors, word_errors
 from mmer.benchmarks.harness.command import Say
 from mmer.benchmarks.harness.machine import describe_machine
+from mmer.benchmarks.harness.utterances import Utterance
 from mmer.benchmarks.report.report import Report, Row
 from mmer.models.store.store import Store
 from mmer.realtime.asr.interface import AsrModel, Hypothesis
@@ -116,7 +116,7 @@ def non_speech(environment: Sequence[NDArray[np.int16]]) -> dict[str, list[NDArr
     }
 
 
-def speech_scores(clip: SpokenClip, model: AsrModel) -> list[Scored]:
+def speech_scores(clip: Utterance, model: AsrModel) -> list[Scored]:
     """Scores of the utterances that the voice activity detector finds in a clip.
 
     The reference of an utterance that is a part of the clip is not known, so only its own words

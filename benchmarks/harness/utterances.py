@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from mmer.benchmarks.harness.clip_format import Frame
 from mmer.benchmarks.harness.media import read_sound
 from mmer.models.errors import MmerError
-from mmer.realtime.messages import SAMPLE_RATE
+from mmer.realtime.blocks.vad import FRAME, VoiceActivity, VoiceConfig
+from mmer.realtime.messages import SAMPLE_RATE, AudioBlock, SpeechUpdate
 
 LEVEL_S: Final = 0.010  # the window over which loudness is measured
 RANGE_DB: Final = 20.0  # what lies so far below the loudest moment is breath, room or echo
@@ -29,6 +30,7 @@ class Utterance:
     samples: NDArray[np.int16]  # shape (n,), 16 kHz mono
     emotion: str | None = None  # of EMOTIONS, where a person acted it with voice and face
     frames: tuple[Frame, ...] = ()  # its own, from its begin on
+    text: str = ""  # transcript, where it is known
 
     @property
     def seconds(self) -> float:
@@ -86,3 +88,14 @@ def demo_utterances() -> list[Utterance]:
         end = round((sentence["t1"] + AROUND_S) * SAMPLE_RATE)
         out.append(trimmed(str(sentence["text"]), sound[begin:end]))
     return out
+
+
+def vad_updates(
+    samples: NDArray[np.int16], config: VoiceConfig | None = None
+) -> list[SpeechUpdate]:
+    """Updates of the VAD over a sound (n,), in its standard configuration or another."""
+    vad = VoiceActivity(config or VoiceConfig())
+    updates: list[SpeechUpdate] = []
+    for at in range(0, len(samples), FRAME):
+        updates += vad.push(AudioBlock(at / SAMPLE_RATE, samples[at : at + FRAME]))
+    return [*updates, *vad.flush()]

@@ -13,7 +13,7 @@ import tyro
 
 from mmer.benchmarks.harness.clip import AnnotatedClip, describe, make_clip
 from mmer.benchmarks.harness.command import Asr, OptionalFolder, Say, SessionOptions
-from mmer.benchmarks.harness.machine import describe_machine
+from mmer.benchmarks.harness.machine import allowed_cores, describe_machine
 from mmer.benchmarks.harness.media import read_media
 from mmer.benchmarks.harness.utterances import demo_utterances
 from mmer.benchmarks.report.report import Row, check_folder
@@ -148,9 +148,7 @@ def _numbers(listed: str) -> tuple[int, ...]:
 
 def cores() -> int:
     """Processor cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+    return allowed_cores() or os.cpu_count() or 1
 
 
 class Clips:

@@ -12,7 +12,7 @@ from asr_doubles import CountingModel
 
 from mmer.benchmarks import cli
 from mmer.benchmarks.asr import command as asr_run
-from mmer.benchmarks.asr.clips import SpokenClip, ravdess
+from mmer.benchmarks.asr.clips import ravdess
 from mmer.benchmarks.asr.command import (
     DECODERS,
     Material,
@@ -22,6 +22,7 @@ from mmer.benchmarks.asr.command import (
     error_row,
     missing_row,
 )
+from mmer.benchmarks.harness.utterances import Utterance
 from mmer.models.errors import MmerError
 from mmer.models.store.catalogue import Unavailable
 from mmer.models.store.store import Store
@@ -31,7 +32,7 @@ SPOKEN = sounds.joined(sounds.silence(0.5), sounds.voice(1.5), sounds.silence(0.
 
 
 def material(text: str = "Kids are talking by the door") -> Material:
-    clips = [SpokenClip(f"03-01-01-01-01-0{k}-17", SPOKEN, text) for k in (1, 2)]
+    clips = [Utterance(f"03-01-01-01-01-0{k}-17", SPOKEN, text=text) for k in (1, 2)]
     return Material({"RAVDESS": clips, "GRID": clips[:1]}, [sounds.noise(1.0), sounds.silence(1.0)])
 
 
