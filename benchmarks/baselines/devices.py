@@ -85,14 +85,12 @@ class Microphone:
     def record(self, seconds: float) -> AudioBlock | None:
         """Record from now on and wait for it; what there is where the sound ends, None of none."""
         self._since = self._clock.now()
-        blocks: list[AudioBlock] = []
-        while not self._ended and sum(len(b.samples) for b in blocks) < seconds * SAMPLE_RATE:
-            self._next(blocks)
+        sound = self._wait_for(seconds)
         self._since = math.inf
-        return _joined(blocks)
+        return sound
 
     def start(self) -> None:
-        """Record from now on, beside whatever else is done; ``take`` has what has come."""
+        """Record from now on, in parallel to all else; ``take`` has what has come."""
         self._since = self._clock.now()
 
     def take(self, seconds: float) -> AudioBlock | None:
@@ -101,17 +99,19 @@ class Microphone:
         ended = None in self._heard.queue
         if not waiting or (waiting < seconds * SAMPLE_RATE and not ended):
             return None
+        return self._wait_for(seconds)
+
+    def _wait_for(self, seconds: float) -> AudioBlock | None:
         blocks: list[AudioBlock] = []
         while not self._ended and sum(len(b.samples) for b in blocks) < seconds * SAMPLE_RATE:
-            self._next(blocks)
-        return _joined(blocks)
-
-    def _next(self, blocks: list[AudioBlock]) -> None:
-        block = self._heard.get()
-        if block is None:
-            self._ended = True
-        else:
-            blocks.append(block)
+            block = self._heard.get()
+            if block is None:
+                self._ended = True
+            else:
+                blocks.append(block)
+        if not blocks:
+            return None
+        return AudioBlock(blocks[0].t0, np.concatenate([b.samples for b in blocks]))
 
 
 class Devices:
@@ -153,9 +153,3 @@ class Devices:
         finally:
             self.microphone.close()
             self.camera.close()
-
-
-def _joined(blocks: list[AudioBlock]) -> AudioBlock | None:
-    if not blocks:
-        return None
-    return AudioBlock(blocks[0].t0, np.concatenate([b.samples for b in blocks]))

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from typing import Final, Protocol, TextIO, TypeAlias
+from typing import TYPE_CHECKING, Final, TextIO, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,22 +17,13 @@ from mmer.benchmarks.harness.trace import Estimate, Note, Seconds
 from mmer.models.labels import EMOTIONS
 from mmer.realtime.messages import AudioBlock, VideoFrame
 
+if TYPE_CHECKING:
+    from mmer.benchmarks.baselines.models import Models
+
 Opinion: TypeAlias = NDArray[np.float32]
 """Probabilities (7,)."""
 
 RECORD_S: Final = 3.0
-
-
-class Perception(Protocol):
-    """What the loops need of the models."""
-
-    def look(self, frame: VideoFrame) -> Opinion | None:
-        """What the face says, None without one."""
-        ...
-
-    def listen(self, sound: AudioBlock) -> list[Opinion]:
-        """What voice and words say."""
-        ...
 
 
 class Display:
@@ -64,7 +55,7 @@ class Display:
         )
 
 
-def one_thread(devices: Devices, models: Perception, display: Display) -> None:
+def one_thread(devices: Devices, models: Models, display: Display) -> None:
     """Look, record, listen, print: one after the other."""
     camera, microphone = devices.camera, devices.microphone
     while (frame := camera.read()) is not None:
@@ -74,7 +65,7 @@ def one_thread(devices: Devices, models: Perception, display: Display) -> None:
         display.show(face, heard, frame, _span(sound))
 
 
-def recorder(devices: Devices, models: Perception, display: Display) -> None:
+def recorder(devices: Devices, models: Models, display: Display) -> None:
     """A second thread records without a break; all else in one thread, every frame."""
     camera, microphone = devices.camera, devices.microphone
     microphone.start()
@@ -87,7 +78,7 @@ def recorder(devices: Devices, models: Perception, display: Display) -> None:
         display.show(face, heard, frame, span)
 
 
-def listener(devices: Devices, models: Perception, display: Display) -> None:
+def listener(devices: Devices, models: Models, display: Display) -> None:
     """A second thread records, then listens, over and over; the first looks at every frame."""
     latest: tuple[list[Opinion], Seconds | None] = ([], None)
     errors: list[BaseException] = []
@@ -111,7 +102,7 @@ def listener(devices: Devices, models: Perception, display: Display) -> None:
         raise errors[0]
 
 
-Loop: TypeAlias = Callable[[Devices, Perception, Display], None]
+Loop: TypeAlias = Callable[[Devices, "Models", Display], None]
 
 LOOPS: Final[Mapping[str, Loop]] = {
     "one-thread": one_thread,
