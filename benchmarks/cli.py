@@ -53,20 +53,20 @@ def run(given: Sequence[str]) -> None:
         args=given,
         config=(tyro.conf.HelptextFromCommentsOff,),
     )
-    if status := chosen.measure(told(given)):
+    if status := chosen.measure(repeatable(given)):
         sys.exit(status)
 
 
-def told(given: Sequence[str]) -> str:
+def repeatable(given: Sequence[str]) -> str:
     """The command as its report shows it: repeatable, without this machine's paths."""
-    kept = ["mmer-bench"]
+    arguments = ["mmer-bench"]
     waiting = iter(given)
     for argument in waiting:
         name, has_value, _ = argument.partition("=")
         if name in (*OUTPUTS, *PLACES) and not has_value:
             next(waiting, None)
         if name in PLACES:
-            kept += [name, "DATA"]
+            arguments += [name, "DATA"]
         elif name not in OUTPUTS:
-            kept.append(argument)
-    return shlex.join(kept)
+            arguments.append(argument)
+    return shlex.join(arguments)

@@ -19,9 +19,9 @@ from mmer.models.errors import MmerError
 COMPARISON_VERSION: Final = 1
 """``v`` of the comparison's JSON; it changes when a key changes its meaning or goes."""
 LENGTHS: Final = ("minutes", "hours", "played_s")
-"""Settings that say how long was measured: another length makes an interval wider, not wrong."""
+"""Settings of the length: another one makes an interval wider, not wrong."""
 PLACES: Final = ("data",)
-"""Settings that say where something lay: what it was shows in the clip."""
+"""Settings of a place: its content shows in the clip."""
 PERCENTS: Final = (50, 95)
 TIMES: Final = ("_ms", "_s", "_us")
 """Endings of samples of which less is faster; a cost a second ("cpu_s_per_s") is none."""
@@ -38,12 +38,12 @@ class Stored:
 
     @property
     def rows(self) -> dict[str, Mapping[str, Any]]:
-        """By key."""
+        """Rows by key."""
         return {row["key"]: row for row in self.whole["rows"]}
 
     @property
     def origin(self) -> dict[str, Any]:
-        """Where it is from, for the comparison's own JSON."""
+        """Origin of the run, for the comparison's own JSON."""
         machine = self.whole["machine"]
         return {
             "path": str(self.path),
@@ -84,7 +84,7 @@ def samples_of(row: Mapping[str, Any]) -> dict[str, list[float]]:
 
 
 def refusals(a: Stored, b: Stored) -> list[str]:
-    """Why the two are not of the same measurement; empty if they are."""
+    """Reasons why the two are not of the same measurement; empty if they are."""
     kinds = a.whole["kind"], b.whole["kind"]
     if kinds[0] != kinds[1]:
         return [f"{a.path} is of `mmer-bench {kinds[0]}`, {b.path} of `mmer-bench {kinds[1]}`"]
@@ -97,7 +97,7 @@ def refusals(a: Stored, b: Stored) -> list[str]:
 
 
 def warnings(a: Stored, b: Stored) -> list[str]:
-    """What else differs, that may be the reason of a difference in the figures."""
+    """Further differences, which may explain a difference in the figures."""
     machines = a.whole["machine"], b.whole["machine"]
     differing = [d for d in _different(*machines) if d[0] in MACHINE]
     differing += _different(machines[0]["versions"], machines[1]["versions"])

@@ -33,11 +33,11 @@ NOISES_DB: Final = (-60.0, -45.0)  # a quiet room, and one with a fan
 
 @dataclass(frozen=True, kw_only=True)
 class Hangover(Outputs):
-    """What a shorter wait for the pause would save, and how many sentences it would cut.
+    """Delay saved and sentences cut by a shorter hangover.
 
-    The VAD alone, with hangovers from 140 to 500 ms, on sentences with known ends
-    between silences, under two levels of noise. Nothing is timed, so any machine gives the same.
-    What a hangover makes of the whole delay: `mmer-bench live --hangover-s`.
+    The VAD alone, with hangovers from 140 to 500 ms, on sentences with known ends between silences,
+    under two levels of noise. Nothing is timed, so the result is the same on every machine. The
+    whole delay with another hangover: `mmer-bench live --hangover-s`.
     """
 
     data: OptionalFolder = None
@@ -86,7 +86,7 @@ def ends(sound: NDArray[np.int16], hangover_s: float) -> list[Result]:
 
 
 def row(matching: Matching, hangover_s: float, noise_db: float) -> Row:
-    """How many sentences were heard in one piece, and how long their ends waited."""
+    """Share of sentences in one piece, and the wait at their ends."""
     counts = matching.counts()
     waits = [1000 * s for s in matching.delays_s]
     found = summarise(waits)

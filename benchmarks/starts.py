@@ -32,7 +32,7 @@ TIMEOUT_S: Final = 300.0  # after which a start is taken to hang
 
 @dataclass(frozen=True, kw_only=True)
 class Starts(Outputs):
-    """How many sessions start with a part missing.
+    """Number of sessions that start with a part missing.
 
     `mmer-live` on the first 2 s of the demo, again and again, each time in a fresh process. A
     start fails where the session line lacks a model, where there is a warning or an error, no

@@ -1,4 +1,4 @@
-"""`mmer-bench accuracy`: every row measured, whatever becomes of the others, and written."""
+"""`mmer-bench accuracy`: every row of the accuracy table; one that fails stops no other."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Accuracy:
     weights: OptionalFolder = None
     """Folder with the networks; left out: the shipped ones."""
     asr: Asr = "moonshine"
-    """What recognizes the words of the clips."""
+    """Speech recognizer for the clips."""
     runs: Folder = Path("runs")
     """Folder of trainings with one corpus left out (mmer-train speech-short --leave-out CORPUS)."""
     write_cards: OptionalFolder = None
@@ -113,14 +113,14 @@ def measure(
 ) -> list[Outcome]:
     """The outcome of every row: a row that cannot be measured does not stop the others.
 
-    ``begin`` hears what is being measured, ``end`` what came of it.
+    ``begin`` gets a line before each row, ``end`` one with its outcome.
     """
     outcomes = []
     for number, row in enumerate(rows, 1):
         what = f"{number} of {len(rows)}: {row.data}, {row.condition}"
         begin(what)
         outcomes.append(_measure(row, setting))
-        end(f"{what}: {outcomes[-1].told}")
+        end(f"{what}: {outcomes[-1].summary}")
     return outcomes
 
 
@@ -134,8 +134,8 @@ def _measure(row: Row, setting: Setting) -> Outcome:
     except NotHere as why:
         return Outcome(row, skipped=str(why))
     except Exception as problem:  # noqa: BLE001 (reported in the table, and by the exit status)
-        told = f"{type(problem).__name__}: {problem}".replace(str(setting.data), "DATA")
-        return Outcome(row, failed=" ".join(told.split()))
+        why = f"{type(problem).__name__}: {problem}".replace(str(setting.data), "DATA")
+        return Outcome(row, failed=" ".join(why.split()))
     return Outcome(row, figures=figures, seconds=time.perf_counter() - begun)
 
 

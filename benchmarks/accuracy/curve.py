@@ -23,12 +23,12 @@ from mmer.realtime.options import Options
 
 @dataclass(frozen=True)
 class Curve:
-    """How right the label is after 0.5, 1 and 2 s of speech and at the end, with a picture.
+    """Accuracy of the label after 0.5, 1 and 2 s of speech and at the end, with a plot.
 
-    Measured are the voice (RAVDESS actors 17-20, cut short), voice, words and face through the
-    replay pipeline (RAVDESS Actor_01; words that are known beside recognized ones), and words alone
-    (MELD dev at a simulated rate of speech, with and without simulated errors). What is not on disk
-    is left out, with the reason. Writes curve.png, curve.json and curve.md.
+    Measured are speech alone (RAVDESS actors 17-20, cut short), speech, text and face through the
+    replay pipeline (RAVDESS Actor_01; the known text beside transcripts), and text alone (MELD dev
+    at a simulated rate of speech, with and without simulated errors). What is not on disk is left
+    out, with the reason. Writes curve.png, curve.json and curve.md.
     """
 
     data: Folder
@@ -38,7 +38,7 @@ class Curve:
     weights: OptionalFolder = None
     """Folder with the networks; left out: the shipped ones."""
     asr: Asr = "moonshine"
-    """What recognizes the words of the clips."""
+    """Speech recognizer for the clips."""
 
     def measure(self, command: str) -> int:
         """Measure the curves, write them, and show the table."""
@@ -94,7 +94,7 @@ _HEAD: Final = "| | 0.5 s | 1 s | 2 s | end |\n|---|---|---|---|---|\n"
 
 @dataclass(frozen=True)
 class Curves:
-    """What was measured, with what, and what was left out and why."""
+    """Measured panels, and what was left out and why."""
 
     machine: Mapping[str, Any]
     models: Mapping[str, str]  # sha256 of each network
@@ -106,9 +106,9 @@ class Curves:
         whole = {"v": VERSION, "type": "curve", **asdict(self)}
         return json.dumps(rounded(whole), indent=1, allow_nan=False) + "\n"
 
-    def to_markdown(self, picture: str) -> str:
-        """A table a panel under the ``picture``, whose address is given."""
-        parts = [f"# Accuracy against time\n\n![accuracy against time]({picture})\n", _PREFACE]
+    def to_markdown(self, plot: str) -> str:
+        """A table a panel under the ``plot``, whose address is given."""
+        parts = [f"# Accuracy against time\n\n![accuracy against time]({plot})\n", _PREFACE]
         parts += [_section(panel) for panel in self.panels]
         parts += [f"**{name}** is left out: {why}.\n" for name, why in self.skipped.items()]
         m = self.machine
@@ -157,9 +157,9 @@ def _cell(point: Point) -> str:
 
 
 END_AT: Final = 3.0
-"""Where "at the end" stands on the axis of seconds."""
+"""Place of "at the end" on the axis of seconds."""
 DODGE_S: Final = 0.04
-"""Lines stand so far apart that their intervals can be told from each other."""
+"""Distance of the lines, so that their intervals do not cover each other."""
 
 
 def draw(panels: Sequence[Panel], path: Path) -> None:

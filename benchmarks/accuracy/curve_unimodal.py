@@ -1,4 +1,4 @@
-"""The voice against time: the clips of the development speakers, cut short."""
+"""Anytime accuracy of the speech and the text network: inputs cut short."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def speech_panel(data: Path, weights: Path | None, say: Say) -> Panel:
 
 
 WORDS_PER_S: Final = 2.7
-"""Of conversation: about 160 words a minute."""
+"""Rate of conversation: about 160 words a minute."""
 ERRORS: Final = 0.25
 """Share of wrong words, as a recognizer has on noisy or terse speech."""
 SEED: Final = 0

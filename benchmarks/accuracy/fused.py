@@ -1,4 +1,4 @@
-"""Rows of the whole: audio-visual clips, and voices and words of IEMOCAP by their posteriors."""
+"""Fusion rows: audio-visual clips, and published speech and text posteriors of IEMOCAP."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ POOLS: Final = {
     "product": "product of the two",
     "learned": "learned fusion, cross-validated by dialogue",
 }
-"""By the names that the comparison of late fusions has for them."""
+"""Conditions by the name of the pool in the study of late fusion."""
 
 
 @cache

@@ -1,4 +1,4 @@
-"""Answers at moments, and what they are worth: the figures that a curve is drawn through."""
+"""Figures of anytime accuracy: predictions at given moments of speech, evaluated."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from mmer.training.metrics.bootstrap import group
 MOMENTS: Final[tuple[float | None, ...]] = (0.5, 1.0, 2.0, None)
 """Seconds of speech; None is the end."""
 SPEECH_DB: Final = 30.0
-"""What lies so far below the loudest moment is not the speech of a studio recording."""
+"""Range of the speech of a studio recording below its loudest moment."""
 PAUSE_S: Final = 1.0
 """Longer than any pause in an acted sentence."""
 
@@ -30,7 +30,7 @@ def studio_span(samples: NDArray[np.int16]) -> tuple[int, int]:
 
 @dataclass(frozen=True)
 class Point:
-    """How right one line is at one moment; fractions, and (low, high) of their 95 % intervals.
+    """Figures of one line at one moment; fractions, and (low, high) of their 95 % intervals.
 
     ``t_s`` is None at the end. An item without an answer yet counts as wrong; ``answered`` says how
     many had one, and in how many the person was still ``speaking``.
@@ -68,12 +68,12 @@ class Panel:
 
 
 class Answers:
-    """Who answered what at which moment."""
+    """Predictions by line, moment and item."""
 
     def __init__(self, items: Sequence[Item]) -> None:
         self._labels = np.array([item.label for item in items], np.int64)
         self._groups = group(items)
-        self._said: dict[tuple[str, float | None], dict[int, NDArray[Any] | None]] = {}
+        self._given: dict[tuple[str, float | None], dict[int, NDArray[Any] | None]] = {}
         self._speaking: dict[tuple[str, float | None], int] = {}
 
     def put(
@@ -81,7 +81,7 @@ class Answers:
     ) -> None:
         """Note the answer (7,) of item ``row`` at ``t``; None: there was none yet."""
         key = (line, t)
-        self._said.setdefault(key, {})[row] = log_probs
+        self._given.setdefault(key, {})[row] = log_probs
         self._speaking[key] = self._speaking.get(key, 0) + speaking
 
     def points(self, line: str) -> tuple[Point, ...]:
@@ -89,10 +89,10 @@ class Answers:
         return tuple(self._point((line, t)) for t in MOMENTS)
 
     def _point(self, key: tuple[str, float | None]) -> Point:
-        said = self._said[key]
+        given = self._given[key]
         log_probs = np.full((len(self._labels), len(EMOTIONS)), -np.inf)
         for row, label in enumerate(self._labels):
-            answer = said.get(row)
+            answer = given.get(row)
             if answer is None:
                 log_probs[row, (label + 1) % len(EMOTIONS)] = 0.0  # no answer is a wrong one
             else:
@@ -101,7 +101,7 @@ class Answers:
         return Point(
             t_s=key[1],
             n=len(self._labels),
-            answered=sum(said.get(row) is not None for row in range(len(self._labels))),
+            answered=sum(given.get(row) is not None for row in range(len(self._labels))),
             speaking=self._speaking[key],
             floor_accuracy=found.figures.floor_accuracy,
             accuracy=found.figures.accuracy,

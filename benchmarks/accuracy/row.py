@@ -1,4 +1,4 @@
-"""One line of the table: what is measured, and what came of it."""
+"""Row of the accuracy table: its measurement and its outcome."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ GROUPS: Final[Mapping[str, str]] = {
     "text": "Words",
     "fused": "Voice, words and face together",
 }
-"""What ``--only`` takes, and the table's headings."""
+"""Groups of ``--only``, with the table's headings."""
 
 Kind = Literal["development", "in domain", "out of domain"]
-"""Whether recipes were judged by the data, its corpus was trained on (other items), or neither."""
+"""Recipes were chosen by the data; its corpus was trained on (other items); neither."""
 
 METRICS: Final[Mapping[str, str]] = {
     "accuracy": "accuracy",
@@ -36,12 +36,12 @@ METRICS: Final[Mapping[str, str]] = {
 
 
 class NotHere(Exception):
-    """A row cannot be measured on this machine; its text says what is missing."""
+    """A row cannot be measured on this machine; the text names what is missing."""
 
 
 @dataclass(frozen=True)
 class Setting:
-    """Where data and networks are; in ``runs`` lie trainings with one corpus left out.
+    """Folders of data, networks and trainings with one corpus left out (``runs``).
 
     Raises MmerError for an unknown recognizer.
     """
@@ -64,7 +64,7 @@ class Row:
     data: str
     condition: str
     kind: Kind
-    headline: str  # the key of METRICS that the task is judged by
+    headline: str  # the key of METRICS by which the task is evaluated
     measure: Callable[[Setting], Mapping[str, Any]]
     needs: tuple[str, ...] = ()  # below the data folder
     command: str = ""  # the single command that measures the same, for the card
@@ -84,19 +84,19 @@ class Outcome:
     seconds: float = 0.0
 
     @property
-    def told(self) -> str:
-        """What came of it, in one line."""
+    def summary(self) -> str:
+        """The outcome in one line."""
         if self.figures is None:
             return f"skipped: {self.skipped}" if self.skipped else f"FAILED: {self.failed}"
         value = 100 * self.figures[self.row.headline]
         return f"{METRICS[self.row.headline]} {value:.1f} ({self.seconds:.0f} s)"
 
 
-KEPT: Final = (
+COLUMNS: Final = (
     "n", "floor_accuracy", "accuracy", "weighted_f1", "macro_f1", "unweighted_recall", "ece",
     "interval", "resampled_by", "groups", "recall", "dropped", "twins", "warnings",
 )  # fmt: skip
-"""What the table keeps of an evaluation."""
+"""Keys of an evaluation in the table."""
 
 Measure = Callable[[Setting], Mapping[str, Any]]
 
@@ -132,5 +132,5 @@ def evaluated(
 def figures_of(evaluation: Evaluation) -> dict[str, Any]:
     """An evaluation as the table keeps it: fractions of four digits."""
     whole = evaluation.for_json()
-    kept: dict[str, Any] = rounded({key: whole[key] for key in KEPT})
+    kept: dict[str, Any] = rounded({key: whole[key] for key in COLUMNS})
     return kept

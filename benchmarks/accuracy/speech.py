@@ -1,4 +1,4 @@
-"""Rows of the voice: clean, in noise, cut short, and speech of a corpus never trained on."""
+"""Speech rows: clean, in noise, cut short, and corpora never trained on."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ Sound = NDArray[np.int16]
 
 @cache
 def _noises(place: Path) -> tuple[Sound, ...]:
-    """The sounds that no training heard."""
+    """The sounds held out of every training."""
     return tuple(decode(p) for p in sound_files(place, "esc10") if p.name.startswith(HELD_NOISE))
 
 
@@ -81,7 +81,7 @@ LEFT_OUT: Final[Mapping[str, tuple[str, str, str]]] = {
     "urdu": ("URDU", "audio/urdu", "talk shows in Urdu: anger, joy, neutral, sadness"),
     "emogator": ("EmoGator", "audio/emogator", "bursts of voice without words"),
 }
-"""What a network that was never trained on the corpus is judged on."""
+"""Corpora on which a network never trained on them is evaluated."""
 
 
 def _left_out(corpus: str) -> Row:

@@ -1,4 +1,4 @@
-"""Rows of the words: MELD as written, as recognized, with more and less context; other corpora."""
+"""Text rows: MELD as written, as recognized, with more and less context; other corpora."""
 
 from __future__ import annotations
 

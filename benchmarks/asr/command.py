@@ -36,7 +36,7 @@ from mmer.realtime.asr.registry import ENGINES
 SNRS_DB: Final = (20.0, 10.0, 5.0, 0.0)
 MOST_ERRORS: Final = 0.03
 """Target: word error rate on clean RAVDESS, live."""
-LONG_S: Final = 20.0  # the longest utterance that the voice activity detector lets through
+LONG_S: Final = 20.0  # the longest utterance that the VAD lets through
 QUOTED: Final = 6  # texts of sounds without speech that a note quotes
 
 DECODERS: Final[Mapping[str, Callable[[NDArray[np.int16], AsrModel], Decoding]]] = {
@@ -47,7 +47,7 @@ DECODERS: Final[Mapping[str, Callable[[NDArray[np.int16], AsrModel], Decoding]]]
 
 @dataclass(frozen=True, kw_only=True)
 class SpeechRecognition(Outputs):
-    """How many words the speech recognizers get wrong, and what they cost.
+    """Word error rate and cost of the speech recognizers.
 
     Word error rate on acted sentences (RAVDESS, clean and in noise) and read commands (GRID), text
     on sounds that are no speech (ESC-10), CPU time. Cost is CPU time, so other work on the machine
@@ -236,18 +236,18 @@ def long_row(model: AsrModel, clips: Sequence[Utterance]) -> Row:
 
 def no_speech_row(asr: str, path: str, texts: Sequence[str], before: Sequence[str] | None) -> Row:
     """Sounds without speech that give text, with the no-speech threshold and without it."""
-    kept = [text for text in texts if text]
-    values: dict[str, float | None] = {"with_text": len(kept), "sounds": len(texts)}
+    found = [text for text in texts if text]
+    values: dict[str, float | None] = {"with_text": len(found), "sounds": len(texts)}
     without = ""
     if before is not None:
         values["without_threshold"] = sum(map(bool, before))
         without = f" ({values['without_threshold']:.0f} without the threshold)"
-    quoted = ", ".join(f'"{text}"' for text in kept[:QUOTED])
-    more = f" and {len(kept) - QUOTED} more" if len(kept) > QUOTED else ""
+    quoted = ", ".join(f'"{text}"' for text in found[:QUOTED])
+    more = f" and {len(found) - QUOTED} more" if len(found) > QUOTED else ""
     return Row(
         key=f"{asr}_no_speech_{row_key(path)}",
         what=f"{asr}: ESC-10 clips (no speech) with text, {path}",
-        measured=f"{len(kept)} of {len(texts)}{without}",
+        measured=f"{len(found)} of {len(texts)}{without}",
         note=quoted + more,
         values=values,
     )

@@ -1,4 +1,4 @@
-"""Decoding of a clip, timed: through the voice activity detector as live, or in one call."""
+"""Decoding of a clip, timed: through the VAD as live, or in one call."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from mmer.realtime.asr.interface import AsrModel, Hypothesis
 from mmer.realtime.blocks.transcriber import Transcriber
 from mmer.realtime.messages import SAMPLE_RATE, SpeechState, Transcript
 
-UPDATE: Final = SAMPLE_RATE // 10  # samples: the period of the voice activity's updates
+UPDATE: Final = SAMPLE_RATE // 10  # samples: the period of the VAD's updates
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Study of Moonshine's no-speech threshold: right text dropped, invented text kept, by value."""
+"""Study of Moonshine's no-speech threshold: right text dropped and invented text left, by value."""
 
 from __future__ import annotations
 
@@ -73,10 +73,10 @@ def study(data: Path, command: str, say: Say) -> Report:
     speech: dict[str, list[Scored]] = {}
     for snr_db in SNRS_DB:
         name = "clean" if snr_db is None else f"{snr_db:g} dB"
-        heard = clips if snr_db is None else in_noise(clips, environment, snr_db)
+        degraded = clips if snr_db is None else in_noise(clips, environment, snr_db)
         speech[name] = []
-        for k, clip in enumerate(heard):
-            say(f"speech, {name}: {k} of {len(heard)}")
+        for k, clip in enumerate(degraded):
+            say(f"speech, {name}: {k} of {len(degraded)}")
             speech[name] += speech_scores(clip, model)
     other: dict[str, list[Scored]] = {}
     for name, recordings in non_speech(environment).items():
@@ -117,7 +117,7 @@ def non_speech(environment: Sequence[NDArray[np.int16]]) -> dict[str, list[NDArr
 
 
 def speech_scores(clip: Utterance, model: AsrModel) -> list[Scored]:
-    """Scores of the utterances that the voice activity detector finds in a clip.
+    """Scores of the utterances that the VAD finds in a clip.
 
     The reference of an utterance that is a part of the clip is not known, so only its own words
     count: hits and wrong ones.
@@ -129,7 +129,7 @@ def speech_scores(clip: Utterance, model: AsrModel) -> list[Scored]:
 
 
 def live_scores(samples: NDArray[np.int16], model: AsrModel) -> list[Scored]:
-    """Scores of the utterances that the voice activity detector finds in a sound."""
+    """Scores of the utterances that the VAD finds in a sound."""
     return [_scored(final) for final in decode_utterances(samples, model)]
 
 

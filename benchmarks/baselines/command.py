@@ -31,19 +31,19 @@ PROGRAMS: Final = (*LOOPS, SESSION)
 TITLES: Final = {
     "one-thread": "loop: one thread",
     "recorder": "loop: a thread records",
-    "listener": "loop: a thread records and listens",
+    "listener": "loop: a thread records and predicts",
     SESSION: "mmer",
 }
 
 
 @dataclass(frozen=True, kw_only=True)
 class Against(SessionOptions):
-    """The loop that people write today beside the live session: same networks, same clip.
+    """Baseline loops, as demos have them, beside the live session: same networks, same clip.
 
-    Three loops (one thread; one that records beside; one that records and listens beside) and
+    Three loops (one thread; a second one that records; a second one that records and predicts) and
     the session play the annotated clip at the world's pace, each in a fresh process. Measured are
     the age of the video frame behind an answer and whether it grows, frames used, from the onset
-    and from the end of speech to the answer, sound that nobody recorded, processor time.
+    and from the end of speech to the answer, sound never recorded, processor time.
     """
 
     minutes: OptionalFloat = None

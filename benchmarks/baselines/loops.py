@@ -1,6 +1,6 @@
-"""Three loops as they are written today; README.md names public projects that each is taken from.
+"""Baseline loops; README.md names the public projects that each is taken from.
 
-They share what they call (the same networks), and differ in who records and who listens.
+They call the same networks and differ in the threads that record and predict.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ RECORD_S: Final = 3.0
 
 
 class Display:
-    """Prints the mean of the opinions, and remembers when."""
+    """Prints the mean of the probabilities, and notes when."""
 
     def __init__(self, devices: Devices, note: Note, output: TextIO) -> None:
         self._devices, self._note, self._output = devices, note, output
@@ -35,13 +35,13 @@ class Display:
     def show(
         self,
         face: Opinion | None,
-        heard: Sequence[Opinion],
+        spoken: Sequence[Opinion],
         frame: VideoFrame,
         sound: Seconds | None,
     ) -> None:
-        """One line, unless there is nothing to say."""
+        """One line, where there is any prediction."""
         self._note("frames", frame.t)
-        opinions = [*heard] if face is None else [face, *heard]
+        opinions = [*spoken] if face is None else [face, *spoken]
         if not opinions:
             return
         fused = np.mean(opinions, axis=0)
@@ -56,47 +56,47 @@ class Display:
 
 
 def one_thread(devices: Devices, models: Models, display: Display) -> None:
-    """Look, record, listen, print: one after the other."""
+    """Read a frame, record, predict, print: one after the other."""
     camera, microphone = devices.camera, devices.microphone
     while (frame := camera.read()) is not None:
-        face = models.look(frame)
+        face = models.predict_face(frame)
         sound = microphone.record(RECORD_S)
-        heard = [] if sound is None else models.listen(sound)
-        display.show(face, heard, frame, _span(sound))
+        spoken = [] if sound is None else models.predict_sound(sound)
+        display.show(face, spoken, frame, _span(sound))
 
 
 def recorder(devices: Devices, models: Models, display: Display) -> None:
     """A second thread records without a break; all else in one thread, every frame."""
     camera, microphone = devices.camera, devices.microphone
     microphone.start()
-    heard: list[Opinion] = []
+    spoken: list[Opinion] = []
     span: Seconds | None = None
     while (frame := camera.read()) is not None:
-        face = models.look(frame)
+        face = models.predict_face(frame)
         if (sound := microphone.take(RECORD_S)) is not None:
-            heard, span = models.listen(sound), _span(sound)
-        display.show(face, heard, frame, span)
+            spoken, span = models.predict_sound(sound), _span(sound)
+        display.show(face, spoken, frame, span)
 
 
 def listener(devices: Devices, models: Models, display: Display) -> None:
-    """A second thread records, then listens, over and over; the first looks at every frame."""
+    """A second thread records and predicts, over and over; the first predicts every frame."""
     latest: tuple[list[Opinion], Seconds | None] = ([], None)
     errors: list[BaseException] = []
 
-    def listen() -> None:
+    def predict() -> None:
         nonlocal latest
         try:
             while (sound := devices.microphone.record(RECORD_S)) is not None:
-                latest = (models.listen(sound), _span(sound))
+                latest = (models.predict_sound(sound), _span(sound))
         except BaseException as error:  # noqa: BLE001  raised below
             errors.append(error)
 
-    thread = threading.Thread(target=listen, name="listener")
+    thread = threading.Thread(target=predict, name="listener")
     thread.start()
     while (frame := devices.camera.read()) is not None:
-        face = models.look(frame)
-        heard, span = latest
-        display.show(face, heard, frame, span)
+        face = models.predict_face(frame)
+        spoken, span = latest
+        display.show(face, spoken, frame, span)
     thread.join()
     if errors:
         raise errors[0]

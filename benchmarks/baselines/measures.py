@@ -1,4 +1,4 @@
-"""What is measured of a loop and of the session: every definition of `mmer-bench against`."""
+"""Measures of a baseline loop and of the session: every definition of `mmer-bench against`."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ from mmer.benchmarks.report.rows import number, percentiles
 from mmer.benchmarks.report.statistics import Slope, slope, summarise
 
 SAMPLE_S: Final = 0.1
-"""How often it is asked what the newest answer rests on."""
+"""Sampling period of the age of the newest answer."""
 EDGE_S: Final = 0.1
-"""So much of a sentence's begin and end may be missing, and it still counts as whole."""
+"""Part of a sentence's begin and end that may be missing where it counts as whole."""
 
 WHAT: Final = {
     "age_ms": "frame captured to its answer written",
-    "growth_ms_per_min": "growth of that",
-    "shown_ms": "age of the picture behind the newest answer, at any moment",
+    "growth_ms_per_min": "slope of that",
+    "shown_ms": "age of the frame behind the newest answer, at any moment",
     "frames_per_s": "video frames used",
-    "onset_ms": "onset of speech to first answer that heard of it",
-    "end_ms": "end of speech to the answer that heard all it will hear",
-    "whole": "sentences heard in one piece",
+    "onset_ms": "onset of speech to first answer with some of it",
+    "end_ms": "end of speech to the answer with all of it that counts",
+    "whole": "sentences in one piece",
     "lost_s": "sound never recorded",
     "cpu_s_per_s": "processor time a second of clip, start-up apart",
 }
@@ -62,7 +62,7 @@ def rows_of(program: Program, clip: AnnotatedClip) -> list[Row]:
     onsets, never = onset_delays_s(answers, clip.spans)
     ends, missed = end_delays_s(answers, clip.spans, program.names_utterances)
     lost = sum(t1 - t0 for t0, t1 in lost_spans)
-    whole = heard_whole(answers, clip.spans)
+    whole = whole_sentences(answers, clip.spans)
     spoken = lost_speech_s(lost_spans, clip.spans)
     cpu = (program.watched.cpu_s - program.watched.ready_cpu_s) / seconds
     return [
@@ -90,7 +90,7 @@ def rows_of(program: Program, clip: AnnotatedClip) -> list[Row]:
 
 
 def shown_ms(answers: Sequence[Estimate], seconds: float) -> list[float]:
-    """Age of the picture behind the newest answer, asked every 100 ms from the first answer on.
+    """Age of the frame behind the newest answer, sampled every 100 ms from the first answer on.
 
     The age of information (Kaul, Yates and Gruteser 2012): what a user of the answer lives with,
     however often answers come.
@@ -107,10 +107,10 @@ def shown_ms(answers: Sequence[Estimate], seconds: float) -> list[float]:
 
 
 def onset_delays_s(answers: Sequence[Estimate], spans: Sequence[Span]) -> tuple[list[float], int]:
-    """For each sentence, from its begin to the first answer with 50 ms of it; how many had none."""
+    """Delays from each sentence's begin to the first answer with 50 ms of it; sentences without."""
     delays = []
     for span in spans:
-        about = [a for a in answers if _hears(a, span)]
+        about = [a for a in answers if _holds(a, span)]
         if about:
             delays.append(about[0].written - span.t0)
     return delays, len(spans) - len(delays)
@@ -119,7 +119,7 @@ def onset_delays_s(answers: Sequence[Estimate], spans: Sequence[Span]) -> tuple[
 def end_delays_s(
     answers: Sequence[Estimate], spans: Sequence[Span], named: bool
 ) -> tuple[list[float], int]:
-    """For each sentence, from its end to the answer with all of its sound that ever counts.
+    """Delays from each sentence's end to the answer with all of its sound that counts; misses.
 
     Of the session (``named``) that is the final estimate, matched as in `mmer-bench live`. Of a
     loop it is the first answer with the last recording that holds 50 ms of the sentence. A
@@ -131,7 +131,7 @@ def end_delays_s(
         return matching.delays_s, matching.misses
     delays = []
     for span in spans:
-        about = [a for a in answers if _hears(a, span)]
+        about = [a for a in answers if _holds(a, span)]
         last = max((a.sound for a in about if a.sound is not None), default=None)
         first = next((a for a in about if a.sound == last), None)
         if first is not None and first.written >= span.t1:
@@ -139,8 +139,8 @@ def end_delays_s(
     return delays, len(spans) - len(delays)
 
 
-def heard_whole(answers: Sequence[Estimate], spans: Sequence[Span]) -> int:
-    """How many sentences stand, but for 100 ms at either end, in one recording or utterance."""
+def whole_sentences(answers: Sequence[Estimate], spans: Sequence[Span]) -> int:
+    """Number of sentences that lie, but for 100 ms at either end, in one recording or utterance."""
     sounds = {answer.sound for answer in answers if answer.sound is not None}
     return sum(any(t0 <= s.t0 + EDGE_S and s.t1 - EDGE_S <= t1 for t0, t1 in sounds) for s in spans)
 
@@ -150,7 +150,7 @@ def lost_speech_s(lost: Sequence[Seconds], spans: Sequence[Span]) -> float:
     return sum(max(0.0, min(t1, s.t1) - max(t0, s.t0)) for t0, t1 in lost for s in spans)
 
 
-def _hears(answer: Estimate, span: Span) -> bool:
+def _holds(answer: Estimate, span: Span) -> bool:
     if answer.sound is None:
         return False
     return min(answer.sound[1], span.t1) - max(answer.sound[0], span.t0) >= OVERLAP_S

@@ -2,7 +2,7 @@
 
 The frames are the bundled demo's, where the face is in it, played to and fro; the sound is PCM in
 Matroska: no encoder delay, no priming, so that sample n of the clip is sample n of the truth.
-Deterministic for fixed versions of the tools, and kept in a temporary folder.
+Deterministic for fixed versions of the tools, and cached in a temporary folder.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ class AnnotatedClip:
 
 
 def lay_out(utterances: Sequence[Utterance], seconds: int, share: float = 0.5) -> tuple[Span, ...]:
-    """Where each sentence goes: as many as make ``share`` of ``seconds``, over and over in order.
+    """Spans of the sentences: as many as make ``share`` of ``seconds``, over and over in order.
 
     The silences between them differ by up to 30 % (seeded); one stands at the begin and one at
     the end, so that the clip can be looped. Raises MmerError where the silences get too short.
@@ -193,7 +193,7 @@ def repeated(clip: AnnotatedClip, times: int) -> AnnotatedClip:
 
 
 def rounds_of(minutes: float | None, seconds: int) -> int:
-    """How often a clip of ``seconds`` is played to last ``minutes`` (None: once); MmerError."""
+    """Rounds of a clip of ``seconds`` that last ``minutes`` (None: one); raises MmerError."""
     if minutes is None:
         return 1
     if not (math.isfinite(minutes) and minutes > 0):
@@ -238,8 +238,8 @@ def _write(
             frame = av.VideoFrame.from_ndarray(mark(frame_at(n), n), format="yuv420p")
             frame.pts, frame.time_base = n, Fraction(1, FPS)
             out.mux(video.encode(frame))
-            heard = np.ascontiguousarray(sound[None, n * per_frame : (n + 1) * per_frame])
-            block = av.AudioFrame.from_ndarray(heard, format="s16", layout="mono")
+            samples = np.ascontiguousarray(sound[None, n * per_frame : (n + 1) * per_frame])
+            block = av.AudioFrame.from_ndarray(samples, format="s16", layout="mono")
             block.sample_rate, block.pts = SAMPLE_RATE, n * per_frame
             block.time_base = Fraction(1, SAMPLE_RATE)
             out.mux(audio.encode(block))

@@ -86,7 +86,7 @@ class Outputs:
 
 @dataclass(frozen=True, kw_only=True)
 class PlotOutputs(Outputs):
-    """The same for a command that draws a plot as well."""
+    """The options of a command that draws a plot as well."""
 
     plot: Annotated[Path | None, tyro.conf.arg(metavar="FILE.png")] = None
     """File for the plot."""
@@ -112,7 +112,7 @@ class SessionOptions(PlotOutputs):
     detector: Detector = "auto"
     """Face detector, as in mmer-live."""
     provider: Provider = "auto"
-    """What runs the networks, as in mmer-live."""
+    """Execution provider of the networks, as in mmer-live."""
 
     def check(self) -> None:
         super().check()

@@ -1,4 +1,4 @@
-"""What a figure was measured on and with: without it, a figure says nothing."""
+"""Description of the machine, versions and commit behind a figure."""
 
 from __future__ import annotations
 
@@ -70,5 +70,5 @@ def _version(package: str) -> str | None:
 
 
 def allowed_cores() -> int | None:
-    """Processor cores that this process may use; None where the system does not tell."""
+    """Processor cores that this process may use; None where the system has no such list."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None

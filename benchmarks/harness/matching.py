@@ -1,4 +1,4 @@
-"""Which of the recognizer's utterances is which spoken sentence, and what went wrong."""
+"""Matching of the recognizer's utterances with the annotated sentences."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from mmer.benchmarks.harness.clip import Span
 OVERLAP_S: Final = 0.05  # less in common is no overlap
 
 Outcome: TypeAlias = Literal["matched", "missed", "split", "merged", "cut"]
-"""What became of a spoken sentence.
+"""Outcome of a spoken sentence.
 
 - matched: one result overlaps it, and nothing else that is spoken.
 - missed: no result overlaps it.
@@ -44,7 +44,7 @@ class Match:
 
     @property
     def delay_s(self) -> float:
-        """From the annotated end of the speech to its result; only of matched ones."""
+        """Delay from the annotated end of the speech to its result; of matched ones alone."""
         if self.result is None:
             raise ValueError(f"{self.span.name!r} is {self.outcome}: it has no delay")
         return self.result.written - self.span.t1
@@ -59,7 +59,7 @@ class Matching:
 
     @property
     def delays_s(self) -> list[float]:
-        """Of the matched sentences."""
+        """Delays of the matched sentences."""
         return [m.delay_s for m in self.matches if m.result]
 
     @property
@@ -68,7 +68,7 @@ class Matching:
         return sum(m.result is None for m in self.matches)
 
     def counts(self) -> dict[str, int]:
-        """How many sentences met which outcome, and results about nothing spoken."""
+        """Sentences by outcome, and results about nothing spoken."""
         counted = {o: sum(m.outcome == o for m in self.matches) for o in get_args(Outcome)}
         return counted | {"unmatched": len(self.unmatched)}
 

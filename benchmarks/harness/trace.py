@@ -30,7 +30,7 @@ from mmer.realtime.stage_times import StageTime
 Seconds: TypeAlias = tuple[float, float]
 """A stretch of time: begin and end."""
 Note: TypeAlias = Callable[[str, Any], None]
-"""Takes the name of a field of `Recording` and a value for it."""
+"""Function of the name of a field of `Recording` and a value for it."""
 REMEMBERED: Final = 1000
 """Pieces of evidence whose sound is remembered: minutes of it, in a run of hours as well."""
 R = TypeVar("R", bound="Recording")
@@ -57,13 +57,13 @@ class Estimate:
 
     @property
     def has_evidence(self) -> bool:
-        """Whether any modality is behind it."""
+        """Whether any modality contributed."""
         return self.face_t is not None or self.sound is not None
 
 
 @dataclass
 class Recording:
-    """What happened in a run; times in seconds on the program's clock."""
+    """Events of a run; times in seconds on the program's clock."""
 
     models: Mapping[str, Any] = field(default_factory=dict)  # by part
     provider: Mapping[str, str] = field(default_factory=dict)  # by encoder
@@ -71,7 +71,7 @@ class Recording:
     transcripts: list[Result] = field(default_factory=list)  # final ones
     ends: list[Result] = field(default_factory=list)  # of utterances; written: when decided
     frames: list[float] = field(default_factory=list)  # capture times of those analysed
-    tracked: int = 0  # frames in which a face was looked for
+    tracked: int = 0  # frames in which a face was searched
     lost: list[Seconds] = field(default_factory=list)  # sound that was never recorded
     health: list[tuple[float, dict[str, float]]] = field(default_factory=list)
     """Once a second: the time, and the age of the oldest message by mailbox."""

@@ -28,13 +28,13 @@ class Utterance:
 
     name: str
     samples: NDArray[np.int16]  # shape (n,), 16 kHz mono
-    emotion: str | None = None  # of EMOTIONS, where a person acted it with voice and face
+    emotion: str | None = None  # of EMOTIONS, where a person acted it with speech and face
     frames: tuple[Frame, ...] = ()  # its own, from its begin on
     text: str = ""  # transcript, where it is known
 
     @property
     def seconds(self) -> float:
-        """How long it is."""
+        """Length."""
         return len(self.samples) / SAMPLE_RATE
 
 
@@ -76,7 +76,7 @@ def faded(samples: NDArray[np.int16]) -> NDArray[np.int16]:
 
 
 def demo_utterances() -> list[Utterance]:
-    """The sentences of the bundled demo clip, in their order: a synthetic voice feels nothing."""
+    """The sentences of the bundled demo clip, in order: a synthetic voice, without emotions."""
     from mmer.realtime.demo import clip
 
     path = clip()

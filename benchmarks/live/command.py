@@ -28,7 +28,7 @@ from mmer.models.errors import MmerError
 from mmer.realtime.options import Options
 
 FIRST_LABEL_RUNS: Final = 3
-LEAST_WITH_TRANSCRIPT: Final = 4.0  # times real time
+LEAST_WITH_ASR: Final = 4.0  # times real time
 LEAST_WITHOUT: Final = 4.0
 RAVDESS_CLIPS: Final = 40  # more than fit into a minute
 
@@ -39,10 +39,10 @@ class Live(SessionOptions):
 
     The clip is 60 s of 640x480 video with the bundled demo's face and 16 kHz sound, half of it
     sentences between silences; their begins and ends are known to the sample. Measured are:
-    replay at --pace max, with a transcript and without; a run at the world's pace (capture to
+    replay at --pace max, with ASR and without; a run at the world's pace (capture to
     estimate, end of speech to final label, onset to the first label that stays, each apart into
     waiting and work; wait and work of every stage; queues, processor time, memory, trends); the
-    same without a transcript; from the command's start to its first label. benchmarks/README.md
+    same without ASR; from the command's start to its first label. benchmarks/README.md
     defines every figure. Every run is a fresh process that never uses the network. Ends with
     status 0 also where a target is missed.
     """
@@ -155,20 +155,20 @@ class Live(SessionOptions):
     def replay(
         self, clip: AnnotatedClip, frames: int, folder: Path, say: Say
     ) -> tuple[list[Row], Watched | None]:
-        """`mmer-live CLIP --pace max`, with a transcript and without; the run with one as well."""
+        """`mmer-live CLIP --pace max`, with ASR and without; the run with it as well."""
 
-        rows, with_transcript = [], None
+        rows, with_asr = [], None
         for asr in dict.fromkeys((self.asr, "none")):
             say(f"replay at --pace max, --asr {asr}")
             output = folder / f"replay-{asr}.jsonl"
             more = ("--output", str(output), "--quiet", "--pace", "max")
             watched = watch(self._mmer_live(clip, asr, *more), ready=partial(has_content, output))
-            least = LEAST_WITHOUT if asr == "none" else LEAST_WITH_TRANSCRIPT
+            least = LEAST_WITHOUT if asr == "none" else LEAST_WITH_ASR
             with output.open(encoding="utf-8") as lines:
                 used = engine(json.loads(next(lines))["models"].get("words"))
             rows.append(replay_row(used, watched, clip.seconds, frames, least))
-            with_transcript = watched if asr != "none" else with_transcript
-        return rows, with_transcript
+            with_asr = watched if asr != "none" else with_asr
+        return rows, with_asr
 
     def _mmer_live(self, clip: AnnotatedClip, asr: str, *more: str) -> tuple[str, ...]:
         return (

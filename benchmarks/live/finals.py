@@ -18,10 +18,10 @@ LEAST_UTTERANCES: Final = 20  # of fewer, the p95 is the slowest
 
 
 def final_rows(recording: Recording, clip: AnnotatedClip, hangover_s: float) -> list[Row]:
-    """From each annotated end of speech to its final label, the two parts of that, and its words.
+    """Delay from each annotated end of speech to its final label, its parts, and the transcript.
 
     "Waiting" is until the sound was there that decided the end of the utterance (the hangover,
-    and what the voice detector takes for speech after the end): no machine shortens it. What
+    and what the VAD takes for speech after the end): no machine shortens it. What
     follows is queues, networks and writing.
     """
     labels = match(clip.spans, recording.finals)
@@ -51,7 +51,7 @@ def final_rows(recording: Recording, clip: AnnotatedClip, hangover_s: float) -> 
             "final_label_waiting_ms",
             "of it, waiting for the pause",
             waits,
-            f"the hangover of {hangover_s * 1000:.0f} ms, and what the voice detector takes for "
+            f"the hangover of {hangover_s * 1000:.0f} ms, and what the VAD takes for "
             "speech beyond the annotated end",
         ),
         delay_row(
@@ -77,23 +77,23 @@ def final_rows(recording: Recording, clip: AnnotatedClip, hangover_s: float) -> 
 
 
 def late_ms(matching: Matching) -> list[float]:
-    """By sentence: its delay, infinite where it is missed, split, merged or cut."""
+    """Delay by sentence, infinite where it is missed, split, merged or cut."""
     return [1000 * m.delay_s if m.result else math.inf for m in matching.matches]
 
 
 def outcomes(matching: Matching) -> str:
-    """How many sentences were answered, and what went wrong with the others."""
+    """Number of sentences answered, and the outcomes of the others."""
     counts = matching.counts()
     whole = f"{counts['matched']} of {len(matching.matches)} utterances matched"
     return ", ".join([whole, *matching.faults()])
 
 
 def stable_since(estimates: Sequence[Estimate], label: str | None = None) -> float | None:
-    """When ``label`` was written that an utterance kept until its final, that included.
+    """Time from which on an utterance's ``label`` did not change until its final, that included.
 
     ``estimates`` are the utterance's own, in order; ``label`` None: whichever the final has. None
     where the final has another or no label, or is not there. An estimate without a label between
-    is no label kept.
+    is a change.
     """
     finals = [n for n, estimate in enumerate(estimates) if estimate.final]
     if not finals:
@@ -110,9 +110,9 @@ def stable_since(estimates: Sequence[Estimate], label: str | None = None) -> flo
 
 
 def stable_rows(recording: Recording, clip: AnnotatedClip) -> list[Row]:
-    """From each annotated onset to the first stable label, and to the first correct one.
+    """Delay from each annotated onset to the first stable label, and to the first correct one.
 
-    The second where the sentences were acted with voice and face, and so have a true emotion.
+    The second where the sentences were acted with speech and face, and so have a true emotion.
     What is not answered once, ends without a label or (second row) with a wrong one, is never
     reached: infinite.
     """

@@ -1,4 +1,4 @@
-"""Rows of the pipeline's stages: how long messages wait for each, what it takes, what it costs."""
+"""Rows of the pipeline's stages: time in the mailbox, time at work, processor time."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def _of_finals(times: Sequence[StageTime]) -> list[StageTime]:
 
 
 def _of_ends(times: Sequence[StageTime]) -> list[StageTime]:
-    """Of updates that nothing replaces an utterance has two: its start, then its end."""
+    """Every second update that nothing replaces: of an utterance's start and end, the end."""
     return _of_finals(times)[1::2]
 
 
@@ -42,15 +42,15 @@ def _of_kind(kind: str) -> Picked:
 
 
 PARTS: Final = (
-    Part("voice", "voice activity", "voice", _of_kind("AudioBlock")),
-    Part("words_partial", "words, while speaking", "words", _while_speaking),
-    Part("words_final", "words, at the end", "words", _of_ends),
-    Part("speech_partial", "voice network, while speaking", "speech", _while_speaking),
-    Part("speech_final", "voice network, at the end", "speech", _of_ends),
-    Part("text_partial", "words' network, while speaking", "text", _while_speaking),
-    Part("text_final", "words' network, at the end", "text", _of_finals),
+    Part("voice", "VAD", "voice", _of_kind("AudioBlock")),
+    Part("words_partial", "ASR, while speaking", "words", _while_speaking),
+    Part("words_final", "ASR, at the end", "words", _of_ends),
+    Part("speech_partial", "speech network, while speaking", "speech", _while_speaking),
+    Part("speech_final", "speech network, at the end", "speech", _of_ends),
+    Part("text_partial", "text network, while speaking", "text", _while_speaking),
+    Part("text_final", "text network, at the end", "text", _of_finals),
     Part("tracker", "face found and followed", "tracker", _of_kind("VideoFrame")),
-    Part("clips", "pictures collected", "clips", list),
+    Part("clips", "crops collected", "clips", list),
     Part("face", "face network", "face", list),
     Part("fusion", "fusion, at a tick", "fusion", _of_kind("Tick")),
     Part("output", "estimate written", "output", _of_kind("EmotionEstimate")),
@@ -117,7 +117,7 @@ def draw_stages(found: Sequence[StageFinding], cpu: Mapping[str, float | None], 
     """
     from matplotlib.figure import Figure
 
-    names = [*(f.part.name for f in found), "process of the words", "the rest: reading, decoding"]
+    names = [*(f.part.name for f in found), "process of the ASR", "the rest: reading, decoding"]
     figure = Figure(figsize=(11.5, 0.42 * len(names) + 1.6), layout="constrained")
     left, right = figure.subplots(1, 2, width_ratios=(3, 1), sharey=True)
     for shift, which, alpha in ((-0.19, "p50", 1.0), (0.19, "p95", 0.45)):

@@ -1,4 +1,4 @@
-"""Rows of whether anything grows as a run goes on: delays, queues, memory; and what it costs."""
+"""Rows of trends and cost: slopes of delays and memory, queues, processor time, replay speed."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ LONG_S: Final = 1800.0  # slopes of delays are judged over half an hour
 STEADY_FROM_S: Final = 60.0
 STEADY_LEAST_S: Final = 120.0
 MAY_GROW_MB: Final = 10.0  # of a run: caches fill, and the heap settles
-MOST_CPU: Final = 0.25  # seconds a second of clip, words apart
-MOST_CPU_WITH_WORDS: Final = 0.33
+MOST_CPU: Final = 0.25  # seconds a second of clip, ASR apart
+MOST_CPU_WITH_ASR: Final = 0.33
 LEAST_CPU_S: Final = 55.0  # of clip, for a figure that hangs on no single sentence
 
 
 def slope_rows(recording: Recording, clip: AnnotatedClip) -> list[Row]:
-    """Whether delays grow: of the newest frame shown, and of the final labels that came."""
+    """Slopes of the delays of the newest frame shown and of the final labels."""
     playing = while_playing(recording.estimates, clip.seconds)
     shown = [e for e in playing if not e.final and e.face_delay_s is not None]
     finals = [m for m in match(clip.spans, recording.finals).matches if m.result]
@@ -72,7 +72,7 @@ def queue_row(recording: Recording) -> Row:
     dropped = ", ".join(f"{name} {n}" for name, n in sorted(recording.drops.items()) if n) or "none"
     return Row(
         key="queues",
-        what="oldest message in any queue, looked at once a second",
+        what="oldest message in any queue, sampled once a second",
         measured=f"at most {max(oldest, default=0.0):.0f} ms",
         note=f"greatest age by queue, ms: {late}; replaced or skipped: {dropped}",
         values={f"dropped_{name}": n for name, n in recording.drops.items()},
@@ -85,11 +85,11 @@ def oldest_waiting_ms(recording: Recording) -> list[tuple[float, float]]:
     return [(t, 1000 * max(queue.values(), default=0.0)) for t, queue in recording.health]
 
 
-def memory_rows(paced: Watched, replay: Watched | None, words: str | None) -> list[Row]:
+def memory_rows(paced: Watched, replay: Watched | None, asr: str | None) -> list[Row]:
     """Peak memory of whole processes, and whether it grows after the first minute."""
     peaks = {"paced": paced.peak_mb, **({"replay": replay.peak_mb} if replay else {})}
     peak = max(peaks.values())
-    fits = words is not None and words.startswith("moonshine")
+    fits = asr is not None and asr.startswith("moonshine")
     shown = ", ".join(f"{name} {mb:.0f} MB" for name, mb in peaks.items())
     row = Row(
         key="memory_peak_mb",
@@ -104,7 +104,7 @@ def memory_rows(paced: Watched, replay: Watched | None, words: str | None) -> li
 
 
 def memory_slope_row(paced: Watched) -> Row:
-    """Whether memory grows once the first minute is over."""
+    """Slope of memory after the first minute."""
     later = [(t, mb) for t, mb in paced.memory if t >= STEADY_FROM_S]
     long = paced.wall_s >= STEADY_LEAST_S
     found = slope([t for t, _ in later], [mb for _, mb in later]) if long else None
@@ -125,14 +125,14 @@ def memory_slope_row(paced: Watched) -> Row:
     return replace(row, note=note).judged(found.per_minute * found.minutes <= MAY_GROW_MB)
 
 
-def cpu_row(paced: Watched, seconds: float, words: str) -> Row:
+def cpu_row(paced: Watched, seconds: float, asr: str) -> Row:
     """Processor time for each second of the clip, once it runs; children and all threads in it."""
     per_second = (paced.cpu_s - paced.ready_cpu_s) / seconds
-    apart = words == "none"
-    most = MOST_CPU if apart else MOST_CPU_WITH_WORDS
+    apart = asr == "none"
+    most = MOST_CPU if apart else MOST_CPU_WITH_ASR
     row = Row(
         key="cpu_no_words" if apart else "cpu_with_words",
-        what=f"processor time a second of clip, {'words off' if apart else f'words by {words}'}",
+        what=f"processor time a second of clip, {'without ASR' if apart else f'ASR by {asr}'}",
         measured=f"{per_second:.3f} s",
         target=f"at most {most} s",
         note=f"paced; all cores together; start-up, {paced.ready_cpu_s:.1f} s, apart; "
@@ -147,14 +147,14 @@ def cpu_row(paced: Watched, seconds: float, words: str) -> Row:
     return row.judged(per_second <= most, seconds >= LEAST_CPU_S, "judged with a clip of 60 s")
 
 
-def replay_row(words: str, run: Watched, seconds: int, frames: int, least: float) -> Row:
+def replay_row(asr: str, run: Watched, seconds: int, frames: int, least: float) -> Row:
     """Seconds of clip for each second from process start to exit, start-up included."""
     speed = seconds / run.wall_s
     ready_s = run.ready_s or 0.0
     after = seconds / (run.wall_s - ready_s)
     row = Row(
-        key="replay_no_words" if words == "none" else "replay",
-        what=f"replay at --pace max, {'words off' if words == 'none' else f'words by {words}'}",
+        key="replay_no_words" if asr == "none" else "replay",
+        what=f"replay at --pace max, {'without ASR' if asr == 'none' else f'ASR by {asr}'}",
         measured=f"{speed:.2f}x real time",
         target=f"at least {least:g}x",
         note=f"whole process, {run.wall_s:.1f} s; {after:.2f}x without its {ready_s:.1f} s of "
@@ -177,7 +177,7 @@ def replay_row(words: str, run: Watched, seconds: int, frames: int, least: float
 
 
 def first_label_row(times: Sequence[tuple[float, float]]) -> Row:
-    """From the start of the command's process to its first lines; the median of the runs."""
+    """Time from the start of the command's process to its first lines; the median of the runs."""
     line, label = (sorted(column)[len(times) // 2] for column in zip(*times, strict=True))
     return Row(
         key="first_label_s",

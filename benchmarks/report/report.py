@@ -1,4 +1,4 @@
-"""What a benchmark found: as a table in the terminal, as JSON, as Markdown."""
+"""Report of a benchmark: rows with verdicts, as a table in the terminal, JSON and Markdown."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _NUMBERS: Final = re.compile(r"\[\s+(?:(?:[-+.\deE]+|null),?\s+)+\]")
 class Row:
     """One finding: what was measured, what came out, and what it should be.
 
-    ``passed`` is None where there is no target, or where this run cannot tell (the note says why).
+    ``passed`` is None where there is no target, or where this run is no proof (the note says why).
     ``samples`` are the raw values behind ``values``, in the order in which they were taken, the
     unit at the end of the name ("delay_ms"); infinity stands for what never came. `mmer-bench
     compare` makes its intervals from them; ``better`` tells it which of two is the better one.

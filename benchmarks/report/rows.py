@@ -1,4 +1,4 @@
-"""Delays as rows: percentiles that count what never came."""
+"""Rows of delays and slopes: percentiles that count what never came."""
 
 from __future__ import annotations
 
@@ -48,12 +48,12 @@ def number(ms: float) -> str:
 
 
 def milliseconds(ms: float) -> str:
-    """The same with its unit."""
+    """Whole milliseconds with the unit, or "never"."""
     return f"{number(ms)} ms" if math.isfinite(ms) else number(ms)
 
 
 def percentiles(found: Summary) -> dict[str, float | None]:
-    """For a row's values."""
+    """Percentiles as a row's values."""
     return asdict(found)
 
 

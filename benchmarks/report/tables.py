@@ -1,4 +1,4 @@
-"""A report that is read across: tables with a column for each thing compared."""
+"""Report with tables: a column for each thing compared."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Table:
     lines: Sequence[Sequence[str]]
     caption: str = ""
     words: int = 1
-    """So many first columns are words and stand left; the others are figures."""
+    """Number of first columns that are text, on the left; the others are figures."""
 
     def to_markdown(self) -> str:
         """The table, its caption above."""

@@ -37,7 +37,7 @@ class Soak(SessionOptions):
     The annotated clip is played over and over from one long file (240 MB an hour, deleted
     afterwards), with the threads and queues of a live session but a clock that runs --rate times as
     fast as the world. Every frame bears its number and every sentence begins at a known sample, so
-    that the stamps of sound and video can be held against the truth. Delays are judged with --real
+    that the stamps of sound and video can be compared with the truth. Delays are judged with --real
     alone. Ctrl-C ends it with what was measured so far.
     """
 
@@ -50,7 +50,7 @@ class Soak(SessionOptions):
 
     @property
     def rounds(self) -> int:
-        """How often the clip is played."""
+        """Number of times that the clip is played."""
         return math.ceil(self.hours * 3600 / ROUND_S)
 
     @property

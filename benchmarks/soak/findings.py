@@ -49,7 +49,7 @@ class SoakRecording(Recording):
 def rows(
     recording: SoakRecording, watched: Watched, clip: AnnotatedClip, round_s: int, rate: float
 ) -> list[Row]:
-    """Everything that a soak tells; ``clip`` is the whole of it, ``round_s`` one round."""
+    """All rows of a soak; ``clip`` is the whole of it, ``round_s`` one round."""
     played = played_part(clip, recording.until, watched.interrupted)
     queues = trends.queue_row(recording)
     asr = trends.engine(recording.models.get("words"))
@@ -67,15 +67,15 @@ def rows(
 
 
 def played_part(clip: AnnotatedClip, until: float, interrupted: bool) -> AnnotatedClip:
-    """The clip as far as it was played; what was being said when it stopped is not in it."""
+    """The clip as far as it was played; a sentence under way when it stopped is not in it."""
     if not interrupted:
         return clip
-    heard = tuple(span for span in clip.spans if span.t1 < until - 1.0)
-    return AnnotatedClip(clip.path, int(until), heard)
+    played = tuple(span for span in clip.spans if span.t1 < until - 1.0)
+    return AnnotatedClip(clip.path, int(until), played)
 
 
 def pace_row(recording: SoakRecording, played: AnnotatedClip, interrupted: bool) -> Row:
-    """Whether the session ended with its clip, or later: it could not keep up."""
+    """Lag of the session's end behind the clip's: large where it could not keep up."""
     row = Row(
         "lag_s",
         "end of the clip to end of the session",
@@ -91,7 +91,7 @@ def pace_row(recording: SoakRecording, played: AnnotatedClip, interrupted: bool)
 
 
 def count_rows(recording: Recording, clip: AnnotatedClip, rounds: int, round_s: int) -> list[Row]:
-    """Whether every round gives the same number of utterances, and each of them its finals once."""
+    """Utterances found in each round, and those without exactly one final."""
     found = Counter(int(end.t0 // round_s) for end in recording.ends)
     by_round = [found[n] for n in range(rounds)]
     spoken = sum(span.t1 <= round_s for span in clip.spans)
@@ -122,7 +122,7 @@ def count_rows(recording: Recording, clip: AnnotatedClip, rounds: int, round_s: 
 
 
 def memory_row(watched: Watched, rate: float, seconds: float) -> Row:
-    """Growth of memory an hour of the clip, once it has settled."""
+    """Slope of memory an hour of the clip, once it has settled."""
     steady = _settled(watched, rate)
     hours = [(s.t * rate, s.mb) for s in steady]
     found = slope([t for t, _ in hours], [mb for _, mb in hours], block_s=60.0)
@@ -169,7 +169,7 @@ def resources_row(recording: SoakRecording, watched: Watched, rate: float) -> Ro
 
 
 def _settled(watched: Watched, rate: float) -> list[Sample]:
-    """From when the clip has played for a while to just before the end."""
+    """Samples from when the clip has played for a while to just before the end."""
     ready = watched.ready_s or 0.0
     return [s for s in watched.samples[:-2] if (s.t - ready) * rate >= STEADY_FROM_S]
 

@@ -37,7 +37,7 @@ MOST: Final = 256
 
 @dataclass(frozen=True, kw_only=True)
 class Throughput(SessionOptions):
-    """How many live streams this machine carries, and how the cost grows from 1 to N.
+    """Number of live streams that this machine carries, and their cost from 1 to N.
 
     Sessions at the world's pace, several to a process on shared networks whose calls run together;
     each plays a clip of its own order and starts at another moment. 1, 2, 4, ... at once and then

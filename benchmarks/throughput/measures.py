@@ -1,4 +1,4 @@
-"""What is measured of so many streams, and when they are too many: every definition."""
+"""Measures of so many streams at once, and the limits of too many: every definition."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from mmer.benchmarks.report.statistics import Summary, summarise
 from mmer.benchmarks.throughput.step import Step
 
 LIMIT_MS: Final = 1000.0
-"""What the 95th percentile of both delays must not pass."""
+"""Limit of the 95th percentile of both delays."""
 ASKED_PER_S: Final = 20.0
 """Frames that a session asks for, a second."""
 LEAST_PER_S: Final = ASKED_PER_S / 2
@@ -53,7 +53,7 @@ class Load:
 
     @property
     def too_much(self) -> str:
-        """Why these are too many; "" where they are not."""
+        """Reasons why these are too many; "" where they are not."""
         reasons = []
         if not self.face.p95 <= LIMIT_MS:
             reasons.append(f"frame to estimate p95 {milliseconds(self.face.p95)}")
@@ -131,14 +131,14 @@ def capacity_row(loads: Sequence[Load], asr: str, cores: int, searched: bool) ->
     if not (comparable := asr == "none" and cores == TARGET_CORES):
         notes.append(f"judged with --asr none on {TARGET_CORES} cores, here {cores}")
     reached = most >= TARGET
-    # a list of --streams that does not hold the target tells nothing where all of it was carried
-    told = reached or searched or any(load.streams <= TARGET for load in broken)
+    # a list of --streams that lacks the target is no verdict where all of it was carried
+    decided = reached or searched or any(load.streams <= TARGET for load in broken)
     return Row(
         key="capacity",
         what="streams carried, both p95 at most 1 s",
         measured=str(most) if broken else f"{most} or more",
-        target=f"at least {TARGET} without words on {TARGET_CORES} cores",
-        passed=reached if comparable and told else None,
+        target=f"at least {TARGET} without ASR on {TARGET_CORES} cores",
+        passed=reached if comparable and decided else None,
         note="; ".join(notes),
         values={"streams": most},
         better="more",

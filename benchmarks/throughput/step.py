@@ -25,7 +25,7 @@ GOLDEN: Final = (math.sqrt(5) - 1) / 2
 
 @dataclass(frozen=True)
 class Step:
-    """What so many streams at once did; results in the order of the clips that they played."""
+    """Recordings of so many streams at once, in the order of the clips, and their cost."""
 
     clips: Sequence[AnnotatedClip]  # one a stream
     streams: Sequence[Recording]
@@ -34,18 +34,18 @@ class Step:
 
     @property
     def seconds(self) -> float:
-        """How long each stream lasts."""
+        """Length of each stream."""
         return self.clips[0].seconds
 
 
 def share_out(clips: Sequence[AnnotatedClip], processes: int) -> list[list[int]]:
-    """Which streams (by number) go to which process: one after the other, none left empty."""
+    """Numbers of the streams of each process: dealt in turn, none left empty."""
     count = min(processes, len(clips))
     return [list(range(first, len(clips), count)) for first in range(count)]
 
 
 def start_s(number: int) -> float:
-    """When a stream begins: no two in step."""
+    """Start of a stream: no two in step."""
     return SPREAD_S * (number * GOLDEN % 1.0)
 
 
@@ -111,7 +111,7 @@ class _Worker:
     def _failure(self) -> MmerError:
         status = self._child.wait()
         self._errors.seek(0)
-        said = self._errors.read().decode("utf-8", "replace").strip()
+        output = self._errors.read().decode("utf-8", "replace").strip()
         if status == 2:
-            return MmerError(said)
-        return MmerError(f"a worker of mmer-bench throughput failed (status {status})\n{said}")
+            return MmerError(output)
+        return MmerError(f"a worker of mmer-bench throughput failed (status {status})\n{output}")

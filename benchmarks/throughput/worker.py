@@ -46,12 +46,12 @@ class WorkerPlan:
     memory_at_s: float = 0.0  # after the start of all
 
     def to_json(self) -> str:
-        """For the command line of the worker."""
+        """JSON, for the command line of the worker."""
         return json.dumps(asdict(self))
 
     @classmethod
     def from_json(cls, text: str) -> WorkerPlan:
-        """What ``to_json`` made."""
+        """The plan that ``to_json`` wrote."""
         table: dict[str, Any] = json.loads(text)
         return cls(**table | {"streams": [StreamPlan(**s) for s in table["streams"]]})
 

@@ -41,7 +41,7 @@ def test_mistakes_are_told(capsys: pytest.CaptureFixture[str], tmp_path: Path) -
 
 def test_the_command_is_told_without_paths() -> None:
     given = ["live", "--data", "/x", "--json=/y", "--plot", "/z", "--asr", "none"]
-    assert cli.told(given) == "mmer-bench live --data DATA --asr none"
+    assert cli.repeatable(given) == "mmer-bench live --data DATA --asr none"
 
 
 @pytest.mark.parametrize("command", [Live, Soak])

@@ -63,10 +63,10 @@ class Models:
     face: str | None = "joy"
     heard: list[float] = field(default_factory=list)
 
-    def look(self, frame: VideoFrame) -> Opinion | None:
+    def predict_face(self, frame: VideoFrame) -> Opinion | None:
         return None if self.face is None else sure_of(self.face)
 
-    def listen(self, sound: AudioBlock) -> list[Opinion]:
+    def predict_sound(self, sound: AudioBlock) -> list[Opinion]:
         self.heard.append(sound.t1)
         return [sure_of("anger"), sure_of("anger")]
 
@@ -111,7 +111,7 @@ def test_without_a_face_there_is_no_frame_behind_the_answer() -> None:
 def test_what_goes_wrong_in_the_second_thread_ends_the_loop() -> None:
     devices = Devices(Camera(1), Microphone([(0.0, 3.0)]))
     models = Models()
-    models.listen = lambda sound: 1 // 0  # type: ignore[method-assign,assignment,return-value]
+    models.predict_sound = lambda sound: 1 // 0  # type: ignore[method-assign,assignment,return-value]
     display = Display(devices, Recording().put, io.StringIO())  # type: ignore[arg-type]
     with pytest.raises(ZeroDivisionError):
         LOOPS["listener"](devices, models, display)  # type: ignore[arg-type]

@@ -12,11 +12,11 @@ from mmer.benchmarks.baselines.measures import (
     WHAT,
     Program,
     end_delays_s,
-    heard_whole,
     lost_speech_s,
     onset_delays_s,
     rows_of,
     shown_ms,
+    whole_sentences,
 )
 from mmer.benchmarks.harness.clip import AnnotatedClip, Span
 from mmer.benchmarks.harness.process import Watched
@@ -56,7 +56,7 @@ def test_a_sentence_in_two_recordings_counts_from_the_second() -> None:
     answers = [answer(2.0, None, (0.0, 1.5)), answer(3.5, None, (1.5, 3.0))]
     assert onset_delays_s(answers, SPANS[:1]) == (pytest.approx([1.0]), 0)
     assert end_delays_s(answers, SPANS[:1], named=False) == (pytest.approx([1.5]), 0)
-    assert heard_whole(answers, SPANS) == 0
+    assert whole_sentences(answers, SPANS) == 0
 
 
 def test_what_was_never_heard_is_a_miss() -> None:
@@ -80,8 +80,8 @@ def test_the_sessions_finals_are_matched() -> None:
 
 
 def test_whole_sentences_and_lost_speech() -> None:
-    assert heard_whole(loop_recording().estimates, SPANS) == 2
-    assert heard_whole([answer(3, None, (1.05, 1.95))], SPANS) == 1
+    assert whole_sentences(loop_recording().estimates, SPANS) == 2
+    assert whole_sentences([answer(3, None, (1.05, 1.95))], SPANS) == 1
     assert lost_speech_s([(3.0, 4.25)], SPANS) == pytest.approx(0.25)
 
 
@@ -112,7 +112,7 @@ def test_rows_and_the_table() -> None:
     table = side_by_side(programs, rows)
     assert table.headings == ["", "Loop", "Other"]
     assert [line[0] for line in table.lines] == list(WHAT.values())
-    assert "| sentences heard in one piece | 2 of 2 | 2 of 2 |" in table.to_markdown()
+    assert "| sentences in one piece | 2 of 2 | 2 of 2 |" in table.to_markdown()
 
 
 def test_misses_are_never_in_the_samples() -> None:
