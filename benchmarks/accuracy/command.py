@@ -134,8 +134,8 @@ def _measure(row: Row, setting: Setting) -> Outcome:
     except NotHere as why:
         return Outcome(row, skipped=str(why))
     except Exception as problem:  # noqa: BLE001 (reported in the table, and by the exit status)
-        why = f"{type(problem).__name__}: {problem}".replace(str(setting.data), "DATA")
-        return Outcome(row, failed=" ".join(why.split()))
+        text = f"{type(problem).__name__}: {problem}".replace(str(setting.data), "DATA")
+        return Outcome(row, failed=" ".join(text.split()))
     return Outcome(row, figures=figures, seconds=time.perf_counter() - begun)
 
 

@@ -45,6 +45,7 @@ def _in_noise(snr_db: float, recorded: bool) -> Measure:
         noises = _noises(setting.data / NOISE_PLACE) if recorded else ()
 
         def mix(sound: Sound) -> Sound:
+            noise: NDArray[Any]
             if recorded:
                 chosen = noises[int(rng.integers(len(noises)))]
                 noise = np.roll(chosen, -int(rng.integers(len(chosen))))

@@ -47,9 +47,9 @@ def summarise(values: Sequence[float], misses: int = 0) -> Summary:
     n = len(ordered)
     never = sum(map(math.isinf, ordered))
     if n == 0:
-        return Summary(*[math.nan] * 5, n=0, misses=0)
-    ranks = (percentile(ordered, percent) for percent in (50, 90, 95, 99))
-    return Summary(*ranks, max=ordered[-1], n=n, misses=never)
+        ordered = [math.nan]
+    p50, p90, p95, p99 = (percentile(ordered, percent) for percent in (50, 90, 95, 99))
+    return Summary(p50, p90, p95, p99, ordered[-1], n, never)
 
 
 def percentile(ordered: Sequence[float] | NDArray[np.float64], percent: int) -> float:

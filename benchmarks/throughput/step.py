@@ -87,8 +87,14 @@ class _Worker:
         self._path = path
         self._errors = stack.enter_context(tempfile.TemporaryFile())  # noqa: SIM115  (it is closed)
         command = ("-m", "mmer.benchmarks.throughput.worker", plan.to_json(), str(path))
-        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": self._errors}
-        child = stack.enter_context(subprocess.Popen((sys.executable, *command), **pipes))
+        child = stack.enter_context(
+            subprocess.Popen(
+                (sys.executable, *command),
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=self._errors,
+            )
+        )
         self._child = child
         stack.callback(child.kill)
         assert child.stdin is not None
