@@ -22,8 +22,8 @@ from mmer.benchmarks.harness.play import record
 from mmer.benchmarks.harness.process import has_content, watch
 from mmer.benchmarks.harness.trace import Recording, read_recording
 from mmer.benchmarks.harness.utterances import demo_utterances
-from mmer.benchmarks.report.report import Row
-from mmer.benchmarks.report.tables import Table, TabledReport
+from mmer.benchmarks.report.report import Report, Row
+from mmer.benchmarks.report.tables import Table
 from mmer.models.errors import MmerError
 
 SESSION: Final = "session"
@@ -77,7 +77,7 @@ class Against(SessionOptions):
         if not self.programs:
             raise MmerError(f"--only is empty: name one or more of {', '.join(PROGRAMS)}")
 
-    def run(self, command: str, say: Say) -> TabledReport:
+    def run(self, command: str, say: Say) -> Report:
         machine = describe_machine()  # first: the load before our own
         say("assembling the clip")
         rounds = rounds_of(self.minutes, self.clip_s)
@@ -88,7 +88,7 @@ class Against(SessionOptions):
             programs.append(self._play(name, clip))
         rows = [rows_of(program, clip) for program in programs]
         newest = programs[-1].recording
-        return TabledReport(
+        return Report(
             kind="against",
             title=f"mmer-bench against: {clip.seconds} s clip, {len(clip.spans)} sentences, "
             f"{clip.speech_s:.0f} s of speech",

@@ -144,7 +144,7 @@ def make_clip(
             frame_at = own_frames([(s.begin, s.end) for s in spans], utterances)
         else:
             frame_at = there_and_back()
-        _write(part, sound, frame_at, seconds, mark or _unmarked)
+        _write(part, sound, frame_at, seconds, mark)
         path.with_suffix(".json").write_text(json.dumps(describe(made), indent=1) + "\n")
         part.replace(path)
     return made
@@ -218,12 +218,8 @@ def _new_matroska(path: Path) -> Any:
         raise MmerError(f"cannot write {path}: {error}") from error
 
 
-def _unmarked(frame: Frame, number: int) -> Frame:
-    return frame
-
-
 def _write(
-    path: Path, sound: NDArray[np.int16], frame_at: FrameAt, seconds: int, mark: Mark
+    path: Path, sound: NDArray[np.int16], frame_at: FrameAt, seconds: int, mark: Mark | None
 ) -> None:
     import av
 
@@ -235,7 +231,8 @@ def _write(
         video.width, video.height, video.pix_fmt = WIDTH, HEIGHT, "yuv420p"
         audio = out.add_stream("pcm_s16le", rate=SAMPLE_RATE, layout="mono")
         for n in range(seconds * FPS):
-            frame = av.VideoFrame.from_ndarray(mark(frame_at(n), n), format="yuv420p")
+            image = frame_at(n) if mark is None else mark(frame_at(n), n)
+            frame = av.VideoFrame.from_ndarray(image, format="yuv420p")
             frame.pts, frame.time_base = n, Fraction(1, FPS)
             out.mux(video.encode(frame))
             samples = np.ascontiguousarray(sound[None, n * per_frame : (n + 1) * per_frame])

@@ -15,6 +15,8 @@ from mmer.models.errors import MmerError
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from mmer.benchmarks.report.tables import Table
+
 VERSION: Final = 2
 """``v`` of the JSON; it changes when a key changes its meaning or goes."""
 
@@ -74,21 +76,35 @@ class Report:
     draw: Callable[[Path], None] | None = field(default=None, repr=False, compare=False)
     """Draws the report's plot into a PNG file."""
 
+    tables: Sequence[Table] = ()
+    """Where there are some, they are shown instead of the rows without a target."""
+
     def to_json(self) -> str:
         """JSON, version 2; null stands for a figure that could not be had, or never came."""
         whole = {"v": VERSION, "type": "benchmark", **asdict(replace(self, draw=None))}
         del whole["draw"]
+        if not self.tables:
+            del whole["tables"]
         text = json.dumps(rounded(whole), indent=1, allow_nan=False) + "\n"
         return _NUMBERS.sub(lambda found: " ".join(found[0].split()), text)
 
+    @property
+    def shown(self) -> Sequence[Row]:
+        """The rows that are shown by themselves."""
+        return [row for row in self.rows if row.target] if self.tables else self.rows
+
     def to_markdown(self) -> str:
-        """A table and the machine, for a README."""
-        lines = ["| what | measured | target | |", "|---|---|---|---|"]
-        for row in self.rows:
-            cells = (f"{row.what}", f"**{row.measured}**", row.target, row.verdict)
-            lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
-        notes = [f"- {row.what}: {row.note}." for row in self.rows if row.note]
-        return "\n".join([*lines, "", *notes, "", f"`{self.command}` on {self.where}.", ""])
+        """Tables, rows with their notes, and the machine, for a README."""
+        parts = [f"**{self.title}**\n"] if self.tables else []
+        parts += [table.to_markdown() for table in self.tables]
+        if self.shown:
+            lines = ["| what | measured | target | |", "|---|---|---|---|"]
+            for row in self.shown:
+                cells = (f"{row.what}", f"**{row.measured}**", row.target, row.verdict)
+                lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
+            notes = [f"- {row.what}: {row.note}." for row in self.shown if row.note]
+            parts += [*lines, "", *notes, ""]
+        return "\n".join([*parts, f"`{self.command}` on {self.where}.", ""])
 
     @property
     def where(self) -> str:
@@ -106,19 +122,25 @@ class Report:
         )
 
     def show(self, console: Console) -> None:
-        """Print the table."""
-        from rich.table import Table
+        """Print the same."""
+        from rich.table import Table as Printed
 
-        table = Table(title=self.title, title_justify="left")
+        for shown in self.tables:
+            shown.show(console)
+        if not self.shown:
+            console.print(self.title)
+            console.print(self.where, style="dim", highlight=False)
+            return
+        table = Printed(title=self.title, title_justify="left")
         for heading in ("what", "measured", "target", "verdict"):
             table.add_column(heading, overflow="fold")
         styles = {"pass": "green", "miss": "bold red"}
-        for row in self.rows:
+        for row in self.shown:
             style = styles.get(row.verdict, "dim")
             verdict = f"[{style}]{row.verdict}[/]" if row.verdict else ""
             table.add_row(row.what, row.measured, row.target, verdict)
         console.print(table)
-        for row in self.rows:
+        for row in self.shown:
             if row.note:
                 console.print(f"{row.what}: {row.note}", style="dim", markup=False, highlight=False)
         console.print(self.where, style="dim", highlight=False)

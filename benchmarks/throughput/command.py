@@ -16,9 +16,9 @@ from mmer.benchmarks.harness.command import Asr, OptionalFolder, Say, SessionOpt
 from mmer.benchmarks.harness.machine import allowed_cores, describe_machine
 from mmer.benchmarks.harness.media import read_media
 from mmer.benchmarks.harness.utterances import demo_utterances
-from mmer.benchmarks.report.report import Row, check_folder
+from mmer.benchmarks.report.report import Report, Row, check_folder
 from mmer.benchmarks.report.rows import milliseconds
-from mmer.benchmarks.report.tables import Table, TabledReport
+from mmer.benchmarks.report.tables import Table
 from mmer.benchmarks.throughput.measures import (
     LEAST_PER_S,
     LIMIT_MS,
@@ -81,7 +81,7 @@ class Throughput(SessionOptions):
                 raise MmerError(f"{option} is {value}: it must lie between {low} and {high}")
         check_folder("--weights", self.weights)
 
-    def run(self, command: str, say: Say) -> TabledReport:
+    def run(self, command: str, say: Say) -> Report:
         return self.measured(command, say, self.play)
 
     def play(self, clips: Sequence[AnnotatedClip]) -> Step:
@@ -91,7 +91,7 @@ class Throughput(SessionOptions):
 
     def measured(
         self, command: str, say: Say, play: Callable[[Sequence[AnnotatedClip]], Step]
-    ) -> TabledReport:
+    ) -> Report:
         """Measure with ``play``, which plays so many clips at once; raises MmerError."""
         machine = describe_machine()  # first: the load before our own
         say("assembling clips")
@@ -115,7 +115,7 @@ class Throughput(SessionOptions):
         one = loads.get(1)
         first = steps[min(steps)].streams[0]
         cost = decoding_row(decoding, one)
-        return TabledReport(
+        return Report(
             kind="throughput",
             title=f"mmer-bench throughput: streams of {self.seconds} s, "
             f"{min(self.spread, max(loads))} processes, asr: {self.asr}",
