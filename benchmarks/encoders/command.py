@@ -7,11 +7,11 @@ from typing import Annotated
 
 import tyro
 
-from mmer.benchmarks.harness.command import OptionalFolder, PicturedOutputs
+from mmer.benchmarks.harness.command import OptionalFolder, PlotOutputs
 
 
 @dataclass(frozen=True, kw_only=True)
-class Encoders(PicturedOutputs):
+class Encoders(PlotOutputs):
     """What one call of each network costs: by engine, precision, one input and eight at once.
 
     The networks of voice, face and words and the fusion, as they are shipped and in float32,

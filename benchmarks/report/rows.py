@@ -1,12 +1,16 @@
-"""Delays as rows: percentiles that count what never came."""
+"""Rows of delays and slopes: percentiles that count what never came."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Final
 
 from mmer.benchmarks.report.report import Row
 from mmer.benchmarks.report.statistics import Slope, Summary, summarise
+
+TOO_SHORT: Final = "too short for a slope"
 
 
 def delay_row(
@@ -15,7 +19,6 @@ def delay_row(
     delays_ms: Sequence[float],
     note: str = "",
     target: str = "",
-    passed: bool | None = None,
     values: dict[str, float | None] | None = None,
 ) -> Row:
     """A row of ``delays_ms`` in order of time, infinite where something never came."""
@@ -25,7 +28,6 @@ def delay_row(
         what=what,
         measured=shown(found),
         target=target,
-        passed=passed if found.n else None,
         note=note,
         values=percentiles(found) | (values or {}),
         samples={"delay_ms": list(delays_ms)},
@@ -45,31 +47,21 @@ def number(ms: float) -> str:
     return "never" if math.isinf(ms) else "none" if math.isnan(ms) else f"{ms:.0f}"
 
 
+def milliseconds(ms: float) -> str:
+    """Whole milliseconds with the unit, or "never"."""
+    return f"{number(ms)} ms" if math.isfinite(ms) else number(ms)
+
+
 def percentiles(found: Summary) -> dict[str, float | None]:
-    """For a row's values."""
-    return {
-        "p50": found.p50,
-        "p90": found.p90,
-        "p95": found.p95,
-        "p99": found.p99,
-        "max": found.max,
-        "n": found.n,
-        "misses": found.misses,
-    }
+    """Percentiles as a row's values."""
+    return asdict(found)
 
 
-def shown_slope(found: Slope, unit: str) -> str:
-    """A slope with its interval, in words."""
-    return f"{found.per_minute:+.2f} {unit}/min ({found.low:+.2f} to {found.high:+.2f})"
-
-
-def slope_values(found: Slope | None) -> dict[str, float | None]:
-    """For a row's values."""
+def slope_row(
+    key: str, what: str, found: Slope | None, unit: str, target: str, too_short: str = TOO_SHORT
+) -> Row:
+    """A slope a minute with its interval; where there is none, ``too_short`` says why."""
     if found is None:
-        return {}
-    return {
-        "per_minute": found.per_minute,
-        "low": found.low,
-        "high": found.high,
-        "minutes": found.minutes,
-    }
+        return Row(key, what, "not measured", target, note=too_short)
+    measured = f"{found.per_minute:+.2f} {unit}/min ({found.low:+.2f} to {found.high:+.2f})"
+    return Row(key, what, measured, target, values=asdict(found))

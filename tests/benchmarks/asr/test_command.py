@@ -11,17 +11,18 @@ import sounds
 from asr_doubles import CountingModel
 
 from mmer.benchmarks import cli
-from mmer.benchmarks.asr import run as asr_run
-from mmer.benchmarks.asr.clips import SpokenClip, ravdess
-from mmer.benchmarks.asr.run import (
+from mmer.benchmarks.asr import command as asr_run
+from mmer.benchmarks.asr.clips import ravdess
+from mmer.benchmarks.asr.command import (
     DECODERS,
-    AsrSettings,
     Material,
+    SpeechRecognition,
     cost_row,
     engine_rows,
     error_row,
     missing_row,
 )
+from mmer.benchmarks.harness.utterances import Utterance
 from mmer.models.errors import MmerError
 from mmer.models.store.catalogue import Unavailable
 from mmer.models.store.store import Store
@@ -31,7 +32,7 @@ SPOKEN = sounds.joined(sounds.silence(0.5), sounds.voice(1.5), sounds.silence(0.
 
 
 def material(text: str = "Kids are talking by the door") -> Material:
-    clips = [SpokenClip(f"03-01-01-01-01-0{k}-17", SPOKEN, text) for k in (1, 2)]
+    clips = [Utterance(f"03-01-01-01-01-0{k}-17", SPOKEN, text=text) for k in (1, 2)]
     return Material({"RAVDESS": clips, "GRID": clips[:1]}, [sounds.noise(1.0), sounds.silence(1.0)])
 
 
@@ -79,10 +80,9 @@ def test_an_engine_that_is_not_here_says_so() -> None:
 
 def test_an_unknown_engine_is_refused(tmp_path: Path) -> None:
     with pytest.raises(MmerError, match="parrot"):
-        AsrSettings(tmp_path, "parrot")
+        SpeechRecognition(data=tmp_path, asr="parrot").check()
     with pytest.raises(MmerError, match="none"):
-        AsrSettings(tmp_path, "none")
-    assert AsrSettings(tmp_path).engines == tuple(ENGINES)
+        SpeechRecognition(data=tmp_path, asr="none").check()
 
 
 @pytest.fixture
@@ -123,7 +123,7 @@ def test_every_engine_on_this_machine_is_measured(
     monkeypatch.setattr(AsrEngine, "load", load)
     monkeypatch.setattr(asr_run, "unthresholded", lambda: CountingModel("You"))
     monkeypatch.setattr(Material, "read", lambda data: material())
-    report = asr_run.run(AsrSettings(tmp_path), "mmer-bench asr", lambda line: None)
+    report = SpeechRecognition(data=tmp_path).run("mmer-bench asr", lambda line: None)
     rows = {row.key: row for row in report.rows}
     for name in ENGINES:
         assert rows[f"{name}_wer_ravdess_live"].passed

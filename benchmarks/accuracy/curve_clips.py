@@ -1,22 +1,22 @@
-"""Everything against time: audio-visual clips through the replay pipeline, fused in four ways.
+"""Anytime accuracy of the fused recognizer: audio-visual clips through replay, in four ways.
 
-A clip goes once through the recognizer, which is what takes time. What its blocks said is kept, and
-fused again with other words or fewer modalities by the very block that fuses live.
+A clip goes once through the recognizer, which is the expensive part. The messages of its blocks are
+fused again, with another transcript or fewer modalities, by the fusion block of the live path.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 
-from mmer.benchmarks.curve.gold import GoldWords, timed
-from mmer.benchmarks.curve.points import MOMENTS, Answers, Line, Panel
+from mmer.benchmarks.accuracy.moments import MOMENTS, Answers, Line, Panel, studio_span
+from mmer.benchmarks.harness.command import Say
+from mmer.benchmarks.harness.media import read_sound
 from mmer.benchmarks.harness.networks import folder_of
-from mmer.benchmarks.harness.utterances import read_sound, speech_span
 from mmer.models.labels import MODALITIES
 from mmer.models.store.store import Store
 from mmer.models.text import TextModel
@@ -40,14 +40,13 @@ from mmer.realtime.pipeline import Pipeline
 from mmer.realtime.replay import Replay
 from mmer.realtime.sources.media import MediaFile
 from mmer.training.datasets.registry import read
+from mmer.training.evaluation.whole_clip import GoldWords, timed
 
 HOP_S: Final = 0.05
 """An answer is at most so much older than the moment it is asked for."""
-SPEECH_DB: Final = 30.0
-PAUSE_S: Final = 1.0
 
 
-def clips_panel(data: Path, weights: Path | None, asr: str, say: Callable[[str], None]) -> Panel:
+def clips_panel(data: Path, weights: Path | None, asr: str, say: Say) -> Panel:
     """RAVDESS Actor_01, on whom nothing was trained.
 
     Raises:
@@ -59,7 +58,7 @@ def clips_panel(data: Path, weights: Path | None, asr: str, say: Callable[[str],
     for row, item in enumerate(items):
         say(f"clips: {row + 1} of {len(items)}")
         assert item.path is not None  # what is read for clip has a video
-        span = speech_span(read_sound(item.path), SPEECH_DB, PAUSE_S)
+        span = studio_span(read_sound(item.path))
         begin, end = (sample / SAMPLE_RATE for sample in span)
         events = recorder.record(item.path).events
         gold = GoldWords(timed(item.text or "", begin, end))
@@ -71,8 +70,8 @@ def clips_panel(data: Path, weights: Path | None, asr: str, say: Callable[[str],
         }
         for way, estimates in ways.items():
             for t in MOMENTS:
-                said = at_end(estimates) if t is None else at(estimates, begin + t)
-                log_probs = None if said is None or said.probs is None else np.log(said.probs)
+                found = at_end(estimates) if t is None else at(estimates, begin + t)
+                log_probs = None if found is None or found.probs is None else np.log(found.probs)
                 answers.put(way, row, t, log_probs, t is not None and begin + t < end)
     names = {
         "fused_gold": "fused, gold words",
@@ -111,8 +110,8 @@ def at_end(estimates: Sequence[EmotionEstimate]) -> EmotionEstimate | None:
 
 
 @dataclass(frozen=True)
-class Recording:
-    """``events``: what the blocks said of a clip, and the ticks; ``live``: what became of it."""
+class Replayed:
+    """Messages of a clip's blocks with the ticks (``events``), and the estimates (``live``)."""
 
     events: list[Message]
     live: list[EmotionEstimate]
@@ -130,7 +129,7 @@ class Recorder:
         self._text = TextModel.load(folder_of(weights, "text"))
         self.words = (made.models.get("words") or "no recognizer").split()[0]
 
-    def record(self, path: Path) -> Recording:
+    def record(self, path: Path) -> Replayed:
         """Send a clip through all blocks."""
         for stage in self._pipeline.stages:
             stage.block.reset()
@@ -141,7 +140,7 @@ class Recorder:
             events = [e for e in replay.events() if not isinstance(e, Notice | Health)]
         finally:
             source.close()
-        return Recording(
+        return Replayed(
             events=[
                 Tick(event.t) if isinstance(event, EmotionEstimate) else event
                 for event in events
@@ -161,11 +160,11 @@ class Recorder:
         if gold is not None:
             pipeline = Pipeline(fusion, words=gold, text=TextEncoder(self._text))
             events = [e for e in events if not _of_words(e)]
-        said: list[Message] = []
+        fused: list[Message] = []
         for event in events:
-            said += pipeline.push(_only(event, keep))
-        said += pipeline.flush()
-        return [e for e in said if isinstance(e, EmotionEstimate)]
+            fused += pipeline.push(_only(event, keep))
+        fused += pipeline.flush()
+        return [e for e in fused if isinstance(e, EmotionEstimate)]
 
 
 def _of_words(event: Message) -> bool:
