@@ -11,8 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmer.realtime.asr.interface import AsrModel, Hypothesis
+from mmer.realtime.blocks.speech_detector import FRAME
 from mmer.realtime.blocks.transcriber import Transcriber
-from mmer.realtime.blocks.vad import FRAME, VoiceActivity
+from mmer.realtime.blocks.vad import Vad
 from mmer.realtime.messages import SAMPLE_RATE, AudioBlock, SpeechState, SpeechUpdate, Transcript
 
 UPDATE: Final = SAMPLE_RATE // 10  # samples: the period of the voice activity's updates
@@ -35,7 +36,7 @@ class Decoding:
 
 def utterances(samples: NDArray[np.int16]) -> list[SpeechUpdate]:
     """Updates of the voice activity detector over a clip (n,), in its standard configuration."""
-    voice = VoiceActivity()
+    voice = Vad()
     updates: list[SpeechUpdate] = []
     for at in range(0, len(samples), FRAME):
         updates += voice.push(AudioBlock(at / SAMPLE_RATE, samples[at : at + FRAME]))

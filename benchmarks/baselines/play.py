@@ -18,10 +18,10 @@ from mmer.benchmarks.harness.trace import Notes, Trace
 from mmer.models.errors import MmerError
 from mmer.realtime.clock import SessionClock
 from mmer.realtime.mailbox import Delivery
+from mmer.realtime.messages import SessionEnd
 from mmer.realtime.own_process import one_opencv_thread
 from mmer.realtime.recognizer import Recognizer
 from mmer.realtime.sinks.jsonl import JsonLines
-from mmer.realtime.sinks.sink import SessionEnd
 
 SESSION: Final = "session"
 PROGRAMS: Final = (*LOOPS, SESSION)

@@ -23,7 +23,8 @@ from mmer.benchmarks.report.delays import number
 from mmer.benchmarks.report.report import Report, Row
 from mmer.benchmarks.report.statistics import summarise
 from mmer.models.errors import MmerError
-from mmer.realtime.blocks.vad import FRAME, VoiceActivity, VoiceConfig
+from mmer.realtime.blocks.speech_detector import FRAME
+from mmer.realtime.blocks.vad import Vad, VadConfig
 from mmer.realtime.messages import SAMPLE_RATE, AudioBlock, SpeechState, SpeechUpdate
 from mmer.realtime.options import Options
 
@@ -75,9 +76,9 @@ def run(settings: HangoverSettings, command: str, say: Callable[[str], None]) ->
 
 def ends(sound: NDArray[np.int16], hangover_s: float) -> list[Result]:
     """The utterances found in ``sound`` (n,), each with when its end was decided."""
-    config = VoiceConfig()
+    config = VadConfig()
     tail_s = min(config.tail_s, hangover_s)
-    voice = VoiceActivity(VoiceConfig(hangover_s=hangover_s, tail_s=tail_s))
+    voice = Vad(VadConfig(hangover_s=hangover_s, tail_s=tail_s))
     updates: list[SpeechUpdate] = []
     for at in range(0, len(sound), FRAME):
         updates += voice.push(AudioBlock(at / SAMPLE_RATE, sound[at : at + FRAME]))

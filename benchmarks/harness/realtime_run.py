@@ -27,6 +27,7 @@ from mmer.realtime.messages import (
     Health,
     Message,
     Missing,
+    SessionEnd,
     SpeechState,
     SpeechUpdate,
     Transcript,
@@ -34,7 +35,6 @@ from mmer.realtime.messages import (
 from mmer.realtime.own_process import one_opencv_thread
 from mmer.realtime.recognizer import Recognizer
 from mmer.realtime.sinks.jsonl import JsonLines
-from mmer.realtime.sinks.sink import SessionEnd
 from mmer.realtime.stage_times import StageTime
 
 

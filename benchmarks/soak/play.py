@@ -27,6 +27,7 @@ from mmer.realtime.messages import (
     EmotionEstimate,
     FaceObservation,
     Message,
+    SessionEnd,
     SpeechState,
     SpeechUpdate,
     Transcript,
@@ -37,7 +38,6 @@ from mmer.realtime.own_process import one_opencv_thread
 from mmer.realtime.prepare import prepare
 from mmer.realtime.session import Session
 from mmer.realtime.sinks.jsonl import JsonLines
-from mmer.realtime.sinks.sink import SessionEnd
 
 FRAME_EVERY_S: Final = 0.5  # as often a frame's number is read
 

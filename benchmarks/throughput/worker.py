@@ -17,11 +17,11 @@ from mmer.benchmarks.harness.trace import Notes, Trace
 from mmer.benchmarks.throughput.plan import StreamPlan, StreamResult, WorkerPlan, WorkerResult
 from mmer.models.errors import MmerError
 from mmer.realtime.mailbox import Delivery
+from mmer.realtime.messages import SessionEnd
 from mmer.realtime.own_process import one_opencv_thread
 from mmer.realtime.recognizer import Recognizer
 from mmer.realtime.shared_models import SharedModels
 from mmer.realtime.sinks.jsonl import JsonLines
-from mmer.realtime.sinks.sink import SessionEnd
 
 MEGA = 2**20
 

@@ -12,6 +12,7 @@ import tyro
 
 from mmer.models.errors import MmerError
 from mmer.realtime.asr.registry import ASR_METAVAR
+from mmer.realtime.choose import DETECTOR_METAVAR
 from mmer.realtime.options import Options, parse_modalities
 from mmer.realtime.own_process import one_opencv_thread
 from mmer.realtime.sinks.output import mute_stdout
@@ -39,7 +40,7 @@ class Arguments:
     asr: Annotated[str, tyro.conf.arg(metavar=ASR_METAVAR)] = "auto"
     """Speech recognizer; auto: Moonshine's transcripts, with Vosk's partial ones where its model is
     on this machine; where only one of them can be had, that one."""
-    detector: Literal["auto", "blazeface", "mediapipe", "haar"] = "auto"
+    detector: Annotated[str, tyro.conf.arg(metavar=DETECTOR_METAVAR)] = "auto"
     """Face detector; auto: BlazeFace run by OpenCV, else OpenCV's Haar cascade."""
     provider: Literal["auto", "cpu", "cuda", "tensorrt", "ort-tensorrt", "coreml", "directml"] = (
         "auto"

@@ -1,4 +1,4 @@
-"""Run a recognizer and show what it says: the loop behind `mmer-live`."""
+"""Main loop of `mmer-live`: run a recognizer and write its events to the sinks."""
 
 from __future__ import annotations
 
@@ -13,18 +13,17 @@ from types import FrameType
 
 from mmer.models.errors import MmerError
 from mmer.realtime.mailbox import Delivery
-from mmer.realtime.messages import EmotionEstimate
+from mmer.realtime.messages import SessionEnd
 from mmer.realtime.options import Options
 from mmer.realtime.recognizer import Recognizer
-from mmer.realtime.session import DeviceLost
 from mmer.realtime.sinks.output import ReaderGone
-from mmer.realtime.sinks.sink import SessionEnd, Sink
+from mmer.realtime.sinks.sink import Sink
 from mmer.realtime.sinks.window import PictureWindow
 
 
 @dataclass(frozen=True)
 class Views:
-    """Where results are to be seen."""
+    """Outputs and views of the results."""
 
     output: str | None = None  # JSON lines: a file, or "-"
     overlay: Path | None = None  # annotated MP4
@@ -39,9 +38,6 @@ def show(options: Options, views: Views) -> int:
     recognizer = Recognizer(**asdict(options))
     clock = recognizer.clock
     end: SessionEnd | None = None
-    lost: DeviceLost | None = None
-    emotions = utterances = 0
-    t = 0.0
     windows = [sink for sink in sinks if isinstance(sink, PictureWindow)]
     pictures = bool(windows) or views.overlay is not None
 
@@ -65,22 +61,15 @@ def show(options: Options, views: Views) -> int:
             sink.open(recognizer.info)
             opened.append(sink)
         with stopped_by_signals(recognizer):
-            try:
-                for event in events:
-                    now = None if clock is None else clock.now()
-                    for sink in sinks:
-                        sink.write(event, now)
-                    if isinstance(event, EmotionEstimate):
-                        emotions += 1
-                        utterances += event.final
-                        t = event.t
-                    if any(window.wants_stop for window in windows):
-                        recognizer.stop()
-            except DeviceLost as problem:  # all until then was finished: close the books first
-                lost = problem
-        end = SessionEnd(clock.now() if clock else t, utterances, emotions, recognizer.drops)
-    if lost is not None:
-        raise lost
+            for event in events:
+                if isinstance(event, SessionEnd):
+                    end = event
+                    continue
+                now = None if clock is None else clock.now()
+                for sink in sinks:
+                    sink.write(event, now)
+                if any(window.wants_stop for window in windows):
+                    recognizer.stop()
     return 0
 
 
@@ -103,7 +92,7 @@ def make_sinks(options: Options, views: Views) -> list[Sink]:
     if views.overlay is not None:
         from mmer.realtime.sinks.overlay_video import OverlayVideo
 
-        sinks.append(OverlayVideo(views.overlay, options.source or ""))
+        sinks.append(OverlayVideo(views.overlay, str(options.source or "")))
     if not views.quiet:
         sinks += _terminal_sinks(options, views)
     return sinks

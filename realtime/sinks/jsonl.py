@@ -16,10 +16,11 @@ from mmer.realtime.messages import (
     Health,
     Message,
     Notice,
+    SessionEnd,
     Transcript,
 )
 from mmer.realtime.sinks.output import LineFile, check_output_path, refuse_source
-from mmer.realtime.sinks.sink import SessionEnd, SessionInfo
+from mmer.realtime.sinks.sink import SessionInfo
 
 VERSION: Final = 1
 """``v`` of every line; it changes when a key changes its meaning or goes."""

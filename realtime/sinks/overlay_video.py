@@ -13,11 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmer.models.errors import MmerError
-from mmer.realtime.messages import Message, VideoFrame
+from mmer.realtime.messages import Message, SessionEnd, VideoFrame
 from mmer.realtime.sinks.drawing import annotate, blank
 from mmer.realtime.sinks.output import check_output_path, refuse_source
 from mmer.realtime.sinks.overlay_audio import OverlaySound, SourceSound
-from mmer.realtime.sinks.sink import SessionEnd, SessionInfo
+from mmer.realtime.sinks.sink import SessionInfo
 from mmer.realtime.sinks.state import OverlayState, event_time
 
 if TYPE_CHECKING:

@@ -6,8 +6,8 @@ import time
 from typing import TYPE_CHECKING, Final
 
 from mmer.models.labels import EMOTIONS, MODALITIES
-from mmer.realtime.messages import Message
-from mmer.realtime.sinks.sink import SessionEnd, SessionInfo
+from mmer.realtime.messages import Message, SessionEnd
+from mmer.realtime.sinks.sink import SessionInfo
 from mmer.realtime.sinks.state import TITLES, OverlayState
 from mmer.realtime.sinks.text import ascii_text, clock_text, one_line, shortened
 

@@ -6,9 +6,9 @@ import math
 import sys
 from typing import Final, TextIO
 
-from mmer.realtime.messages import EmotionEstimate, Gap, Message, Notice, Transcript
+from mmer.realtime.messages import EmotionEstimate, Gap, Message, Notice, SessionEnd, Transcript
 from mmer.realtime.sinks.output import print_line
-from mmer.realtime.sinks.sink import SessionEnd, SessionInfo
+from mmer.realtime.sinks.sink import SessionInfo
 from mmer.realtime.sinks.state import modality_labels
 from mmer.realtime.sinks.text import one_line
 

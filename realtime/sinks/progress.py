@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from mmer.realtime.messages import Message
-from mmer.realtime.sinks.sink import SessionEnd, SessionInfo
+from mmer.realtime.messages import Message, SessionEnd
+from mmer.realtime.sinks.sink import SessionInfo
 from mmer.realtime.sinks.state import event_time, source_name
 from mmer.realtime.sinks.text import one_line, shortened
 

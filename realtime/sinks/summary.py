@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from mmer.models.labels import EMOTIONS
-from mmer.realtime.messages import EmotionEstimate, Message, Notice, Transcript
+from mmer.realtime.messages import EmotionEstimate, Message, Notice, SessionEnd, Transcript
 from mmer.realtime.sinks.output import print_line
-from mmer.realtime.sinks.sink import SessionEnd, SessionInfo
+from mmer.realtime.sinks.sink import SessionInfo
 from mmer.realtime.sinks.text import clock_text, one_line, shortened
 
 if TYPE_CHECKING:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import time
 from typing import Any, Final
 
-from mmer.realtime.messages import Message, VideoFrame
+from mmer.realtime.messages import Message, SessionEnd, VideoFrame
 from mmer.realtime.sinks.drawing import annotate, blank
-from mmer.realtime.sinks.sink import SessionEnd, SessionInfo
+from mmer.realtime.sinks.sink import SessionInfo
 from mmer.realtime.sinks.state import OverlayState
 
 TITLE: Final = "mmer"
