@@ -215,7 +215,7 @@ class Session:
                 self._fusion_inbox.put(message)
             else:
                 self._route(message)
-        if source.live and not self._stopped.is_set():
+        if source.live and source.duration_s is None and not self._stopped.is_set():
             self._lost.append(source.name)
 
     def _work(self, stage: Stage) -> None:

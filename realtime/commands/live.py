@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 
 import tyro
 
+from mmer.models.command import run_command
 from mmer.models.errors import MmerError
 from mmer.realtime.asr.registry import ASR_METAVAR
 from mmer.realtime.choose import DETECTOR_METAVAR
@@ -84,23 +85,21 @@ class Arguments:
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Entry point: 0 for a session that ended well, 2 with one message for a user's mistake."""
-    status = 0
+
+    def command() -> None:
+        sys.exit(_run(tyro.cli(Arguments, prog="mmer-live", args=argv)))
+
     one_opencv_thread()
     try:
-        status = _run(tyro.cli(Arguments, prog="mmer-live", args=argv))
-    except MmerError as problem:
-        print(f"mmer-live: {problem}", file=sys.stderr)
-        status = 2
-    except KeyboardInterrupt:  # before the session, or a second Ctrl-C
-        print("mmer-live: interrupted", file=sys.stderr)
-        status = 130
+        # interrupted before the session, or by a second Ctrl-C
+        run_command("mmer-live", command, stopped="interrupted")
     except BrokenPipeError:  # mmer-live --help | head
         mute_stdout()
+        sys.exit(0)
     except OSError as problem:  # standard output is full or closed
         mute_stdout()
         print(f"mmer-live: {problem}", file=sys.stderr)
-        status = 2
-    sys.exit(status)
+        sys.exit(2)
 
 
 def _run(arguments: Arguments) -> int:
