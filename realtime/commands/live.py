@@ -17,6 +17,7 @@ from mmer.realtime.choose import DETECTOR_METAVAR
 from mmer.realtime.options import Options, parse_modalities
 from mmer.realtime.own_process import one_opencv_thread
 from mmer.realtime.sinks.output import mute_stdout
+from mmer.realtime.sinks.registry import OUTPUT_METAVAR
 
 Flag = Annotated[bool, tyro.conf.FlagCreatePairsOff]
 Named = tyro.conf.arg(metavar="DEVICE|none")
@@ -51,7 +52,7 @@ class Arguments:
     weights: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None
     """Folder with networks (NAME.onnx and NAME.json) to use in place of the shipped ones, or with a
     run that mmer-export wrote, which goes without them."""
-    output: Annotated[str | None, tyro.conf.arg(metavar="FILE|-")] = None
+    output: Annotated[str | None, tyro.conf.arg(metavar=OUTPUT_METAVAR)] = None
     """File for JSON lines, - for standard output."""
     overlay: Annotated[Path | None, tyro.conf.arg(metavar="FILE.mp4")] = None
     """Annotated MP4 of a file, with its sound; plays it at --pace max."""

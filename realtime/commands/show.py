@@ -10,6 +10,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import FrameType
+from typing import TextIO
 
 from mmer.models.errors import MmerError
 from mmer.realtime.mailbox import Delivery
@@ -17,6 +18,7 @@ from mmer.realtime.messages import SessionEnd
 from mmer.realtime.options import Options
 from mmer.realtime.recognizer import Recognizer
 from mmer.realtime.sinks.output import ReaderGone
+from mmer.realtime.sinks.registry import DEFAULT, make_output, parse_output
 from mmer.realtime.sinks.sink import Sink
 from mmer.realtime.sinks.window import PictureWindow
 
@@ -25,7 +27,7 @@ from mmer.realtime.sinks.window import PictureWindow
 class Views:
     """Outputs and views of the results."""
 
-    output: str | None = None  # JSON lines: a file, or "-"
+    output: str | None = None  # a file of JSON lines, "-", or NAME:ADDRESS of an output
     overlay: Path | None = None  # annotated MP4
     window: bool = False
     quiet: bool = False
@@ -76,8 +78,9 @@ def show(options: Options, views: Views) -> int:
 def make_sinks(options: Options, views: Views) -> list[Sink]:
     """The sinks that ``views`` ask for; raises MmerError where one cannot be."""
     sinks: list[Sink] = []
-    paths = [Path(path).absolute() for path in (views.output, views.overlay) if path is not None]
-    if len(set(paths)) < len(paths):
+    output = None if views.output is None else parse_output(views.output)
+    file = Path(output[1]).absolute() if output is not None and output[0] == DEFAULT else None
+    if file is not None and views.overlay is not None and file == views.overlay.absolute():
         raise MmerError(f"--output and --overlay both name {views.overlay}: choose two files")
     if views.window:
         from mmer.realtime.display import display_problem
@@ -85,27 +88,25 @@ def make_sinks(options: Options, views: Views) -> list[Sink]:
         if problem := display_problem():
             raise MmerError(f"--window: {problem}")
         sinks.append(PictureWindow())
-    if views.output is not None:
-        from mmer.realtime.sinks.jsonl import JsonLines
-
-        sinks.append(JsonLines(views.output))
+    if output is not None:
+        sinks.append(make_output(*output))
     if views.overlay is not None:
         from mmer.realtime.sinks.overlay_video import OverlayVideo
 
         sinks.append(OverlayVideo(views.overlay, str(options.source or "")))
     if not views.quiet:
-        sinks += _terminal_sinks(options, views)
+        # standard output belongs to the JSON lines when they go there, else to people
+        stream = sys.stderr if output == (DEFAULT, "-") else sys.stdout
+        sinks += _terminal_sinks(options, views, stream)
     return sinks
 
 
-def _terminal_sinks(options: Options, views: Views) -> list[Sink]:
+def _terminal_sinks(options: Options, views: Views, stream: TextIO) -> list[Sink]:
     from mmer.realtime.sinks.panel import LivePanel
     from mmer.realtime.sinks.plain import PlainLines
     from mmer.realtime.sinks.progress import Progress
     from mmer.realtime.sinks.summary import Summary
 
-    # standard output belongs to the JSON lines when they go there, else to people
-    stream = sys.stderr if views.output == "-" else sys.stdout
     sinks: list[Sink] = []
     if options.pace == "max":
         sinks.append(Progress())
