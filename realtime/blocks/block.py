@@ -19,7 +19,6 @@ class Block(Protocol):
 
         Messages of other types are ignored.
         """
-        ...
 
     def flush(self) -> Sequence[Message]:
         """Finish what is open at the end of the stream. Call ``reset`` before pushing again."""
@@ -27,6 +26,7 @@ class Block(Protocol):
 
     def reset(self) -> None:
         """Forget the stream; keep the loaded models."""
+        return
 
 
 def run(block: Block, messages: Iterable[Message]) -> list[Message]:

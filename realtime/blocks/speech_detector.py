@@ -29,11 +29,10 @@ class SpeechDetector(Protocol):
 
     def detect(self, frame: NDArray[np.int16]) -> FrameActivity:
         """Activity of the next frame, int16 (FRAME,), 16 kHz mono; called for every frame."""
-        ...
 
     def interrupt(self) -> None:
         """Note that sound was lost: the next frame does not follow the last one."""
+        return
 
     def reset(self) -> None:
         """Forget the stream."""
-        ...

@@ -50,7 +50,6 @@ class Transcriber(Block):
         return out
 
     def flush(self) -> Sequence[Transcript]:
-        """Finish the open utterance."""
         if self._open is None:
             return []
         final = _transcript(self._open, self._stream.finish(), partial=False)
@@ -59,7 +58,6 @@ class Transcriber(Block):
         return [final]
 
     def reset(self) -> None:
-        """Drop the open utterance; utterances count from 1 again."""
         self._stream.reset()
         self._open, self._fed, self._text, self._finished = None, 0, "", 0
 

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import tyro
 
 from mmer.models.command import run_command
 from mmer.models.errors import MmerError
+from mmer.models.store.store import Store
 from mmer.realtime.asr.registry import ASR_METAVAR
 from mmer.realtime.choose import DETECTOR_METAVAR
 from mmer.realtime.options import Options, parse_modalities
@@ -115,8 +116,6 @@ def _run(arguments: Arguments) -> int:
         print(list_devices())
         return 0
     if arguments.check or arguments.fetch:
-        from mmer.models.store.store import Store
-
         store = Store(offline=arguments.offline or None)
         if arguments.check:
             from mmer.realtime.commands.check import check, render
@@ -147,29 +146,16 @@ def _options(arguments: Arguments) -> Options:
         source = str(clip())
     if arguments.overlay is not None and (source is None or arguments.pace == "real"):
         raise MmerError("--overlay needs a media file played at --pace max")
-    pace = arguments.pace or ("max" if arguments.overlay is not None else "real")
-    return Options(
-        source=source,
-        audio=arguments.audio,
-        video=arguments.video,
-        modalities=parse_modalities(arguments.modalities),
-        asr=arguments.asr,
-        detector=arguments.detector,
-        provider=arguments.provider,
-        weights=arguments.weights,
-        offline=arguments.offline,
-        pace=pace,
-        video_fps=arguments.video_fps,
-        window_s=arguments.window_s,
-        hop_s=arguments.hop_s,
-        hangover_s=arguments.hangover_s,
-    )
+    chosen: dict[str, Any] = {
+        "source": source,
+        "modalities": parse_modalities(arguments.modalities),
+        "pace": arguments.pace or ("max" if arguments.overlay is not None else "real"),
+    }
+    same = {f.name: getattr(arguments, f.name) for f in fields(Options) if f.name not in chosen}
+    return Options(**chosen, **same)
 
 
-def _fetch(store: object) -> int:
-    from mmer.models.store.store import Store
-
-    assert isinstance(store, Store)
+def _fetch(store: Store) -> int:
     failed = False
     for asset, got in store.fetch_all():
         failed = failed or isinstance(got, str)

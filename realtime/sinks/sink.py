@@ -28,12 +28,11 @@ class Sink(Protocol):
 
     def open(self, info: SessionInfo) -> None:
         """The session begins."""
-        ...
+        return
 
     def write(self, event: Message, now: float | None) -> None:
         """One event; ``now`` is the session's clock at writing, None in replay."""
-        ...
 
     def close(self, end: SessionEnd | None) -> None:
         """The session is over; ``end`` is None when an error ended it."""
-        ...
+        return

@@ -150,7 +150,6 @@ class Camera(Source):
         return capture
 
     def messages(self) -> Iterator[VideoFrame | Gap | Notice]:
-        """Frames as they come; a camera that stops is told by a Notice and a Gap to infinity."""
         assert self._clock is not None, "open() comes first"
         last = self._clock.now()
         due = last
@@ -178,7 +177,6 @@ class Camera(Source):
         self._stopped.set()
 
     def close(self) -> None:
-        """Release the camera; waits for a read that is under way (3 s at most)."""
         self._stopped.set()
         with self._busy:
             capture, self._capture = self._capture, None

@@ -76,7 +76,6 @@ class MediaFile(Source):
         return self._duration
 
     def open(self, clock: Clock) -> None:
-        """Open and decode the first frames; raise MmerError for what cannot be played."""
         once = self._url
         if not self._url:
             self._check_path()
@@ -197,7 +196,6 @@ class MediaFile(Source):
         return max(ends) - self._zero
 
     def messages(self) -> Iterator[Captured]:
-        """Everything in the file, as fast as it can be decoded; once."""
         yield from self._before
         damaged = False
         end = 0.0
@@ -240,7 +238,6 @@ class MediaFile(Source):
         return Notice(t, "warning", "source", f"{self.name}: {what}; what can be decoded is used")
 
     def stop(self) -> None:
-        """Make ``messages`` end soon: at the next message, or when a network read times out."""
         self._stopped.set()
 
     def close(self) -> None:

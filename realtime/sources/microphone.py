@@ -172,7 +172,6 @@ class Microphone(Source):
         return now - made if made > 0.0 and now > 0.0 else None
 
     def messages(self) -> Iterator[AudioBlock | Gap | Notice]:
-        """Sound as it comes, until ``stop`` (what was captured before it is still given)."""
         assert self._clock is not None, "open() comes first"
         runs = CaptureRuns(float(self._stream.latency))
         waited, patience = 0.0, _START_S
@@ -197,7 +196,6 @@ class Microphone(Source):
         yield from runs.finish()
 
     def stop(self) -> None:
-        """Make ``messages`` end once it has given what was captured until now."""
         self._stopped.set()
 
     def close(self) -> None:

@@ -22,7 +22,6 @@ class Source(Protocol):
     @property
     def streams(self) -> frozenset[Stream]:
         """What it yields; known after ``open``."""
-        ...
 
     @property
     def duration_s(self) -> float | None:
@@ -34,16 +33,12 @@ class Source(Protocol):
 
     def open(self, clock: Clock) -> None:
         """Open the device or file, or raise MmerError that says what is wrong and what to do."""
-        ...
 
     def messages(self) -> Iterator[AudioBlock | VideoFrame | Gap | Notice]:
         """Block until there is something, yield it, end when the source ends or is stopped."""
-        ...
 
     def stop(self) -> None:
         """Make ``messages`` end soon; any thread may call it, more than once."""
-        ...
 
     def close(self) -> None:
         """Release the device or file; harmless when never opened."""
-        ...
