@@ -174,8 +174,8 @@ def _connect(
     return Assembly(
         pipeline=Pipeline(
             fusion,
-            voice=voice,
-            words=words,
+            vad=voice,
+            asr=words,
             speech=speech,
             text=text,
             tracker=tracker,

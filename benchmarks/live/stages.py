@@ -41,9 +41,9 @@ def _of_kind(kind: str) -> Picked:
 
 
 PARTS: Final = (
-    Part("voice", "voice activity", "voice", _of_kind("AudioBlock")),
-    Part("words_partial", "words, while speaking", "words", _while_speaking),
-    Part("words_final", "words, at the end", "words", _of_ends),
+    Part("voice", "voice activity", "vad", _of_kind("AudioBlock")),
+    Part("words_partial", "words, while speaking", "asr", _while_speaking),
+    Part("words_final", "words, at the end", "asr", _of_ends),
     Part("speech_partial", "voice network, while speaking", "speech", _while_speaking),
     Part("speech_final", "voice network, at the end", "speech", _of_ends),
     Part("text_partial", "words' network, while speaking", "text", _while_speaking),
