@@ -23,7 +23,7 @@ from mmer.benchmarks.report.report import Report, Row
 from mmer.benchmarks.report.rows import number
 from mmer.benchmarks.report.statistics import summarise
 from mmer.models.errors import MmerError
-from mmer.realtime.blocks.vad import VoiceConfig
+from mmer.realtime.blocks.vad import VadConfig
 from mmer.realtime.messages import SpeechState
 from mmer.realtime.options import Options
 
@@ -78,8 +78,8 @@ class Hangover(Outputs):
 
 def ends(sound: NDArray[np.int16], hangover_s: float) -> list[Result]:
     """The utterances found in ``sound`` (n,), each with when its end was decided."""
-    tail_s = min(VoiceConfig.tail_s, hangover_s)
-    updates = vad_updates(sound, VoiceConfig(hangover_s=hangover_s, tail_s=tail_s))
+    tail_s = min(VadConfig.tail_s, hangover_s)
+    updates = vad_updates(sound, VadConfig(hangover_s=hangover_s, tail_s=tail_s))
     return [
         Result(u.t0, u.t1, u.decided, u.utterance) for u in updates if u.state is SpeechState.ENDED
     ]

@@ -158,7 +158,7 @@ class Recorder:
         fusion.reset()
         pipeline = Pipeline(fusion)
         if gold is not None:
-            pipeline = Pipeline(fusion, words=gold, text=TextEncoder(self._text))
+            pipeline = Pipeline(fusion, asr=gold, text=TextEncoder(self._text))
             events = [e for e in events if not _of_words(e)]
         fused: list[Message] = []
         for event in events:

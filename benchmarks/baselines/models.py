@@ -15,7 +15,7 @@ from mmer.models.speech import SpeechModel
 from mmer.models.store.store import Store
 from mmer.models.text import TextModel
 from mmer.realtime.asr.selection import load, select
-from mmer.realtime.choose import find_blazeface, load_detector
+from mmer.realtime.choose import find_detector, load_detector
 from mmer.realtime.messages import AudioBlock, VideoFrame
 
 
@@ -27,7 +27,7 @@ class Models:
 
     def __init__(self, asr: str, detector: str, provider: str) -> None:
         store = Store(offline=True)
-        found = load_detector(detector, find_blazeface(detector, store))
+        found = load_detector(detector, find_detector(detector, store))
         if found.made is None:
             raise MmerError("there is no face detector here: see mmer-live --check")
         self._detector = found.made

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import sys
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -20,11 +20,11 @@ from mmer.benchmarks.harness.trace import EventNotes, Note, Recording, note_to, 
 from mmer.models.command import run_command
 from mmer.realtime.clock import SessionClock
 from mmer.realtime.mailbox import Delivery
-from mmer.realtime.messages import EmotionEstimate, Health, Message, Transcript
+from mmer.realtime.messages import Health, Message, SessionEnd
 from mmer.realtime.own_process import one_opencv_thread
 from mmer.realtime.recognizer import Recognizer
 from mmer.realtime.sinks.jsonl import JsonLines
-from mmer.realtime.sinks.sink import SessionEnd, SessionInfo
+from mmer.realtime.sinks.sink import SessionInfo
 from mmer.realtime.stage_times import StageTime
 
 
@@ -32,28 +32,29 @@ def write_events(
     events: Iterable[Message],
     info: SessionInfo,
     clock: SessionClock,
-    drops: Callable[[], Mapping[str, int]],
     output: Path,
     note: Note,
     times: deque[StageTime] | None = None,
 ) -> None:
     """Write a session's JSON lines to ``output``, and note when; ``times`` fill beside it."""
     sink, notes = JsonLines(str(output)), EventNotes(note)
-    emotions = utterances = 0
+    end: SessionEnd | None = None
     note("models", dict(info.models))
     note("provider", dict(info.provider))
     sink.open(info)
     for event in events:
+        if isinstance(event, SessionEnd):
+            end = event
+            continue
         sink.write(event, clock.now())
         notes.add(event, clock.now())
         if times and isinstance(event, Health):
             note_all(times, note)
-        emotions += isinstance(event, EmotionEstimate)
-        utterances += isinstance(event, Transcript) and not event.partial
     if times:
         note_all(times, note)
-    note("drops", dict(drops()))
-    sink.close(SessionEnd(clock.now(), utterances, emotions, drops()))
+    if end is not None:
+        note("drops", dict(end.drops))
+    sink.close(end)
 
 
 def note_all(times: deque[StageTime], note: Note) -> None:
@@ -72,9 +73,7 @@ def play(
         events = recognizer.events(
             delivery=Delivery.LOSSLESS, stage_times=None if times is None else times.append
         )
-        write_events(
-            events, recognizer.info, clock, lambda: recognizer.drops, output, note_to(file), times
-        )
+        write_events(events, recognizer.info, clock, output, note_to(file), times)
 
 
 def record(options: Mapping[str, Any], folder: Path) -> tuple[Recording, Watched]:

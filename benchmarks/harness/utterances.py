@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from mmer.benchmarks.harness.clip_format import Frame
 from mmer.benchmarks.harness.media import read_sound
 from mmer.models.errors import MmerError
-from mmer.realtime.blocks.vad import FRAME, VoiceActivity, VoiceConfig
+from mmer.realtime.blocks.speech_detector import FRAME
+from mmer.realtime.blocks.vad import Vad, VadConfig
 from mmer.realtime.messages import SAMPLE_RATE, AudioBlock, SpeechUpdate
 
 LEVEL_S: Final = 0.010  # the window over which loudness is measured
@@ -90,11 +91,9 @@ def demo_utterances() -> list[Utterance]:
     return out
 
 
-def vad_updates(
-    samples: NDArray[np.int16], config: VoiceConfig | None = None
-) -> list[SpeechUpdate]:
+def vad_updates(samples: NDArray[np.int16], config: VadConfig | None = None) -> list[SpeechUpdate]:
     """Updates of the VAD over a sound (n,), in its standard configuration or another."""
-    vad = VoiceActivity(config or VoiceConfig())
+    vad = Vad(config or VadConfig())
     updates: list[SpeechUpdate] = []
     for at in range(0, len(samples), FRAME):
         updates += vad.push(AudioBlock(at / SAMPLE_RATE, samples[at : at + FRAME]))

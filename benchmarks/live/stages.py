@@ -42,9 +42,9 @@ def _of_kind(kind: str) -> Picked:
 
 
 PARTS: Final = (
-    Part("voice", "VAD", "voice", _of_kind("AudioBlock")),
-    Part("words_partial", "ASR, while speaking", "words", _while_speaking),
-    Part("words_final", "ASR, at the end", "words", _of_ends),
+    Part("voice", "VAD", "vad", _of_kind("AudioBlock")),
+    Part("words_partial", "ASR, while speaking", "asr", _while_speaking),
+    Part("words_final", "ASR, at the end", "asr", _of_ends),
     Part("speech_partial", "speech network, while speaking", "speech", _while_speaking),
     Part("speech_final", "speech network, at the end", "speech", _of_ends),
     Part("text_partial", "text network, while speaking", "text", _while_speaking),

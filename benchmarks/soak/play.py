@@ -24,7 +24,14 @@ from mmer.benchmarks.soak.marks import Onsets, read_number
 from mmer.models.command import run_command
 from mmer.realtime.clock import SessionClock
 from mmer.realtime.mailbox import Delivery
-from mmer.realtime.messages import Message, SpeechState, SpeechUpdate, VideoFrame
+from mmer.realtime.messages import (
+    EmotionEstimate,
+    Message,
+    SessionEnd,
+    SpeechState,
+    SpeechUpdate,
+    VideoFrame,
+)
 from mmer.realtime.options import Options
 from mmer.realtime.own_process import one_opencv_thread
 from mmer.realtime.prepare import prepare
@@ -92,11 +99,24 @@ def _session(settings: Mapping[str, Any], output: Path, note: Note, marks: Marks
             ready.pipeline, ready.sources, clock, output=Delivery.LOSSLESS, pictures=True
         )
         signal.signal(signal.SIGINT, lambda *_: session.stop())
-        events = marks.noted(session.events())
-        write_events(events, ready.info, clock, lambda: session.drops, output, note)
+        events = _with_end(marks.noted(session.events()), session, clock)
+        write_events(events, ready.info, clock, output, note)
         note("over", clock.now())
     finally:
         ready.close()
+
+
+def _with_end(
+    events: Iterator[Message], session: Session, clock: SessionClock
+) -> Iterator[Message]:
+    """The events and the session's end, as `Recognizer.events` yields them."""
+    emotions = utterances = 0
+    for event in events:
+        if isinstance(event, EmotionEstimate):
+            emotions += 1
+            utterances += event.final
+        yield event
+    yield SessionEnd(clock.now(), utterances, emotions, session.drops)
 
 
 def main() -> None:

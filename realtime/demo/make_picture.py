@@ -1,4 +1,4 @@
-"""Still of the demo clip with the results drawn on it: ``python -m mmer.realtime.demo.make_picture``.
+"""Still of the demo with its results: ``python -m mmer.realtime.demo.make_picture``.
 
 Writes the README's picture, ``realtime/demo/overlay.jpg``: the frame at ``SECOND`` of what
 ``mmer-live --demo --pace max --overlay FILE`` draws.

@@ -16,8 +16,9 @@ from mmer.benchmarks.soak.command import Soak
 from mmer.models.cards.card import weights_dir
 from mmer.models.errors import MmerError
 from mmer.models.labels import MODALITIES
-from mmer.realtime.asr.registry import ASR_NAMES
-from mmer.realtime.options import DETECTORS, PROVIDER_NAMES
+from mmer.realtime.asr.registry import asr_names
+from mmer.realtime.choose import detector_names
+from mmer.realtime.options import PROVIDER_NAMES
 
 
 def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
@@ -47,7 +48,7 @@ def test_the_command_is_told_without_paths() -> None:
 @pytest.mark.parametrize("command", [Live, Soak])
 def test_choices_are_those_of_the_recognizer(command: type[Live] | type[Soak]) -> None:
     hints = get_type_hints(command)
-    assert get_args(hints["detector"]) == DETECTORS
+    assert get_args(hints["detector"]) == detector_names()
     assert get_args(hints["provider"]) == PROVIDER_NAMES
 
 
@@ -66,11 +67,11 @@ def test_an_unknown_recognizer_is_refused_at_the_door(
     capsys: pytest.CaptureFixture[str], command: str, needs: tuple[str, ...]
 ) -> None:
     error = refused(capsys, command, *needs, "--asr", "parrot")
-    assert error == f"mmer-bench: --asr 'parrot' is unknown: use {', '.join(ASR_NAMES)}\n"
+    assert error == f"mmer-bench: --asr 'parrot' is unknown: use {', '.join(asr_names())}\n"
     with pytest.raises(SystemExit) as stopped:
         cli.main([command, "--help"])
     assert not stopped.value.code
-    assert "{" + ",".join(ASR_NAMES) + "}" in capsys.readouterr().out
+    assert "{" + ",".join(asr_names()) + "}" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(("minutes", "rounds"), [(None, 1), (0.5, 1), (1.5, 2), (10, 10)])

@@ -277,10 +277,10 @@ def stage(name: str, kind: str, partial: bool, wait_ms: float, work_ms: float) -
 
 
 TIMES = [
-    *[stage("voice", "AudioBlock", False, 1, 0.5) for _ in range(50)],
-    stage("words", "SpeechUpdate", False, 0, 0.1),  # it starts
-    stage("words", "SpeechUpdate", True, 3, 40),
-    stage("words", "SpeechUpdate", False, 2, 100),  # it ends
+    *[stage("vad", "AudioBlock", False, 1, 0.5) for _ in range(50)],
+    stage("asr", "SpeechUpdate", False, 0, 0.1),  # it starts
+    stage("asr", "SpeechUpdate", True, 3, 40),
+    stage("asr", "SpeechUpdate", False, 2, 100),  # it ends
     stage("fusion", "Evidence", False, 0, 9),
     stage("fusion", "Tick", False, 1, 2),
     stage("output", "Health", True, 1, 30),

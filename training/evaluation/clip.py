@@ -52,11 +52,11 @@ class ClipAnswerer:
         self.notices = [notice.text for notice in made.notices]
         blocks: dict[str, Any] = {stage.name: stage.block for stage in made.pipeline.stages}
         self._gold: GoldWords | None = None
-        if settings.gold_words and "words" in blocks:
-            self._gold = blocks["words"] = GoldWords()
+        if settings.gold_words and "asr" in blocks:
+            self._gold = blocks["asr"] = GoldWords()
             blocks["text"] = TextEncoder(load_text(_own(weights), settings.provider))
             self._models["words"] = "gold"
-        blocks["voice"] = WholeClip()
+        blocks["vad"] = WholeClip()
         self._pipeline = Pipeline(blocks.pop("fusion"), **blocks)
 
     def answer(self, item: Item) -> Answer:

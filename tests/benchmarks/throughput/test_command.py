@@ -20,7 +20,7 @@ from mmer.benchmarks.throughput.step import Step
 from mmer.models.cards.card import weights_dir
 from mmer.models.errors import MmerError
 from mmer.models.labels import MODALITIES
-from mmer.realtime.options import DETECTORS
+from mmer.realtime.choose import detector_names
 
 
 @pytest.mark.parametrize(
@@ -48,7 +48,7 @@ def test_mistakes_are_told(
 
 def test_choices_are_those_of_the_recognizer() -> None:
     hints = get_type_hints(Throughput)
-    assert get_args(hints["detector"]) == DETECTORS
+    assert get_args(hints["detector"]) == detector_names()
 
 
 def test_it_searches_for_the_most(monkeypatch: pytest.MonkeyPatch) -> None:
