@@ -17,9 +17,9 @@ from mmer.benchmarks.accuracy.moments import MOMENTS, Answers, Line, Panel, stud
 from mmer.benchmarks.harness.command import Say
 from mmer.benchmarks.harness.media import read_sound
 from mmer.benchmarks.harness.networks import folder_of
+from mmer.models.encoder import TextModel
 from mmer.models.labels import MODALITIES
 from mmer.models.store.store import Store
-from mmer.models.text import TextModel
 from mmer.realtime.assemble import assemble
 from mmer.realtime.blocks.text_encoder import TextEncoder
 from mmer.realtime.clock import ManualClock

@@ -12,9 +12,8 @@ from numpy.typing import NDArray
 from mmer.benchmarks.accuracy.moments import MOMENTS, SPEECH_DB, Answers, Line, Panel, studio_span
 from mmer.benchmarks.harness.command import Say
 from mmer.benchmarks.harness.networks import folder_of
+from mmer.models.encoder import SpeechModel, TextModel
 from mmer.models.preparation.text_style import TextStyle
-from mmer.models.speech import SpeechModel
-from mmer.models.text import TextModel
 from mmer.realtime.messages import SAMPLE_RATE
 from mmer.training.augment.asr_errors import misrecognize
 from mmer.training.datasets.media import decode

@@ -7,13 +7,11 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
+from mmer.models.encoder import FaceModel, SpeechModel, TextModel
 from mmer.models.errors import MmerError
-from mmer.models.face import FaceModel
 from mmer.models.prediction import Prediction
 from mmer.models.preparation.face_crop import align
-from mmer.models.speech import SpeechModel
 from mmer.models.store.store import Store
-from mmer.models.text import TextModel
 from mmer.realtime.asr.selection import load, select
 from mmer.realtime.choose import find_detector, load_detector
 from mmer.realtime.messages import AudioBlock, VideoFrame

@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 from mmer.models.errors import MmerError
 from mmer.models.images import shorter_side
 from mmer.models.preparation.frames import evenly
+from mmer.models.quality import MIN_FACE_QUALITY
+from mmer.realtime.blocks.face_encoder import fault
 from mmer.realtime.messages import (
     Clip,
     FaceObservation,
@@ -33,7 +35,7 @@ class ClipConfig:
     window_s: float = 4.0  # looked back while nobody speaks
     longest_s: float = 10.0  # of a longer utterance the newest part is shown
     fps: float = 10.0  # pictures a second to choose from: bounds what is remembered
-    min_quality: float = 0.1  # 0..1; below it the picture of a face is called poor
+    min_quality: float = MIN_FACE_QUALITY  # 0..1; below it the picture of a face is called poor
 
     def __post_init__(self) -> None:
         for name in ("step_s", "window_s", "longest_s", "fps"):
@@ -78,7 +80,7 @@ class ClipCollector:
                 self._keep(message.t, shorter_side(message.image, self._side), 1.0)
             return self._due(message.t)
         if isinstance(message, FaceObservation):
-            self._why = _fault(message, self._config.min_quality)
+            self._why = fault(message, self._config.min_quality)
             if not self._why and message.crop is not None and self._thinning.takes(message.t):
                 self._keep(message.t, message.crop, message.quality)
             return self._due(message.t)
@@ -142,12 +144,3 @@ class ClipCollector:
             utterance=utterance,
         )
         return (clip,)
-
-
-def _fault(seen: FaceObservation, min_quality: float) -> str:
-    """Why a face is not to be judged, as ``FaceEncoder`` has it; "" where it is."""
-    if seen.crop is None:
-        return seen.why or "no face"
-    if seen.quality <= 0.0 or seen.quality < min_quality:
-        return f"poor picture: {seen.why or 'low quality'}"
-    return ""

@@ -1,15 +1,16 @@
-"""From the sound of an utterance to what the voice says of the emotion."""
+"""Speech encoder block: sound of an utterance to evidence of emotion."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mmer.models.errors import MmerError
+from mmer.models.quality import SpeechLimits, speech_quality
 from mmer.realtime.messages import (
     SAMPLE_RATE,
     Evidence,
@@ -21,9 +22,6 @@ from mmer.realtime.messages import (
 
 if TYPE_CHECKING:
     from mmer.models.prediction import Prediction
-
-CLIPPED: Final = 32_700
-"""A sample of at least this magnitude counts as clipped."""
 
 
 class SpeechModel(Protocol):
@@ -40,54 +38,18 @@ class SpeechModel(Protocol):
 
 
 @dataclass(frozen=True)
-class SpeechEncoderConfig:
-    """How often the voice is judged, how much of it, and when a sound is good enough."""
+class SpeechEncoderConfig(SpeechLimits):
+    """How often the voice is evaluated, how much of it, and when a sound is good enough."""
 
-    step_s: float = 0.5  # new sound between two judgements of the same utterance
-    longest_s: float = 10.0  # of a longer utterance the newest part is judged: bounds the work
-    full_s: float = 2.0  # from this length on, duration takes nothing from the quality
-    silent_dbfs: float = -60.0  # at or below this level there is nothing to judge
-    loud_dbfs: float = -40.0  # from this level on, level takes nothing from the quality
-    clipped_share: float = 0.05  # this share of clipped samples leaves a fifth of the quality
+    step_s: float = 0.5  # new sound between two evaluations of the same utterance
+    longest_s: float = 10.0  # of a longer utterance the newest part counts: bounds the work
 
     def __post_init__(self) -> None:
-        if self.step_s <= 0 or self.full_s <= 0 or self.clipped_share <= 0:
-            raise MmerError(
-                "step_s, full_s and clipped_share must be above 0, got "
-                f"{self.step_s}, {self.full_s}, {self.clipped_share}"
-            )
+        super().__post_init__()
+        if self.step_s <= 0:
+            raise MmerError(f"step_s must be above 0, got {self.step_s}")
         if self.longest_s < self.step_s:
             raise MmerError(f"longest_s must be at least step_s, got {self.longest_s}")
-        if self.silent_dbfs >= self.loud_dbfs:
-            raise MmerError(
-                f"silent_dbfs ({self.silent_dbfs}) must be below loud_dbfs ({self.loud_dbfs})"
-            )
-
-
-def level_dbfs(samples: NDArray[np.int16]) -> float:
-    """Root mean square of int16 (n,) in dB below full scale; -inf for no sound or zeros."""
-    if len(samples) == 0:
-        return float("-inf")
-    mean_square = float(np.mean(np.square(samples, dtype=np.float64)))
-    return float("-inf") if mean_square == 0 else float(10 * np.log10(mean_square / 32_768.0**2))
-
-
-def speech_quality(samples: NDArray[np.int16], config: SpeechEncoderConfig) -> float:
-    """How well int16 (n,) can be judged: 0 (not at all) to 1; a product of three factors.
-
-    - duration: seconds / ``full_s``, at most 1 (half a second of a voice says little);
-    - level: linear in dBFS from 0 at ``silent_dbfs`` to 1 at ``loud_dbfs``;
-    - clipping: linear from 1 with no clipped sample to 0.2 at ``clipped_share`` and beyond.
-    """
-    if len(samples) == 0:
-        return 0.0
-    duration = min(1.0, len(samples) / SAMPLE_RATE / config.full_s)
-    span_db = config.loud_dbfs - config.silent_dbfs
-    level = min(1.0, max(0.0, (level_dbfs(samples) - config.silent_dbfs) / span_db))
-    # compared on both sides: the magnitude of -32768 does not fit into int16
-    clipped = float(np.mean((samples >= CLIPPED) | (samples <= -CLIPPED)))
-    clipping = 1.0 - 0.8 * min(1.0, clipped / config.clipped_share)
-    return duration * level * clipping
 
 
 class SpeechEncoder:

@@ -1,4 +1,4 @@
-"""From the words of an utterance, and of those before it, to what they say of the emotion."""
+"""Text encoder block: transcript of an utterance, in its context, to evidence of emotion."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from mmer.models.errors import MmerError
+from mmer.models.quality import FULL_WORDS, text_quality
 from mmer.realtime.messages import Evidence, Message, Missing, Transcript
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ class TextEncoderConfig:
     """How far the recognized words are believed, and how long they are remembered."""
 
     trust: float = 1.0  # 0..1, in the recognizer (``AsrModel.trust``)
-    full_words: int = 4  # from so many words on, length takes nothing from the quality
+    full_words: int = FULL_WORDS  # from so many words on, length takes nothing from the quality
     past_s: float = (
         60.0  # utterances that ended earlier than so long before are no context; 0: none
     )
@@ -45,22 +46,6 @@ class TextEncoderConfig:
             raise MmerError(f"full_words must be at least 1, got {self.full_words}")
         if not self.past_s >= 0.0:
             raise MmerError(f"past_s must be at least 0 seconds, got {self.past_s}")
-
-
-def text_quality(transcript: Transcript, config: TextEncoderConfig) -> float:
-    """How far the words can be relied on, 0..1; a product of three factors.
-
-    - trust in the recognizer, from the config;
-    - its confidence in the whole, where it gives one;
-    - length: (1 + words) / (1 + ``full_words``), at most 1 (a single word says less).
-    """
-    words = len(transcript.text.split())
-    if words == 0:
-        return 0.0
-    confidence = 1.0
-    if transcript.confidence is not None:
-        confidence = min(1.0, max(0.0, transcript.confidence))
-    return config.trust * confidence * min(1.0, (1 + words) / (1 + config.full_words))
 
 
 class TextEncoder:
@@ -101,7 +86,8 @@ class TextEncoder:
             self._words, self._prediction = words, None
         text = " ".join(message.text.split())
         past = tuple(said for _, said in self._past)
-        quality = text_quality(message, self._config)
+        trust, full_words = self._config.trust, self._config.full_words
+        quality = text_quality(text, trust, message.confidence, full_words)
         if self._ended and quality > 0.0:
             self._past.append((message.t1, text))
         if quality <= 0.0:

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mmer.models.encoder import FaceModel
 from mmer.models.errors import MmerError
-from mmer.models.face import FaceModel
 from mmer.models.prediction import Prediction
 from mmer.models.store.store import Store
 from mmer.realtime.blocks.face_tracker import FaceTracker

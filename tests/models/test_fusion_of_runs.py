@@ -10,8 +10,7 @@ import pytest
 from run_folders import WIDTH, edit, fusion_weights, write_run
 
 from mmer.models.errors import MmerError
-from mmer.models.fusion import Opinion
-from mmer.models.run_fusion import USES, RunFusion
+from mmer.models.fusion import USES, FusionModel, Opinion
 
 ALL = ("speech", "text", "face")
 HEAT = {"speech": 2.0, "fusion": 1.5}
@@ -45,7 +44,7 @@ def worked_out(modality: str, uses: str, said: Opinion) -> np.ndarray:
 def test_whoever_is_there_is_fused_and_nobody_else(
     runs: dict[str, Path], uses: str, there: tuple[str, ...]
 ) -> None:
-    model = RunFusion.load(runs[uses])
+    model = FusionModel.load(runs[uses])
     opinions = {m: opinion(m, uses) for m in there}
     fused, shares = model.fuse(opinions)
     logits = sum(worked_out(m, uses, said) for m, said in opinions.items()) / HEAT["fusion"]
@@ -54,14 +53,14 @@ def test_whoever_is_there_is_fused_and_nobody_else(
 
 
 def test_it_needs_an_opinion_of_its_own_modalities(tmp_path: Path) -> None:
-    model = RunFusion.load(write_run(tmp_path, ("speech", "text"), "logits"))
+    model = FusionModel.load(write_run(tmp_path, ("speech", "text"), "logits"))
     for opinions in ({}, {"face": opinion("face", "logits")}):
         with pytest.raises(ValueError, match="expected opinions of some of"):
             model.fuse(opinions)
 
 
 def test_it_needs_what_it_looks_at(runs: dict[str, Path]) -> None:
-    model = RunFusion.load(runs["tokens"])
+    model = FusionModel.load(runs["tokens"])
     with pytest.raises(ValueError, match=r"the tokens of text, got \(4,\)"):
         model.fuse({"text": opinion("text", "embedding")})
     with pytest.raises(ValueError, match="got None"):
@@ -84,4 +83,4 @@ def test_a_card_that_does_not_fit_is_told(
     run = write_run(tmp_path, ("speech", "text"), "embedding")
     edit(run, "fusion", **settings)
     with pytest.raises(MmerError, match=told):
-        RunFusion.load(run)
+        FusionModel.load(run)

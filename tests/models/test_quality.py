@@ -5,7 +5,16 @@ import numpy as np
 import pytest
 
 from mmer.models.preparation.face_crop import CropGeometry, align
-from mmer.realtime.blocks.face_quality import FaceQuality, assess, share_inside
+from mmer.models.preparation.logmel import SAMPLE_RATE
+from mmer.models.quality import (
+    FaceQuality,
+    SpeechLimits,
+    assess,
+    level_dbfs,
+    share_inside,
+    speech_quality,
+    text_quality,
+)
 
 EYES = np.array([(203, 101), (246, 103.5)], np.float32)  # of the portrait, read off by hand
 NOSE = (221.0, 125.0)
@@ -128,3 +137,46 @@ def test_a_flat_crop_has_no_quality_and_no_warnings() -> None:
         for level in (0, 128, 255):
             flat = np.full((48, 48, 3), level, np.uint8)
             assert assess(flat, EYES, NOSE, 0.9).value == 0
+
+
+def tone(seconds: float, amplitude: float = 3000.0) -> np.ndarray:
+    n = np.arange(round(seconds * SAMPLE_RATE))
+    return (amplitude * np.sin(2 * np.pi * 200 * n / SAMPLE_RATE)).astype(np.int16)
+
+
+def test_level():
+    assert level_dbfs(np.zeros(100, np.int16)) == float("-inf")
+    assert level_dbfs(np.zeros(0, np.int16)) == float("-inf")
+    assert level_dbfs(np.full(100, -32768, np.int16)) == pytest.approx(0.0)
+    assert level_dbfs(tone(1.0, 3276.8)) == pytest.approx(-23.01, abs=0.02)
+
+
+def test_quality_follows_duration_level_and_clipping():
+    config = SpeechLimits()
+    assert speech_quality(tone(3.0), config) == pytest.approx(1.0)
+    assert speech_quality(tone(1.0), config) == pytest.approx(0.5)
+    assert speech_quality(tone(3.0, 32768 * 2**0.5 * 10 ** (-50 / 20)), config) == pytest.approx(
+        0.5, abs=0.01
+    )
+    assert speech_quality(tone(3.0, 10.0), config) == 0.0
+    square = np.where(tone(3.0) >= 0, 32767, -32768).astype(np.int16)
+    assert speech_quality(square, config) == pytest.approx(0.2)
+    assert speech_quality(np.zeros(0, np.int16), config) == 0.0
+
+
+@pytest.mark.parametrize(
+    ("text", "confidence", "quality"),
+    [
+        ("one two three four", None, 1.0),
+        ("one two three four five six", None, 1.0),
+        ("one", None, 0.4),
+        ("one two three four", 0.6, 0.6),
+        ("one two three four", 1.7, 1.0),
+        ("   ", None, 0.0),
+    ],
+)
+def test_text_quality_is_trust_times_confidence_times_length(
+    text: str, confidence: float | None, quality: float
+) -> None:
+    assert text_quality(text, 1.0, confidence) == pytest.approx(quality)
+    assert text_quality(text, 0.5, confidence) == pytest.approx(0.5 * quality)
