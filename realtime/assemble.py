@@ -13,7 +13,7 @@ from mmer.models.labels import MODALITIES
 from mmer.models.store.store import Store
 from mmer.realtime.asr.interface import AsrModel
 from mmer.realtime.asr.selection import Selection, load, select
-from mmer.realtime.choose import Choice, find_blazeface, load_detector
+from mmer.realtime.choose import Choice, find_detector, load_detector
 from mmer.realtime.messages import Notice, Stream
 from mmer.realtime.options import Options
 from mmer.realtime.pipeline import Pipeline
@@ -65,8 +65,8 @@ def assemble(
         loads["text"] = _model("text", bundle, options, shared)
     if video and "face" in chosen:
         if bundle.needs_faces:
-            blazeface = find_blazeface(options.detector, store)
-            loads["detector"] = lambda: load_detector(options.detector, blazeface)
+            found = find_detector(options.detector, store)
+            loads["detector"] = lambda: load_detector(options.detector, found)
         loads["face"] = _model("face", bundle, options, shared)
     if options.weights is None or "fusion" in bundle.cards:
         loads["fusion"] = bundle.load_fusion if shared is None else shared.fusion
@@ -108,12 +108,12 @@ def _connect(
     from mmer.realtime.blocks.clip_collector import ClipCollector, ClipConfig
     from mmer.realtime.blocks.face_encoder import FaceEncoder
     from mmer.realtime.blocks.face_tracker import FaceTracker
-    from mmer.realtime.blocks.fusion.block import Fusion, FusionConfig
+    from mmer.realtime.blocks.fusion.block import FusionBlock, FusionConfig
     from mmer.realtime.blocks.fusion.pooling import OnlyPool
     from mmer.realtime.blocks.speech_encoder import SpeechEncoder
     from mmer.realtime.blocks.text_encoder import TextEncoder, TextEncoderConfig
     from mmer.realtime.blocks.transcriber import Transcriber
-    from mmer.realtime.blocks.vad import VoiceActivity, VoiceConfig
+    from mmer.realtime.blocks.vad import Vad, VadConfig
 
     speech = words = text = tracker = clips = face = voice = None
     models: dict[str, str | None] = {}
@@ -141,7 +141,7 @@ def _connect(
         if "detector" in loaded:
             tracker = FaceTracker(loaded["detector"].made, model.geometry)
     if speech is not None or words is not None:
-        voice = VoiceActivity(VoiceConfig(hangover_s=options.hangover_s))
+        voice = Vad(VadConfig(hangover_s=options.hangover_s))
     expects = [name for name, block in (("speech", speech), ("text", text)) if block is not None]
     config = FusionConfig(options.window_s)
     pool = learned = loaded.pop("fusion", None)
@@ -156,7 +156,7 @@ def _connect(
         notices.append(Notice(0.0, "info", "fusion", _NO_FUSION))
     elif abstain:
         config = replace(config, min_confidence=answers.abstain_below)
-    fusion = Fusion(config, options.modalities, expects, absent, pool, clips=clips is not None)
+    fusion = FusionBlock(config, options.modalities, expects, absent, pool, clips=clips is not None)
     for name in MODALITIES:
         if name in loaded:
             models[name] = loaded[name].card.file
@@ -164,8 +164,8 @@ def _connect(
     return Assembly(
         pipeline=Pipeline(
             fusion,
-            voice=voice,
-            words=words,
+            vad=voice,
+            asr=words,
             speech=speech,
             text=text,
             tracker=tracker,

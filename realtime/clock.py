@@ -14,7 +14,6 @@ class Clock(Protocol):
 
     def now(self) -> float:
         """The present, in seconds."""
-        ...
 
 
 class SessionClock:

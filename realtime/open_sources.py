@@ -1,4 +1,4 @@
-"""From options to opened sources."""
+"""Sources for the options, opened."""
 
 from __future__ import annotations
 
@@ -10,12 +10,15 @@ from mmer.realtime.sources.source import Source
 
 
 def open_sources(options: Options, clock: Clock) -> tuple[list[Source], list[Notice]]:
-    """Open the file, or the devices; raises MmerError where that fails.
+    """Open the file, the source object or the devices; raises MmerError where that fails.
 
     A device that was asked for must open; a default one that is not there becomes a notice, as
     long as the other is. A stream that no chosen modality needs is not opened.
     """
     wanted = wanted_streams(options)
+    if options.source is not None and not isinstance(options.source, str):
+        options.source.open(clock)
+        return [options.source], []
     if options.source is not None:
         from mmer.realtime.sources.media import MediaFile
 

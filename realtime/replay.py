@@ -8,7 +8,7 @@ to T and nothing after.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 
 from mmer.realtime.clock import ManualClock
 from mmer.realtime.messages import (
@@ -64,7 +64,7 @@ class Replay:
         self.stop()
         self._closed.set()
 
-    def events(self) -> Iterator[Message]:
+    def events(self) -> Generator[Message, None, None]:
         """All that happens, in order; the pictures themselves where they were asked for."""
         ticks = 1  # the next tick is at ticks * hop_s: counted, since sums of a float drift
         healths = 1

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 
 from mmer.models.errors import MmerError
 from mmer.models.labels import MODALITIES
@@ -89,7 +89,7 @@ class Session:
 
     # --- the caller's side ---------------------------------------------------------------------
 
-    def events(self) -> Iterator[Message]:
+    def events(self) -> Generator[Message, None, None]:
         """Start, yield every event, and end with everything joined; raises a worker's exception."""
         self._threads = [
             threading.Thread(
@@ -215,7 +215,7 @@ class Session:
                 self._fusion_inbox.put(message)
             else:
                 self._route(message)
-        if source.live and not self._stopped.is_set():
+        if source.live and source.duration_s is None and not self._stopped.is_set():
             self._lost.append(source.name)
 
     def _work(self, stage: Stage) -> None:

@@ -1,4 +1,4 @@
-"""What others published on the same corpora, and how far it can be compared with ours."""
+"""Published figures on the same corpora, with their protocols and how these differ from ours."""
 
 from __future__ import annotations
 
@@ -62,4 +62,4 @@ ANCHORS: Final[dict[str, tuple[Anchor, ...]]] = {
                _MELD_DIFFERS),
     ),
 }  # fmt: skip
-"""By what ``Row.anchors`` names."""
+"""Published figures by the key that ``Row.anchors`` holds."""

@@ -1,4 +1,4 @@
-"""Rows of the whole: audio-visual clips, and voices and words of IEMOCAP by their posteriors."""
+"""Fusion rows: audio-visual clips, and published speech and text posteriors of IEMOCAP."""
 
 from __future__ import annotations
 
@@ -7,8 +7,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
-from mmer.benchmarks.accuracy.evaluate import evaluated
-from mmer.benchmarks.accuracy.row import NotHere, Row, Setting
+from mmer.benchmarks.accuracy.row import NotHere, Row, Setting, evaluated
 
 CLIPS: Final = "video"
 ACTOR: Final = "RAVDESS Actor_01, 39 clips"
@@ -42,7 +41,7 @@ POOLS: Final = {
     "product": "product of the two",
     "learned": "learned fusion, cross-validated by dialogue",
 }
-"""By the names that the comparison of late fusions has for them."""
+"""Conditions by the name of the pool in the study of late fusion."""
 
 
 @cache

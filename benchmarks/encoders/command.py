@@ -7,11 +7,11 @@ from typing import Annotated
 
 import tyro
 
-from mmer.benchmarks.harness.command import OptionalFolder, PicturedOutputs
+from mmer.benchmarks.harness.command import OptionalFolder, PlotOutputs
 
 
 @dataclass(frozen=True, kw_only=True)
-class Encoders(PicturedOutputs):
+class Encoders(PlotOutputs):
     """Time of one call of each network: by engine, precision, one input and eight at once.
 
     The speech, text and face networks and the fusion, as they are exported and in float32,

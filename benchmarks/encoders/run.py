@@ -12,9 +12,9 @@ from mmer.benchmarks.encoders.subjects import Subject, subjects
 from mmer.benchmarks.encoders.timing import Times, time_calls
 from mmer.benchmarks.encoders.variants import Variants, make_variants
 from mmer.benchmarks.harness.machine import describe_machine
-from mmer.benchmarks.report.report import Row
+from mmer.benchmarks.report.report import Report, Row
 from mmer.benchmarks.report.statistics import summarise
-from mmer.benchmarks.report.tables import Table, TabledReport
+from mmer.benchmarks.report.tables import Table
 from mmer.models.cards.card import KINDS
 from mmer.models.engine import PROVIDERS, Engine, open_engine
 from mmer.models.engine.precision import PRECISIONS
@@ -66,7 +66,7 @@ class Timed:
         return f"{self.subject.card.modality}.{self.precision}.{self.provider}"
 
 
-def run(settings: EncoderSettings, command: str, say: Callable[[str], None]) -> TabledReport:
+def run(settings: EncoderSettings, command: str, say: Callable[[str], None]) -> Report:
     """Time everything; ``say`` gets a line for each step. Raises MmerError."""
     machine = describe_machine()  # first: the load before our own
     found = subjects(settings.weights, settings.networks)
@@ -79,7 +79,7 @@ def run(settings: EncoderSettings, command: str, say: Callable[[str], None]) -> 
     prepared = [(s, time_calls(s.prepare, settings.calls)) for s in found if s.prepare is not None]
     lines = [[s.prepared_by, *_shown(times)] for s, times in prepared]
     before = Table(["preparation", "p50", "p99"], lines, "Before the network, milliseconds")
-    return TabledReport(
+    return Report(
         kind="encoders",
         title=f"mmer-bench encoders: {settings.calls} calls each, one thread",
         command=command,

@@ -50,7 +50,7 @@ class Branch(nn.Module):
         return Part(logits, embedding, embedding.unsqueeze(1), torch.ones_like(embedding[:, :1]))
 
 
-class CombinedNetwork(nn.Module):
+class MultimodalNetwork(nn.Module):
     """Branches by modality, in one order, and their fusion; a single branch needs none.
 
     Inputs the arrays of each branch one after another and, where there is a fusion, ``present``

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmer.models.errors import MmerError
-from mmer.realtime.blocks.face_detector import DetectedFace, load_cv2
+from mmer.realtime.blocks.face_detector import DetectedFace, FaceDetector, load_cv2
 
 _SIDE = 128  # of the network's input, pixels
 _GRIDS = ((16, 2), (8, 6))  # cells a side, anchors a cell
@@ -23,7 +23,7 @@ _CLOSER = 2.5  # side of the second look's square, in sides of the box
 _SAME_FACE = 0.3  # intersection over union from which two boxes are one face
 
 
-class BlazeFaceDetector:
+class BlazeFaceDetector(FaceDetector):
     """BlazeFace short range: faces up to about 2 m from a webcam.
 
     A picture is looked at as a whole, and each face found once more from nearby. A single face is
@@ -60,7 +60,6 @@ class BlazeFaceDetector:
         self._last: DetectedFace | None = None  # where the one face of the picture before was
 
     def detect(self, image: NDArray[np.uint8], t: float) -> list[DetectedFace]:
-        """The faces in ``image``, uint8 (H, W, 3) BGR; ``t`` is not used."""
         if self._last is not None:
             self._last = self._look_closer(image, self._last)
             if self._last is not None:
@@ -113,7 +112,6 @@ class BlazeFaceDetector:
         )
 
     def reset(self) -> None:
-        """Forget the picture before."""
         self._last = None
 
     def _run(self, square: NDArray[np.uint8]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -32,11 +32,10 @@ class FaceDetector(Protocol):
 
     def detect(self, image: NDArray[np.uint8], t: float) -> list[DetectedFace]:
         """The faces in ``image``, uint8 (H, W, 3) BGR, captured at second ``t``; any order."""
-        ...
 
     def reset(self) -> None:
-        """Forget the pictures seen; keep the loaded model."""
-        ...
+        """Forget the stream; keep the loaded model."""
+        return
 
 
 def load_cv2() -> Any:

@@ -1,4 +1,4 @@
-"""From video frames to the one face that is followed, aligned and judged."""
+"""Face tracker: video frames in, the followed face out, aligned and with its quality."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from mmer.models.errors import MmerError
 from mmer.models.preparation.face_crop import CropGeometry, align
 from mmer.models.quality import assess, share_inside
+from mmer.realtime.blocks.block import Block
 from mmer.realtime.blocks.face_detector import DetectedFace, FaceDetector
 from mmer.realtime.messages import FaceObservation, Message, VideoFrame
 
@@ -32,8 +33,8 @@ class FaceConfig:
             raise MmerError(f"face tracking needs times and rates above zero, got {self}")
 
 
-class FaceTracker:
-    """VideoFrame in, exactly one FaceObservation out; everything else is passed over.
+class FaceTracker(Block):
+    """VideoFrame -> FaceObservation, one for one.
 
     A face is kept while it lasts, even if a larger one comes; when its track is given up, the
     largest and most central one is next, under a new number (they count from 1). While a face is
@@ -54,14 +55,9 @@ class FaceTracker:
         self._track: _Track | None = None
 
     def push(self, message: Message) -> Sequence[Message]:
-        """One observation for a frame, nothing for other messages."""
         if not isinstance(message, VideoFrame):
             return []
         return [self._observe(message)]
-
-    def flush(self) -> Sequence[Message]:
-        """Nothing is held back."""
-        return []
 
     def reset(self) -> None:
         """Forget the track and what the detector remembers; numbers start at 1 again."""

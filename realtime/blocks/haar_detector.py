@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mmer.realtime.blocks.face_detector import DetectedFace, load_cv2
+from mmer.realtime.blocks.face_detector import DetectedFace, FaceDetector, load_cv2
 
 # Where the eyes lie in the box of haarcascade_frontalface_alt, as fractions of it: medians over
 # webcam-like clips, against BlazeFace.
@@ -42,7 +42,7 @@ class _Held:
     eyes_seen: float  # when the other cascade last found its eyes
 
 
-class HaarDetector:
+class HaarDetector(FaceDetector):
     """Frontal faces, with the eyes found by a second cascade or guessed from the box.
 
     Raises MmerError when OpenCV cannot be loaded or has no cascades.
@@ -58,13 +58,11 @@ class HaarDetector:
         self.reset()
 
     def reset(self) -> None:
-        """Forget the pictures seen."""
         self._held: list[_Held] = []
         self._last: NDArray[np.uint8] | None = None
         self._searched = self._searched_all = -np.inf
 
     def detect(self, image: NDArray[np.uint8], t: float) -> list[DetectedFace]:
-        """The faces in ``image``, uint8 (H, W, 3) BGR, captured at second ``t``."""
         import cv2
 
         scale = min(1.0, (self.config.search_pixels / (image.shape[0] * image.shape[1])) ** 0.5)

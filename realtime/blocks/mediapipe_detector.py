@@ -18,12 +18,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmer.models.errors import MmerError
-from mmer.realtime.blocks.face_detector import DetectedFace, load_cv2
+from mmer.realtime.blocks.face_detector import DetectedFace, FaceDetector, load_cv2
 
 _APT = "apt-get install libegl1 libgles2 libgl1"
 
 
-class MediaPipeDetector:
+class MediaPipeDetector(FaceDetector):
     """BlazeFace through MediaPipe's Tasks API, in VIDEO mode; about 1 ms a picture.
 
     ``model`` is ``face_detection_short_range.tflite``: faces up to about 2 m from a webcam.
@@ -44,7 +44,6 @@ class MediaPipeDetector:
             self.detect(np.zeros((480, 640, 3), np.uint8), 0.0)
 
     def detect(self, image: NDArray[np.uint8], t: float) -> list[DetectedFace]:
-        """The faces in ``image``, uint8 (H, W, 3) BGR, captured at second ``t``."""
         import cv2
 
         # The conversion copies, and so hands over contiguous memory: in any other MediaPipe
@@ -77,9 +76,6 @@ class MediaPipeDetector:
                 )
             )
         return faces
-
-    def reset(self) -> None:
-        """Nothing to forget: every picture is judged by itself."""
 
 
 def _open(model: Path, min_score: float) -> tuple[Any, Any, Any]:

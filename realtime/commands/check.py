@@ -175,7 +175,7 @@ def _asr(store: Store) -> Iterator[Item]:
     """Each engine of speech recognition, and what ``--asr auto`` takes."""
     group = "Speech recognition"
     usable: list[tuple[AsrEngine, tuple[Path, ...]]] = []
-    for engine in ENGINES.values():
+    for _, engine in ENGINES.items():
         problem = import_problem(engine.package) if engine.package else None
         if problem is not None:
             detail = f"its package cannot be loaded: {problem}"

@@ -16,10 +16,11 @@ from mmer.realtime.messages import (
     Health,
     Message,
     Notice,
+    SessionEnd,
     Transcript,
 )
 from mmer.realtime.sinks.output import LineFile, check_output_path, refuse_source
-from mmer.realtime.sinks.sink import SessionEnd, SessionInfo
+from mmer.realtime.sinks.sink import SessionInfo, Sink
 
 VERSION: Final = 1
 """``v`` of every line; it changes when a key changes its meaning or goes."""
@@ -112,7 +113,7 @@ def encoded(line: Mapping[str, Any]) -> bytes:
     return json.dumps(line, allow_nan=False, separators=(",", ":")).encode("ascii") + b"\n"
 
 
-class JsonLines:
+class JsonLines(Sink):
     """Write JSON lines to a file, or to standard output for "-".
 
     Each line is one write to the file's descriptor: a reader sees whole lines, also after the
@@ -131,7 +132,6 @@ class JsonLines:
             check_output_path(Path(path))
 
     def open(self, info: SessionInfo) -> None:
-        """Open the file and write the session's line."""
         if self._path != "-":
             check_output_path(Path(self._path))
             for key in ("path", "name"):
@@ -141,14 +141,12 @@ class JsonLines:
         self._file.write(encoded(session_line(info)))
 
     def write(self, event: Message, now: float | None) -> None:
-        """Write the event's line, if it has one."""
         line = line_for(event, now)
         if line is None or self._file is None:
             return
         self._file.write(encoded(self._in_order(line)))
 
     def close(self, end: SessionEnd | None) -> None:
-        """Write the end's line, unless an error ended the session; close the file."""
         file, self._file = self._file, None
         if file is None:
             return

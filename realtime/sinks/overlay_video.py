@@ -13,11 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmer.models.errors import MmerError
-from mmer.realtime.messages import Message, VideoFrame
+from mmer.realtime.messages import Message, SessionEnd, VideoFrame
 from mmer.realtime.sinks.drawing import annotate, blank
 from mmer.realtime.sinks.output import check_output_path, refuse_source
 from mmer.realtime.sinks.overlay_audio import OverlaySound, SourceSound
-from mmer.realtime.sinks.sink import SessionEnd, SessionInfo
+from mmer.realtime.sinks.sink import SessionInfo, Sink
 from mmer.realtime.sinks.state import OverlayState, event_time
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ BLANK_EVERY_S: Final = 0.1
 """Seconds between the plain pictures of a source without a picture."""
 
 
-class OverlayVideo:
+class OverlayVideo(Sink):
     """Write every analysed frame, annotated with what was known at its time, as an MP4.
 
     H.264 where PyAV has libx264, else MPEG-4 part 2; the sound as AAC. Frames keep their capture
@@ -61,7 +61,6 @@ class OverlayVideo:
         self._size = (0, 0)  # width, height
 
     def open(self, info: SessionInfo) -> None:
-        """Open the source's sound and the hidden file."""
         import av
 
         check_output_path(self._path, suffix=".mp4")
@@ -78,7 +77,6 @@ class OverlayVideo:
             raise MmerError(f"cannot write {self._path}: {_reason(error)}") from error
 
     def write(self, event: Message, now: float | None) -> None:
-        """Take an event; draw what is complete now."""
         if self._output is None:
             return
         with self._all_or_nothing():

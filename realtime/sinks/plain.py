@@ -8,7 +8,7 @@ from typing import Final, TextIO
 
 from mmer.realtime.messages import EmotionEstimate, Gap, Message, Notice, Transcript
 from mmer.realtime.sinks.output import print_line
-from mmer.realtime.sinks.sink import SessionEnd, SessionInfo
+from mmer.realtime.sinks.sink import Sink
 from mmer.realtime.sinks.state import modality_labels
 from mmer.realtime.sinks.text import one_line
 
@@ -16,7 +16,7 @@ KEPT_TEXTS: Final = 16
 """Utterances whose words are kept for a final label that comes later."""
 
 
-class PlainLines:
+class PlainLines(Sink):
     """One line for each utterance, and one when the label changes in between::
 
           4.12-6.40  joy 0.71  (speech joy 0.40, words joy 0.40, face -)  "what a wonderful day"
@@ -37,11 +37,7 @@ class PlainLines:
         self._label: str | None = None
         self._changed = -math.inf
 
-    def open(self, info: SessionInfo) -> None:
-        """Nothing is printed yet."""
-
     def write(self, event: Message, now: float | None) -> None:
-        """Print the event's line, if it has one."""
         if isinstance(event, Transcript):
             self._texts[event.utterance] = one_line(event.text)
             while len(self._texts) > KEPT_TEXTS:
@@ -56,9 +52,6 @@ class PlainLines:
                 self._final(event)
             elif self._changes:
                 self._change(event)
-
-    def close(self, end: SessionEnd | None) -> None:
-        """Nothing is held back, so there is nothing to finish."""
 
     def _final(self, estimate: EmotionEstimate) -> None:
         text = "" if estimate.utterance is None else self._texts.pop(estimate.utterance, "")

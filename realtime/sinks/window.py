@@ -5,9 +5,9 @@ from __future__ import annotations
 import time
 from typing import Any, Final
 
-from mmer.realtime.messages import Message, VideoFrame
+from mmer.realtime.messages import Message, SessionEnd, VideoFrame
 from mmer.realtime.sinks.drawing import annotate, blank
-from mmer.realtime.sinks.sink import SessionEnd, SessionInfo
+from mmer.realtime.sinks.sink import SessionInfo, Sink
 from mmer.realtime.sinks.state import OverlayState
 
 TITLE: Final = "mmer"
@@ -20,7 +20,7 @@ _REDRAW_S: Final = 1 / 30
 _REDRAW_BLANK_S: Final = 0.1
 
 
-class PictureWindow:
+class PictureWindow(Sink):
     """Show each frame with what is known of it; q, Esc or closing the window sets ``wants_stop``.
 
     Everything of OpenCV's windows happens in the thread that calls ``open``, ``write`` and
@@ -47,7 +47,6 @@ class PictureWindow:
         return self._closed
 
     def open(self, info: SessionInfo) -> None:
-        """Open the window on a plain picture."""
         import cv2
 
         self._cv2 = cv2
@@ -61,7 +60,6 @@ class PictureWindow:
         self._show(None)
 
     def write(self, event: Message, now: float | None) -> None:
-        """Take an event; draw the frame before it, and let the window react to keys."""
         if self._cv2 is None or self._closed:
             return
         frame, self._frame = self._frame, None
@@ -79,7 +77,6 @@ class PictureWindow:
                 self._show(None)
 
     def close(self, end: SessionEnd | None) -> None:
-        """Close the window."""
         if self._cv2 is not None and not self._closed:
             self._cv2.destroyWindow(TITLE)
             self._cv2.waitKey(1)

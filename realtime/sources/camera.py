@@ -18,6 +18,7 @@ from mmer.models.errors import MmerError
 from mmer.realtime.clock import Clock
 from mmer.realtime.messages import Gap, Notice, Stream, VideoFrame
 from mmer.realtime.sources.address import is_url, shown
+from mmer.realtime.sources.source import Source
 
 _STREAMS: Final[frozenset[Stream]] = frozenset({"video"})
 _OPEN_TIMEOUT_S: Final = 5.0
@@ -54,7 +55,7 @@ def cameras() -> list[CameraDevice]:
     return found
 
 
-class Camera:
+class Camera(Source):
     """A live camera: an index, a ``/dev`` path, a URL (MJPEG, RTSP) or a GStreamer pipeline.
 
     Frames are stamped with the clock right after ``grab``, before they are decoded and converted
@@ -87,16 +88,9 @@ class Camera:
 
     @property
     def streams(self) -> frozenset[Stream]:
-        """Pictures alone."""
         return _STREAMS
 
-    @property
-    def duration_s(self) -> float | None:
-        """A camera has no end."""
-        return None
-
     def open(self, clock: Clock) -> None:
-        """Open the camera and see a first frame, or raise MmerError."""
         cv2 = _quiet_cv2()
         self._clock = clock
         self._capture = self._open(cv2)
@@ -156,7 +150,6 @@ class Camera:
         return capture
 
     def messages(self) -> Iterator[VideoFrame | Gap | Notice]:
-        """Frames as they come; a camera that stops is told by a Notice and a Gap to infinity."""
         assert self._clock is not None, "open() comes first"
         last = self._clock.now()
         due = last
@@ -181,11 +174,9 @@ class Camera:
                 self._stopped.wait(due - self._clock.now())
 
     def stop(self) -> None:
-        """Make ``messages`` end at the next frame."""
         self._stopped.set()
 
     def close(self) -> None:
-        """Release the camera; waits for a read that is under way (3 s at most)."""
         self._stopped.set()
         with self._busy:
             capture, self._capture = self._capture, None

@@ -15,6 +15,7 @@ from mmer.realtime.messages import Gap, Notice, Stream
 from mmer.realtime.pacing import Captured, captured_at
 from mmer.realtime.sources.address import is_url, shown
 from mmer.realtime.sources.reader import Reader, choose_streams, open_container
+from mmer.realtime.sources.source import Source
 from mmer.realtime.sources.tracks import AudioTrack, VideoTrack, in_order
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ _SHORT_S: Final = 0.5  # an end this much before the declared one is worth a wor
 _PRIME_S: Final = 5.0
 
 
-class MediaFile:
+class MediaFile(Source):
     """A media file, or an address that FFmpeg can play (http, rtsp, ...).
 
     Second 0 is the earliest first frame of the file's sound and picture, whichever of them is
@@ -68,16 +69,13 @@ class MediaFile:
 
     @property
     def streams(self) -> frozenset[Stream]:
-        """What it yields; known after ``open``."""
         return self._streams
 
     @property
     def duration_s(self) -> float | None:
-        """Length, where the container tells it; known after ``open``."""
         return self._duration
 
     def open(self, clock: Clock) -> None:
-        """Open and decode the first frames; raise MmerError for what cannot be played."""
         once = self._url
         if not self._url:
             self._check_path()
@@ -198,7 +196,6 @@ class MediaFile:
         return max(ends) - self._zero
 
     def messages(self) -> Iterator[Captured]:
-        """Everything in the file, as fast as it can be decoded; once."""
         yield from self._before
         damaged = False
         end = 0.0
@@ -241,11 +238,9 @@ class MediaFile:
         return Notice(t, "warning", "source", f"{self.name}: {what}; what can be decoded is used")
 
     def stop(self) -> None:
-        """Make ``messages`` end soon: at the next message, or when a network read times out."""
         self._stopped.set()
 
     def close(self) -> None:
-        """Close the file."""
         self._stopped.set()
         self._readers = []
         while self._containers:

@@ -94,7 +94,6 @@ class VideoTrack:
             yield VideoFrame(t, picture(frame, self._placed(frame)))
 
     def finish(self) -> Iterator[VideoFrame]:
-        """Nothing is held back."""
         return iter(())
 
     def _placed(self, frame: av.VideoFrame) -> Placement:

@@ -104,6 +104,19 @@ def to_int16(samples: np.ndarray, peak: float = 0.9) -> np.ndarray:
     return np.asarray(samples * (peak * 32_767 / loudest), dtype=np.int16)
 
 
+def in_noise(speech: np.ndarray, noise: np.ndarray, snr_db: float) -> np.ndarray:
+    """Speech (n,) in noise of any length, repeated to fit, by mean power: float (n,)."""
+    noise = np.resize(noise.astype(np.float64), len(speech))
+    power = np.mean(speech.astype(np.float64) ** 2) / max(np.mean(noise**2), 1e-12)
+    return np.asarray(speech + noise * np.sqrt(power * 10 ** (-snr_db / 10)))
+
+
+def limited(samples: np.ndarray, peak: float = 32_767.0) -> np.ndarray:
+    """Float (n,) as int16, scaled down where its loudest sample is above ``peak``."""
+    loudest = float(np.abs(samples).max(initial=0.0))
+    return np.asarray(samples / max(1.0, loudest / peak), dtype=np.int16)
+
+
 def change_recording(
     samples: np.ndarray, rng: np.random.Generator, by: RecordingChanges
 ) -> np.ndarray:

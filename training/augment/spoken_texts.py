@@ -22,11 +22,12 @@ import numpy as np
 import tyro
 from numpy.typing import NDArray
 
+from mmer.models.command import run_command
 from mmer.models.errors import MmerError
 from mmer.realtime.asr.interface import AsrModel
+from mmer.training.augment.recording import in_noise, limited
 from mmer.training.datasets.media import decode, sound_files
 from mmer.training.datasets.registry import read
-from mmer.training.tasks.speech_data import in_noise
 
 FILE: Final = "spoken-texts.jsonl"
 CORPORA: Final = ("meld", "emorynlp")
@@ -112,9 +113,7 @@ def transcripts(
         snr_db = float(rng.uniform(*SNR_DB))
         noise = noises[int(rng.integers(len(noises)))]
         noise = np.roll(noise, int(rng.integers(len(noise))))
-        noisy = in_noise(speech, noise, snr_db)
-        loudest = max(1.0, float(np.abs(noisy).max()) / 32767)
-        stream.accept((noisy / loudest).astype(np.int16))
+        stream.accept(limited(in_noise(speech, noise, snr_db)))
         heard = stream.finish().text
         yield {"text": text, "transcript": heard, "voice": voice, "snr_db": round(snr_db, 1)}
 
@@ -148,17 +147,11 @@ def make(arguments: Arguments, model: AsrModel) -> None:
 
 
 def main() -> None:
-    """The command; a user's mistake is one line, with exit status 2."""
+    """The command."""
     from mmer.realtime.asr.registry import load_model
 
-    try:
-        make(
-            tyro.cli(Arguments, prog="python -m mmer.training.augment.spoken_texts"),
-            load_model("moonshine"),
-        )
-    except MmerError as error:
-        print(f"spoken_texts: {error}", file=sys.stderr)
-        raise SystemExit(2) from error
+    arguments = tyro.cli(Arguments, prog="python -m mmer.training.augment.spoken_texts")
+    run_command("spoken_texts", lambda: make(arguments, load_model("moonshine")))
 
 
 if __name__ == "__main__":

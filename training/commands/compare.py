@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -12,6 +10,7 @@ from typing import Annotated, Any
 import numpy as np
 import tyro
 
+from mmer.models.command import run_command
 from mmer.models.errors import MmerError
 from mmer.training.evaluation.report import NAMES
 from mmer.training.metrics.bootstrap import Groups, regroup
@@ -27,6 +26,7 @@ from mmer.training.metrics.significance import (
     mcnemar,
     over_folds,
 )
+from mmer.training.storage import write_json
 
 
 @dataclass(frozen=True)
@@ -223,22 +223,14 @@ def _run(arguments: Arguments) -> None:
         resamples=arguments.resamples,
         seed=arguments.seed,
     )
-    if (path := arguments.json) is not None:
-        try:
-            path.write_text(json.dumps(found.for_json(), indent=2) + "\n", encoding="utf-8")
-        except OSError as error:
-            raise MmerError(f"cannot write {path}: {error.strerror or error}") from error
+    if arguments.json is not None:
+        write_json(arguments.json, found.for_json())
     print(render(found))
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """The command; a user's mistake is told in one line, with exit status 2."""
-    arguments = tyro.cli(Arguments, prog="mmer-compare", args=argv)
-    try:
-        _run(arguments)
-    except MmerError as error:
-        print(f"mmer-compare: {error}", file=sys.stderr)
-        raise SystemExit(2) from error
+    """The command."""
+    run_command("mmer-compare", lambda: _run(tyro.cli(Arguments, prog="mmer-compare", args=argv)))
 
 
 if __name__ == "__main__":

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import multiprocessing
-import sys
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
+from mmer.models.command import run_command
 from mmer.models.errors import MmerError
 from mmer.training.datasets.data_folder import data_dir
 from mmer.training.datasets.item import Item
@@ -66,7 +66,7 @@ def precompute(recipe: Recipe, data: Path, cache: Path, workers: int) -> int:
         raise MmerError(f"--workers must be 1 or more, got {workers}")
     # with folds every item is in one of the three parts of any fold
     parts = read_parts(replace(options, drop_twins=False), data, recipe.seed)
-    items = {i.id: i for part in (parts.train, parts.development, parts.judged) for i in part}
+    items = {i.id: i for part in (parts.train, parts.development, parts.evaluated) for i in part}
     done = 0
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     with Progress(*columns, console=Console(stderr=True)) as progress:
@@ -128,18 +128,15 @@ def _encode(items: Sequence[Item]) -> int:
 
 
 def main() -> None:
-    """The command; a user's mistake is told in one line, with exit status 2."""
+    """The command."""
+    run_command("mmer-features", _run, "stopped; run it again to go on")
+
+
+def _run() -> None:
     arguments = tyro.cli(Arguments, prog="mmer-features")
-    try:
-        recipe = load_recipe(arguments.recipe)
-        done = precompute(recipe, data_dir(arguments.data), arguments.cache, arguments.workers)
-        print(f"{done} computed, the rest was there; --cache {arguments.cache}")
-    except MmerError as error:
-        print(f"mmer-features: {error}", file=sys.stderr)
-        raise SystemExit(2) from error
-    except KeyboardInterrupt:
-        print("mmer-features: stopped; run it again to go on", file=sys.stderr)
-        raise SystemExit(130) from None
+    recipe = load_recipe(arguments.recipe)
+    done = precompute(recipe, data_dir(arguments.data), arguments.cache, arguments.workers)
+    print(f"{done} computed, the rest was there; --cache {arguments.cache}")
 
 
 if __name__ == "__main__":

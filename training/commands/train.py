@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 
+from mmer.models.command import run_command
 from mmer.models.errors import MmerError
 from mmer.training.datasets.data_folder import data_dir
 from mmer.training.recipes.recipe import Recipe, load_recipe, need_torch
+from mmer.training.storage import make_folder
 
 Flag = Annotated[bool, tyro.conf.FlagCreatePairsOff]
 
@@ -72,15 +74,12 @@ def train(
 
     from mmer.training.export.encoder import export
     from mmer.training.loop.trainer import Trainer
-    from mmer.training.tasks import open_task
+    from mmer.training.tasks.registry import open_task
 
     torch.set_num_threads(recipe.threads)
     if torch.cuda.is_available():
         torch.use_deterministic_algorithms(True, warn_only=True)
-    try:
-        output.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise MmerError(f"cannot make the folder {output}: {error.strerror}") from error
+    make_folder(output)
     console = Console(stderr=True)
     console.print(f"[bold]{recipe.name}[/]: reading the data")
     task = open_task(recipe, data, cache, weights)
@@ -109,10 +108,10 @@ def train(
             )
     if not trainer.processes.is_main_process:
         return
-    if recipe.task == "combined":
-        from mmer.training.multimodal.run import leave_behind
+    if recipe.task == "multimodal":
+        from mmer.training.multimodal.run import write_results
 
-        _tell(console, leave_behind(trainer, output))
+        _tell(console, write_results(trainer, output))
         console.print(f"mmer-export {output} makes it ready for mmer-live")
     else:
         console.print("exporting, and measuring what was exported")
@@ -136,9 +135,9 @@ def train_folds(recipe: Recipe, data: Path, output: Path, cache: Path | None, re
     from rich.console import Console
 
     from mmer.training.metrics.predictions import FILE
-    from mmer.training.multimodal.run import run_recipe, together, write_summary
+    from mmer.training.multimodal.run import join_folds, run_recipe, write_summary
 
-    if recipe.task != "combined" or not recipe.options.get("folds"):
+    if recipe.task != "multimodal" or not recipe.options.get("folds"):
         raise MmerError(f"recipe {recipe.name} has no folds: set options.folds")
     folders = []
     for fold in range(int(recipe.options["folds"])):
@@ -150,7 +149,7 @@ def train_folds(recipe: Recipe, data: Path, output: Path, cache: Path | None, re
                 raise MmerError(f"{folder} is of another recipe: choose another --output")
             continue
         train(one, data, folder, cache, resume and (folder / "checkpoint.pt").is_file())
-    whole = together(folders)
+    whole = join_folds(folders)
     whole.save(output / FILE)
     _tell(Console(stderr=True), write_summary(whole, output))
 
@@ -172,7 +171,11 @@ def peak_memory_gb() -> float:
 
 
 def main() -> None:
-    """The command; a user's mistake is told in one line, with exit status 2."""
+    """The command."""
+    run_command("mmer-train", _run, "stopped; --resume takes up after a finished epoch")
+
+
+def _run() -> None:
     arguments = tyro.cli(Arguments, prog="mmer-train")
     if arguments.list:
         from mmer.training.commands.listing import listing
@@ -180,25 +183,18 @@ def main() -> None:
         with suppress(BrokenPipeError):  # head has seen enough
             print(listing(), flush=True)
         return
-    try:
-        if not arguments.recipe:
-            raise MmerError("name a recipe; --list tells those there are")
-        recipe, folder = load_recipe(arguments.recipe), ""
-        if corpus := arguments.leave_out:
-            recipe = replace(recipe, options={**recipe.options, "leave_out": corpus})
-            folder = f"-without-{corpus}"
-        data = data_dir(arguments.data)
-        output = arguments.output or Path("runs") / f"{recipe.name}{folder}"
-        if arguments.folds:
-            train_folds(recipe, data, output, arguments.cache, arguments.resume)
-        else:
-            train(recipe, data, output, arguments.cache, arguments.resume, arguments.weights)
-    except MmerError as error:
-        print(f"mmer-train: {error}", file=sys.stderr)
-        raise SystemExit(2) from error
-    except KeyboardInterrupt:
-        print("mmer-train: stopped; --resume takes up after a finished epoch", file=sys.stderr)
-        raise SystemExit(130) from None
+    if not arguments.recipe:
+        raise MmerError("name a recipe; --list tells those there are")
+    recipe, folder = load_recipe(arguments.recipe), ""
+    if corpus := arguments.leave_out:
+        recipe = replace(recipe, options={**recipe.options, "leave_out": corpus})
+        folder = f"-without-{corpus}"
+    data = data_dir(arguments.data)
+    output = arguments.output or Path("runs") / f"{recipe.name}{folder}"
+    if arguments.folds:
+        train_folds(recipe, data, output, arguments.cache, arguments.resume)
+    else:
+        train(recipe, data, output, arguments.cache, arguments.resume, arguments.weights)
 
 
 if __name__ == "__main__":

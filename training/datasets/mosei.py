@@ -27,14 +27,7 @@ from numpy.typing import NDArray
 
 from mmer.models.errors import MmerError
 from mmer.models.labels import EMOTIONS
-from mmer.training.datasets.files import (
-    SOUNDS,
-    VIDEOS,
-    need_folder,
-    read_table,
-    read_text,
-    walk,
-)
+from mmer.training.datasets.files import SOUNDS, VIDEOS, need_folder, read_table, read_text, walk
 from mmer.training.datasets.item import Item, Reading
 from mmer.training.datasets.texts import pasts, tidy
 

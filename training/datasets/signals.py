@@ -18,13 +18,13 @@ from mmer.models.preparation.frames import evenly
 from mmer.models.preparation.preparation import Frames, Said, Sound
 from mmer.models.store.store import Store
 from mmer.realtime.blocks.face_tracker import FaceTracker
-from mmer.realtime.choose import find_blazeface, load_detector
+from mmer.realtime.choose import find_detector, load_detector
 from mmer.realtime.messages import FaceObservation, VideoFrame
 from mmer.realtime.sources.reader import choose_streams, open_container
 from mmer.training.datasets.files import PICTURES, walk
+from mmer.training.datasets.images import read_image, resized, video_frames
 from mmer.training.datasets.item import Item
 from mmer.training.datasets.media import decode
-from mmer.training.evaluation.images import read_picture, shrunk, video_pictures
 
 FRAMES_FPS: Final = 25.0
 """Pictures of a video that are drawn from, a second."""
@@ -98,18 +98,18 @@ def frames_of(
     if sees != "faces":
         return _spread((shorter_side(image, size) for _, image in shown), count)
     if item.pixels is not None or (item.path and item.path.is_dir()) or (cropped and _still(item)):
-        return _spread((shrunk(image, size) for _, image in shown), count)
+        return _spread((resized(image, size) for _, image in shown), count)
     return _spread(_faces(shown, size), count)
 
 
 def _shown(item: Item, fps: float) -> Iterator[tuple[float, NDArray[np.uint8]]] | None:
     """Times and pictures of the item; None where it has none."""
     if item.pixels is not None or _still(item):
-        return iter([(0.0, read_picture(item))])
+        return iter([(0.0, read_image(item))])
     if item.path is not None and item.path.is_dir():
         paths = [path for path in walk(item.path) if path.suffix.lower() in PICTURES]
-        return ((i / fps, read_picture(replace(item, path=p))) for i, p in enumerate(paths))
-    return video_pictures(item, fps) if _has(item, "video") else None
+        return ((i / fps, read_image(replace(item, path=p))) for i, p in enumerate(paths))
+    return video_frames(item, fps) if _has(item, "video") else None
 
 
 def _still(item: Item) -> bool:
@@ -145,7 +145,7 @@ def _faces(
 @cache
 def _tracker(size: int, thread: int) -> FaceTracker:
     """BlazeFace where its file is on this machine, else Haar; one a thread, for it remembers."""
-    choice = load_detector("auto", find_blazeface("auto", Store(offline=True)))
+    choice = load_detector("auto", find_detector("auto", Store(offline=True)))
     assert choice.made is not None  # Haar's comes with OpenCV
     return FaceTracker(choice.made, CropGeometry(size))
 

@@ -16,13 +16,13 @@ from mmer.models.cards.card import Parity
 from mmer.models.errors import MmerError
 from mmer.models.fusion import OUTPUTS, USES
 from mmer.models.networks.fusions.fusion import Fusion, Part
-from mmer.models.networks.multimodal import Branch, CombinedNetwork
+from mmer.models.networks.multimodal import Branch, MultimodalNetwork
 from mmer.models.preparation.preparation import stack
 from mmer.training.export.card import Answers
 from mmer.training.export.onnx_file import Axes, torch_outputs, write_onnx
 from mmer.training.export.parity import measure, spread
 from mmer.training.multimodal.items import group_of
-from mmer.training.multimodal.task import CombinedTask
+from mmer.training.multimodal.task import MultimodalTask
 from mmer.training.tasks.task import Arrays
 
 STEPS: Final = ("steps", "steps_mask")
@@ -87,7 +87,7 @@ class FusionOut(nn.Module):
         return tuple(self.fusion(parts, present))
 
 
-def write_all(task: CombinedTask, network: CombinedNetwork, folder: Path) -> list[Exported]:
+def write_all(task: MultimodalTask, network: MultimodalNetwork, folder: Path) -> list[Exported]:
     """Write every branch and the fusion into ``folder``.
 
     Raises:

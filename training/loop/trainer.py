@@ -148,7 +148,8 @@ class Trainer:
         if not self._checkpoint.is_file():
             raise MmerError(f"nothing to resume: {self._checkpoint} does not exist")
         state = self._read(self._checkpoint)
-        if state["recipe"] != self.recipe.fingerprint():
+        written = Recipe.from_fingerprint(state["recipe"], str(self._checkpoint))
+        if written.fingerprint() != self.recipe.fingerprint():
             raise MmerError(
                 f"{self._checkpoint} was written by another recipe: choose another --output"
             )

@@ -1,4 +1,4 @@
-"""Transcripts of recordings by the speech recognizer, for corpora without a text of their own."""
+"""Transcripts of recordings by the ASR engine, for corpora without a text of their own."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def recognized(item: Item) -> Said | None:
     """Moonshine's transcript of the item; None where it has no sound or no word.
 
     Raises:
-        MmerError: the file cannot be read, or Moonshine's files cannot be had.
+        MmerError: the file cannot be read, or Moonshine's files are missing.
     """
     samples = sound_of(item)
     if samples is None:
@@ -30,5 +30,5 @@ def recognized(item: Item) -> Said | None:
 
 @cache
 def _model() -> AsrModel:
-    """One for all threads: each call opens a stream of its own."""
+    """One model for all threads: each call opens a stream of its own."""
     return load_model(ENGINE)

@@ -23,6 +23,8 @@ PRECISIONS = ("float32", "int8")
 OPTIMIZERS = ("adamw", "adam")
 SCHEDULES = ("cosine", "linear", "constant")
 MIXED = ("no", "bf16", "fp16")
+OLD_TASKS = {"combined": "multimodal"}
+"""Names that older recipes and checkpoints have for tasks."""
 WATCHED = ("weighted_f1", "macro_f1", "unweighted_recall", "accuracy", "loss")
 
 
@@ -66,6 +68,7 @@ class Recipe:
     options: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "task", OLD_TASKS.get(self.task, self.task))
         for name in ("weight_decay", "label_smoothing", "average_decay", "class_balance"):
             self._check_number(name, "a number", lowest=0.0)
         for name in ("epochs", "batch", "threads", "accumulate", "learning_rate"):
@@ -108,6 +111,15 @@ class Recipe:
         table = self.as_dict()
         del table["precision"]
         return json.dumps(table, sort_keys=True)
+
+    @classmethod
+    def from_fingerprint(cls, text: str, where: str) -> Recipe:
+        """The recipe whose ``fingerprint`` a checkpoint holds.
+
+        Raises:
+            MmerError: another version of the project wrote it.
+        """
+        return from_table(cls, json.loads(text), where)
 
 
 def from_table(kind: type[T], table: Mapping[str, Any], where: str) -> T:

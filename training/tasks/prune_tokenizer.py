@@ -1,4 +1,4 @@
-"""The starting point's word pieces, cut down to those that the training texts need."""
+"""Tokenizer pruning: the starting point's word pieces cut down to those of the training texts."""
 
 from __future__ import annotations
 
@@ -20,10 +20,9 @@ STYLE_PIECES: Final[Mapping[TextStyle, str]] = {
     "asr": "[unused1]",
     "bare": "[unused2]",
 }
-"""The first piece of a stretch of dialogue says how it is written; the starting point's training
-left the last two without a meaning."""
+"""First piece of a text, by its style; the last two have no meaning in the starting point."""
 SPECIAL: Final = ("[PAD]", "[UNK]", FIRST, SEPARATOR, *list(STYLE_PIECES.values())[1:])
-"""They come first; ``PAD`` of the network is the first of them."""
+"""Special pieces, numbered first; ``PAD`` of the network is the first of them."""
 _CONTINUED: Final = "##"
 
 
@@ -52,7 +51,7 @@ def prune_tokenizer(
     pieces = [*SPECIAL, *(piece for _, piece in kept)]
     table = json.loads(whole.to_str())
     table["model"]["vocab"] = {piece: number for number, piece in enumerate(pieces)}
-    table["added_tokens"] = []  # "[SEP]" in what somebody says is no separator
+    table["added_tokens"] = []  # "[SEP]" in an utterance is no separator
     table["post_processor"] = None
     pruned = Tokenizer.from_str(json.dumps(table))
     pruned.normalizer = normalizers.Sequence(

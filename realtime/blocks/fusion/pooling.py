@@ -36,7 +36,6 @@ class Pool(Protocol):
         self, opinions: Mapping[str, Opinion]
     ) -> tuple[NDArray[np.float64], Mapping[str, float]]:
         """Fused log-probabilities (7,) and each opinion's share, sum 1, of at least one."""
-        ...
 
 
 def normalise(log_probs: NDArray[np.floating]) -> NDArray[np.float64]:
@@ -101,7 +100,6 @@ class ProductPool:
     def fuse(
         self, opinions: Mapping[str, Opinion]
     ) -> tuple[NDArray[np.float64], Mapping[str, float]]:
-        """See ``Pool``."""
         powers = np.array(
             [o.quality * np.exp(max(-50.0, -o.age_s / self.tau_s[m])) for m, o in opinions.items()]
         )
@@ -119,6 +117,5 @@ class OnlyPool:
     def fuse(
         self, opinions: Mapping[str, Opinion]
     ) -> tuple[NDArray[np.float64], Mapping[str, float]]:
-        """See ``Pool``; raises ValueError for several opinions."""
         ((modality, opinion),) = opinions.items()
         return opinion.log_probs, {modality: 1.0}

@@ -14,7 +14,7 @@ from sklearn.metrics import (
 
 from mmer.models.labels import EMOTIONS
 from mmer.training.evaluation.report import render
-from mmer.training.evaluation.result import Evaluation, judge
+from mmer.training.evaluation.result import Evaluation, evaluation_of
 from mmer.training.metrics.bootstrap import METRICS, Groups
 
 RNG = np.random.default_rng(0)
@@ -24,7 +24,7 @@ def evaluation(labels: np.ndarray, said: np.ndarray, **more: object) -> Evaluati
     probs = np.full((len(labels), 7), 0.05)
     probs[np.arange(len(labels)), said] = 0.7
     groups = Groups("item", np.arange(len(labels)), len(labels), "only 3 speakers")
-    return judge(np.log(probs), labels, groups, resamples=200, **more)
+    return evaluation_of(np.log(probs), labels, groups, resamples=200, **more)
 
 
 CASES = {

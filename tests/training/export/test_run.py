@@ -34,8 +34,8 @@ from mmer.training.datasets.signals import frames_of, sound_of  # noqa: E402
 from mmer.training.export.run import export_run  # noqa: E402
 from mmer.training.loop.trainer import CHECKPOINT, Trainer, tensors  # noqa: E402
 from mmer.training.metrics.figures import log_softmax  # noqa: E402
-from mmer.training.multimodal.run import leave_behind, open_run  # noqa: E402
-from mmer.training.multimodal.task import CombinedTask  # noqa: E402
+from mmer.training.multimodal.run import open_run, write_results  # noqa: E402
+from mmer.training.multimodal.task import MultimodalTask  # noqa: E402
 from mmer.training.recipes.recipe import Recipe  # noqa: E402
 
 pytestmark = pytest.mark.slow
@@ -73,7 +73,7 @@ class Made:
             for m, e in RUNS[fusion].items()
         }
         options = {"corpus": "meld", "encoders": encoders, "fusion": fusion, "width": 16}
-        return Recipe("tiny", "combined", 1, 4, 5e-3, average_decay=0.5, options=options)
+        return Recipe("tiny", "multimodal", 1, 4, 5e-3, average_decay=0.5, options=options)
 
     def _model_of(self, encoder: dict[str, Any]) -> dict[str, str]:
         named = encoder["options"].get("model")
@@ -84,9 +84,9 @@ class Made:
         folder = self.root / fusion
         folder.mkdir()
         recipe = self.recipe(fusion)
-        trainer = Trainer(recipe, CombinedTask(recipe, self.data, None), folder)
+        trainer = Trainer(recipe, MultimodalTask(recipe, self.data, None), folder)
         list(trainer.run())
-        leave_behind(trainer, folder)
+        write_results(trainer, folder)
         export_run(folder, self.data, folder / "export", None)
         return folder
 
@@ -240,7 +240,7 @@ def test_the_commands_lead_from_a_recipe_to_live_answers(made: Made, tmp_path: P
     recipe.write_text(
         f"""
         name = "tiny"
-        task = "combined"
+        task = "multimodal"
         epochs = 1
         batch = 4
         learning_rate = 5e-3

@@ -24,7 +24,7 @@ from mmer.training.export.onnx_file import write_onnx
 from mmer.training.loop.trainer import Trainer, development_logits
 from mmer.training.metrics.figures import log_softmax
 from mmer.training.recipes.recipe import Recipe
-from mmer.training.tasks import open_task
+from mmer.training.tasks.registry import open_task
 from mmer.training.tasks.task import Task
 
 OPTIONS: dict[str, dict[str, Any]] = {

@@ -220,7 +220,9 @@ def test_several_processes_share_the_batches(tmp_path: Path) -> None:
         env={
             **os.environ,
             "ACCELERATE_USE_CPU": "true",
-            "PYTHONPATH": str(Path(__file__).parents[1]),
+            "PYTHONPATH": os.pathsep.join(
+                [str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH", "")]
+            ),
             "OMP_NUM_THREADS": "1",
         },
     )
