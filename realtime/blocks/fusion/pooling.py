@@ -19,14 +19,11 @@ from typing import Final, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from mmer.models.fusion import Opinion
+from mmer.models.fusion import MIN_INFORMATION, Opinion
 from mmer.models.prediction import log_softmax
 
 MIN_PROBABILITY: Final = 1e-4
 """No single opinion may rule a class out: lower probabilities count as this one."""
-
-MIN_INFORMATION: Final = 0.01
-"""The share of a flat opinion is counted as if it said this much, so that shares always exist."""
 
 
 class Pool(Protocol):
