@@ -34,6 +34,8 @@ TITLES: Final = {
     "listener": "loop: a thread records and predicts",
     SESSION: "mmer",
 }
+COLOURS: Final = ("tab:blue", "tab:orange", "tab:green", "tab:purple")
+LOST: Final = "red"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -136,10 +138,6 @@ def side_by_side(programs: Sequence[Program], rows: Sequence[Sequence[Row]]) -> 
             for what, *line in zip(WHAT.values(), *rows, strict=True)
         ],
     )
-
-
-COLOURS: Final = ("tab:blue", "tab:orange", "tab:green", "tab:purple")
-LOST: Final = "red"
 
 
 def draw(programs: Sequence[Program], clip: AnnotatedClip, path: Path) -> None:

@@ -28,6 +28,11 @@ from mmer.models.errors import MmerError
 
 ROUND_S: Final = 60
 LEAST_PLAYED_S: Final = 2.0  # of the clip; of less there is no figure
+PANELS: Final = {
+    "memory_mb": "memory, MB",
+    "av_offset_ms": "sound stamped later\nthan the frame, ms",
+    "face_delay_ms": "newest video frame to\nestimate written, ms of the clip",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -136,13 +141,6 @@ def _check_room(path: Path, rounds: int) -> None:
             f"the clip takes {needed / 1e9:.1f} GB in {path.parent}, where {free / 1e9:.1f} GB are "
             "free: ask for fewer --hours, or set TMPDIR to a larger disk"
         )
-
-
-PANELS: Final = {
-    "memory_mb": "memory, MB",
-    "av_offset_ms": "sound stamped later\nthan the frame, ms",
-    "face_delay_ms": "newest video frame to\nestimate written, ms of the clip",
-}
 
 
 def draw_soak(series: Mapping[str, Sequence[tuple[float, float]]], rate: float, path: Path) -> None:
