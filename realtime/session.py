@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 
 from mmer.models.errors import MmerError
 from mmer.models.labels import MODALITIES
@@ -92,10 +92,8 @@ class Session:
     def events(self) -> Generator[Message, None, None]:
         """Start, yield every event, and end with everything joined; raises a worker's exception."""
         self._threads = [
-            threading.Thread(
-                target=self._guard, args=(self._fuse, self._fusion_inbox), name="fusion"
-            ),
-            threading.Thread(target=self._guard, args=(self._wind_down, None), name="wind-down"),
+            self._thread("fusion", self._fuse, self._fusion_inbox),
+            self._thread("wind-down", self._wind_down),
         ]
         try:
             for thread in self._threads:
@@ -161,34 +159,34 @@ class Session:
 
     # --- threads -------------------------------------------------------------------------------
 
-    def _guard(self, work: object, inbox: Mailbox[Message] | None, *args: object) -> None:
-        """Run a thread's work; the first exception stops the session and is raised by events."""
-        try:
-            work(*args)  # type: ignore[operator]
-        except BaseException as error:  # noqa: BLE001  re-raised in the caller's thread by events
-            with self._error_lock:
-                self._error = self._error or error
-            if inbox is not None:
-                inbox.abandon()
-            self.stop()
+    def _thread(
+        self,
+        name: str,
+        work: Callable[..., None],
+        inbox: Mailbox[Message] | None = None,
+        *args: object,
+    ) -> threading.Thread:
+        """A thread whose first exception stops the session and is raised by ``events``."""
+
+        def guarded() -> None:
+            try:
+                work(*args)
+            except BaseException as error:  # noqa: BLE001  re-raised in the caller's thread
+                with self._error_lock:
+                    self._error = self._error or error
+                if inbox is not None:
+                    inbox.abandon()
+                self.stop()
+
+        return threading.Thread(target=guarded, name=name)
 
     def _wind_down(self) -> None:
         """Start readers and workers; when the readers end, close the stages one by one."""
         workers = [
-            (
-                stage,
-                threading.Thread(
-                    target=self._guard,
-                    args=(self._work, self._inboxes[stage.name], stage),
-                    name=stage.name,
-                ),
-            )
+            (stage, self._thread(stage.name, self._work, self._inboxes[stage.name], stage))
             for stage in self._pipeline.stages[:-1]
         ]
-        readers = [
-            threading.Thread(target=self._guard, args=(self._read, None, source), name=source.name)
-            for source in self._sources
-        ]
+        readers = [self._thread(s.name, self._read, None, s) for s in self._sources]
         try:
             for _, thread in workers:
                 thread.start()
