@@ -14,12 +14,16 @@ from mmer.realtime.messages import (
     Health,
     Message,
     Notice,
+    SessionEnd,
     SpeechUpdate,
     Transcript,
     Word,
 )
 from mmer.realtime.recognizer import Recognition, Recognizer, recognize
 from mmer.realtime.shared_models import SharedModels
+from mmer.realtime.sinks.sink import SessionInfo, Sink
+from mmer.realtime.sources.pushed import PushSource
+from mmer.realtime.sources.source import Source
 
 __version__ = "0.1.0"
 
@@ -35,9 +39,14 @@ __all__ = [
     "Message",
     "MmerError",
     "Notice",
+    "PushSource",
     "Recognition",
     "Recognizer",
+    "SessionEnd",
+    "SessionInfo",
     "SharedModels",
+    "Sink",
+    "Source",
     "SpeechUpdate",
     "Transcript",
     "Word",

@@ -1,4 +1,4 @@
-"""Choice of the face detector: the one that was asked for, or the best on this machine.
+"""Registry of the face detectors, and the choice of the one that ``--detector`` names.
 
 Finding (which may download, and which Ctrl-C must be able to end) is apart from loading (which
 runs in threads, side by side with the networks).
@@ -6,12 +6,13 @@ runs in threads, side by side with the networks).
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import Final, Generic, TypeAlias, TypeVar
 
 from mmer.models.errors import MmerError
+from mmer.models.registry import Entry, Registry
 from mmer.models.store.store import Store, Unavailable
 from mmer.realtime.blocks.face_detector import FaceDetector
 from mmer.realtime.messages import Notice
@@ -28,43 +29,97 @@ class Choice(Generic[T]):
     notices: tuple[Notice, ...] = ()
 
 
-def find(get: Callable[[], Path], needed: bool) -> Path | Unavailable:
-    """The path of a stored model, or why there is none; raises that where it is ``needed``."""
-    try:
-        return get()
-    except Unavailable as problem:
-        if needed:
-            raise
-        return problem
+@dataclass(frozen=True)
+class DetectorEntry(Entry):
+    """A face detector: its class takes the path of ``asset``, or nothing where there is none."""
+
+    asset: str = ""  # name in the store
+    auto: bool = True  # taken by "auto" where those before it are not available
+    origin: str = ""  # what it comes with, where it has no file of its own
+    notice: str = ""  # for the user
 
 
-def find_blazeface(detector: str, store: Store) -> Path | Unavailable | None:
-    """BlazeFace's file for ``--detector``; None where it is not wanted."""
-    return find(store.face_detector, detector != "auto") if detector != "haar" else None
+DETECTORS: Final = Registry(
+    "face detector",
+    {
+        "blazeface": DetectorEntry(
+            "mmer.realtime.blocks.blazeface_detector:BlazeFaceDetector",
+            "BlazeFace, run by OpenCV",
+            "Bazarevsky et al. 2019",
+            asset="face-detector",
+        ),
+        "mediapipe": DetectorEntry(
+            "mmer.realtime.blocks.mediapipe_detector:MediaPipeDetector",
+            "BlazeFace, run by MediaPipe",
+            "Bazarevsky et al. 2019",
+            asset="face-detector",
+            auto=False,  # its library reports usage, which cannot be switched off
+            notice="MediaPipe's library sends usage figures (no images) to its makers when it can",
+        ),
+        "haar": DetectorEntry(
+            "mmer.realtime.blocks.haar_detector:HaarDetector",
+            "OpenCV's Haar cascade",
+            "Viola and Jones 2001",
+            origin="opencv",
+        ),
+    },
+)
+
+Found: TypeAlias = Mapping[str, "Path | Unavailable | None"]
+"""Files by detector, best detector first; None where it needs none."""
 
 
-def load_detector(detector: str, blazeface: Path | Unavailable | None) -> Choice[FaceDetector]:
-    """The face detector for ``--detector``: auto takes BlazeFace, else Haar.
+def detector_names() -> tuple[str, ...]:
+    """Values of ``--detector``."""
+    return ("auto", *DETECTORS)
 
-    OpenCV runs BlazeFace by default. MediaPipe, which BlazeFace comes from, is there by name alone:
-    its library reports usage figures to its makers' servers, and cannot be told not to.
+
+DETECTOR_METAVAR: Final = "{" + ",".join(detector_names()) + "}"
+"""The same, for the help of a command."""
+
+
+def find_detector(detector: str, store: Store) -> Found:
+    """Files of the detector named, or of all that "auto" may take; fetched where missing.
+
+    Raises:
+        Unavailable: the detector was named and its file is not to be had.
     """
-    from mmer.realtime.blocks.blazeface_detector import BlazeFaceDetector
-    from mmer.realtime.blocks.haar_detector import HaarDetector
-    from mmer.realtime.blocks.mediapipe_detector import MediaPipeDetector
+    if detector != "auto":
+        return {detector: _file(detector, store)}
+    found: dict[str, Path | Unavailable | None] = {}
+    for name, entry in DETECTORS.items():
+        if entry.auto:
+            try:
+                found[name] = _file(name, store)
+            except Unavailable as problem:
+                found[name] = problem
+    return found
 
-    if blazeface is None:
-        return Choice(HaarDetector(), "haar (opencv)")
-    try:
-        if isinstance(blazeface, Unavailable):
-            raise blazeface
-        if detector == "mediapipe":
-            text = "MediaPipe's library sends usage figures (no pictures) to its makers when it can"
-            notice = Notice(0.0, "info", "face", text)
-            return Choice(MediaPipeDetector(blazeface), f"mediapipe ({blazeface.name})", (notice,))
-        return Choice(BlazeFaceDetector(blazeface), f"blazeface ({blazeface.name})")
-    except MmerError as problem:
-        if detector != "auto":
-            raise
-        notice = Notice(0.0, "info", "face", f"{problem}; using OpenCV's Haar cascade")
-        return Choice(HaarDetector(), "haar (opencv)", (notice,))
+
+def load_detector(detector: str, found: Found) -> Choice[FaceDetector]:
+    """The face detector for ``--detector``: the first one found that can be loaded.
+
+    Raises:
+        MmerError: none can be loaded.
+    """
+    problems: list[MmerError] = []
+    for name, file in found.items():
+        entry = DETECTORS[name]
+        try:
+            if isinstance(file, Unavailable):
+                raise file
+            made: FaceDetector = DETECTORS.load(name)(*([] if file is None else [file]))
+        except MmerError as problem:
+            problems.append(problem)
+            continue
+        reasons = [f"{problem}; using {entry.summary}" for problem in problems]
+        reasons += [entry.notice] if entry.notice else []
+        origin = entry.origin if file is None else file.name
+        notices = tuple(Notice(0.0, "info", "face", reason) for reason in reasons)
+        return Choice(made, f"{name} ({origin})" if origin else name, notices)
+    raise problems[-1]
+
+
+def _file(detector: str, store: Store) -> Path | None:
+    asset = DETECTORS[detector].asset
+    return store.get(store.asset(asset)) if asset else None

@@ -1,7 +1,7 @@
-"""What flows between the parts: frozen dataclasses that carry their capture time.
+"""Messages between the parts: frozen dataclasses that carry their capture time.
 
-Times are seconds on the session's clock. ``t0``/``t1``/``t`` say when the *world* made the thing;
-a derived message inherits them. Arrays inside messages are read-only by agreement.
+Times are seconds on the session's clock. ``t0``/``t1``/``t`` are times of capture; a derived
+message inherits them. Arrays inside messages are read-only by agreement.
 """
 
 from __future__ import annotations
@@ -48,16 +48,16 @@ class AudioBlock:
 
 @dataclass(frozen=True, eq=False)
 class VideoFrame:
-    """A picture captured at ``t``: uint8 (H, W, 3), BGR, C-contiguous."""
+    """Video frame captured at ``t``: uint8 (H, W, 3), BGR, C-contiguous."""
 
     t: float
     image: NDArray[np.uint8]  # shape (H, W, 3)
-    partial: ClassVar[bool] = True  # a later one makes it needless
+    partial: ClassVar[bool] = True  # a later one replaces it
 
 
 @dataclass(frozen=True)
 class Gap:
-    """What a device lost, or a source does not have (then ``t1`` is infinity)."""
+    """Stretch that a device lost, or a stream that a source lacks (then ``t1`` is infinity)."""
 
     stream: Stream
     t0: float
@@ -67,7 +67,7 @@ class Gap:
 
 @dataclass(frozen=True, eq=False)
 class SpeechUpdate:
-    """An utterance so far: everything heard of it since ``t0`` (pre-roll included).
+    """An utterance so far: all its sound since ``t0`` (pre-roll included).
 
     ``samples`` is cumulative, so a later update replaces an earlier ONGOING one without loss.
     ``t1`` is the end of ``samples``; for PAUSED and ENDED it is the end of speech, not of the
@@ -84,7 +84,7 @@ class SpeechUpdate:
 
     @property
     def partial(self) -> bool:
-        """Whether a later update of the same utterance makes this one needless."""
+        """Whether a later update of the same utterance replaces this one."""
         return self.state in (SpeechState.ONGOING, SpeechState.PAUSED)
 
 
@@ -120,10 +120,10 @@ class Transcript:
 
 @dataclass(frozen=True, eq=False)
 class FaceObservation:
-    """The followed face in the frame of time ``t``, or none (``box is None``, ``why`` says it).
+    """The followed face in the frame of time ``t``, or none (``box`` None, the reason in ``why``).
 
     ``box`` is x, y, width, height in pixels of the frame; ``eyes`` are the centres of the eye on
-    the left and on the right *of the picture*, (2, 2) x, y; ``crop`` is aligned by the eyes.
+    the left and on the right *of the frame*, (2, 2) x, y; ``crop`` is aligned by the eyes.
     """
 
     t: float
@@ -133,15 +133,15 @@ class FaceObservation:
     crop: NDArray[np.uint8] | None  # shape (S, S, 3) BGR, S of CropGeometry
     quality: float  # 0..1
     why: str = ""
-    partial: ClassVar[bool] = True  # a later one makes it needless
+    partial: ClassVar[bool] = True  # a later one replaces it
 
 
 @dataclass(frozen=True, eq=False)
 class Clip:
-    """Pictures spread evenly over ``t0``..``t1``: of the utterance so far, or the last seconds.
+    """Images spread evenly over ``t0``..``t1``: of the utterance so far, or the last seconds.
 
-    Crops of the followed face, or whole frames. A later one shows what an earlier one showed, so
-    ``partial`` ones are replaced by later ones; that of an ended utterance is not ``partial``.
+    Crops of the followed face, or whole frames. A later clip covers an earlier one, so ``partial``
+    ones are replaced by later ones; that of an ended utterance is not ``partial``.
     """
 
     t0: float
@@ -154,9 +154,10 @@ class Clip:
 
 @dataclass(frozen=True, eq=False)
 class Evidence:
-    """What one modality says of the span ``t0``..``t1``: calibrated natural log-probabilities.
+    """Prediction of one modality for ``t0``..``t1``: calibrated natural log-probabilities.
 
-    ``embedding`` is for fusions that look at more: the network's own, or all its steps.
+    ``embedding`` is for fusions that use more: the network's own, or all its steps. ``track`` is
+    that of the face (``FaceObservation.track``).
     """
 
     modality: Modality
@@ -167,11 +168,12 @@ class Evidence:
     partial: bool
     utterance: int | None = None
     embedding: NDArray[np.float32] | None = None  # shape (d,) or (T, d)
+    track: int | None = None
 
 
 @dataclass(frozen=True)
 class Missing:
-    """A modality says that it has nothing to say of ``t0``..``t1``, and why."""
+    """A modality has no prediction for ``t0``..``t1``, and why."""
 
     modality: Modality
     t0: float
@@ -183,14 +185,14 @@ class Missing:
 
 @dataclass(frozen=True)
 class Tick:
-    """The fusion's hop: "answer now", at time ``t``."""
+    """The fusion's hop: an estimate is due at time ``t``."""
 
     t: float
 
 
 @dataclass(frozen=True, eq=False)
 class Contribution:
-    """What one modality put into an estimate."""
+    """Contribution of one modality to an estimate."""
 
     label: str
     weight: float  # share of the fused answer, the present modalities' sum is 1
@@ -203,8 +205,8 @@ class Contribution:
 class EmotionEstimate:
     """The recognizer's answer at time ``t`` for ``window`` (a final's is its utterance).
 
-    ``label``, ``probs`` and ``confidence`` are None together, when there is nothing to judge by;
-    ``why`` then says the reason under "label". An absent modality is None in ``modalities`` and
+    ``label``, ``probs`` and ``confidence`` are None together, when there is no evidence; ``why``
+    then has the reason under "label". An absent modality is None in ``modalities`` and
     has its reason in ``why``.
     """
 
@@ -220,7 +222,7 @@ class EmotionEstimate:
 
     @property
     def partial(self) -> bool:
-        """Whether a later estimate makes this one needless."""
+        """Whether a later estimate replaces this one."""
         return not self.final
 
     @property
@@ -249,7 +251,7 @@ class EmotionEstimate:
 
 @dataclass(frozen=True)
 class Notice:
-    """Something the user should know: a lost device, a damaged file, a model not to be had."""
+    """News for the user: a lost device, a damaged file, a model that is not available."""
 
     t: float
     level: Literal["info", "warning", "error"]
@@ -259,7 +261,7 @@ class Notice:
 
 @dataclass(frozen=True)
 class Health:
-    """How the session does: what was dropped, how old queues are, what was lost.
+    """State of the session: messages dropped, age of the queues, sound lost.
 
     ``queue`` holds, by mailbox, the age in seconds of the oldest waiting message (None in replay);
     ``latency_ms``, by modality, the newest evidence's delay at the last estimate (None in replay).
@@ -270,7 +272,17 @@ class Health:
     queue: Mapping[str, float | None]
     gap_s: float
     latency_ms: Mapping[str, float | None] = field(default_factory=dict)
-    partial: ClassVar[bool] = True  # a later one makes it needless
+    partial: ClassVar[bool] = True  # a later one replaces it
+
+
+@dataclass(frozen=True)
+class SessionEnd:
+    """Totals of a session that ended in order: the last of its events."""
+
+    t: float
+    utterances: int  # final estimates
+    emotions: int  # all estimates
+    drops: Mapping[str, int]  # by mailbox
 
 
 Message: TypeAlias = (
@@ -287,4 +299,5 @@ Message: TypeAlias = (
     | EmotionEstimate
     | Notice
     | Health
+    | SessionEnd
 )

@@ -1,4 +1,4 @@
-"""From options to opened sources."""
+"""Sources for the options, opened."""
 
 from __future__ import annotations
 
@@ -10,12 +10,15 @@ from mmer.realtime.sources.source import Source
 
 
 def open_sources(options: Options, clock: Clock) -> tuple[list[Source], list[Notice]]:
-    """Open the file, or the devices; raises MmerError where that fails.
+    """Open the file, the source object or the devices; raises MmerError where that fails.
 
     A device that was asked for must open; a default one that is not there becomes a notice, as
     long as the other is. A stream that no chosen modality needs is not opened.
     """
     wanted = wanted_streams(options)
+    if options.source is not None and not isinstance(options.source, str):
+        options.source.open(clock)
+        return [options.source], []
     if options.source is not None:
         from mmer.realtime.sources.media import MediaFile
 
@@ -39,7 +42,8 @@ def open_sources(options: Options, clock: Clock) -> tuple[list[Source], list[Not
             source.open(clock)
         except MmerError as problem:
             if asked or len(made) == 1:
-                _close(opened)
+                for other in opened:
+                    other.close()
                 raise
             about = "microphone" if stream == "audio" else "camera"
             notices.append(Notice(0.0, "warning", about, str(problem)))
@@ -68,8 +72,3 @@ def wanted_streams(options: Options) -> frozenset[Stream]:
 def device_of(name: str | None) -> int | str | None:
     """A device's index where ``name`` is a number, else its name."""
     return int(name) if name is not None and name.isdecimal() else name
-
-
-def _close(sources: list[Source]) -> None:
-    for source in sources:
-        source.close()

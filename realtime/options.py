@@ -1,19 +1,20 @@
-"""What a user may choose, checked at the door."""
+"""Options of a recognizer, validated."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from mmer.models.engine.providers import PROVIDERS
 from mmer.models.errors import MmerError
 from mmer.models.labels import MODALITIES
-from mmer.realtime.asr.registry import ASR_NAMES
+from mmer.realtime.asr.registry import asr_names
+from mmer.realtime.choose import detector_names
+from mmer.realtime.sources.source import Source
 
-DETECTORS: Final = ("auto", "blazeface", "mediapipe", "haar")
 PROVIDER_NAMES: Final = ("auto", *PROVIDERS)
 PACES: Final = ("real", "max")
 
@@ -23,10 +24,10 @@ class Options:
     """Everything that shapes a recognizer; times in seconds. Raises MmerError for a wrong value.
 
     ``audio`` and ``video`` name devices (None: the default one if there is one; "none": without);
-    with a ``source`` (media file or URL) they can only be "none".
+    with a ``source`` (media file, URL or object) they can only be "none".
     """
 
-    source: str | None = None
+    source: str | Source | None = None
     audio: str | None = None
     video: str | None = None
     modalities: tuple[str, ...] = MODALITIES
@@ -36,14 +37,20 @@ class Options:
     weights: Path | None = None
     offline: bool = False
     pace: str = "real"
-    video_fps: float = 20.0  # pictures analysed a second, at most
+    video_fps: float = 20.0  # frames analysed a second, at most
     window_s: float = 4.0
     hop_s: float = 0.25
     hangover_s: float = 0.3
 
     def __post_init__(self) -> None:
-        _one_of("--asr", self.asr, ASR_NAMES)
-        _one_of("--detector", self.detector, DETECTORS)
+        live = self.source is None
+        if not (self.source is None or isinstance(self.source, str)):
+            if not callable(getattr(self.source, "messages", None)):
+                kind = type(self.source).__name__
+                raise MmerError(f"the source is a path, a URL or a Source object, not {kind}")
+            live = self.source.live
+        _one_of("--asr", self.asr, asr_names())
+        _one_of("--detector", self.detector, detector_names())
         _one_of("--provider", self.provider, PROVIDER_NAMES)
         _one_of("--pace", self.pace, PACES)
         if not self.modalities:
@@ -61,24 +68,24 @@ class Options:
             if not (math.isfinite(value) and low <= value <= high):
                 raise MmerError(f"{option} is {value:g}: it must lie between {low:g} and {high:g}")
         if self.source is not None:
+            name = self.source if isinstance(self.source, str) else self.source.name
             for option, device in (("--audio", self.audio), ("--video", self.video)):
                 if device not in (None, "none"):
                     raise MmerError(
-                        f"{option} {device} names a device, but the source is {self.source}: "
+                        f"{option} {device} names a device, but the source is {name}: "
                         f"leave one out ({option} none ignores that part of the file)"
                     )
-        elif self.pace == "max":
+        if live and self.pace == "max":
             raise MmerError("--pace max is for files: a device cannot run faster than the world")
         if self.audio == "none" and self.video == "none":
             raise MmerError("--audio none with --video none leaves nothing to recognize")
 
     def for_json(self) -> dict[str, Any]:
         """The configuration as the session line shows it."""
-        shown = asdict(self)
-        del shown["source"]
-        shown["weights"] = None if self.weights is None else str(self.weights)
-        shown["modalities"] = list(self.modalities)
-        return shown
+        config = {name: value for name, value in vars(self).items() if name != "source"}
+        config["weights"] = None if self.weights is None else str(self.weights)
+        config["modalities"] = list(self.modalities)
+        return config
 
 
 def parse_modalities(text: str) -> tuple[str, ...]:

@@ -1,14 +1,14 @@
-"""Which block feeds which: the one place that says so, driven by both runners.
+"""Pipeline: which block feeds which, and how; driven by both runners.
 
 ::
 
-    AudioBlock ─► voice ─► SpeechUpdate ─┬─► words ─► Transcript ─► text ──┐
-                                         └─► speech ───────────────────────┤ Evidence, Missing
-    VideoFrame ─► tracker ─► FaceObservation ─► face ──────────────────────┤
-    Tick, Gap, SpeechUpdate ───────────────────────────────────────────────┴─► fusion ─► estimates
+    AudioBlock ─► vad ─► SpeechUpdate ─┬─► asr ─► Transcript ─► text ────┐
+                                       └─► speech ───────────────────────┤ Evidence, Missing
+    VideoFrame ─► tracker ─► FaceObservation ─► face ────────────────────┤
+    Tick, Gap, SpeechUpdate ─────────────────────────────────────────────┴─► fusion ─► estimates
 
-Where the face's network takes several pictures at once, ``clips`` collects them before it (of an
-utterance, so it listens to SpeechUpdate); where it looks at whole frames, there is no tracker::
+Where the face's network takes several images at once, ``clips`` collects them before it (of an
+utterance, so it takes SpeechUpdate); where it takes whole frames, there is no tracker::
 
     VideoFrame ─┬─► tracker ─► FaceObservation ─┬─► clips ─► Clip ─► face ─► Evidence, Missing
                 └───────────── or ──────────────┘
@@ -38,7 +38,7 @@ from mmer.realtime.messages import (
 
 @dataclass(frozen=True)
 class Stage:
-    """A block, what it takes, and how its mailbox delivers when it has a thread of its own."""
+    """A block, the messages it takes, and the delivery policy of its mailbox in a session."""
 
     name: str
     block: Block
@@ -51,16 +51,16 @@ class Stage:
 class Pipeline:
     """The stages in topological order: a message only ever flows to a later stage.
 
-    Every block may be None: what was not chosen, or could not be loaded, is not there. ``fusion``
-    is always the last; the runners feed it the ticks.
+    A block is None where it was not chosen or could not be loaded. ``fusion`` is always the last;
+    the runners feed it the ticks.
     """
 
     def __init__(
         self,
         fusion: Block,
         *,
-        voice: Block | None = None,
-        words: Block | None = None,
+        vad: Block | None = None,
+        asr: Block | None = None,
         speech: Block | None = None,
         text: Block | None = None,
         tracker: Block | None = None,
@@ -68,18 +68,18 @@ class Pipeline:
         face: Block | None = None,
     ) -> None:
         lossless, latest, conflated = Delivery.LOSSLESS, Delivery.LATEST, Delivery.LATEST_PARTIAL
-        pictures = VideoFrame if tracker is None else FaceObservation
-        judged = FaceObservation if clips is None else Clip
-        judged_delivery = latest if clips is None else conflated
+        images = VideoFrame if tracker is None else FaceObservation
+        face_takes = FaceObservation if clips is None else Clip
+        face_delivery = latest if clips is None else conflated
         # 500 blocks of 20 ms: ten seconds of sound may wait before a device's ring has to hold more
         table: list[tuple[str, Block | None, tuple[type, ...], str, Delivery, int]] = [
-            ("voice", voice, (AudioBlock, Gap), "audio", lossless, 500),
-            ("words", words, (SpeechUpdate,), "words", conflated, 64),
+            ("vad", vad, (AudioBlock, Gap), "audio", lossless, 500),
+            ("asr", asr, (SpeechUpdate,), "words", conflated, 64),
             ("speech", speech, (SpeechUpdate,), "speech", conflated, 64),
             ("text", text, (Transcript,), "text", conflated, 64),
             ("tracker", tracker, (VideoFrame,), "video", latest, 1),
-            ("clips", clips, (pictures, SpeechUpdate), "clips", conflated, 64),
-            ("face", face, (judged,), "face", judged_delivery, 64),
+            ("clips", clips, (images, SpeechUpdate), "clips", conflated, 64),
+            ("face", face, (face_takes,), "face", face_delivery, 64),
             ("fusion", fusion, FUSION_TAKES, "fusion", lossless, 1024),
         ]
         self.stages: tuple[Stage, ...] = tuple(
@@ -101,7 +101,7 @@ class Pipeline:
                 yield stage
 
     def push(self, message: Message, after: Stage | None = None) -> list[Message]:
-        """Carry one message through to the end: itself and all that followed, in order."""
+        """Process one message to the end: itself and all that follow from it, in order."""
         out = [message]
         for stage in self.takers(message, after):
             for made in stage.block.push(message):
@@ -109,7 +109,7 @@ class Pipeline:
         return out
 
     def flush(self) -> list[Message]:
-        """The streams have ended: finish every block in order, and carry on what comes out."""
+        """Finish every block in order at the end of the streams, and process what comes out."""
         out: list[Message] = []
         for stage in self.stages:
             for made in stage.block.flush():

@@ -1,11 +1,12 @@
-"""Open the sources and load the models: all that is done before a session's time begins."""
+"""Preparation of a session: open the sources and load the models before its time begins."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from mmer.models.errors import MmerError
 from mmer.realtime.clock import SessionClock
 from mmer.realtime.messages import Notice, Stream
 from mmer.realtime.options import Options
@@ -41,11 +42,16 @@ def prepare(
     """Open sources first (a wrong path should fail at once), then load what ``models`` lack."""
     from mmer.models.store.store import Store
     from mmer.realtime.assemble import assemble
-    from mmer.realtime.open_sources import open_sources
+    from mmer.realtime.open_sources import open_sources, wanted_streams
 
     sources, notices = open_sources(options, clock)
     try:
         streams: frozenset[Stream] = frozenset().union(*(s.streams for s in sources))
+        if not (streams := streams & wanted_streams(options)):
+            raise MmerError(
+                f"{sources[0].name} has none of the streams that --modalities "
+                f"{','.join(options.modalities)} need"
+            )
         store = Store(offline=options.offline or None, report=report)
         made = assemble(options, streams, store, shared=models)
     except BaseException:
@@ -57,8 +63,7 @@ def prepare(
     info = SessionInfo(
         utc=None,
         source={
-            "kind": "device" if options.source is None else "file",
-            "name": [s.name for s in sources] if options.source is None else options.source,
+            **_name(options, sources),
             "streams": sorted(streams),
             "duration_s": None if duration_s is None else round(duration_s, 3),
         },
@@ -69,3 +74,12 @@ def prepare(
         duration_s=duration_s,
     )
     return Prepared(sources, made.pipeline, [*notices, *made.notices], info)
+
+
+def _name(options: Options, sources: list[Source]) -> dict[str, Any]:
+    """Kind and name of what is read, as the session line shows them."""
+    if options.source is None:
+        return {"kind": "device", "name": [s.name for s in sources]}
+    if isinstance(options.source, str):
+        return {"kind": "file", "name": options.source}
+    return {"kind": "object", "name": options.source.name}

@@ -1,4 +1,4 @@
-"""The public recognizer: one object that opens, runs and closes everything.
+"""Public recognizer: one object that opens, runs and closes everything.
 
 ::
 
@@ -10,20 +10,22 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Generator, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Generator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from mmer.models.errors import MmerError
 from mmer.models.labels import MODALITIES
 from mmer.realtime.clock import SessionClock
 from mmer.realtime.mailbox import Delivery
-from mmer.realtime.messages import EmotionEstimate, Message, Notice, Transcript
+from mmer.realtime.messages import EmotionEstimate, Message, Notice, SessionEnd, Transcript
 from mmer.realtime.options import Options
 from mmer.realtime.prepare import Prepared, prepare
 from mmer.realtime.sinks.sink import SessionInfo
+from mmer.realtime.sources.source import Source
 from mmer.realtime.stage_times import Listener
 
 if TYPE_CHECKING:
@@ -35,24 +37,26 @@ if TYPE_CHECKING:
 class Recognizer:
     """Recognize emotion from devices or a media file; a context manager and an iterator.
 
-    ``source`` is a media file or URL, or None for devices; ``audio`` and ``video`` name devices
+    ``source`` is a media file or URL, a `Source` object such as `PushSource`, or None for devices;
+    ``audio`` and ``video`` name devices
     (index, name or part of one; for video also a path, URL or GStreamer string), None takes the
     default one where there is one, "none" goes without. ``modalities`` is any of "speech",
     "text", "face". Files are played at ``pace`` "real" (threads, real clock: what happens live) or
     "max" (deterministic, as fast as it goes). ``models`` are networks that recognizers share, in
     place of ``weights`` and ``provider``. The rest is as in ``mmer-live --help``.
 
-    Iterating yields `EmotionEstimate` objects; ``events`` yields every message. When the consumer
+    Iterating yields `EmotionEstimate` objects; ``events`` yields every message and a `SessionEnd`
+    last. When the consumer
     is slow, estimates that are not final are replaced by newer ones and finals wait. One recognizer
     runs one session: make another for the next.
 
-    Raises `MmerError` with a short message for what the user can mend: at construction for wrong
+    Raises `MmerError` with a short message for what the user can fix: at construction for wrong
     options, at entry for missing devices, files and models.
     """
 
     def __init__(
         self,
-        source: str | Path | None = None,
+        source: str | Path | Source | None = None,
         *,
         audio: int | str | None = None,
         video: int | str | None = None,
@@ -76,7 +80,7 @@ class Recognizer:
                 raise MmerError("models come with their weights and provider: leave those two out")
             weights, provider = models.weights, models.provider
         self.options = Options(
-            source=None if source is None else str(source),
+            source=str(source) if isinstance(source, Path) else source,
             audio=None if audio is None else str(audio),
             video=None if video is None else str(video),
             modalities=tuple(modalities),
@@ -145,11 +149,12 @@ class Recognizer:
     ) -> Generator[Message, None, None]:
         """Start the clock and yield every message of the session (`mmer.realtime.messages`).
 
-        Iterate at once: the session's time runs from the call on.
+        Iterate at once: the session's time runs from the call on. The last message is a
+        `SessionEnd`; it does not come after an error or ``close``.
 
         ``pictures`` adds the analysed frames; ``delivery`` LOSSLESS makes a slow consumer slow
-        the session down instead of replacing partial results. ``stage_times`` hears, in the
-        stages' threads, how long each message waited and what it took; never in replay.
+        the session down instead of replacing partial results. ``stage_times`` is called in the
+        stages' threads with how long each message waited and took; never in replay.
         """
         from mmer.realtime.replay import Replay
         from mmer.realtime.session import Session
@@ -175,7 +180,33 @@ class Recognizer:
             )
         if self._stop_asked:
             self._runner.stop()
-        return _after(ready.notices, self._runner.events())
+        return self._with_end(ready.notices, self._runner.events())
+
+    def _with_end(
+        self, notices: Sequence[Notice], events: Generator[Message, None, None]
+    ) -> Generator[Message, None, None]:
+        """Notices of the preparation, the session's events, and its end with the totals."""
+        from mmer.realtime.session import DeviceLost
+
+        t = 0.0
+        emotions = utterances = 0
+        lost: DeviceLost | None = None
+        yield from notices
+        try:
+            with closing(events):
+                for event in events:
+                    if isinstance(event, EmotionEstimate):
+                        t = event.t
+                        emotions += 1
+                        utterances += event.final
+                    yield event
+        except DeviceLost as problem:  # all until then was finished
+            lost = problem
+        if not self._closed:
+            now = t if self.clock is None else self.clock.now()
+            yield SessionEnd(now, utterances, emotions, self.drops)
+        if lost is not None:
+            raise lost
 
     def __iter__(self) -> Generator[EmotionEstimate, None, None]:
         for event in self.events():
@@ -236,7 +267,7 @@ class Recognizer:
 
 @dataclass(frozen=True)
 class Recognition:
-    """What was recognized in a file."""
+    """Results of a whole file."""
 
     estimates: tuple[EmotionEstimate, ...]
     transcripts: tuple[Transcript, ...]  # final ones
@@ -246,6 +277,9 @@ class Recognition:
     def utterances(self) -> tuple[EmotionEstimate, ...]:
         """The final estimate of every utterance."""
         return tuple(e for e in self.estimates if e.final)
+
+
+_RECOGNIZED: Final = (EmotionEstimate, Transcript, Notice)
 
 
 def recognize(
@@ -260,19 +294,9 @@ def recognize(
     with Recognizer(
         path, modalities=modalities, asr=asr, weights=weights, offline=offline, pace="max"
     ) as recognizer:
-        kept = [
-            event
-            for event in recognizer.events()
-            if isinstance(event, EmotionEstimate | Notice)
-            or (isinstance(event, Transcript) and not event.partial)
-        ]
+        events = [e for e in recognizer.events() if isinstance(e, _RECOGNIZED)]
     return Recognition(
-        estimates=tuple(e for e in kept if isinstance(e, EmotionEstimate)),
-        transcripts=tuple(e for e in kept if isinstance(e, Transcript)),
-        notices=tuple(e for e in kept if isinstance(e, Notice)),
+        estimates=tuple(e for e in events if isinstance(e, EmotionEstimate)),
+        transcripts=tuple(e for e in events if isinstance(e, Transcript) and not e.partial),
+        notices=tuple(e for e in events if isinstance(e, Notice)),
     )
-
-
-def _after(notices: list[Notice], events: Iterator[Message]) -> Generator[Message, None, None]:
-    yield from notices
-    yield from events

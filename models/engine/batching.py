@@ -1,4 +1,4 @@
-"""One engine for many callers: calls that wait for it are run together."""
+"""Batching engine: concurrent calls from many threads run together."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`mmer-engine`: TensorRT's plans, and whether engines answer alike."""
+"""`mmer-engine`: TensorRT plans, and verification of engines against ONNX Runtime on the CPU."""
 
 from __future__ import annotations
 
@@ -8,11 +8,10 @@ from typing import Final
 
 import tyro
 
-from mmer.models.engine.build_command import Build
+from mmer.models.command import run_command
 from mmer.models.engine.command import Command
-from mmer.models.engine.list_command import List
+from mmer.models.engine.plan_commands import Build, List
 from mmer.models.engine.verify_command import Verify
-from mmer.models.errors import MmerError
 
 COMMANDS: Final[dict[str, Callable[..., Command]]] = {
     "build": Build,
@@ -30,13 +29,9 @@ def main(argv: Sequence[str] | None = None) -> None:
         args=argv,
         config=(tyro.conf.HelptextFromCommentsOff,),
     )
-    try:
-        status = chosen.run()
-    except MmerError as problem:
-        print(f"mmer-engine: {problem}", file=sys.stderr)
-        sys.exit(2)
-    except KeyboardInterrupt:
-        print("mmer-engine: interrupted", file=sys.stderr)
-        sys.exit(130)
-    if status:
-        sys.exit(status)
+
+    def run() -> None:
+        if status := chosen.run():
+            sys.exit(status)
+
+    run_command("mmer-engine", run, "interrupted")

@@ -47,15 +47,12 @@ class AsrStream(Protocol):
         ``pause``: speech has stopped for a moment, so the utterance may end with these samples; an
         engine that decodes whole utterances does so now and has little left to do in ``finish``.
         """
-        ...
 
     def finish(self) -> Hypothesis:
         """End the utterance: its final hypothesis. The next ``accept`` begins another."""
-        ...
 
     def reset(self) -> None:
         """Drop the utterance and whatever earlier ones left behind."""
-        ...
 
 
 class AsrModel(Protocol):
@@ -67,4 +64,3 @@ class AsrModel(Protocol):
 
     def stream(self) -> AsrStream:
         """Open a stream with a state of its own."""
-        ...

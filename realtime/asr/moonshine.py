@@ -86,7 +86,6 @@ class MoonshineModel:
         self.description = f"moonshine ({encoder.parent.name})"
 
     def stream(self) -> MoonshineStream:
-        """Open a stream with a state of its own."""
         return MoonshineStream(self)
 
     def transcribe(self, samples: NDArray[np.int16]) -> Hypothesis:
@@ -168,7 +167,6 @@ class MoonshineStream:
         self.reset()
 
     def accept(self, samples: NDArray[np.int16], pause: bool = False) -> Hypothesis:
-        """Append sound; a new hypothesis at a pause and after enough new sound."""
         self._pieces.append(samples)
         self._size += len(samples)
         new = self._size - self._decoded_size
@@ -187,7 +185,6 @@ class MoonshineStream:
         return final
 
     def reset(self) -> None:
-        """Drop the open utterance."""
         self._pieces: list[NDArray[np.int16]] = []
         self._size = 0
         self._decoded_size = 0  # samples that the hypothesis covers

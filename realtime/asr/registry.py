@@ -2,27 +2,24 @@
 
 from __future__ import annotations
 
-import importlib
-from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Final, cast
 
-from mmer.models.errors import MmerError
 from mmer.models.preparation.text_style import TextStyle
+from mmer.models.registry import Entry, Registry
 from mmer.models.store.catalogue import Unavailable
 from mmer.models.store.store import Store
 from mmer.realtime.asr.interface import AsrModel
 
 
-@dataclass(frozen=True)
-class AsrEngine:
+@dataclass(frozen=True, kw_only=True)
+class AsrEngine(Entry):
     """An engine: its class takes the paths of ``assets``, in their order."""
 
     name: str
-    target: str  # "module:Class", imported when it is loaded
-    summary: str
     style: TextStyle  # "asr": it writes punctuation and case
     streams: bool  # online: partial hypotheses without decoding again
     assets: tuple[str, ...]  # names in the store
@@ -44,8 +41,8 @@ class AsrEngine:
 
     def load(self, paths: tuple[Path, ...]) -> AsrModel:
         """The model of these files; raises MmerError where they are damaged."""
-        module, _, kind = self.target.partition(":")
-        made: AsrModel = getattr(importlib.import_module(module), kind)(*paths)
+        module, _, kind = self.place.partition(":")
+        made: AsrModel = getattr(import_module(module), kind)(*paths)
         return made
 
     def _need_package(self) -> None:
@@ -55,27 +52,34 @@ class AsrEngine:
 
 _ENTRIES: Final = (
     AsrEngine(
-        "moonshine",
         "mmer.realtime.asr.moonshine:MoonshineModel",
         "Moonshine tiny-en (MIT): English with case and punctuation, whole utterances",
+        "Jeffries et al. 2024",
+        name="moonshine",
         style="asr",
         streams=False,
         assets=("moonshine-encoder", "moonshine-decoder", "moonshine-vocabulary"),
     ),
     AsrEngine(
-        "vosk",
         "mmer.realtime.asr.vosk:VoskModel",
         "Vosk small en-us (Apache-2.0): English bare words, online, with word times",
+        name="vosk",
         style="bare",
         streams=True,
         assets=("vosk",),
         package="vosk",
     ),
 )
-ENGINES: Final[Mapping[str, AsrEngine]] = {entry.name: entry for entry in _ENTRIES}
-ASR_NAMES: Final = ("auto", *ENGINES, "none")
-"""What ``--asr`` may be."""
-ASR_METAVAR: Final = "{" + ",".join(ASR_NAMES) + "}"
+ENGINES: Final = Registry("speech recognizer", {entry.name: entry for entry in _ENTRIES})
+"""The engines, best final transcript first."""
+
+
+def asr_names() -> tuple[str, ...]:
+    """Values of ``--asr``."""
+    return ("auto", *ENGINES, "none")
+
+
+ASR_METAVAR: Final = "{" + ",".join(asr_names()) + "}"
 """The same, for the help of a command."""
 
 
@@ -85,7 +89,5 @@ def load_model(name: str, store: Store | None = None) -> AsrModel:
     Raises:
         MmerError: an unknown name, or the engine cannot be had or loaded.
     """
-    if name not in ENGINES:
-        raise MmerError(f"no speech recognizer {name!r}: use {' or '.join(ENGINES)}")
     engine = ENGINES[name]
     return engine.load(engine.get(store or Store()))

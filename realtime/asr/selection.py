@@ -42,7 +42,7 @@ def select(asr: str, store: Store) -> Selection:
         return Selection(asr, ((engine, engine.get(store)),))
     found: list[tuple[AsrEngine, tuple[Path, ...]]] = []
     better: list[str] = []  # why the engines before the first one found are not used
-    for engine in ENGINES.values():
+    for _, engine in ENGINES.items():
         try:
             found.append((engine, engine.find(store)))
         except MmerError as problem:
@@ -51,7 +51,7 @@ def select(asr: str, store: Store) -> Selection:
     if found:
         return Selection(asr, tuple(found), tuple(better))
     unavailable: list[str] = []
-    for engine in ENGINES.values():
+    for _, engine in ENGINES.items():
         try:
             return Selection(asr, ((engine, engine.get(store)),), tuple(unavailable))
         except MmerError as problem:

@@ -18,7 +18,6 @@ class TwoPassModel:
         self.description = f"{second.description}, partials by {first.description}"
 
     def stream(self) -> TwoPassStream:
-        """Open a stream of each engine."""
         return TwoPassStream(self._first.stream(), self._second.stream())
 
 
@@ -33,19 +32,16 @@ class TwoPassStream:
         self._waiting: list[NDArray[np.int16]] = []  # sound that the second pass has not had
 
     def accept(self, samples: NDArray[np.int16], pause: bool = False) -> Hypothesis:
-        """Hypothesis of the first pass; at a pause that of the second, maybe the final one."""
         hypothesis = self._first.accept(samples)
         self._waiting.append(samples)
         return self._second.accept(self._take_waiting(), pause) if pause else hypothesis
 
     def finish(self) -> Hypothesis:
-        """Final hypothesis of the second pass."""
         self._first.finish()
         self._second.accept(self._take_waiting(), pause=True)  # the end is a pause, too
         return self._second.finish()
 
     def reset(self) -> None:
-        """Drop the open utterance in both engines."""
         self._first.reset()
         self._second.reset()
         self._waiting = []

@@ -46,7 +46,6 @@ class VoskModel:
         self.description = f"vosk ({folder.name})"
 
     def stream(self) -> VoskStream:
-        """Open a stream with a state of its own."""
         recognizer = self._new_recognizer(self._model, SAMPLE_RATE)
         recognizer.SetWords(True)
         # Not SetPartialWords: with it, partial text comes from a lattice that trails the search
@@ -69,7 +68,6 @@ class VoskStream:
         self._settled: tuple[TimedWord, ...] = ()  # of sentences that Vosk itself ended
 
     def accept(self, samples: NDArray[np.int16], pause: bool = False) -> Hypothesis:
-        """Decode on; the hypothesis costs nothing more at a pause."""
         self._fed += len(samples)
         if len(samples) and self._recognizer.AcceptWaveform(samples.tobytes()):
             self._settle(self._recognizer.Result())
@@ -79,14 +77,12 @@ class VoskStream:
         return Hypothesis(VoskModel.name, " ".join(words), self._settled)
 
     def finish(self) -> Hypothesis:
-        """Final hypothesis, with the times of all words."""
         self._settle(self._recognizer.FinalResult())
         hypothesis = _of_words(self._settled)
         self._start, self._settled = self._fed, ()
         return hypothesis
 
     def reset(self) -> None:
-        """Drop the open utterance."""
         # Not Vosk's Reset: that leaves the last moments of sound to the next utterance.
         self.finish()
 

@@ -1,4 +1,4 @@
-"""The shape that every block has."""
+"""Base class of the blocks."""
 
 from __future__ import annotations
 
@@ -9,19 +9,24 @@ from mmer.realtime.messages import Message
 
 
 class Block(Protocol):
-    """A plain object with state of its own: no thread, no clock, no device."""
+    """Plain object with state of its own: no thread, no clock, no device.
+
+    Subclass it for the defaults of a block without state, or match its three methods.
+    """
 
     def push(self, message: Message) -> Sequence[Message]:
-        """Take one message; return what follows from it, in order of time."""
-        ...
+        """Process one message; return what follows from it, in order of time.
+
+        Messages of other types are ignored.
+        """
 
     def flush(self) -> Sequence[Message]:
-        """The stream has ended: finish what is open. Call ``reset`` before pushing again."""
-        ...
+        """Finish what is open at the end of the stream. Call ``reset`` before pushing again."""
+        return ()
 
     def reset(self) -> None:
-        """Forget everything of the stream; keep the loaded models."""
-        ...
+        """Forget the stream; keep the loaded models."""
+        return
 
 
 def run(block: Block, messages: Iterable[Message]) -> list[Message]:

@@ -1,4 +1,4 @@
-"""From video frames to the one face that is followed, aligned and judged."""
+"""Face tracker: video frames in, the followed face out, aligned and with its quality."""
 
 from __future__ import annotations
 
@@ -11,14 +11,15 @@ from numpy.typing import NDArray
 
 from mmer.models.errors import MmerError
 from mmer.models.preparation.face_crop import CropGeometry, align
+from mmer.models.quality import assess, share_inside
+from mmer.realtime.blocks.block import Block
 from mmer.realtime.blocks.face_detector import DetectedFace, FaceDetector
-from mmer.realtime.blocks.face_quality import assess, share_inside
 from mmer.realtime.messages import FaceObservation, Message, VideoFrame
 
 
 @dataclass(frozen=True)
 class FaceConfig:
-    """How a face is chosen, followed and given up."""
+    """When a face is chosen, followed and given up."""
 
     lost_s: float = 0.5  # this long without the face and its track is given up
     min_score: float = 0.4  # of the detector, for a new track (a followed face needs no score)
@@ -32,13 +33,13 @@ class FaceConfig:
             raise MmerError(f"face tracking needs times and rates above zero, got {self}")
 
 
-class FaceTracker:
-    """VideoFrame in, exactly one FaceObservation out; everything else is passed over.
+class FaceTracker(Block):
+    """VideoFrame -> FaceObservation, one for one.
 
     A face is kept while it lasts, even if a larger one comes; when its track is given up, the
     largest and most central one is next, under a new number (they count from 1). While a face is
     missing for less than ``lost_s``, no other takes its place. A face at rest is taken to be where
-    it was until ``rest_s`` have passed: finding it is the most expensive part of judging it.
+    it was until ``rest_s`` have passed: detection is the most expensive part of its evaluation.
     """
 
     def __init__(
@@ -54,14 +55,9 @@ class FaceTracker:
         self._track: _Track | None = None
 
     def push(self, message: Message) -> Sequence[Message]:
-        """One observation for a frame, nothing for other messages."""
         if not isinstance(message, VideoFrame):
             return []
         return [self._observe(message)]
-
-    def flush(self) -> Sequence[Message]:
-        """Nothing is held back."""
-        return []
 
     def reset(self) -> None:
         """Forget the track and what the detector remembers; numbers start at 1 again."""
@@ -177,9 +173,9 @@ def _weight(cutoff_hz: float, step_s: float) -> float:
 
 
 def _sameness(a: DetectedFace, b: DetectedFace) -> float:
-    """Above 0 when ``b`` may be ``a`` one picture later; the higher, the likelier.
+    """Above 0 when ``b`` may be ``a`` one frame later; the higher, the likelier.
 
-    Intersection over union; for boxes that do not meet (few pictures a second), a little for a
+    Intersection over union; for boxes that do not meet (few frames a second), a little for a
     centre less than one face away and of like size.
     """
     (ax, ay, aw, ah), (bx, by, bw, bh) = a.box, b.box
@@ -196,7 +192,7 @@ def _sameness(a: DetectedFace, b: DetectedFace) -> float:
 
 
 def _prominence(face: DetectedFace, width: int, height: int) -> float:
-    """Large and central faces first: the area, halved towards the picture's corners."""
+    """Large and central faces first: the area, halved towards the image's corners."""
     x, y, w, h = face.box
     off = np.hypot((x + w / 2) / width - 0.5, (y + h / 2) / height - 0.5) / np.hypot(0.5, 0.5)
     return w * h * (1 - 0.5 * min(1.0, float(off)))

@@ -1,7 +1,7 @@
-"""Faces by MediaPipe's BlazeFace (Bazarevsky et al. 2019, "BlazeFace: sub-millisecond...").
+"""Face detector BlazeFace, run by MediaPipe (Bazarevsky et al. 2019).
 
 MediaPipe reports figures about its use to Google (play.googleapis.com), a minute after a task's
-start and when it is closed; pictures are never sent. See "Privacy Notice" in the description of the
+start and when it is closed; images are never sent. See "Privacy Notice" in the description of the
 package. There is no switch against it; ``BlazeFaceDetector`` runs the same network without.
 """
 
@@ -18,13 +18,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmer.models.errors import MmerError
-from mmer.realtime.blocks.face_detector import DetectedFace, load_cv2
+from mmer.realtime.blocks.face_detector import DetectedFace, FaceDetector, load_cv2
 
 _APT = "apt-get install libegl1 libgles2 libgl1"
 
 
-class MediaPipeDetector:
-    """BlazeFace through MediaPipe's Tasks API, in VIDEO mode; about 1 ms a picture.
+class MediaPipeDetector(FaceDetector):
+    """BlazeFace through MediaPipe's Tasks API, in VIDEO mode; about 1 ms a frame.
 
     ``model`` is ``face_detection_short_range.tflite``: faces up to about 2 m from a webcam.
     Faces scored below ``min_score`` are not reported. Raises MmerError when MediaPipe cannot be
@@ -44,15 +44,14 @@ class MediaPipeDetector:
             self.detect(np.zeros((480, 640, 3), np.uint8), 0.0)
 
     def detect(self, image: NDArray[np.uint8], t: float) -> list[DetectedFace]:
-        """The faces in ``image``, uint8 (H, W, 3) BGR, captured at second ``t``."""
         import cv2
 
         # The conversion copies, and so hands over contiguous memory: in any other MediaPipe
         # finds nothing, without a word.
         rgb = np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), np.uint8)
         self._last_ms = max(self._last_ms + 1, round(t * 1000))  # it refuses to go back
-        picture = self._image_type(image_format=self._rgb, data=rgb)
-        result = self._task.detect_for_video(picture, self._last_ms)
+        frame = self._image_type(image_format=self._rgb, data=rgb)
+        result = self._task.detect_for_video(frame, self._last_ms)
         height, width = image.shape[:2]
         faces = []
         for found in result.detections:
@@ -78,12 +77,9 @@ class MediaPipeDetector:
             )
         return faces
 
-    def reset(self) -> None:
-        """Nothing to forget: every picture is judged by itself."""
-
 
 def _open(model: Path, min_score: float) -> tuple[Any, Any, Any]:
-    """MediaPipe's detector, its class of pictures and its name for RGB."""
+    """MediaPipe's detector, its class of images and its name for RGB."""
     try:
         content = model.read_bytes()
     except OSError as error:

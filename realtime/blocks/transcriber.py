@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from mmer.realtime.asr.interface import AsrStream, Hypothesis
+from mmer.realtime.blocks.block import Block
 from mmer.realtime.messages import (
     SAMPLE_RATE,
     Message,
@@ -15,7 +16,7 @@ from mmer.realtime.messages import (
 )
 
 
-class Transcriber:
+class Transcriber(Block):
     """A partial Transcript whenever the text changes, one final Transcript an utterance.
 
     The final one comes even when there is no text: those who wait for it then know. Updates hold
@@ -31,7 +32,6 @@ class Transcriber:
         self._finished = 0  # id of the last utterance that is over
 
     def push(self, message: Message) -> Sequence[Transcript]:
-        """Transcribe an update; other messages are ignored."""
         if not isinstance(message, SpeechUpdate) or message.utterance <= self._finished:
             return []
         out: list[Transcript] = []
@@ -50,7 +50,6 @@ class Transcriber:
         return out
 
     def flush(self) -> Sequence[Transcript]:
-        """Finish the open utterance."""
         if self._open is None:
             return []
         final = _transcript(self._open, self._stream.finish(), partial=False)
@@ -59,7 +58,6 @@ class Transcriber:
         return [final]
 
     def reset(self) -> None:
-        """Drop the open utterance; utterances count from 1 again."""
         self._stream.reset()
         self._open, self._fed, self._text, self._finished = None, 0, "", 0
 

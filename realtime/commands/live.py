@@ -1,20 +1,24 @@
-"""`mmer-live`: the live recognizer's command line."""
+"""Command line of `mmer-live`."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import tyro
 
+from mmer.models.command import run_command
 from mmer.models.errors import MmerError
+from mmer.models.store.store import Store
 from mmer.realtime.asr.registry import ASR_METAVAR
+from mmer.realtime.choose import DETECTOR_METAVAR
 from mmer.realtime.options import Options, parse_modalities
 from mmer.realtime.own_process import one_opencv_thread
 from mmer.realtime.sinks.output import mute_stdout
+from mmer.realtime.sinks.registry import OUTPUT_METAVAR
 
 Flag = Annotated[bool, tyro.conf.FlagCreatePairsOff]
 Named = tyro.conf.arg(metavar="DEVICE|none")
@@ -35,11 +39,11 @@ class Arguments:
     video: Annotated[str | None, Named] = None
     """Camera: index, path, URL or GStreamer pipeline, or none."""
     modalities: str = "speech,text,face"
-    """What to judge by, separated by commas."""
+    """Modalities to use, separated by commas."""
     asr: Annotated[str, tyro.conf.arg(metavar=ASR_METAVAR)] = "auto"
     """Speech recognizer; auto: Moonshine's transcripts, with Vosk's partial ones where its model is
     on this machine; where only one of them can be had, that one."""
-    detector: Literal["auto", "blazeface", "mediapipe", "haar"] = "auto"
+    detector: Annotated[str, tyro.conf.arg(metavar=DETECTOR_METAVAR)] = "auto"
     """Face detector; auto: BlazeFace run by OpenCV, else OpenCV's Haar cascade."""
     provider: Literal["auto", "cpu", "cuda", "tensorrt", "ort-tensorrt", "coreml", "directml"] = (
         "auto"
@@ -49,18 +53,18 @@ class Arguments:
     weights: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None
     """Folder with networks (NAME.onnx and NAME.json) to use in place of the shipped ones, or with a
     run that mmer-export wrote, which goes without them."""
-    output: Annotated[str | None, tyro.conf.arg(metavar="FILE|-")] = None
+    output: Annotated[str | None, tyro.conf.arg(metavar=OUTPUT_METAVAR)] = None
     """File for JSON lines, - for standard output."""
     overlay: Annotated[Path | None, tyro.conf.arg(metavar="FILE.mp4")] = None
     """Annotated MP4 of a file, with its sound; plays it at --pace max."""
     window: Flag = False
-    """Show the picture with the results drawn on it."""
+    """Show the video with the results drawn on it."""
     quiet: Flag = False
     """Show nothing in the terminal but errors."""
     pace: Annotated[Literal["real", "max"] | None, tyro.conf.arg(metavar="{real,max}")] = None
     """Files: as in life (real), or as fast as it goes and repeatable to the byte (max)."""
     video_fps: float = 20.0
-    """Pictures analysed a second, at most."""
+    """Most frames analysed a second."""
     window_s: float = 4.0
     """How far back an estimate looks, in seconds."""
     hop_s: float = 0.25
@@ -72,7 +76,7 @@ class Arguments:
     demo: Flag = False
     """Recognize the bundled clip and print one line an utterance."""
     check: Flag = False
-    """Show what is there, what is missing and how to get it."""
+    """Check the installation: what is missing and how to get it."""
     list_devices: Flag = False
     """Show microphones and cameras."""
     fetch: Flag = False
@@ -83,23 +87,21 @@ class Arguments:
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Entry point: 0 for a session that ended well, 2 with one message for a user's mistake."""
-    status = 0
+
+    def command() -> None:
+        sys.exit(_run(tyro.cli(Arguments, prog="mmer-live", args=argv)))
+
     one_opencv_thread()
     try:
-        status = _run(tyro.cli(Arguments, prog="mmer-live", args=argv))
-    except MmerError as problem:
-        print(f"mmer-live: {problem}", file=sys.stderr)
-        status = 2
-    except KeyboardInterrupt:  # before the session, or a second Ctrl-C
-        print("mmer-live: interrupted", file=sys.stderr)
-        status = 130
+        # interrupted before the session, or by a second Ctrl-C
+        run_command("mmer-live", command, stopped="interrupted")
     except BrokenPipeError:  # mmer-live --help | head
         mute_stdout()
+        sys.exit(0)
     except OSError as problem:  # standard output is full or closed
         mute_stdout()
         print(f"mmer-live: {problem}", file=sys.stderr)
-        status = 2
-    sys.exit(status)
+        sys.exit(2)
 
 
 def _run(arguments: Arguments) -> int:
@@ -114,8 +116,6 @@ def _run(arguments: Arguments) -> int:
         print(list_devices())
         return 0
     if arguments.check or arguments.fetch:
-        from mmer.models.store.store import Store
-
         store = Store(offline=arguments.offline or None)
         if arguments.check:
             from mmer.realtime.commands.check import check, render
@@ -146,29 +146,16 @@ def _options(arguments: Arguments) -> Options:
         source = str(clip())
     if arguments.overlay is not None and (source is None or arguments.pace == "real"):
         raise MmerError("--overlay needs a media file played at --pace max")
-    pace = arguments.pace or ("max" if arguments.overlay is not None else "real")
-    return Options(
-        source=source,
-        audio=arguments.audio,
-        video=arguments.video,
-        modalities=parse_modalities(arguments.modalities),
-        asr=arguments.asr,
-        detector=arguments.detector,
-        provider=arguments.provider,
-        weights=arguments.weights,
-        offline=arguments.offline,
-        pace=pace,
-        video_fps=arguments.video_fps,
-        window_s=arguments.window_s,
-        hop_s=arguments.hop_s,
-        hangover_s=arguments.hangover_s,
-    )
+    chosen: dict[str, Any] = {
+        "source": source,
+        "modalities": parse_modalities(arguments.modalities),
+        "pace": arguments.pace or ("max" if arguments.overlay is not None else "real"),
+    }
+    same = {f.name: getattr(arguments, f.name) for f in fields(Options) if f.name not in chosen}
+    return Options(**chosen, **same)
 
 
-def _fetch(store: object) -> int:
-    from mmer.models.store.store import Store
-
-    assert isinstance(store, Store)
+def _fetch(store: Store) -> int:
     failed = False
     for asset, got in store.fetch_all():
         failed = failed or isinstance(got, str)

@@ -1,4 +1,4 @@
-"""Run a recognizer and show what it says: the loop behind `mmer-live`."""
+"""Main loop of `mmer-live`: run a recognizer and write its events to the sinks."""
 
 from __future__ import annotations
 
@@ -10,23 +10,24 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import FrameType
+from typing import TextIO
 
 from mmer.models.errors import MmerError
 from mmer.realtime.mailbox import Delivery
-from mmer.realtime.messages import EmotionEstimate
+from mmer.realtime.messages import SessionEnd
 from mmer.realtime.options import Options
 from mmer.realtime.recognizer import Recognizer
-from mmer.realtime.session import DeviceLost
 from mmer.realtime.sinks.output import ReaderGone
-from mmer.realtime.sinks.sink import SessionEnd, Sink
+from mmer.realtime.sinks.registry import DEFAULT, make_output, parse_output
+from mmer.realtime.sinks.sink import Sink
 from mmer.realtime.sinks.window import PictureWindow
 
 
 @dataclass(frozen=True)
 class Views:
-    """Where results are to be seen."""
+    """Outputs and views of the results."""
 
-    output: str | None = None  # JSON lines: a file, or "-"
+    output: str | None = None  # a file of JSON lines, "-", or NAME:ADDRESS of an output
     overlay: Path | None = None  # annotated MP4
     window: bool = False
     quiet: bool = False
@@ -39,11 +40,8 @@ def show(options: Options, views: Views) -> int:
     recognizer = Recognizer(**asdict(options))
     clock = recognizer.clock
     end: SessionEnd | None = None
-    lost: DeviceLost | None = None
-    emotions = utterances = 0
-    t = 0.0
     windows = [sink for sink in sinks if isinstance(sink, PictureWindow)]
-    pictures = bool(windows) or views.overlay is not None
+    frames = bool(windows) or views.overlay is not None
 
     opened: list[Sink] = []
 
@@ -58,37 +56,31 @@ def show(options: Options, views: Views) -> int:
     with suppress(ReaderGone), ExitStack() as leaving:
         leaving.callback(recognizer.close)
         recognizer.prepare()
-        events = recognizer.events(delivery=Delivery.LOSSLESS, pictures=pictures)
+        events = recognizer.events(delivery=Delivery.LOSSLESS, pictures=frames)
         leaving.callback(events.close)
         leaving.callback(close_first)
         for sink in sinks:
             sink.open(recognizer.info)
             opened.append(sink)
         with stopped_by_signals(recognizer):
-            try:
-                for event in events:
-                    now = None if clock is None else clock.now()
-                    for sink in sinks:
-                        sink.write(event, now)
-                    if isinstance(event, EmotionEstimate):
-                        emotions += 1
-                        utterances += event.final
-                        t = event.t
-                    if any(window.wants_stop for window in windows):
-                        recognizer.stop()
-            except DeviceLost as problem:  # all until then was finished: close the books first
-                lost = problem
-        end = SessionEnd(clock.now() if clock else t, utterances, emotions, recognizer.drops)
-    if lost is not None:
-        raise lost
+            for event in events:
+                if isinstance(event, SessionEnd):
+                    end = event
+                    continue
+                now = None if clock is None else clock.now()
+                for sink in sinks:
+                    sink.write(event, now)
+                if any(window.wants_stop for window in windows):
+                    recognizer.stop()
     return 0
 
 
 def make_sinks(options: Options, views: Views) -> list[Sink]:
     """The sinks that ``views`` ask for; raises MmerError where one cannot be."""
     sinks: list[Sink] = []
-    paths = [Path(path).absolute() for path in (views.output, views.overlay) if path is not None]
-    if len(set(paths)) < len(paths):
+    output = None if views.output is None else parse_output(views.output)
+    file = Path(output[1]).absolute() if output is not None and output[0] == DEFAULT else None
+    if file is not None and views.overlay is not None and file == views.overlay.absolute():
         raise MmerError(f"--output and --overlay both name {views.overlay}: choose two files")
     if views.window:
         from mmer.realtime.display import display_problem
@@ -96,27 +88,25 @@ def make_sinks(options: Options, views: Views) -> list[Sink]:
         if problem := display_problem():
             raise MmerError(f"--window: {problem}")
         sinks.append(PictureWindow())
-    if views.output is not None:
-        from mmer.realtime.sinks.jsonl import JsonLines
-
-        sinks.append(JsonLines(views.output))
+    if output is not None:
+        sinks.append(make_output(*output))
     if views.overlay is not None:
         from mmer.realtime.sinks.overlay_video import OverlayVideo
 
-        sinks.append(OverlayVideo(views.overlay, options.source or ""))
+        sinks.append(OverlayVideo(views.overlay, str(options.source or "")))
     if not views.quiet:
-        sinks += _terminal_sinks(options, views)
+        # standard output belongs to the JSON lines when they go there, else to people
+        stream = sys.stderr if output == (DEFAULT, "-") else sys.stdout
+        sinks += _terminal_sinks(options, views, stream)
     return sinks
 
 
-def _terminal_sinks(options: Options, views: Views) -> list[Sink]:
+def _terminal_sinks(options: Options, views: Views, stream: TextIO) -> list[Sink]:
     from mmer.realtime.sinks.panel import LivePanel
     from mmer.realtime.sinks.plain import PlainLines
     from mmer.realtime.sinks.progress import Progress
     from mmer.realtime.sinks.summary import Summary
 
-    # standard output belongs to the JSON lines when they go there, else to people
-    stream = sys.stderr if views.output == "-" else sys.stdout
     sinks: list[Sink] = []
     if options.pace == "max":
         sinks.append(Progress())

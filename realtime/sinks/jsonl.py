@@ -1,4 +1,4 @@
-"""Results as JSON lines, version 1: one object a line, for programs to read."""
+"""JSON lines sink, version 1: one object a line, for programs."""
 
 from __future__ import annotations
 
@@ -16,10 +16,11 @@ from mmer.realtime.messages import (
     Health,
     Message,
     Notice,
+    SessionEnd,
     Transcript,
 )
 from mmer.realtime.sinks.output import LineFile, check_output_path, refuse_source
-from mmer.realtime.sinks.sink import SessionEnd, SessionInfo
+from mmer.realtime.sinks.sink import SessionInfo, Sink
 
 VERSION: Final = 1
 """``v`` of every line; it changes when a key changes its meaning or goes."""
@@ -32,15 +33,15 @@ def line_for(event: Message, now: float | None) -> dict[str, Any] | None:
     decimals, probabilities, weights and confidences have 4 decimals, latencies are in milliseconds
     with 1 decimal. Types, beside ``session`` (first) and ``end`` (last unless an error ended it):
 
-    ``partial``    id, t, text: the words of utterance ``id`` so far.
-    ``utterance``  id, t0, t1, text, asr, confidence (null where the recognizer gives none): final.
+    ``partial``    id, t, text: the transcript of utterance ``id`` so far.
+    ``utterance``  id, t0, t1, text, asr, confidence (null where the engine gives none): final.
     ``emotion``    t, window [t0, t1], label, confidence, probs (by label), final, utterance (id or
                    null), modalities (speech, text, face: label, weight, age_s), why, latency_ms.
                    All keys are always there. An absent modality is null, its reason in ``why``;
                    with no label, ``label``, ``confidence`` and ``probs`` are null and ``why`` has
                    a reason under "label". ``latency_ms`` is the time of writing minus the capture
                    time of the newest evidence; null in replay.
-    ``notice``     t, level (info, warning, error), about, text. What a device lost (a Gap) is one.
+    ``notice``     t, level (info, warning, error), about, text. A Gap is one.
     ``health``     t, drops and queue (by mailbox; ages in seconds, null in replay), gap_s (sound
                    lost so far), latency_ms (by modality, null in replay).
 
@@ -85,7 +86,7 @@ def line_for(event: Message, now: float | None) -> dict[str, Any] | None:
 
 
 def session_line(info: SessionInfo) -> dict[str, Any]:
-    """The first line: what was read, with which models, and how. ``utc`` is null in replay."""
+    """The first line: source, models and configuration. ``utc`` is null in replay."""
     return _line(
         "session",
         utc=None if info.utc is None else info.utc.isoformat(timespec="milliseconds"),
@@ -108,11 +109,11 @@ def end_line(end: SessionEnd) -> dict[str, Any]:
 
 
 def encoded(line: Mapping[str, Any]) -> bytes:
-    """One line of ASCII with its newline: no character of the text can split or spoil it."""
+    """One line of ASCII with its newline: no character of the text can split it."""
     return json.dumps(line, allow_nan=False, separators=(",", ":")).encode("ascii") + b"\n"
 
 
-class JsonLines:
+class JsonLines(Sink):
     """Write JSON lines to a file, or to standard output for "-".
 
     Each line is one write to the file's descriptor: a reader sees whole lines, also after the
@@ -131,7 +132,6 @@ class JsonLines:
             check_output_path(Path(path))
 
     def open(self, info: SessionInfo) -> None:
-        """Open the file and write the session's line."""
         if self._path != "-":
             check_output_path(Path(self._path))
             for key in ("path", "name"):
@@ -141,14 +141,12 @@ class JsonLines:
         self._file.write(encoded(session_line(info)))
 
     def write(self, event: Message, now: float | None) -> None:
-        """Write the event's line, if it has one."""
         line = line_for(event, now)
         if line is None or self._file is None:
             return
         self._file.write(encoded(self._in_order(line)))
 
     def close(self, end: SessionEnd | None) -> None:
-        """Write the end's line, unless an error ended the session; close the file."""
         file, self._file = self._file, None
         if file is None:
             return

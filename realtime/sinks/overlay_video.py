@@ -1,4 +1,4 @@
-"""The annotated video of a replay, with the source's sound."""
+"""Annotated video of a replay, with the source's sound."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmer.models.errors import MmerError
-from mmer.realtime.messages import Message, VideoFrame
+from mmer.realtime.messages import Message, SessionEnd, VideoFrame
 from mmer.realtime.sinks.drawing import annotate, blank
 from mmer.realtime.sinks.output import check_output_path, refuse_source
 from mmer.realtime.sinks.overlay_audio import OverlaySound, SourceSound
-from mmer.realtime.sinks.sink import SessionEnd, SessionInfo
+from mmer.realtime.sinks.sink import SessionInfo, Sink
 from mmer.realtime.sinks.state import OverlayState, event_time
 
 if TYPE_CHECKING:
@@ -25,10 +25,10 @@ if TYPE_CHECKING:
 
 TIME_BASE: Final = Fraction(1, 90_000)
 BLANK_EVERY_S: Final = 0.1
-"""Seconds between the plain pictures of a source without a picture."""
+"""Seconds between the plain frames of a source without video."""
 
 
-class OverlayVideo:
+class OverlayVideo(Sink):
     """Write every analysed frame, annotated with what was known at its time, as an MP4.
 
     H.264 where PyAV has libx264, else MPEG-4 part 2; the sound as AAC. Frames keep their capture
@@ -57,11 +57,10 @@ class OverlayVideo:
         self._frame: VideoFrame | None = None  # waits for the events of its time
         self._pts = -1
         self._has_video = True
-        self._blanks = 0  # plain pictures drawn
+        self._blanks = 0  # plain frames drawn
         self._size = (0, 0)  # width, height
 
     def open(self, info: SessionInfo) -> None:
-        """Open the source's sound and the hidden file."""
         import av
 
         check_output_path(self._path, suffix=".mp4")
@@ -78,7 +77,6 @@ class OverlayVideo:
             raise MmerError(f"cannot write {self._path}: {_reason(error)}") from error
 
     def write(self, event: Message, now: float | None) -> None:
-        """Take an event; draw what is complete now."""
         if self._output is None:
             return
         with self._all_or_nothing():
@@ -94,7 +92,7 @@ class OverlayVideo:
             return
         with self._all_or_nothing():
             self._draw_before(end.t, new_frame=True)
-            if self._stream is None:  # no frame ever came: the sound stands with a plain picture
+            if self._stream is None:  # no frame ever came: the sound goes with a plain one
                 self._start(blank())
                 self._encode(annotate(blank(), self._state), 0.0)
             self._output.mux(self._stream.encode(None))
@@ -106,7 +104,7 @@ class OverlayVideo:
         self._discard()
 
     def _draw_before(self, t: float, new_frame: bool) -> None:
-        """Draw the frame whose time is over at ``t``; plain pictures where there is no video."""
+        """Draw the frame whose time is over at ``t``; plain ones where there is no video."""
         if not self._has_video:
             while self._blanks * BLANK_EVERY_S < t:
                 self._draw(blank(), self._blanks * BLANK_EVERY_S)
@@ -141,15 +139,15 @@ class OverlayVideo:
             self._sound = OverlaySound(self._source, self._output)
 
     def _encode(self, image: NDArray[np.uint8], t: float) -> None:
-        from av.video.frame import VideoFrame as Picture
+        from av.video.frame import VideoFrame as Encodable
 
         assert self._output is not None
-        picture = Picture.from_ndarray(self._fitted(image), format="bgr24")
+        frame = Encodable.from_ndarray(self._fitted(image), format="bgr24")
         # times must grow, also where a source gives two frames the same
         self._pts = max(round(max(t, 0.0) / TIME_BASE), self._pts + 1)
-        picture.pts = self._pts
-        picture.time_base = TIME_BASE
-        self._output.mux(self._stream.encode(picture))
+        frame.pts = self._pts
+        frame.time_base = TIME_BASE
+        self._output.mux(self._stream.encode(frame))
 
     def _fitted(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """``image`` at the video's size: an odd edge repeated, another size fitted in."""
@@ -171,7 +169,7 @@ class OverlayVideo:
 
     @contextlib.contextmanager
     def _all_or_nothing(self) -> Iterator[None]:
-        """Leave nothing half-written after an error; a full disk is the user's to mend."""
+        """Leave nothing half-written after an error; a full disk is a user's error."""
         import av
 
         try:

@@ -1,20 +1,19 @@
-"""The live terminal panel: what is felt, heard and seen, redrawn a few times a second."""
+"""Live terminal panel, redrawn a few times a second."""
 
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Final
+from typing import Final
+
+from rich.console import Console, RenderableType
+from rich.live import Live
+from rich.text import Text
 
 from mmer.models.labels import EMOTIONS, MODALITIES
-from mmer.realtime.messages import Message
-from mmer.realtime.sinks.sink import SessionEnd, SessionInfo
+from mmer.realtime.messages import Message, SessionEnd
+from mmer.realtime.sinks.sink import SessionInfo, Sink
 from mmer.realtime.sinks.state import TITLES, OverlayState
 from mmer.realtime.sinks.text import ascii_text, clock_text, one_line, shortened
-
-if TYPE_CHECKING:
-    from rich.console import Console, RenderableType
-    from rich.live import Live
-    from rich.text import Text
 
 COLOURS: Final = {
     "anger": "red",
@@ -31,16 +30,14 @@ WIDEST: Final = 120
 _EIGHTHS: Final = " ▏▎▍▌▋▊▉█"
 
 
-class LivePanel:
+class LivePanel(Sink):
     """Show a session on a terminal, at most ``refresh_hz`` times a second.
 
     ``console`` is where (None: a terminal on standard error). It is meant for a terminal;
-    PlainLines is for anything else. The panel vanishes at the end: Summary says what remains.
+    PlainLines is for anything else. The panel vanishes at the end; Summary prints what remains.
     """
 
     def __init__(self, console: Console | None = None, refresh_hz: float = 8.0) -> None:
-        from rich.console import Console
-
         self._console = Console(stderr=True, highlight=False) if console is None else console
         self._every_s = 1.0 / refresh_hz
         self._drawn = 0.0  # time.monotonic of the last drawing: a matter of the screen alone
@@ -48,9 +45,6 @@ class LivePanel:
         self._live: Live | None = None
 
     def open(self, info: SessionInfo) -> None:
-        """Draw the empty panel."""
-        from rich.live import Live
-
         self._state = OverlayState()
         self._state.open(info)
         self._live = Live(
@@ -65,7 +59,6 @@ class LivePanel:
         self._drawn = time.monotonic()
 
     def write(self, event: Message, now: float | None) -> None:
-        """Take an event; redraw if the last drawing is old enough."""
         self._state.update(event, now)
         present = time.monotonic()
         if self._live is not None and present - self._drawn >= self._every_s:
@@ -73,7 +66,6 @@ class LivePanel:
             self._live.refresh()
 
     def close(self, end: SessionEnd | None) -> None:
-        """Take the panel off the screen and give the cursor back."""
         if self._live is not None:
             self._live.stop()
             self._live = None
@@ -85,8 +77,6 @@ class LivePanel:
 
 def render(state: OverlayState, width: int, height: int, ascii_only: bool) -> RenderableType:
     """The panel for a terminal of ``width`` columns and ``height`` rows; pure."""
-    from rich.text import Text
-
     wide = width >= WIDE
     total = min(width, WIDEST) - 1
     left_width = total * 2 // 5 if wide else total
@@ -113,8 +103,6 @@ def render(state: OverlayState, width: int, height: int, ascii_only: bool) -> Re
 
 
 def _header(state: OverlayState, width: int) -> Text:
-    from rich.text import Text
-
     clock = clock_text(state.t)
     if state.duration_s:
         clock += f" / {clock_text(state.duration_s)}"
@@ -127,8 +115,6 @@ def _header(state: OverlayState, width: int) -> Text:
 
 
 def _status(state: OverlayState, width: int) -> Text:
-    from rich.text import Text
-
     parts = []
     if state.latency_ms is not None:
         parts.append(f"latency {state.latency_ms:.0f} ms")
@@ -141,8 +127,6 @@ def _status(state: OverlayState, width: int) -> Text:
 
 
 def _headline(state: OverlayState, width: int) -> Text:
-    from rich.text import Text
-
     estimate = state.estimate
     if estimate is None or estimate.label is None or estimate.confidence is None:
         why = "starting" if estimate is None else estimate.why.get("label", "no evidence")
@@ -155,8 +139,6 @@ def _headline(state: OverlayState, width: int) -> Text:
 
 
 def _bars(state: OverlayState, width: int, ascii_only: bool) -> list[Text]:
-    from rich.text import Text
-
     size = max(width - 16, 4)
     values = {} if state.estimate is None else state.estimate.probabilities
     best = None if state.estimate is None else state.estimate.label
@@ -184,8 +166,6 @@ def _bar(p: float, size: int, ascii_only: bool) -> str:
 
 
 def _modalities(state: OverlayState, width: int) -> list[Text]:
-    from rich.text import Text
-
     lines = []
     for modality in MODALITIES:
         gave = state.contribution(modality)
@@ -202,23 +182,19 @@ def _modalities(state: OverlayState, width: int) -> list[Text]:
 
 
 def _transcript(state: OverlayState, width: int) -> list[Text]:
-    from rich.text import Text
-
     lines = []
     for final in state.finals:
         label = state.labels.get(final.utterance, "")
-        said = shortened(one_line(final.text), width - len(label) - 5)
-        lines.append(Text.assemble(f"“{said}”", ("  " + label, COLOURS.get(label, "") or "dim")))
+        text = shortened(one_line(final.text), width - len(label) - 5)
+        lines.append(Text.assemble(f"“{text}”", ("  " + label, COLOURS.get(label, "") or "dim")))
     partial = state.partial
-    said = "" if partial is None else one_line(partial.text)
-    newest = shortened(said, width - 2, keep_end=True)
+    text = "" if partial is None else one_line(partial.text)
+    newest = shortened(text, width - 2, keep_end=True)
     lines.append(Text(f"“{newest}" if newest else "", style="dim italic"))
     return lines
 
 
 def _notices(state: OverlayState, width: int) -> list[Text]:
-    from rich.text import Text
-
     styles = {"info": "dim", "warning": "yellow", "error": "bold red"}
     return [
         Text(

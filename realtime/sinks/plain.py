@@ -1,4 +1,4 @@
-"""Plain lines for people where there is no terminal: a log of what was said and how."""
+"""Plain lines sink: a log for people where there is no terminal."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from typing import Final, TextIO
 
 from mmer.realtime.messages import EmotionEstimate, Gap, Message, Notice, Transcript
 from mmer.realtime.sinks.output import print_line
-from mmer.realtime.sinks.sink import SessionEnd, SessionInfo
+from mmer.realtime.sinks.sink import Sink
 from mmer.realtime.sinks.state import modality_labels
 from mmer.realtime.sinks.text import one_line
 
 KEPT_TEXTS: Final = 16
-"""Utterances whose words are kept for a final label that comes later."""
+"""Utterances whose transcripts are kept for a final label that comes later."""
 
 
-class PlainLines:
+class PlainLines(Sink):
     """One line for each utterance, and one when the label changes in between::
 
           4.12-6.40  joy 0.71  (speech joy 0.40, words joy 0.40, face -)  "what a wonderful day"
@@ -24,7 +24,7 @@ class PlainLines:
                9.00  warning: microphone: lost 0.120 s
 
     ``changes=False`` leaves out the changes in between; those come at most every
-    ``change_every_s`` seconds of the session's time. Raises ReaderGone when nobody reads.
+    ``change_every_s`` seconds of the session's time. Raises ReaderGone when the pipe is closed.
     """
 
     def __init__(
@@ -37,11 +37,7 @@ class PlainLines:
         self._label: str | None = None
         self._changed = -math.inf
 
-    def open(self, info: SessionInfo) -> None:
-        """Nothing is printed yet."""
-
     def write(self, event: Message, now: float | None) -> None:
-        """Print the event's line, if it has one."""
         if isinstance(event, Transcript):
             self._texts[event.utterance] = one_line(event.text)
             while len(self._texts) > KEPT_TEXTS:
@@ -56,9 +52,6 @@ class PlainLines:
                 self._final(event)
             elif self._changes:
                 self._change(event)
-
-    def close(self, end: SessionEnd | None) -> None:
-        """Nothing is held back, so there is nothing to finish."""
 
     def _final(self, estimate: EmotionEstimate) -> None:
         text = "" if estimate.utterance is None else self._texts.pop(estimate.utterance, "")

@@ -1,39 +1,31 @@
-"""A progress bar for a file that is gone through as fast as it goes."""
+"""Progress bar for a file in replay."""
 
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
 
-from mmer.realtime.messages import Message
-from mmer.realtime.sinks.sink import SessionEnd, SessionInfo
+from rich import progress
+from rich.console import Console
+
+from mmer.realtime.messages import Message, SessionEnd
+from mmer.realtime.sinks.sink import SessionInfo, Sink
 from mmer.realtime.sinks.state import event_time, source_name
 from mmer.realtime.sinks.text import one_line, shortened
 
-if TYPE_CHECKING:
-    from rich.console import Console
-    from rich.progress import Progress as Bar
-    from rich.progress import TaskID
 
-
-class Progress:
-    """Event times against the file's length, on a terminal (None: standard error) alone."""
+class Progress(Sink):
+    """Event times against the file's length; only on a terminal (default: standard error)."""
 
     def __init__(self, console: Console | None = None) -> None:
-        from rich.console import Console
-
         self._console = Console(stderr=True) if console is None else console
-        self._bar: Bar | None = None
-        self._task: TaskID | None = None
+        self._bar: progress.Progress | None = None
+        self._task: progress.TaskID | None = None
         self._drawn = 0.0
         self._t = 0.0
 
     def open(self, info: SessionInfo) -> None:
-        """Show the empty bar; one that only pulses where the length is not known."""
         if not self._console.is_terminal:
             return
-        from rich import progress
-
         self._bar = progress.Progress(
             progress.TextColumn("{task.description}", markup=False),
             progress.BarColumn(),
@@ -50,7 +42,6 @@ class Progress:
         self._bar.start()
 
     def write(self, event: Message, now: float | None) -> None:
-        """Move the bar to the event's time, five times a second at most."""
         self._t = max(self._t, event_time(event))
         if self._bar is None or self._task is None or time.monotonic() - self._drawn < 0.2:
             return
@@ -58,7 +49,6 @@ class Progress:
         self._bar.update(self._task, completed=self._t, refresh=True)
 
     def close(self, end: SessionEnd | None) -> None:
-        """Take the bar off the screen."""
         if self._bar is not None:
             self._bar.stop()
             self._bar = None

@@ -1,4 +1,4 @@
-"""The one interface of everything that shows or stores results."""
+"""Interface of the sinks: everything that shows, stores or sends results."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
 
-from mmer.realtime.messages import Message, Stream
+from mmer.realtime.messages import Message, SessionEnd, Stream
 
 
 @dataclass(frozen=True)
 class SessionInfo:
-    """What is true of a whole session: the first JSON line, the panel's heading."""
+    """Facts of a whole session: the first JSON line, the panel's heading."""
 
     utc: datetime | None  # of second 0; None in replay
     source: Mapping[str, Any]  # {"kind": "file", "name": ..., "duration_s": ..., "streams": [...]}
@@ -23,27 +23,16 @@ class SessionInfo:
     duration_s: float | None = None
 
 
-@dataclass(frozen=True)
-class SessionEnd:
-    """What is known when all is over."""
-
-    t: float
-    utterances: int
-    emotions: int
-    drops: Mapping[str, int]
-
-
 class Sink(Protocol):
-    """Takes every event of a session, in order, from one thread."""
+    """Consumer of every event of a session, in order, from one thread."""
 
     def open(self, info: SessionInfo) -> None:
         """The session begins."""
-        ...
+        return
 
     def write(self, event: Message, now: float | None) -> None:
         """One event; ``now`` is the session's clock at writing, None in replay."""
-        ...
 
     def close(self, end: SessionEnd | None) -> None:
         """The session is over; ``end`` is None when an error ended it."""
-        ...
+        return

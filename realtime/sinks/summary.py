@@ -1,28 +1,29 @@
-"""What a session came to, printed at its end."""
+"""Summary of a session, printed at its end."""
 
 from __future__ import annotations
 
 from array import array
 from collections import Counter, deque
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import numpy as np
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
 
 from mmer.models.labels import EMOTIONS
-from mmer.realtime.messages import EmotionEstimate, Message, Notice, Transcript
+from mmer.realtime.messages import EmotionEstimate, Message, Notice, SessionEnd, Transcript
 from mmer.realtime.sinks.output import print_line
-from mmer.realtime.sinks.sink import SessionEnd, SessionInfo
+from mmer.realtime.sinks.panel import COLOURS
+from mmer.realtime.sinks.sink import SessionInfo, Sink
 from mmer.realtime.sinks.text import clock_text, one_line, shortened
-
-if TYPE_CHECKING:
-    from rich.console import Console
 
 SHOWN_FINALS: Final = 20
 """Utterances listed; of more, the last ones."""
 NO_LABEL: Final = "no label"
 
 
-class Summary:
+class Summary(Sink):
     """Seconds, utterances, share of time by label, finals, latency, drops and notices.
 
     Printed by rich on a terminal, as plain lines elsewhere; nothing after an error, whose message
@@ -30,8 +31,6 @@ class Summary:
     """
 
     def __init__(self, console: Console | None = None) -> None:
-        from rich.console import Console
-
         self._console = Console(stderr=True, highlight=False) if console is None else console
         self._reset()
 
@@ -44,11 +43,9 @@ class Summary:
         self._notices: Counter[str] = Counter()
 
     def open(self, info: SessionInfo) -> None:
-        """Begin to count."""
         self._reset()
 
     def write(self, event: Message, now: float | None) -> None:
-        """Count one event."""
         if isinstance(event, EmotionEstimate):
             if event.final:
                 self._finals.append(event)
@@ -65,7 +62,6 @@ class Summary:
             self._notices[event.level] += 1
 
     def close(self, end: SessionEnd | None) -> None:
-        """Print, unless an error ended the session."""
         if end is None:
             return
         if self._console.is_terminal:
@@ -121,11 +117,6 @@ class Summary:
         return lines
 
     def _print_table(self, end: SessionEnd) -> None:
-        from rich.table import Table
-        from rich.text import Text
-
-        from mmer.realtime.sinks.panel import COLOURS
-
         out = self._console
         for fact in self._facts(end):
             out.print(Text(fact))
@@ -142,8 +133,8 @@ class Summary:
         if rows:
             table = Table("time", "label", "", "text", box=None, header_style="dim")
             for span, label, sure, text in rows:
-                said = Text(shortened(text, 200))
-                table.add_row(Text(span), Text(label, COLOURS.get(label, "dim")), sure, said)
+                colour = COLOURS.get(label, "dim")
+                table.add_row(Text(span), Text(label, colour), sure, Text(shortened(text, 200)))
             out.print(table)
 
 

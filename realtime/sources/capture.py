@@ -1,4 +1,4 @@
-"""From a device's buffers to stamped blocks of sound. No device in here."""
+"""Buffers of captured sound in, stamped 16 kHz blocks out. No device in here."""
 
 from __future__ import annotations
 
@@ -13,29 +13,30 @@ from mmer.realtime.sources.adc_time import SETTLE_S, Arrival, CaptureTimeline
 from mmer.realtime.sources.resample import Resampler
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Buffer:
-    """What one callback got: ``data`` is int16, interleaved."""
+    """One piece of captured sound."""
 
-    data: bytes
+    samples: NDArray[np.int16] | NDArray[np.float32]  # shape (n,) or (n, channels)
+    rate: int  # samples a second
     arrival: Arrival
-    lost: str  # why sound before this buffer is missing; "" = it is not
+    lost: str = ""  # why sound before this buffer is missing; "" = it is not
     starts: int = 1  # of the clock that stamped it
 
 
 class CaptureRuns:
-    """Buffers in, stamped 16 kHz blocks out: unbroken runs of sound, with a ``Gap`` between two.
+    """Unbroken runs of sound, with a ``Gap`` between two.
+
+    Buffers of several channels are averaged, those of other rates or of floats resampled.
 
     Args:
-        rate: samples a second of the buffers; other than 16 kHz they are resampled.
-        channels: of the buffers; several are averaged.
-        latency_s: of the stream, as PortAudio tells it.
+        latency_s: of the stream, as PortAudio reports it.
+        strict: no stamp may be later than the buffer's arrival (``CaptureTimeline``).
     """
 
-    def __init__(self, rate: int, channels: int, latency_s: float) -> None:
-        self._rate, self._channels = rate, channels
-        self._timeline = CaptureTimeline(latency_s)
-        self._resampler = Resampler() if rate != SAMPLE_RATE else None
+    def __init__(self, latency_s: float = 0.1, strict: bool = False) -> None:
+        self._timeline = CaptureTimeline(latency_s, strict)
+        self._resampler = Resampler()
         self._held: list[Buffer] | None = []  # gathered before the run is anchored
         self._cause = ""  # of the gap before this run
         self._given = 0  # samples of this run
@@ -43,7 +44,7 @@ class CaptureRuns:
         self.end = 0.0  # of the last block
 
     def push(self, buffer: Buffer) -> Iterator[AudioBlock | Gap]:
-        """The next buffer; nothing comes out while a run gathers its first ``SETTLE_S``."""
+        """Blocks of the next buffer; none while a run gathers its first ``SETTLE_S``."""
         if buffer.lost:
             yield from self._break(buffer.lost)
         if self._held is None:
@@ -58,10 +59,9 @@ class CaptureRuns:
             yield from self._anchor()
 
     def finish(self) -> Iterator[AudioBlock | Gap]:
-        """What is held back: of the run's start, and of the resampler."""
+        """Blocks held back: of the run's start, and of the resampler."""
         yield from self._anchor()
-        if self._resampler is not None:
-            yield from self._give(self._resampler.flush())
+        yield from self._give(self._resampler.flush())
 
     def _break(self, cause: str) -> Iterator[AudioBlock | Gap]:
         yield from self.finish()
@@ -74,21 +74,22 @@ class CaptureRuns:
             return
         t0 = self._timeline.begin([b.arrival for b in held], not_before=self.end)
         if self._cause:
-            yield Gap("audio", self.end, t0, self._cause)
+            yield Gap("audio", self.end, max(self.end, t0), self._cause)
         self._cause, self._started = "", True
         for buffer in held:
             yield from self._give(self._converted(buffer))
 
     def _converted(self, buffer: Buffer) -> NDArray[np.int16]:
-        samples = np.frombuffer(buffer.data, np.int16)
-        if self._channels > 1:
-            samples = samples.reshape(-1, self._channels).mean(axis=1).astype(np.int16)
-        if self._resampler is None:
-            return samples
+        samples = buffer.samples
+        if samples.ndim > 1:
+            samples = samples.mean(axis=1).astype(samples.dtype)
+        if buffer.rate == SAMPLE_RATE and samples.dtype == np.int16:
+            return np.concatenate([self._resampler.flush(), samples])
         import av
 
-        frame = av.AudioFrame.from_ndarray(samples.reshape(1, -1), format="s16", layout="mono")
-        frame.sample_rate = self._rate
+        kind = "s16" if samples.dtype == np.int16 else "flt"
+        frame = av.AudioFrame.from_ndarray(samples.reshape(1, -1), format=kind, layout="mono")
+        frame.sample_rate = buffer.rate
         return self._resampler.push(frame)
 
     def _give(self, samples: NDArray[np.int16]) -> Iterator[AudioBlock]:

@@ -1,4 +1,4 @@
-"""A media file or address as a source: any container, both streams on one timeline."""
+"""Media source: a file or address in any container, both streams on one timeline."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from mmer.realtime.messages import Gap, Notice, Stream
 from mmer.realtime.pacing import Captured, captured_at
 from mmer.realtime.sources.address import is_url, shown
 from mmer.realtime.sources.reader import Reader, choose_streams, open_container
+from mmer.realtime.sources.source import Source
 from mmer.realtime.sources.tracks import AudioTrack, VideoTrack, in_order
 
 if TYPE_CHECKING:
@@ -27,14 +28,14 @@ _SHORT_S: Final = 0.5  # an end this much before the declared one is worth a wor
 _PRIME_S: Final = 5.0
 
 
-class MediaFile:
+class MediaFile(Source):
     """A media file, or an address that FFmpeg can play (http, rtsp, ...).
 
-    Second 0 is the earliest first frame of the file's sound and picture, whichever of them is
+    Second 0 is the earliest first frame of the file's sound and video, whichever of them is
     ``wanted``; their offset is kept. Sound comes as 16 kHz mono in blocks of ``block_s`` (the
-    last may be shorter), pictures upright in BGR, at most ``video_fps`` a second (None = all).
+    last may be shorter), frames upright in BGR, at most ``video_fps`` a second (None = all).
     Messages come as fast as they are decoded, in order of availability: a block when its last
-    sample is over, a picture at its time. A stream that the file lacks is a ``Gap`` to infinity.
+    sample is over, a frame at its time. A stream that the file lacks is a ``Gap`` to infinity.
 
     A local file is opened once a stream, so that no interleaving, however coarse, fills memory;
     an address or a pipe is read once.
@@ -68,16 +69,13 @@ class MediaFile:
 
     @property
     def streams(self) -> frozenset[Stream]:
-        """What it yields; known after ``open``."""
         return self._streams
 
     @property
     def duration_s(self) -> float | None:
-        """Length, where the container tells it; known after ``open``."""
         return self._duration
 
     def open(self, clock: Clock) -> None:
-        """Open and decode the first frames; raise MmerError for what cannot be played."""
         once = self._url
         if not self._url:
             self._check_path()
@@ -198,7 +196,6 @@ class MediaFile:
         return max(ends) - self._zero
 
     def messages(self) -> Iterator[Captured]:
-        """Everything in the file, as fast as it can be decoded; once."""
         yield from self._before
         damaged = False
         end = 0.0
@@ -241,11 +238,9 @@ class MediaFile:
         return Notice(t, "warning", "source", f"{self.name}: {what}; what can be decoded is used")
 
     def stop(self) -> None:
-        """Make ``messages`` end soon: at the next message, or when a network read times out."""
         self._stopped.set()
 
     def close(self) -> None:
-        """Close the file."""
         self._stopped.set()
         self._readers = []
         while self._containers:
@@ -263,7 +258,7 @@ def _riff_cut_short(path: str) -> bool:
     with open(path, "rb") as file:
         head = file.read(8)
     announced = int.from_bytes(head[4:8], "little")
-    # a recorder that was never told the length leaves 0 or all ones
+    # a recorder that did not know the length leaves 0 or all ones
     known = head[:4] == b"RIFF" and 0 < announced < 0xFFFFFF00
     return known and announced + 8 > Path(path).stat().st_size
 

@@ -1,4 +1,4 @@
-"""The microphone as a source, by PortAudio (package sounddevice)."""
+"""Microphone source, by PortAudio (package sounddevice)."""
 
 from __future__ import annotations
 
@@ -9,11 +9,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
+import numpy as np
+
 from mmer.models.errors import MmerError
 from mmer.realtime.clock import Clock
 from mmer.realtime.messages import SAMPLE_RATE, AudioBlock, Gap, Notice, Stream
 from mmer.realtime.sources.adc_time import Arrival
 from mmer.realtime.sources.capture import Buffer, CaptureRuns
+from mmer.realtime.sources.source import Source
 
 _STREAMS: Final[frozenset[Stream]] = frozenset({"audio"})
 _LATENCY_S: Final = 0.1  # how long the callback may be kept waiting before sound is lost
@@ -25,7 +28,7 @@ _HELP: Final = "see mmer-live --list-devices; media files work without a microph
 
 @dataclass(frozen=True)
 class InputDevice:
-    """A sound input as PortAudio sees it."""
+    """A sound input of PortAudio."""
 
     index: int
     name: str
@@ -88,7 +91,7 @@ def choose_device(wanted: int | str | None, devices: list[InputDevice]) -> Input
     return fits[0]
 
 
-class Microphone:
+class Microphone(Source):
     """A live sound input: 16 kHz mono int16 in blocks of about ``block_s``.
 
     16 kHz mono is asked of the device; one that refuses is opened as it likes and resampled.
@@ -116,16 +119,9 @@ class Microphone:
 
     @property
     def streams(self) -> frozenset[Stream]:
-        """Sound alone."""
         return _STREAMS
 
-    @property
-    def duration_s(self) -> float | None:
-        """A microphone has no end."""
-        return None
-
     def open(self, clock: Clock) -> None:
-        """Open and start the device, or raise MmerError."""
         sd = _sounddevice()
         device = choose_device(self._wanted, input_devices())
         self.name = f"microphone {device.name!r}"
@@ -162,22 +158,22 @@ class Microphone:
         if self._overflowed:
             lost = "the ring was full: the computer is too slow"
         try:
-            self._ring.put_nowait(Buffer(bytes(data), arrival, lost, self._clock.starts))
+            samples = np.frombuffer(bytes(data), np.int16).reshape(-1, self._channels)
+            self._ring.put_nowait(Buffer(samples, self._rate, arrival, lost, self._clock.starts))
             self._overflowed = False
         except queue.Full:
-            self._overflowed = True  # told with the next buffer that finds room
+            self._overflowed = True  # reported with the next buffer that finds room
 
     def _age(self, times: Any) -> float | None:
-        """Seconds since the buffer's first sample by the device's clock; None = not told."""
+        """Seconds since the buffer's first sample by the device's clock; None = unknown."""
         made, now = float(times.inputBufferAdcTime), float(times.currentTime)
         if now <= 0.0 and self._stream is not None:  # some hosts leave it 0
             now = float(self._stream.time)
         return now - made if made > 0.0 and now > 0.0 else None
 
     def messages(self) -> Iterator[AudioBlock | Gap | Notice]:
-        """Sound as it comes, until ``stop`` (what was captured before it is still given)."""
         assert self._clock is not None, "open() comes first"
-        runs = CaptureRuns(self._rate, self._channels, latency_s=float(self._stream.latency))
+        runs = CaptureRuns(float(self._stream.latency))
         waited, patience = 0.0, _START_S
         while True:
             try:
@@ -195,16 +191,14 @@ class Microphone:
                     return
             else:
                 waited, patience = 0.0, _DEAD_S
-                if buffer.starts == self._clock.starts:  # else heard before the session began
+                if buffer.starts == self._clock.starts:  # else captured before the session began
                     yield from runs.push(buffer)
         yield from runs.finish()
 
     def stop(self) -> None:
-        """Make ``messages`` end once it has given what was captured until now."""
         self._stopped.set()
 
     def close(self) -> None:
-        """Close the device."""
         stream, self._stream = self._stream, None
         if stream is not None:
             stream.close(ignore_errors=True)

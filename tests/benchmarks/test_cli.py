@@ -12,13 +12,13 @@ from moonshine_files import moonshine_files
 
 from mmer.benchmarks import cli
 from mmer.benchmarks.live.command import Live
-from mmer.benchmarks.live.run import LiveSettings
 from mmer.benchmarks.soak.command import Soak
 from mmer.models.cards.card import weights_dir
 from mmer.models.errors import MmerError
 from mmer.models.labels import MODALITIES
-from mmer.realtime.asr.registry import ASR_NAMES
-from mmer.realtime.options import DETECTORS, PROVIDER_NAMES
+from mmer.realtime.asr.registry import asr_names
+from mmer.realtime.choose import detector_names
+from mmer.realtime.options import PROVIDER_NAMES
 
 
 def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
@@ -42,13 +42,13 @@ def test_mistakes_are_told(capsys: pytest.CaptureFixture[str], tmp_path: Path) -
 
 def test_the_command_is_told_without_paths() -> None:
     given = ["live", "--data", "/x", "--json=/y", "--plot", "/z", "--asr", "none"]
-    assert cli.told(given) == "mmer-bench live --data DATA --asr none"
+    assert cli.repeatable(given) == "mmer-bench live --data DATA --asr none"
 
 
 @pytest.mark.parametrize("command", [Live, Soak])
 def test_choices_are_those_of_the_recognizer(command: type[Live] | type[Soak]) -> None:
     hints = get_type_hints(command)
-    assert get_args(hints["detector"]) == DETECTORS
+    assert get_args(hints["detector"]) == detector_names()
     assert get_args(hints["provider"]) == PROVIDER_NAMES
 
 
@@ -67,21 +67,21 @@ def test_an_unknown_recognizer_is_refused_at_the_door(
     capsys: pytest.CaptureFixture[str], command: str, needs: tuple[str, ...]
 ) -> None:
     error = refused(capsys, command, *needs, "--asr", "parrot")
-    assert error == f"mmer-bench: --asr 'parrot' is unknown: use {', '.join(ASR_NAMES)}\n"
+    assert error == f"mmer-bench: --asr 'parrot' is unknown: use {', '.join(asr_names())}\n"
     with pytest.raises(SystemExit) as stopped:
         cli.main([command, "--help"])
     assert not stopped.value.code
-    assert "{" + ",".join(ASR_NAMES) + "}" in capsys.readouterr().out
+    assert "{" + ",".join(asr_names()) + "}" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(("minutes", "rounds"), [(None, 1), (0.5, 1), (1.5, 2), (10, 10)])
 def test_minutes_are_whole_rounds_of_the_clip(minutes: float | None, rounds: int) -> None:
-    assert LiveSettings(minutes=minutes).rounds == rounds
+    assert Live(minutes=minutes).rounds == rounds
 
 
 def test_noise_louder_than_speech_is_refused() -> None:
     with pytest.raises(MmerError, match="--noise-db"):
-        LiveSettings(noise_db=0)
+        Live(noise_db=0).check()
 
 
 @pytest.mark.slow

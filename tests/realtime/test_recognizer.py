@@ -8,6 +8,7 @@ import threading
 
 import numpy as np
 import pytest
+from doubles import ListSource, pictures
 
 import mmer
 from mmer.realtime.demo import clip
@@ -145,3 +146,33 @@ def test_wrong_options_are_told_at_construction(options: dict, says: str) -> Non
 def test_a_missing_file_is_told_at_entry() -> None:
     with pytest.raises(mmer.MmerError, match=r"nowhere\.mp4"), mmer.Recognizer("nowhere.mp4"):
         pass
+
+
+def test_the_end_with_its_totals_is_the_last_event() -> None:
+    with mmer.Recognizer(clip(), offline=True, asr="none", pace="max") as recognizer:
+        *events, end = recognizer.events()
+    assert isinstance(end, mmer.SessionEnd)
+    assert not any(isinstance(e, mmer.SessionEnd) for e in events)
+    estimates = [e for e in events if isinstance(e, mmer.EmotionEstimate)]
+    assert (end.t, end.emotions) == (estimates[-1].t, len(estimates))
+    assert end.utterances == sum(e.final for e in estimates) > 0
+    assert end.drops == recognizer.drops
+
+
+def test_callbacks_get_the_end_too() -> None:
+    recognizer = mmer.Recognizer(clip(), offline=True, modalities=("face",))
+    events: list[mmer.Message] = []
+    recognizer.run(on_estimate=lambda e: recognizer.stop(), on_event=events.append)
+    end = events[-1]
+    assert isinstance(end, mmer.SessionEnd)
+    assert end.emotions == sum(isinstance(e, mmer.EmotionEstimate) for e in events)
+    assert recognizer.clock is not None
+    assert 0.0 < end.t <= recognizer.clock.now()
+
+
+def test_a_lost_device_ends_with_its_totals_and_an_error() -> None:
+    camera = ListSource(pictures(0.5), live=True, name="camera")
+    events: list[mmer.Message] = []
+    with pytest.raises(mmer.MmerError, match="camera stopped delivering"):
+        mmer.Recognizer(camera, modalities=("face",), offline=True).run(on_event=events.append)
+    assert isinstance(events[-1], mmer.SessionEnd)

@@ -31,7 +31,7 @@ from mmer.realtime.replay import Replay
 def pipeline(fusion: PerBlock, last: SpeechUpdate | None = None) -> Pipeline:
     return Pipeline(
         fusion,
-        voice=PerBlock(speak, tail=() if last is None else (last,)),
+        vad=PerBlock(speak, tail=() if last is None else (last,)),
         speech=PerBlock(judge_speech),
         tracker=PerBlock(look),
         face=PerBlock(nothing),

@@ -46,8 +46,8 @@ LAST = SpeechUpdate(1, 0.0, 1.0, SpeechState.ENDED, np.zeros(16000, np.int16), 1
 
 def pipeline(**blocks: Block | None) -> Pipeline:
     made: dict[str, Block | None] = {
-        "voice": PerBlock(speak, tail=(LAST,)),
-        "words": PerBlock(spell),
+        "vad": PerBlock(speak, tail=(LAST,)),
+        "asr": PerBlock(spell),
         "speech": PerBlock(judge_speech),
         "text": PerBlock(judge_text),
         "tracker": PerBlock(look),
@@ -80,7 +80,7 @@ def test_sound_is_never_dropped_and_pictures_are_the_latest() -> None:
     voice = PerBlock(speak)
     tracker = PerBlock(look, slow_s=0.2)
     session = Session(
-        pipeline(voice=voice, tracker=tracker),
+        pipeline(vad=voice, tracker=tracker),
         [ListSource(in_order(sound(1.0), pictures(1.0)))],
         SessionClock(),
         output=Delivery.LOSSLESS,
@@ -122,7 +122,7 @@ def test_a_consumer_that_leaves_ends_everything() -> None:
     assert threads() == before
 
 
-@pytest.mark.parametrize("stage", ["voice", "words", "speech", "tracker", "fusion"])
+@pytest.mark.parametrize("stage", ["vad", "asr", "speech", "tracker", "fusion"])
 def test_a_workers_exception_ends_the_session_and_reaches_the_caller(stage: str) -> None:
     def fail(message: object) -> list:
         raise ZeroDivisionError(f"in {stage}")
@@ -186,7 +186,7 @@ def test_a_slow_consumer_gets_the_newest_estimates_and_every_final() -> None:
         return []
 
     session = Session(
-        pipeline(voice=PerBlock(endings)), [ListSource(sound(2.0))], SessionClock(), hop_s=0.05
+        pipeline(vad=PerBlock(endings)), [ListSource(sound(2.0))], SessionClock(), hop_s=0.05
     )
     finals, late = 0, []
     for event in session.events():
@@ -225,7 +225,7 @@ def test_a_slow_encoder_of_clips_is_shown_what_came_while_it_was_busy() -> None:
         return [Evidence("face", clip.t0, clip.t1, UNIFORM, clip.quality, clip.partial)]
 
     slow = PerBlock(judge, slow_s=1.2)
-    made = pipeline(voice=None, tracker=None, clips=ClipCollector(8, 8), face=slow)
+    made = pipeline(vad=None, tracker=None, clips=ClipCollector(8, 8), face=slow)
     session = Session(made, [ListSource(pictures(2.0))], SessionClock(), pictures=True)
     events = list(session.events())
     whole = shown[-1]
@@ -255,7 +255,7 @@ def test_a_clock_tells_how_long_to_wait_in_the_worlds_seconds() -> None:
 def test_stage_times_tell_the_wait_and_the_work_of_every_message() -> None:
     times: list[StageTime] = []
     session = Session(
-        pipeline(voice=PerBlock(speak, slow_s=0.03)),
+        pipeline(vad=PerBlock(speak, slow_s=0.03)),
         [ListSource(in_order(sound(0.6), pictures(0.6)))],
         SessionClock(),
         output=Delivery.LOSSLESS,
@@ -263,7 +263,7 @@ def test_stage_times_tell_the_wait_and_the_work_of_every_message() -> None:
     )
     for _ in session.events():
         time.sleep(0.002)
-    voice = [t for t in times if t.stage == "voice"]
+    voice = [t for t in times if t.stage == "vad"]
     assert [t.kind for t in voice] == ["AudioBlock"] * 30
     # 30 ms of work for every 20 ms of sound: each block waits 10 ms longer than the one before
     assert all(0.03 <= t.work_s < 0.3 and t.cpu_s < 0.02 for t in voice)

@@ -12,7 +12,7 @@ from sounds import blocks
 
 from mmer.models.labels import EMOTIONS
 from mmer.realtime.blocks.haar_detector import HaarDetector
-from mmer.realtime.blocks.vad import VoiceActivity
+from mmer.realtime.blocks.vad import Vad
 from mmer.realtime.messages import SpeechState
 from mmer.training.datasets.images import video_frames
 from mmer.training.datasets.item import Item
@@ -93,7 +93,7 @@ def test_what_is_planted_is_found(
 @pytest.mark.parametrize("emotion", EMOTIONS)
 def test_voices_are_heard_and_faces_found(emotion: str) -> None:
     random = np.random.default_rng(0)
-    activity = VoiceActivity()
+    activity = Vad()
     for pitch_hz in (90, 160, 250):
         activity.reset()
         sound = voice(random, emotion, pitch_hz)

@@ -18,7 +18,7 @@ from mmer.models.preparation.frames import evenly
 from mmer.models.preparation.preparation import Frames, Said, Sound
 from mmer.models.store.store import Store
 from mmer.realtime.blocks.face_tracker import FaceTracker
-from mmer.realtime.choose import find_blazeface, load_detector
+from mmer.realtime.choose import find_detector, load_detector
 from mmer.realtime.messages import FaceObservation, VideoFrame
 from mmer.realtime.sources.reader import choose_streams, open_container
 from mmer.training.datasets.files import PICTURES, walk
@@ -145,7 +145,7 @@ def _faces(
 @cache
 def _tracker(size: int, thread: int) -> FaceTracker:
     """BlazeFace where its file is on this machine, else Haar; one a thread, as it has state."""
-    choice = load_detector("auto", find_blazeface("auto", Store(offline=True)))
+    choice = load_detector("auto", find_detector("auto", Store(offline=True)))
     assert choice.made is not None  # Haar's comes with OpenCV
     return FaceTracker(choice.made, CropGeometry(size))
 

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from mmer.models.encoder import TextModel
 from mmer.models.errors import MmerError
 from mmer.models.labels import EMOTIONS, MODALITIES
-from mmer.models.loading import load_text
 from mmer.models.store.store import Store
 from mmer.realtime.assemble import assemble
 from mmer.realtime.blocks.text_encoder import TextEncoder
@@ -52,11 +52,11 @@ class ClipAnswerer:
         self.notices = [notice.text for notice in made.notices]
         blocks: dict[str, Any] = {stage.name: stage.block for stage in made.pipeline.stages}
         self._gold: GoldWords | None = None
-        if settings.gold_words and "words" in blocks:
-            self._gold = blocks["words"] = GoldWords()
-            blocks["text"] = TextEncoder(load_text(_own(weights), settings.provider))
+        if settings.gold_words and "asr" in blocks:
+            self._gold = blocks["asr"] = GoldWords()
+            blocks["text"] = TextEncoder(TextModel.load(_own(weights), settings.provider))
             self._models["words"] = "gold"
-        blocks["voice"] = WholeClip()
+        blocks["vad"] = WholeClip()
         self._pipeline = Pipeline(blocks.pop("fusion"), **blocks)
 
     def answer(self, item: Item) -> Answer:

@@ -187,13 +187,12 @@ def _answerer(
 
         return SpeechAnswerer(evaluated.path, settings.provider, change), items
     if modality == "face":
-        from mmer.models.loading import load_face
-        from mmer.models.prepared import PreparedFace
+        from mmer.models.encoder import FaceModel
         from mmer.training.evaluation.face import FaceAnswerer
 
         cropped, offline = settings.cropped, settings.offline
-        model = load_face(evaluated.path, settings.provider)
-        if isinstance(model, PreparedFace):
+        model = FaceModel.load(evaluated.path, settings.provider)
+        if model.clips:
             from mmer.training.evaluation.image_sequence import SequenceAnswerer
 
             return SequenceAnswerer(model, change, cropped=cropped), items

@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mmer.models.encoder import FaceModel
 from mmer.models.errors import MmerError
-from mmer.models.face import FaceModel
 from mmer.models.prediction import Prediction
 from mmer.models.store.store import Store
 from mmer.realtime.blocks.face_tracker import FaceTracker
-from mmer.realtime.choose import find_blazeface, load_detector
+from mmer.realtime.choose import find_detector, load_detector
 from mmer.realtime.messages import FaceObservation, VideoFrame
 from mmer.training.datasets.images import centre_square, is_video, read_image, resized, video_frames
 from mmer.training.datasets.item import Item
@@ -47,8 +47,8 @@ class FaceAnswerer:
 
     @cached_property
     def _tracker(self) -> FaceTracker:
-        blazeface = find_blazeface("auto", Store(offline=self._offline or None))
-        choice = load_detector("auto", blazeface)
+        found = find_detector("auto", Store(offline=self._offline or None))
+        choice = load_detector("auto", found)
         assert choice.made is not None  # Haar's comes with OpenCV
         self._detector = choice.name
         self.notices += [notice.text for notice in choice.notices]

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from mmer.models.encoder import FaceModel
 from mmer.models.errors import MmerError
-from mmer.models.prepared import PreparedFace
 from mmer.training.datasets.images import centre_square, resized
 from mmer.training.datasets.item import Item
 from mmer.training.datasets.signals import frames_of
@@ -22,7 +22,7 @@ class SequenceAnswerer:
     """
 
     def __init__(
-        self, model: PreparedFace, change: Change | None = None, *, cropped: bool = False
+        self, model: FaceModel, change: Change | None = None, *, cropped: bool = False
     ) -> None:
         self.notices: list[str] = []
         self._model = model

@@ -9,7 +9,7 @@ from typing import Any, Final
 from mmer.models.errors import MmerError
 from mmer.models.labels import MODALITIES
 from mmer.models.preparation.text_style import STYLES, TextStyle
-from mmer.realtime.asr.registry import ASR_NAMES
+from mmer.realtime.asr.registry import asr_names
 
 KINDS: Final = (*MODALITIES, "clip")
 """Targets of an evaluation."""
@@ -70,8 +70,8 @@ class Settings:
             raise MmerError(f"--context is {self.context}: it must be 0 or more")
         if self.resamples < 100:
             raise MmerError(f"--resamples is {self.resamples}: an interval needs 100 or more")
-        if self.asr not in ASR_NAMES:
-            raise MmerError(f"--asr {self.asr!r} is unknown: use {', '.join(ASR_NAMES)}")
+        if self.asr not in asr_names():
+            raise MmerError(f"--asr {self.asr!r} is unknown: use {', '.join(asr_names())}")
         if self.style not in STYLES:
             raise MmerError(f"--style {self.style!r} is unknown: use {', '.join(STYLES)}")
         if self.gold_words and self.asr == "none":

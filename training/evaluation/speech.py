@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mmer.models.encoder import SpeechModel
 from mmer.models.errors import MmerError
-from mmer.models.loading import load_speech
 from mmer.models.preparation.logmel import SAMPLE_RATE
 from mmer.training.datasets.item import Item
 from mmer.training.datasets.media import decode, trim
@@ -25,8 +25,8 @@ class SpeechAnswerer:
 
     def __init__(self, weights: Path, provider: str = "auto", change: Change | None = None) -> None:
         self.notices: list[str] = []
-        self._model = load_speech(weights, provider)
-        self._longest = round(self._model.card.number("max_s") * SAMPLE_RATE)
+        self._model = SpeechModel.load(weights, provider)
+        self._longest = round(self._model.max_s * SAMPLE_RATE)
         self._change = change
 
     def answer(self, item: Item) -> Answer:

@@ -7,8 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from mmer.models.encoder import TextModel
 from mmer.models.errors import MmerError
-from mmer.models.loading import load_text
 from mmer.models.preparation.text_style import TextStyle
 from mmer.training.datasets.item import Item
 from mmer.training.datasets.texts import RESTYLE
@@ -28,7 +28,7 @@ class TextAnswerer:
     ) -> None:
         self._style = style
         self.notices: list[str] = []
-        self._model = load_text(weights, provider)
+        self._model = TextModel.load(weights, provider)
         self._change = change or str
         self.past_utterances = self._model.past_utterances
 

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from mmer.models.bundle import Bundle
 from mmer.models.cards.card import Card, load_card, weights_dir
 from mmer.models.cards.seen import Seen
 from mmer.models.errors import MmerError
 from mmer.models.labels import MODALITIES
-from mmer.models.weights_folder import WeightsFolder
 from mmer.training.evaluation.settings import Settings
 
 _NO_WORDS: Final = ("text", "none")
@@ -39,7 +39,7 @@ def weights_of(modality: str, given: Path | None, settings: Settings) -> list[We
     names: list[str] = [
         m for m in MODALITIES if m in settings.modalities and (m, settings.asr) != _NO_WORDS
     ]
-    folder = None if given is None else WeightsFolder(given)
+    folder = None if given is None else Bundle(given)
     if folder is not None:
         names = [n for n in names if not folder.why_not(n)]
     own = [n for n in (*names, "fusion") if folder is not None and n in folder.cards]

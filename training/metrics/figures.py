@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mmer.models.labels import EMOTIONS
+from mmer.models.prediction import log_softmax as log_softmax
 
 
 @dataclass(frozen=True)
@@ -24,12 +25,6 @@ class Figures:
     macro_f1: float
     unweighted_recall: float
     ece: float
-
-
-def log_softmax(logits: np.ndarray) -> np.ndarray:
-    """Log-probabilities along the last axis, float64."""
-    shifted = logits.astype(np.float64) - logits.max(axis=-1, keepdims=True)
-    return np.asarray(shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True)))
 
 
 def confusion(labels: np.ndarray, predicted: np.ndarray) -> np.ndarray:

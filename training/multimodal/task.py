@@ -32,6 +32,9 @@ from mmer.training.tasks.task import Arrays, Task
 if TYPE_CHECKING:
     import torch
 
+MIN_S = 0.5
+"""Speech is evaluated from so many seconds of an utterance on."""
+
 
 class MultimodalTask(Task):
     """The task of ``MultimodalNetwork``; targets are (B, 7 + modalities): class, present mask.
@@ -249,10 +252,15 @@ class MultimodalTask(Task):
         return axes
 
     def preprocessing(self) -> dict[str, Any]:
-        return {
-            "inputs": {m: e.preparation.settings() for m, e in self.encoders.items()},
-            "words": self.options.words,
+        """The preprocessing of each part's card, by its name."""
+        parts: dict[str, Any] = {
+            m: {"input": e.preparation.settings()} for m, e in self.encoders.items()
         }
+        if "speech" in parts:
+            parts["speech"]["min_s"] = MIN_S
+        named = list(self.options.modalities)
+        uses, kind = self.fusion_uses(), self.options.fusion
+        return parts | {"fusion": {"modalities": named, "uses": uses, "kind": kind}}
 
     def training_data(self) -> tuple[TrainingData, ...]:
         o = self.options

@@ -16,6 +16,8 @@ from mmer.models.cards.card import TrainingData
 from mmer.models.cards.seen import Seen, as_keys
 from mmer.models.labels import EMOTIONS
 from mmer.models.networks.shipped.face import FaceNetwork
+from mmer.models.preparation.face_crop import CropGeometry
+from mmer.models.preparation.grey_face import GreyFace
 from mmer.training.augment.face import FaceChanges, change_face
 from mmer.training.augment.non_faces import SCENES_SOURCE, NonFaces, read_scenes
 from mmer.training.datasets.corpora import training_data
@@ -179,13 +181,11 @@ class FaceTask(Task):
         return {"image": {0: "batch"}}
 
     def preprocessing(self) -> dict[str, Any]:
-        return {
-            "size": int(self._train.images.shape[1]),
-            "colour": "grey, 0..255 (Rec. 601 luma)",
-            "left_eye": list(self._options.left_eye),
-            "right_eye": list(self._options.right_eye),
-            "usable_below": self._options.usable_below,
-        }
+        o = self._options
+        size = int(self._train.images.shape[1])
+        (left_x, left_y), (right_x, right_y) = o.left_eye, o.right_eye  # lists, from TOML
+        crop = GreyFace(CropGeometry(size, (left_x, left_y), (right_x, right_y)))
+        return {"input": crop.settings(), "usable_below": o.usable_below}
 
     def training_data(self) -> tuple[TrainingData, ...]:
         scenery, licence = SCENES_SOURCE

@@ -18,21 +18,14 @@ from numpy.typing import NDArray
 
 from mmer.models.cards.card import Card, load_card, weights_dir
 from mmer.models.cards.seen import digest64, file_digest
-from mmer.models.face import FaceModel
+from mmer.models.encoder import FaceModel, SpeechModel, TextModel
 from mmer.models.labels import EMOTIONS, MODALITIES
 from mmer.models.prediction import Prediction
 from mmer.models.preparation.logmel import SAMPLE_RATE
 from mmer.models.preparation.text_style import TextStyle
-from mmer.models.speech import SpeechModel
-from mmer.models.text import TextModel
+from mmer.models.quality import duration_quality, text_quality
 from mmer.training.augment.asr_errors import misrecognize
-from mmer.training.augment.degrade import (
-    face_quality,
-    far_dark_blurred,
-    in_noise,
-    speech_quality,
-    text_quality,
-)
+from mmer.training.augment.degrade import face_quality, far_dark_blurred, in_noise
 from mmer.training.datasets.data_folder import need
 from mmer.training.datasets.faces import read_development as read_faces
 from mmer.training.datasets.likeness import image_key, text_key
@@ -112,7 +105,7 @@ def _speech(data: Path, model: SpeechModel, per_class: int) -> Iterator[_Item]:
             noise = noises[int(rng.integers(len(noises)))]
             sounds.append(in_noise(whole, noise, snr_db, rng))
         predictions = [
-            (p, speech_quality(s) * p.usable) for s in sounds for p in [model.predict(s)]
+            (p, duration_quality(s) * p.usable) for s in sounds for p in [model.predict(s)]
         ]
         yield item.label, item.speaker_group, file_digest(item.path), predictions
 

@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 from tokenizers import Tokenizer, normalizers
 
+from mmer.models.preparation.dialogue_tokens import FIRST, SEPARATOR
 from mmer.models.preparation.text_style import TextStyle
-from mmer.models.text import FIRST, SEPARATOR
 
 STYLE_PIECES: Final[Mapping[TextStyle, str]] = {
     "written": FIRST,

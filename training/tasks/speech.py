@@ -16,6 +16,7 @@ from mmer.models.errors import MmerError
 from mmer.models.labels import EMOTIONS
 from mmer.models.networks.shipped.speech import SpeechNetwork
 from mmer.models.preparation.logmel import SAMPLE_RATE, LogMel
+from mmer.models.preparation.logmel_frames import LogMelSegment
 from mmer.training.augment.recording import RecordingChanges
 from mmer.training.augment.spectrogram import SpeechChanges, change_speech, mask_speech
 from mmer.training.datasets.corpora import CORPORA
@@ -212,12 +213,8 @@ class SpeechTask(Task):
         return {"features": {0: "batch", 1: "frames"}}
 
     def preprocessing(self) -> dict[str, Any]:
-        return {
-            "sample_rate_hz": SAMPLE_RATE,
-            "logmel": asdict(self.mel),
-            "min_s": MIN_S,
-            "max_s": MAX_S,
-        }
+        segment = LogMelSegment(**asdict(self.mel), least_s=MIN_S, longest_s=MAX_S)
+        return {"input": segment.settings(), "min_s": MIN_S}
 
     def training_data(self) -> tuple[TrainingData, ...]:
         return self.data.training_data()

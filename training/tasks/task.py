@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -28,20 +28,6 @@ def soft_loss(
     """Cross-entropy with target distributions (B, 7) and class weights (7,)."""
     smooth = targets * (1 - smoothing) + smoothing / targets.shape[1]
     return -(weights * smooth * logits.log_softmax(dim=1)).sum(dim=1).mean()
-
-
-class Sampled(Protocol):
-    """What the ONNX export needs of a task: example inputs and dynamic axes."""
-
-    outputs: tuple[str, ...]
-
-    def development(self, condition: str | None = None) -> Iterator[tuple[Arrays, np.ndarray]]:
-        """Inputs and class indices."""
-        ...
-
-    def dynamic_axes(self) -> Mapping[str, Mapping[int, str]]:
-        """Names of the dynamic axes by input."""
-        ...
 
 
 class Task(ABC):

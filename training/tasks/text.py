@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from itertools import islice
@@ -18,6 +17,7 @@ from mmer.models.cards.seen import Seen, as_keys
 from mmer.models.errors import MmerError
 from mmer.models.labels import EMOTIONS
 from mmer.models.networks.shipped.text import PAD, TextNetwork
+from mmer.models.preparation.dialogue_tokens import DialogueTokens
 from mmer.models.preparation.text_style import TextStyle
 from mmer.training.augment import spoken_texts
 from mmer.training.augment.asr_errors import ErrorModel
@@ -35,7 +35,6 @@ from mmer.training.tasks.text_data import conversations
 from mmer.training.tasks.text_encoding import DialogueEncoder, padded
 from mmer.training.tasks.text_options import TextOptions
 
-TOKENIZER = "text-tokenizer.json"
 ASR = 'as a recognizer that punctuates writes (no "!", no "..."), the past too'
 BARE = "lower case without punctuation, as other recognizers write, the past too"
 ERRORS = {
@@ -220,14 +219,12 @@ class TextTask(Task):
         return {"tokens": axes, "turns": axes}
 
     def preprocessing(self) -> dict[str, Any]:
-        text = self._tokenizer.to_str().encode()
-        return {
-            "tokenizer": TOKENIZER,
-            "tokenizer_sha256": hashlib.sha256(text).hexdigest(),
-            "styles": dict(STYLE_PIECES),
-            "max_tokens": self._options.max_tokens,
-            "past_utterances": self._options.past_utterances,
-        }
+        return {"input": self._preparation().settings()}
+
+    def _preparation(self) -> DialogueTokens:
+        o = self._options
+        text = self._tokenizer.to_str()
+        return DialogueTokens(text, o.max_tokens, o.past_utterances, STYLE_PIECES)
 
     def training_data(self) -> tuple[TrainingData, ...]:
         count: Counter[str] = Counter()
@@ -252,4 +249,6 @@ class TextTask(Task):
         )
 
     def save_extras(self, folder: Path) -> None:
-        (folder / TOKENIZER).write_bytes(self._tokenizer.to_str().encode())
+        """The tokenizer."""
+        for name, content in self._preparation().files().items():
+            (folder / name).write_bytes(content)

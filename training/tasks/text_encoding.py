@@ -10,8 +10,8 @@ from tokenizers import Tokenizer
 
 from mmer.models.labels import EMOTIONS
 from mmer.models.networks.shipped.text import PAD
+from mmer.models.preparation.dialogue_tokens import SEPARATOR, lay_out
 from mmer.models.preparation.text_style import TextStyle
-from mmer.models.text import SEPARATOR, lay_out
 from mmer.training.tasks.prune_tokenizer import STYLE_PIECES
 from mmer.training.tasks.task import Arrays
 from mmer.training.tasks.text_data import Window

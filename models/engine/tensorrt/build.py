@@ -1,4 +1,4 @@
-"""Build a plan: TensorRT reads our network, times its kernels here, and keeps the fastest."""
+"""Plan builder: TensorRT parses the network, times its kernels here, and keeps the fastest."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What TensorRT is given to read: our network, in operators and precisions that it takes."""
+"""Graph for TensorRT: the network in operators and precisions that it supports."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The ``tensorrt`` package: found, of a version that is understood, with one logger."""
+"""The ``tensorrt`` package: import, version check, one logger."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The plans that were built, kept for the next start: one file each, whole or not there.
+"""Plan cache: one file each, whole or not there.
 
 A plan fits one GPU, one TensorRT and one network; a file's name is a digest of all that it was
 built from, so that what does not fit is never found. It begins with a line of JSON that says the

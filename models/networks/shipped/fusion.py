@@ -1,4 +1,4 @@
-"""The learned fusion: how far each modality is believed, and how much it weighs."""
+"""Fusion network: learned reliability, power and fading of each modality."""
 
 from __future__ import annotations
 

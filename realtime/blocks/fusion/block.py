@@ -1,4 +1,4 @@
-"""The sliding-window fusion: what voice, words and face say together, now and of an utterance."""
+"""Fusion block: evidence of speech, text and face -> one estimate a hop and one an utterance."""
 
 from __future__ import annotations
 
@@ -9,8 +9,17 @@ import numpy as np
 
 from mmer.models.errors import MmerError
 from mmer.models.labels import EMOTIONS, MODALITIES
+from mmer.realtime.blocks.block import Block
 from mmer.realtime.blocks.fusion.pooling import Pool, ProductPool, normalise, summarise
-from mmer.realtime.blocks.fusion.state import SPOKEN, Memory, Utterance, newest, settled
+from mmer.realtime.blocks.fusion.reasons import Reasons, why_no_label
+from mmer.realtime.blocks.fusion.state import (
+    SPOKEN,
+    FusionState,
+    Outcome,
+    Utterance,
+    newest,
+    settled,
+)
 from mmer.realtime.blocks.fusion.window import Span
 from mmer.realtime.messages import (
     Contribution,
@@ -32,7 +41,7 @@ class FusionConfig:
     final_wait_s: float = 0.5  # how long after an utterance's end its final waits for the slowest
     min_confidence: float = 0.0  # below it there is no label ("too unsure"); 0 = always a label
     face_margin_s: float = 0.25  # the face counts so long before and after an utterance as well
-    longest_utterance_s: float = 20.0  # of the voice activity: bounds what is remembered
+    longest_utterance_s: float = 20.0  # of the VAD: bounds the state
     speech_tau_s: float = 3.0  # of a modality's pieces in the window, one of this age weighs 1/e
     text_tau_s: float = 3.0
     face_tau_s: float = 1.0
@@ -55,38 +64,38 @@ class FusionConfig:
         return {"speech": self.speech_tau_s, "text": self.text_tau_s, "face": self.face_tau_s}
 
 
-class Fusion:
+class FusionBlock(Block):
     """Evidence, Missing, SpeechUpdate, Gap, Tick -> EmotionEstimate.
 
-    **At a Tick** of time t: an estimate over (t - ``window_s``, t]. Of voice and words the newest
+    **At a Tick** of time t: an estimate over (t - ``window_s``, t]. Of speech and text the newest
     evidence of each utterance counts (it is cumulative), of the face every frame. Evidence
     captured after t waits for a later tick.
 
     **At an utterance's end**: one estimate with ``final=True`` over the utterance, as soon as each
-    modality that ``expects`` names has said its last of it, at the latest at the first tick
-    ``final_wait_s`` after the end was decided. What came only in part counts as far as it came;
-    what did not come is "late", and counts in later ticks alone.
+    modality that ``expects`` names has its final outcome, at the latest at the first tick
+    ``final_wait_s`` after the end was decided. Partial evidence counts as far as it goes; what has
+    not come is "late", and counts in later ticks alone.
 
     Each modality's evidence is pooled (``pooling.summarise``), then ``pool`` makes one opinion of
-    theirs. A modality without evidence is None and has its reason: "off", a gap's cause, "silence",
-    "waiting" (nothing yet), "late", or what the encoder said ("no words", "too short", "no face",
-    "poor picture: ..."). The block never asks for the time: an estimate's ``t`` is the tick's, or
-    the later of the decided end and the last tick, and never decreases. A runner may put a later
-    ``t``, up to its next tick's.
+    theirs. A modality without evidence is None and has its reason (``Reasons``): "off", a gap's
+    cause, "silence", "waiting" (nothing yet), "late", or what the encoder reported ("no words",
+    "too short", "no face", "poor picture: ..."). The block never asks for the time: an estimate's
+    ``t`` is the tick's, or the later of the decided end and the last tick, and never decreases. A
+    runner may put a later ``t``, up to its next tick's.
 
     Args:
         config: window, waiting, fading.
         modalities: those switched on, of "speech", "text", "face".
         expects: those of "speech" and "text" that a final waits for; default: all that are
             switched on and not ``absent``.
-        absent: why a modality that is switched on cannot say anything ("no recognizer").
-        pool: makes one opinion of the modalities'; default: the product of what they say.
-        clips: the face's evidence is of clips, of which the newest counts alone: it shows what the
-            ones before showed.
+        absent: why a modality that is switched on has no evidence ("no recognizer").
+        pool: combines the modalities' opinions; default: their product.
+        clips: the face's evidence is of clips, of which the newest alone counts: it covers the
+            ones before.
 
     Raises:
-        ValueError: unknown or contradictory names; evidence that is not (7,) numbers, or names no
-            utterance though it is of the voice or the words.
+        ValueError: unknown or contradictory names; evidence that is not (7,) numbers, or of speech
+            or text without an utterance.
     """
 
     def __init__(
@@ -101,57 +110,58 @@ class Fusion:
         self._config = config or FusionConfig()
         self._pool = pool or ProductPool(self._config.tau_s)
         self._clips = clips
-        self._absent = dict(absent or {})
+        absent = dict(absent or {})
         if not set(modalities) <= set(MODALITIES):
             raise ValueError(f"modalities must be of {MODALITIES}, got {sorted(modalities)}")
-        able = set(modalities) & set(SPOKEN) - set(self._absent)
+        able = set(modalities) & set(SPOKEN) - set(absent)
         if expects is not None and not set(expects) <= able:
             raise ValueError(f"expects must be of {sorted(able)}, got {sorted(expects)}")
-        # tuples in the labels' order: no result may hang on the order of a set
-        self._modalities = tuple(m for m in MODALITIES if m in modalities)
-        self._expects = tuple(m for m in SPOKEN if m in (able if expects is None else expects))
+        # tuples in a fixed order: no result may depend on the order of a set
+        self._reasons = Reasons(
+            modalities=tuple(m for m in MODALITIES if m in modalities),
+            expects=tuple(m for m in SPOKEN if m in (able if expects is None else expects)),
+            absent=absent,
+        )
         self.reset()
 
     def push(self, message: Message) -> Sequence[EmotionEstimate]:
-        """Take one message; messages of no concern pass unseen."""
         if isinstance(message, Tick):
             return self._tick(message.t)
         if isinstance(message, SpeechUpdate):
-            return self._answer_settled(self._memory.hear(message))
+            return self._final_if_settled(self._state.update_utterance(message))
         if isinstance(message, Evidence | Missing):
-            return self._take(message)
+            return self._add(message)
         if isinstance(message, Gap):
-            self._memory.lose(message)
+            self._state.add_gap(message)
         return ()
 
     def flush(self) -> Sequence[EmotionEstimate]:
-        """Answer every utterance that is owed a final, one still open included."""
-        return [self._final(u) for u in self._memory.utterances() if u.owed]
+        """Finals of all utterances that have none yet, one still open included."""
+        return [self._final(u) for u in self._state.utterances() if u.owed]
 
     def reset(self) -> None:
-        """Forget the stream."""
-        self._memory = Memory()
+        self._state = FusionState()
         self._now = float("-inf")  # the last tick's time
         self._last_t = float("-inf")  # the last estimate's time
 
-    def _take(self, said: Evidence | Missing) -> Sequence[EmotionEstimate]:
-        if said.modality not in self._modalities:
+    def _add(self, outcome: Outcome) -> Sequence[EmotionEstimate]:
+        if outcome.modality not in self._reasons.modalities:
             return ()
-        if isinstance(said, Evidence):
-            _check(said)
-            if said.quality <= 0.0:  # nothing to weigh it by
-                why = "poor quality"
-                said = Missing(said.modality, said.t0, said.t1, why, said.partial, said.utterance)
-        if said.modality == "face":
-            self._memory.see(said)
+        if isinstance(outcome, Evidence):
+            _check(outcome)
+            if outcome.quality <= 0.0:  # nothing to weigh it by
+                span, why = (outcome.t0, outcome.t1), "poor quality"
+                outcome = Missing(outcome.modality, *span, why, outcome.partial, outcome.utterance)
+        if outcome.modality == "face":
+            self._state.add_face(outcome)
             return ()
-        if said.utterance is None:
-            raise ValueError(f"evidence of {said.modality} must name its utterance")
-        return self._answer_settled(self._memory.listen(said, said.utterance))
+        if outcome.utterance is None:
+            raise ValueError(f"evidence of {outcome.modality} must name its utterance")
+        return self._final_if_settled(self._state.add_evidence(outcome, outcome.utterance))
 
-    def _answer_settled(self, utterance: Utterance) -> Sequence[EmotionEstimate]:
+    def _final_if_settled(self, utterance: Utterance) -> Sequence[EmotionEstimate]:
         ended = utterance.owed and not utterance.open
-        if ended and all(settled(utterance.said(m)) for m in self._expects):
+        if ended and all(settled(utterance.outcomes(m)) for m in self._reasons.expects):
             return (self._final(utterance),)
         return ()
 
@@ -160,24 +170,23 @@ class Fusion:
         deadline = self._now - self._config.final_wait_s
         out = [
             self._final(u)
-            for u in self._memory.utterances()
+            for u in self._state.utterances()
             if u.owed and u.decided is not None and u.decided <= deadline
         ]
         t = max(self._now, self._last_t)
         after = t - self._config.window_s
         spans = {"face": self._face(after, t)}
         for modality in SPOKEN:
-            said = (newest(u.said(modality), t) for u in self._memory.utterances())
+            outcomes = (newest(u.outcomes(modality), t) for u in self._state.utterances())
             spans[modality] = _span(
-                item for item in said if isinstance(item, Evidence) and item.t1 > after
+                item for item in outcomes if isinstance(item, Evidence) and item.t1 > after
             )
-        heard = _heard(spans)
-        why = {m: self._why_not(m, after, t) for m in MODALITIES if m not in heard}
-        current = self._memory.current(after, t)
+        why = self._why_missing(spans, after, t)
+        current = self._state.current(after, t)
         number = None if current is None else current.number
-        out.append(self._estimate(t, (max(0.0, after), t), heard, why, False, number))
+        out.append(self._estimate(t, (max(0.0, after), t), spans, why, False, number))
         config = self._config
-        self._memory.forget(t, after, config.longest_utterance_s, config.face_margin_s)
+        self._state.forget(t, after, config.longest_utterance_s, config.face_margin_s)
         return out
 
     def _final(self, utterance: Utterance) -> EmotionEstimate:
@@ -186,47 +195,44 @@ class Fusion:
         t = max(decided, self._now, self._last_t)
         margin_s = self._config.face_margin_s
         before, until = utterance.t0 - margin_s, min(utterance.t1 + margin_s, t)
-        last = {m: newest(utterance.said(m)) for m in SPOKEN}
+        last = {m: newest(utterance.outcomes(m)) for m in SPOKEN}
         spans = {m: _span([item] if isinstance(item, Evidence) else []) for m, item in last.items()}
         spans["face"] = self._face(before, until)
-        heard = _heard(spans)
-        why = {}
-        for m in MODALITIES:
-            item = last.get(m)
-            if m in heard:
-                continue
-            if isinstance(item, Missing):
-                why[m] = item.why
-            elif m in self._expects:
-                why[m] = "late"
-            else:
-                why[m] = self._why_not(m, before, t)
+        why = self._why_missing(spans, before, t, utterance)
         window = (utterance.t0, utterance.t1)
-        return self._estimate(t, window, heard, why, True, utterance.number)
+        return self._estimate(t, window, spans, why, True, utterance.number)
+
+    def _why_missing(
+        self, spans: Mapping[str, Span], after: float, t: float, final: Utterance | None = None
+    ) -> dict[str, str]:
+        """Reason of each modality without evidence in ``spans``."""
+        missing = [m for m in MODALITIES if not len(spans[m].t)]
+        return {m: self._reasons.why_missing(self._state, m, after, t, final) for m in missing}
 
     def _estimate(
         self,
         t: float,
         window: tuple[float, float],
-        heard: Mapping[str, Span],
+        spans: Mapping[str, Span],
         why: dict[str, str],
         final: bool,
         utterance: int | None,
     ) -> EmotionEstimate:
-        """Pool what was ``heard``; ``why`` has the reason of every modality that was not."""
+        """Pool the evidence; ``why`` has the reason of every modality that has none."""
         self._last_t = t
+        present = {m: spans[m] for m in MODALITIES if m not in why}
         modalities: dict[str, Contribution | None] = dict.fromkeys(MODALITIES)
         label, probs, confidence = None, None, None
-        if heard:
+        if present:
             now = None if final else t  # in a final nothing fades: the utterance is one whole
             tau_s = self._config.tau_s
             opinions = {
                 m: summarise(s.t, s.quality, s.log_probs, now, tau_s[m], s.embedding)
-                for m, s in heard.items()
+                for m, s in present.items()
             }
             fused, shares = self._pool.fuse(opinions)
             for m, opinion in opinions.items():
-                newest_t = float(heard[m].t.max())
+                newest_t = float(present[m].t.max())
                 modalities[m] = Contribution(
                     label=EMOTIONS[int(opinion.log_probs.argmax())],
                     weight=shares[m],
@@ -241,8 +247,7 @@ class Fusion:
                 label, probs, confidence = None, None, None
                 why = {**why, "label": "too unsure"}
         else:
-            reasons = dict.fromkeys(reason for reason in why.values() if reason != "off")
-            why = {**why, "label": "; ".join(reasons) or "off"}
+            why = {**why, "label": why_no_label(why)}
         return EmotionEstimate(
             t=t,
             window=window,
@@ -256,22 +261,10 @@ class Fusion:
         )
 
     def _face(self, after: float, until: float) -> Span:
-        span = self._memory.face.between(after, until)
+        span = self._state.face.between(after, until)
         if not self._clips:
             return span
         return Span(span.t[-1:], span.quality[-1:], span.log_probs[-1:], span.embedding)
-
-    def _why_not(self, modality: str, after: float, t: float) -> str:
-        """The reason why ``modality`` has no evidence in (after, t]."""
-        if modality not in self._modalities:
-            return "off"
-        if modality in self._absent:
-            return self._absent[modality]
-        if modality == "face":
-            return self._memory.why_no_face(after, t)
-        if modality not in self._expects and self._memory.gap("audio", after, t) is None:
-            return "off"
-        return self._memory.why_not_spoken(modality, after, t)
 
 
 def _check(evidence: Evidence) -> None:
@@ -281,11 +274,6 @@ def _check(evidence: Evidence) -> None:
             f"evidence of {evidence.modality} must be ({len(EMOTIONS)},) log-probabilities "
             f"without NaN, got shape {shape}: {evidence.log_probs}"
         )
-
-
-def _heard(spans: Mapping[str, Span]) -> dict[str, Span]:
-    """Those with any evidence, in the modalities' order."""
-    return {m: spans[m] for m in MODALITIES if len(spans[m].t)}
 
 
 def _span(evidence: Iterable[Evidence]) -> Span:

@@ -1,4 +1,4 @@
-"""How several opinions become one.
+"""Pooling: one opinion of several.
 
 The pieces of one modality's evidence (the frames of a face) are no independent witnesses. They are
 pooled by a weighted geometric mean whose weights sum to 1, the logarithmic opinion pool (Genest &
@@ -20,28 +20,26 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmer.models.fusion import MIN_INFORMATION, Opinion
+from mmer.models.prediction import log_softmax
 
 MIN_PROBABILITY: Final = 1e-4
 """No single opinion may rule a class out: lower probabilities count as this one."""
 
 
 class Pool(Protocol):
-    """Makes one opinion of the modalities'."""
+    """Combination of the modalities' opinions."""
 
     def fuse(
         self, opinions: Mapping[str, Opinion]
     ) -> tuple[NDArray[np.float64], Mapping[str, float]]:
         """Fused log-probabilities (7,) and each opinion's share, sum 1, of at least one."""
-        ...
 
 
 def normalise(log_probs: NDArray[np.floating]) -> NDArray[np.float64]:
     """Log-probabilities (..., 7) with a sum of probabilities of 1 and none below the floor."""
-    x = np.asarray(log_probs, dtype=np.float64)
-    x = x - x.max(axis=-1, keepdims=True)
-    x -= np.log(np.exp(x).sum(axis=-1, keepdims=True))
+    x = log_softmax(np.asarray(log_probs))
     if x.min() >= np.log(MIN_PROBABILITY):
-        return np.asarray(x, dtype=np.float64)
+        return x
     x = np.maximum(x, np.log(MIN_PROBABILITY))
     normalised: NDArray[np.float64] = x - np.log(np.exp(x).sum(axis=-1, keepdims=True))
     return normalised
@@ -57,10 +55,7 @@ def log_pool(log_probs: NDArray[np.float64], weights: NDArray[np.float64]) -> ND
     """Pool (k, 7) normalised log-probabilities with weights (k,) >= 0 whose sum is above 0."""
     shares = weights / weights.sum()
     # a sum over rows, not a matrix product: the order of additions is the same on every run
-    pooled = (shares[:, None] * log_probs).sum(axis=0)
-    pooled -= pooled.max()
-    normalised: NDArray[np.float64] = pooled - np.log(np.exp(pooled).sum())
-    return normalised
+    return log_softmax((shares[:, None] * log_probs).sum(axis=0))
 
 
 def summarise(
@@ -91,8 +86,8 @@ class ProductPool:
 
     A product of experts (Hinton 2002; naive Bayes with equal priors): a flat opinion changes
     nothing, two that agree are surer than one, and what is old or of poor quality fades to flat.
-    It trusts a sure expert blindly. A modality's share is its power times the information of what
-    it says.
+    It trusts a sure expert blindly. A modality's share is its power times its
+    information.
     """
 
     tau_s: Mapping[str, float] = field(
@@ -102,7 +97,6 @@ class ProductPool:
     def fuse(
         self, opinions: Mapping[str, Opinion]
     ) -> tuple[NDArray[np.float64], Mapping[str, float]]:
-        """See ``Pool``."""
         powers = np.array(
             [o.quality * np.exp(max(-50.0, -o.age_s / self.tau_s[m])) for m, o in opinions.items()]
         )
@@ -120,6 +114,5 @@ class OnlyPool:
     def fuse(
         self, opinions: Mapping[str, Opinion]
     ) -> tuple[NDArray[np.float64], Mapping[str, float]]:
-        """See ``Pool``; raises ValueError for several opinions."""
         ((modality, opinion),) = opinions.items()
         return opinion.log_probs, {modality: 1.0}

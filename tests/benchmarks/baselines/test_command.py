@@ -15,7 +15,7 @@ from mmer.benchmarks.baselines.command import Against
 from mmer.benchmarks.baselines.measures import WHAT
 from mmer.models.cards.card import weights_dir
 from mmer.models.labels import MODALITIES
-from mmer.realtime.options import DETECTORS
+from mmer.realtime.choose import detector_names
 
 
 @pytest.mark.parametrize(
@@ -41,7 +41,7 @@ def test_mistakes_are_told(
 
 def test_choices_are_those_of_the_recognizer() -> None:
     hints = get_type_hints(Against)
-    assert get_args(hints["detector"]) == DETECTORS
+    assert get_args(hints["detector"]) == detector_names()
 
 
 @pytest.mark.slow

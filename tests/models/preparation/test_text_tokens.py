@@ -100,8 +100,7 @@ def test_no_torch_on_the_live_path() -> None:
     code = (
         "import sys; from mmer.models.preparation.opening import PREPARATIONS;"
         "from importlib import import_module;"
-        "[import_module('mmer.models.preparation.' + p.split(':')[0])"
-        " for p in PREPARATIONS.values()];"
+        "[import_module(p.place.split(':')[0]) for _, p in PREPARATIONS.items()];"
         "print([m for m in ('torch', 'transformers', 'librosa', 'opensmile') if m in sys.modules])"
     )
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

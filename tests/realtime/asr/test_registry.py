@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import importlib
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -19,10 +18,9 @@ from mmer.models.errors import MmerError
 from mmer.models.preparation.text_style import STYLES
 from mmer.models.store.catalogue import MOONSHINE, VOSK_MODEL, Unavailable
 from mmer.models.store.store import Store
-from mmer.realtime import options
-from mmer.realtime.asr import registry, selection
+from mmer.realtime.asr import registry
 from mmer.realtime.asr.interface import Hypothesis
-from mmer.realtime.asr.registry import ASR_NAMES, ENGINES, AsrEngine, load_model
+from mmer.realtime.asr.registry import ENGINES, AsrEngine, asr_names, load_model
 from mmer.realtime.commands import live
 from mmer.realtime.demo import clip
 from mmer.realtime.messages import Transcript
@@ -50,18 +48,16 @@ class ParrotModel:
     def reset(self) -> None: ...
 
 
-PARROT = AsrEngine("parrot", f"{__name__}:ParrotModel", "A parrot", "bare", True, assets=())
+PARROT = AsrEngine(
+    f"{__name__}:ParrotModel", "A parrot", name="parrot", style="bare", streams=True, assets=()
+)
 
 
 @pytest.fixture
 def with_parrot(monkeypatch: pytest.MonkeyPatch) -> None:
     """As after one more entry in the registry: the names are read from it."""
-    engines = {**ENGINES, "parrot": PARROT}
-    names = ("auto", *engines, "none")
-    for module in (registry, selection):
-        monkeypatch.setattr(module, "ENGINES", engines)
-    for module in (registry, options):
-        monkeypatch.setattr(module, "ASR_NAMES", names)
+    monkeypatch.setattr(ENGINES, "_entries", dict(ENGINES.items()))  # taken back afterwards
+    ENGINES.add("parrot", PARROT)
 
 
 def test_an_entry_more_makes_an_engine_that_can_be_chosen(with_parrot: None) -> None:
@@ -113,15 +109,14 @@ def test_no_other_file_lists_the_engines() -> None:
 
 
 def test_the_entries() -> None:
-    assert ASR_NAMES == ("auto", "moonshine", "vosk", "none")
+    assert asr_names() == ("auto", "moonshine", "vosk", "none")
     assert registry.ASR_METAVAR == "{auto,moonshine,vosk,none}"
     known = {asset.name for asset in (*MOONSHINE, VOSK_MODEL)}
     for name, engine in ENGINES.items():
         assert engine.name == name
         assert engine.style in STYLES
         assert set(engine.assets) <= known
-        module, _, kind = engine.target.partition(":")
-        model = getattr(importlib.import_module(module), kind)
+        model = ENGINES.load(name)
         assert model.name == name
         assert 0 <= model.trust <= 1
 
@@ -181,7 +176,7 @@ def test_a_package_that_is_not_installed(empty: Store) -> None:
 
 
 def test_an_engine_that_cannot_be_had(empty: Store) -> None:
-    with pytest.raises(MmerError, match="no speech recognizer 'parrot': use moonshine or vosk"):
+    with pytest.raises(MmerError, match="no speech recognizer 'parrot'; known are moonshine, vosk"):
         load_model("parrot")
     with pytest.raises(Unavailable, match="MMER_MODELS"):
         load_model("moonshine", empty)

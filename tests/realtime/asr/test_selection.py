@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from mmer.models.errors import MmerError
+from mmer.models.registry import Registry
 from mmer.models.store.catalogue import MOONSHINE, VOSK_MODEL, Unavailable
 from mmer.models.store.store import Store
 from mmer.realtime.asr import selection as module
@@ -53,7 +54,7 @@ class Machine:
                     raise MmerError(f"{name} is damaged")
                 return SimpleNamespace(name=name, description=f"{name} (tiny)", trust=1.0)
 
-        return Engine(name, "", "", "bare", streams, ())
+        return Engine("", "", name=name, style="bare", streams=streams, assets=())
 
     def choose(self, asr: str) -> Any:
         return load(select(asr, SimpleNamespace()))  # type: ignore[arg-type]
@@ -62,7 +63,7 @@ class Machine:
 @pytest.fixture
 def machine(monkeypatch: pytest.MonkeyPatch) -> Machine:
     made = Machine()
-    monkeypatch.setattr(module, "ENGINES", made.engines)
+    monkeypatch.setattr(module, "ENGINES", Registry("engine", made.engines))
     return made
 
 

@@ -11,7 +11,7 @@ from mmer.realtime.asr.interface import Hypothesis
 from mmer.realtime.asr.two_pass import TwoPassModel, TwoPassStream
 from mmer.realtime.blocks.block import run
 from mmer.realtime.blocks.transcriber import Transcriber
-from mmer.realtime.blocks.vad import VoiceActivity
+from mmer.realtime.blocks.vad import Vad
 from mmer.realtime.messages import SpeechState, SpeechUpdate, Transcript
 
 
@@ -126,7 +126,7 @@ def test_in_the_block_both_engines_hear_all_of_every_utterance(
     engines: tuple[Model, Model],
 ) -> None:
     utterances = joined(silence(0.5), voice(1), silence(0.2), voice(0.5), silence(0.6), voice(1))
-    updates = [m for m in run(VoiceActivity(), blocks(utterances)) if isinstance(m, SpeechUpdate)]
+    updates = [m for m in run(Vad(), blocks(utterances)) if isinstance(m, SpeechUpdate)]
     stream, first, second = opened(engines)
     out = [m for m in run(Transcriber(stream), updates) if isinstance(m, Transcript)]
     assert [(t.utterance, t.asr) for t in out if not t.partial] == [(1, "whole"), (2, "whole")]

@@ -9,7 +9,7 @@ from sounds import blocks, data_folder, decoded, joined, silence, voice
 from mmer.realtime.asr.interface import Hypothesis, TimedWord
 from mmer.realtime.blocks.block import run
 from mmer.realtime.blocks.transcriber import Transcriber
-from mmer.realtime.blocks.vad import VoiceActivity
+from mmer.realtime.blocks.vad import Vad
 from mmer.realtime.messages import (
     SAMPLE_RATE,
     Message,
@@ -147,7 +147,7 @@ def test_reset_forgets_the_utterance() -> None:
 def test_behind_voice_activity_every_utterance_has_one_final() -> None:
     recognizer = Counting()
     sound = joined(silence(0.5), voice(1), silence(0.5), voice(1.003))
-    updates = run(VoiceActivity(), blocks(sound))
+    updates = run(Vad(), blocks(sound))
     out = transcripts(recognizer, updates)
     assert [t.utterance for t in out if not t.partial] == [1, 2]
     ended = [u for u in updates if isinstance(u, SpeechUpdate) and u.state is ENDED]
@@ -199,7 +199,7 @@ def test_an_end_with_less_sound_than_an_update_before_it() -> None:
 
 def test_the_decode_at_a_pause_is_the_final_one_where_nothing_follows() -> None:
     sound = joined(silence(0.5), voice(1), silence(0.2), voice(0.8), silence(1))
-    updates = [u for u in run(VoiceActivity(), blocks(sound)) if isinstance(u, SpeechUpdate)]
+    updates = [u for u in run(Vad(), blocks(sound)) if isinstance(u, SpeechUpdate)]
     (end,) = [u for u in updates if u.state is ENDED]
     recognizer = Counting()
     transcripts(recognizer, updates)
@@ -231,7 +231,7 @@ def grid_sentence(name: str) -> set[str]:
 def test_most_words_of_real_speech_are_right() -> None:
     right = said = 0
     for clip in sorted((data_folder() / "video" / "grid").glob("*.mp4")):
-        updates = run(VoiceActivity(), blocks(decoded(clip), 512))
+        updates = run(Vad(), blocks(decoded(clip), 512))
         out = run(Transcriber(moonshine().stream()), updates)
         finals = [m for m in out if isinstance(m, Transcript) and not m.partial]
         assert {t.style for t in finals} == {"asr"}

@@ -7,7 +7,9 @@ from sounds import blocks, clicks, data_folder, decoded, joined, mixed, noise, s
 
 from mmer.models.errors import MmerError
 from mmer.realtime.blocks.block import run
-from mmer.realtime.blocks.vad import VoiceActivity, VoiceConfig, VoiceState
+from mmer.realtime.blocks.speech_detector import FRAME, FrameActivity
+from mmer.realtime.blocks.vad import Vad, VadConfig, VadState
+from mmer.realtime.blocks.webrtc_detector import WebRtcConfig
 from mmer.realtime.messages import (
     SAMPLE_RATE,
     AudioBlock,
@@ -23,9 +25,9 @@ PAUSED, ENDED = SpeechState.PAUSED, SpeechState.ENDED
 FRAME_S = 0.02
 
 
-def heard(messages: Iterable[Message], config: VoiceConfig | None = None) -> list[SpeechUpdate]:
+def heard(messages: Iterable[Message], config: VadConfig | None = None) -> list[SpeechUpdate]:
     """What the block says of the messages, after a check of what must hold of any updates."""
-    updates = [m for m in run(VoiceActivity(config), messages) if isinstance(m, SpeechUpdate)]
+    updates = [m for m in run(Vad(config), messages) if isinstance(m, SpeechUpdate)]
     decided = 0.0
     last: SpeechUpdate | None = None
     for update in updates:
@@ -77,7 +79,7 @@ def test_one_utterance_with_preroll_updates_and_tail() -> None:
 
 
 def test_updates_come_once_in_a_period_and_share_one_buffer() -> None:
-    updates = heard(blocks(SENTENCE), VoiceConfig(update_s=0.2))
+    updates = heard(blocks(SENTENCE), VadConfig(update_s=0.2))
     during = [u for u in updates if u.state in (STARTED, ONGOING)]
     gaps = np.diff([u.t1 for u in during])
     assert gaps == pytest.approx(np.full(len(gaps), 0.2), abs=0.1)
@@ -125,7 +127,7 @@ def test_only_pauses_that_are_long_enough_are_reported(gap_s: float, count: int)
 
 
 def test_pauses_leave_the_period_of_the_updates_alone() -> None:
-    config = VoiceConfig(pause_s=1.0)  # never before the end
+    config = VadConfig(pause_s=1.0)  # never before the end
     without = heard(blocks(TWO_WORDS), config)
     updates = heard(blocks(TWO_WORDS))
     assert pauses(updates)
@@ -135,7 +137,7 @@ def test_pauses_leave_the_period_of_the_updates_alone() -> None:
 
 @pytest.mark.parametrize(("hangover_s", "count"), [(0.1, 0), (0.12, 0), (0.14, 0), (0.16, 1)])
 def test_no_pause_is_reported_where_the_end_comes_as_soon(hangover_s: float, count: int) -> None:
-    updates = heard(blocks(SENTENCE), VoiceConfig(hangover_s=hangover_s))
+    updates = heard(blocks(SENTENCE), VadConfig(hangover_s=hangover_s))
     assert len(pauses(updates)) == count
     assert len(ends(updates)) == 1
 
@@ -147,7 +149,7 @@ def test_no_pause_at_the_end_of_the_stream_or_at_a_gap() -> None:
 
 
 def test_an_utterance_that_was_split_is_not_paused_before_it_is_announced() -> None:
-    config = VoiceConfig(longest_s=2.0)
+    config = VadConfig(longest_s=2.0)
     for seconds in (1.98, 2.0, 2.02, 2.04, 2.1):
         updates = heard(blocks(joined(voice(seconds), silence(1))), config)
         announced = {u.utterance for u in updates if u.state is STARTED}
@@ -164,7 +166,7 @@ def test_a_pause_parts_two_utterances() -> None:
 
 
 def test_the_preroll_never_repeats_sound_of_the_utterance_before() -> None:
-    config = VoiceConfig(preroll_s=0.5)
+    config = VadConfig(preroll_s=0.5)
     sound = joined(silence(1), voice(1), silence(0.36), voice(1), silence(1))
     first, second = ends(heard(blocks(sound), config))
     assert second.t0 == pytest.approx(first.t1)
@@ -205,7 +207,7 @@ def test_blips_and_silence_give_nothing() -> None:
 
 
 def test_the_longest_utterance_is_split_without_loss() -> None:
-    config = VoiceConfig(longest_s=2.0)
+    config = VadConfig(longest_s=2.0)
     sound = voice(5)
     parts = ends(heard(blocks(joined(sound, silence(1))), config))
     assert len(parts) == 3
@@ -223,7 +225,7 @@ def test_twenty_seconds_of_speech_are_one_utterance() -> None:
 
 
 def test_a_split_at_the_very_end_of_speech_leaves_no_crumb() -> None:
-    config = VoiceConfig(longest_s=2.0)
+    config = VadConfig(longest_s=2.0)
     (end,) = ends(heard(blocks(joined(voice(2.0), silence(1))), config))
     assert end.t1 == pytest.approx(2, abs=0.05)
 
@@ -231,7 +233,7 @@ def test_a_split_at_the_very_end_of_speech_leaves_no_crumb() -> None:
 def test_a_long_gap_ends_the_utterance_and_time_goes_on_after_it() -> None:
     sound = voice(1)
     gap = Gap("audio", 1.0, 3.0, "overflow")
-    vad = VoiceActivity()
+    vad = Vad()
     for block in blocks(sound):
         vad.push(block)
     (end,) = vad.push(gap)
@@ -272,12 +274,12 @@ def test_sound_dated_back_is_not_heard_twice() -> None:
 
 
 def test_gaps_of_pictures_and_other_messages_are_ignored() -> None:
-    vad = VoiceActivity()
+    vad = Vad()
     for block in blocks(voice(1)):
         vad.push(block)
     assert vad.push(Gap("video", 0.0, math.inf, "no picture")) == []
     assert vad.push(Tick(1.0)) == []
-    assert vad.state is VoiceState.SPEAKING
+    assert vad.state is VadState.SPEAKING
 
 
 @pytest.mark.parametrize("level_db", [-10, -20, -40])
@@ -298,18 +300,18 @@ def test_speech_in_noise_is_found_and_its_end_too(snr_db: float) -> None:
 
 
 def test_the_four_states_in_turn() -> None:
-    vad = VoiceActivity()
+    vad = Vad()
     states = []
     for block in blocks(SENTENCE):
         vad.push(block)
         if not states or vad.state is not states[-1]:
             states.append(vad.state)
-    assert states[:3] == [VoiceState.QUIET, VoiceState.STARTING, VoiceState.SPEAKING]
-    assert states[-2:] == [VoiceState.STOPPING, VoiceState.QUIET]
+    assert states[:3] == [VadState.QUIET, VadState.STARTING, VadState.SPEAKING]
+    assert states[-2:] == [VadState.STOPPING, VadState.QUIET]
 
 
 def test_reset_makes_it_as_new() -> None:
-    vad = VoiceActivity()
+    vad = Vad()
     for block in blocks(joined(noise(3), voice(1))):
         vad.push(block)
     vad.reset()
@@ -318,7 +320,7 @@ def test_reset_makes_it_as_new() -> None:
 
 
 def test_the_callers_array_may_change_afterwards() -> None:
-    vad = VoiceActivity()
+    vad = Vad()
     scratch = np.zeros(100, np.int16)  # no whole number of frames: something is kept each time
     out: list[Message] = []
     for block in blocks(SENTENCE, 100):
@@ -332,7 +334,6 @@ def test_the_callers_array_may_change_afterwards() -> None:
 @pytest.mark.parametrize(
     ("wrong", "says"),
     [
-        ({"mode": 4}, "mode"),
         ({"hangover_s": 0.0}, "hangover_s"),
         ({"tail_s": 0.5}, "tail_s"),
         ({"longest_s": 0.5}, "longest_s"),
@@ -342,7 +343,36 @@ def test_the_callers_array_may_change_afterwards() -> None:
 )
 def test_senseless_settings_are_refused(wrong: dict[str, float], says: str) -> None:
     with pytest.raises(MmerError, match=says):
-        VoiceConfig(**wrong)  # type: ignore[arg-type]
+        VadConfig(**wrong)  # type: ignore[arg-type]
+    with pytest.raises(MmerError, match="mode"):
+        WebRtcConfig(mode=4)
+
+
+class EveryThird:
+    """A detector of its own: two frames of voice, then one of silence."""
+
+    def __init__(self) -> None:
+        self.reset()
+
+    def detect(self, frame: np.ndarray) -> FrameActivity:
+        assert (frame.shape, frame.dtype) == ((FRAME,), np.int16)
+        self.frames += 1
+        return FrameActivity(self.frames % 3 > 0, self.frames % 3 > 0)
+
+    def interrupt(self) -> None:
+        self.interrupted += 1
+
+    def reset(self) -> None:
+        self.frames = self.interrupted = 0
+
+
+def test_another_detector_is_one_small_class() -> None:
+    detector = EveryThird()
+    updates = run(Vad(detector=detector), blocks(np.zeros(16000, np.int16)))
+    (end,) = ends([u for u in updates if isinstance(u, SpeechUpdate)])
+    assert (end.t0, end.t1) == (0.0, 1.0)
+    assert detector.frames == 50
+    assert detector.interrupted == 2  # at the start and at the end
 
 
 def loud_span(sound: np.ndarray) -> tuple[float, float]:

@@ -18,12 +18,13 @@ from mmer.realtime.messages import (
     Health,
     Message,
     Notice,
+    SessionEnd,
     SpeechState,
     SpeechUpdate,
     Transcript,
     VideoFrame,
 )
-from mmer.realtime.sinks.sink import SessionEnd, SessionInfo
+from mmer.realtime.sinks.sink import SessionInfo
 
 
 def probabilities(label: str, top: float = 0.7) -> np.ndarray:

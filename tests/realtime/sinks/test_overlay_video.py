@@ -10,10 +10,9 @@ import numpy as np
 import pytest
 
 from mmer.models.errors import MmerError
-from mmer.realtime.messages import Message
+from mmer.realtime.messages import Message, SessionEnd
 from mmer.realtime.sinks.drawing import annotate
 from mmer.realtime.sinks.overlay_video import OverlayVideo
-from mmer.realtime.sinks.sink import SessionEnd
 from mmer.realtime.sinks.state import OverlayState
 
 RATE = 16_000

@@ -98,3 +98,18 @@ def test_sound_that_went_missing_unsaid_is_noticed():
 
 def test_time_does_not_go_back_over_what_was_given():
     assert CaptureTimeline().begin(arrivals(10), not_before=10.5) == 10.5
+
+
+def test_a_burst_of_delayed_sound_is_no_proof_of_lost_sound():
+    # 100 buffers on time, then 4 s of silence on the line, then all of its sound at once
+    late = [0.0] * 100 + [(300 - i) * BLOCK for i in range(100, 300)] + [0.0] * 200
+    times = play(CaptureTimeline(), arrivals(500, late=lambda i: late[i]))
+    assert times == pytest.approx(10.0 + np.arange(500) * BLOCK, abs=0.021)
+
+
+def test_a_strict_timeline_has_no_stamp_in_the_future():
+    late = [0.05] * 50 + [0.0] * 50
+    items = arrivals(100, late=lambda i: late[i])
+    times = play(CaptureTimeline(strict=True), items)
+    assert all(t + BLOCK <= item.at + 1e-9 for t, item in zip(times, items, strict=True))
+    assert times[50:] == pytest.approx(10.0 + np.arange(50, 100) * BLOCK, abs=1e-9)

@@ -16,7 +16,7 @@ def buffers(n, rate=16_000, channels=1, start=5.0, sound=None, first=0, lost="")
         if sound is not None:
             samples[:] = sound[i * size : (i + 1) * size, None]
         at = start + (i + 1) * 0.02
-        out.append(Buffer(samples.tobytes(), Arrival(at, 0.02), lost if i == first else ""))
+        out.append(Buffer(samples, rate, Arrival(at, 0.02), lost if i == first else ""))
     return out
 
 
@@ -28,7 +28,7 @@ def collect(runs, items):
 
 
 def test_the_first_sound_waits_for_the_anchor_and_nothing_is_lost():
-    runs = CaptureRuns(16_000, 1, latency_s=0.04)
+    runs = CaptureRuns(latency_s=0.04)
     items = buffers(30)
     given = [len(list(runs.push(b))) for b in items]
     assert given[:9] == [0] * 9
@@ -37,7 +37,7 @@ def test_the_first_sound_waits_for_the_anchor_and_nothing_is_lost():
 
 
 def test_blocks_of_a_run_meet_exactly():
-    blocks = collect(CaptureRuns(16_000, 1, 0.04), buffers(200))
+    blocks = collect(CaptureRuns(0.04), buffers(200))
     assert len(blocks) == 200
     assert blocks[0].t0 == pytest.approx(5.0)
     assert all(a.t1 == b.t0 for a, b in itertools.pairwise(blocks))
@@ -45,7 +45,7 @@ def test_blocks_of_a_run_meet_exactly():
 
 
 def test_a_short_recording_still_comes_out():
-    blocks = collect(CaptureRuns(16_000, 1, 0.04), buffers(3))
+    blocks = collect(CaptureRuns(0.04), buffers(3))
     assert sum(len(b.samples) for b in blocks) == 960
 
 
@@ -55,7 +55,7 @@ def test_other_rates_are_resampled_with_their_timing_kept(rate, channels):
     sound[2 * rate : 2 * rate + rate // 200] = 20_000  # a burst 2 s after the start
     size = rate // 50
     items = buffers(len(sound) // size, rate, channels, sound=sound)
-    blocks = collect(CaptureRuns(rate, channels, 0.04), items)
+    blocks = collect(CaptureRuns(0.04), items)
     assert all(isinstance(b, AudioBlock) for b in blocks)
     samples = np.concatenate([b.samples for b in blocks])
     assert len(samples) == pytest.approx(48_000, abs=2)
@@ -66,7 +66,7 @@ def test_other_rates_are_resampled_with_their_timing_kept(rate, channels):
 
 def test_an_overflow_is_a_gap_and_the_sound_after_it_is_timed_afresh():
     items = buffers(50) + buffers(50, start=5.0 + 0.3, first=50, lost="input overflow")
-    out = collect(CaptureRuns(16_000, 1, 0.04), items)
+    out = collect(CaptureRuns(0.04), items)
     (gap,) = [m for m in out if isinstance(m, Gap)]
     assert (gap.stream, gap.cause) == ("audio", "input overflow")
     assert (gap.t0, gap.t1) == pytest.approx((6.0, 6.3))
@@ -78,18 +78,18 @@ def test_an_overflow_is_a_gap_and_the_sound_after_it_is_timed_afresh():
 
 def test_an_overflow_without_measurable_loss_is_still_told():
     items = buffers(20) + buffers(20, first=20, lost="input overflow")
-    (gap,) = [m for m in collect(CaptureRuns(16_000, 1, 0.04), items) if isinstance(m, Gap)]
+    (gap,) = [m for m in collect(CaptureRuns(0.04), items) if isinstance(m, Gap)]
     assert gap.t1 - gap.t0 == pytest.approx(0.0, abs=1e-6)
 
 
 def test_an_overflow_before_the_first_sound_is_no_gap():
-    out = collect(CaptureRuns(16_000, 1, 0.04), buffers(20, lost="input overflow"))
+    out = collect(CaptureRuns(0.04), buffers(20, lost="input overflow"))
     assert not [m for m in out if isinstance(m, Gap)]
 
 
 def test_loss_that_the_device_kept_to_itself_becomes_a_gap():
     items = buffers(100) + buffers(150, start=5.5, first=100)
-    out = collect(CaptureRuns(16_000, 1, 0.04), items)
+    out = collect(CaptureRuns(0.04), items)
     (gap,) = [m for m in out if isinstance(m, Gap)]
     assert gap.t1 - gap.t0 == pytest.approx(0.5, abs=0.02)
     assert "did not say so" in gap.cause

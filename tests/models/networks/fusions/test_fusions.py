@@ -55,7 +55,7 @@ def test_the_table_is_complete() -> None:
     assert list(FUSIONS) == [
         *("concat", "gated", "attention", "cross-modal", "mean", "product", "learned")
     ]
-    assert all(entry.summary and entry.paper for entry in FUSIONS.values())
+    assert all(entry.summary and entry.paper for _, entry in FUSIONS.items())
 
 
 @pytest.mark.parametrize(

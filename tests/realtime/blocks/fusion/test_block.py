@@ -8,7 +8,7 @@ import pytest
 from mmer.models.errors import MmerError
 from mmer.models.labels import EMOTIONS, MODALITIES
 from mmer.realtime.blocks.block import run
-from mmer.realtime.blocks.fusion.block import Fusion, FusionConfig
+from mmer.realtime.blocks.fusion.block import FusionBlock, FusionConfig
 from mmer.realtime.messages import (
     EmotionEstimate,
     Evidence,
@@ -97,7 +97,7 @@ def check(estimates: list[EmotionEstimate]) -> list[EmotionEstimate]:
 
 
 def fused(messages, config=None, **kwargs) -> list[EmotionEstimate]:
-    return check(run(Fusion(config, **kwargs), messages))
+    return check(run(FusionBlock(config, **kwargs), messages))
 
 
 def same(a: list[EmotionEstimate], b: list[EmotionEstimate]) -> bool:
@@ -305,7 +305,7 @@ def test_order_of_arrival_between_ticks_does_not_matter():
     ]
     reference = fused([*parts, Tick(4.0)])
     for order in itertools.permutations(parts):
-        assert same(run(Fusion(), [*order, Tick(4.0)]), reference)
+        assert same(run(FusionBlock(), [*order, Tick(4.0)]), reference)
 
 
 def test_ticks_that_go_back_do_not_take_t_back():
@@ -426,7 +426,7 @@ def test_final_at_once_when_all_have_settled_in_any_order():
     np.testing.assert_allclose(final.modalities["face"].probs, np.exp(dist("joy")), atol=1e-6)
     assert [final.modalities[m].weight for m in MODALITIES] == pytest.approx([1 / 3] * 3)
     for order in itertools.permutations(parts):
-        assert same(run(Fusion(), [*faces, *order, Tick(9.0)]), reference)
+        assert same(run(FusionBlock(), [*faces, *order, Tick(9.0)]), reference)
 
 
 def test_nothing_fades_in_a_final():
@@ -551,7 +551,7 @@ def test_flush_answers_all_that_are_owed():
 
 
 def test_flush_after_all_is_answered_gives_nothing():
-    block = Fusion()
+    block = FusionBlock()
     for message in (speech(2.0), text(2.0), ended(1, 1.0, 2.0)):
         block.push(message)
     assert block.flush() == []
@@ -607,21 +607,21 @@ def conversation(seconds: float = 40.0) -> list:
 
 def test_the_same_input_gives_the_same_output():
     messages = conversation()
-    assert same(run(Fusion(), messages), run(Fusion(), messages))
-    block = Fusion(modalities=frozenset(MODALITIES))
+    assert same(run(FusionBlock(), messages), run(FusionBlock(), messages))
+    block = FusionBlock(modalities=frozenset(MODALITIES))
     run(block, messages[:500])
     block.reset()
-    assert same(run(block, messages), run(Fusion(), messages))
+    assert same(run(block, messages), run(FusionBlock(), messages))
 
 
 def test_a_conversation_has_one_final_each_and_bounded_memory():
-    block = Fusion()
+    block = FusionBlock()
     out = []
     for message in conversation(120.0):
         out += block.push(message)
-        assert len(block._memory.face) <= 15 * 25
-        assert len(block._memory.utterances()) <= 3
-        assert len(block._memory._no_face) <= 200
+        assert len(block._state.face) <= 15 * 25
+        assert len(block._state.utterances()) <= 3
+        assert len(block._state.no_face) <= 200
     out += block.flush()
     check(out)
     finals = [e for e in out if e.final]
@@ -630,18 +630,18 @@ def test_a_conversation_has_one_final_each_and_bounded_memory():
 
 
 def test_an_utterance_that_lost_its_end_does_not_fill_the_memory():
-    block = Fusion()
+    block = FusionBlock()
     block.push(update(1, 0.0, 0.1))
     for i in range(15 * 120):
         block.push(face(i / 15))
         if i % 4 == 0:
             block.push(Tick(i / 15))
-    assert len(block._memory.face) <= 15 * 25
-    assert block._memory.utterances() == []
+    assert len(block._state.face) <= 15 * 25
+    assert block._state.utterances() == []
 
 
 def test_a_tick_is_cheap():
-    block = Fusion()
+    block = FusionBlock()
     for i in range(80):
         block.push(face(i / 20))
     block.push(speech(3.9))
@@ -659,25 +659,25 @@ def test_a_tick_is_cheap():
 
 def test_messages_of_no_concern_pass():
     words = Transcript(1, 0.0, 1.0, "hello", False, "vosk")
-    assert Fusion().push(words) == ()
+    assert FusionBlock().push(words) == ()
 
 
 def test_wrong_evidence_is_refused():
     with pytest.raises(ValueError, match=r"\(7,\).*\(6,\)"):
-        Fusion().push(face(1.0, logs=np.zeros(6, np.float32)))
+        FusionBlock().push(face(1.0, logs=np.zeros(6, np.float32)))
     with pytest.raises(ValueError, match="NaN"):
-        Fusion().push(face(1.0, logs=np.full(7, np.nan, np.float32)))
+        FusionBlock().push(face(1.0, logs=np.full(7, np.nan, np.float32)))
     with pytest.raises(ValueError, match="utterance"):
-        Fusion().push(Evidence("speech", 0.0, 1.0, FLAT, 0.5, False))
+        FusionBlock().push(Evidence("speech", 0.0, 1.0, FLAT, 0.5, False))
 
 
 def test_wrong_names_and_settings_are_refused():
     with pytest.raises(ValueError, match="modalities"):
-        Fusion(modalities={"voice"})
+        FusionBlock(modalities={"voice"})
     with pytest.raises(ValueError, match="expects"):
-        Fusion(modalities={"face"}, expects={"speech"})
+        FusionBlock(modalities={"face"}, expects={"speech"})
     with pytest.raises(ValueError, match="expects"):
-        Fusion(expects={"text"}, absent={"text": "no recognizer"})
+        FusionBlock(expects={"text"}, absent={"text": "no recognizer"})
     with pytest.raises(MmerError, match="window_s"):
         FusionConfig(window_s=0)
     with pytest.raises(MmerError, match="final_wait_s"):
@@ -714,7 +714,7 @@ def test_a_pool_gets_the_embedding_of_each_modality_s_newest_evidence():
         Tick(2.0),
         Tick(1.5 + 2.0),
     ]
-    run(Fusion(FusionConfig(window_s=2.0), pool=pool), said)
+    run(FusionBlock(FusionConfig(window_s=2.0), pool=pool), said)
     first, later = pool.given
     assert first["speech"].embedding[0, 0] == 2
     assert first["text"].embedding is None
@@ -725,7 +725,10 @@ def test_a_pool_gets_the_embedding_of_each_modality_s_newest_evidence():
 def test_of_clips_the_newest_counts_alone():
     pool = Remembers()
     clips = [face(1.0, "joy", quality=0.2), face(1.5, "anger", quality=0.9), face(3.0, "fear")]
-    run(Fusion(FusionConfig(window_s=2.0), pool=pool, clips=True), [*clips, Tick(2.0), Tick(3.0)])
+    run(
+        FusionBlock(FusionConfig(window_s=2.0), pool=pool, clips=True),
+        [*clips, Tick(2.0), Tick(3.0)],
+    )
     at_two, at_three = (given["face"] for given in pool.given)
     np.testing.assert_allclose(at_two.log_probs, dist("anger"), atol=1e-6)
     assert (at_two.quality, at_two.age_s) == (pytest.approx(0.9), 0.5)
@@ -736,5 +739,5 @@ def test_a_final_takes_the_clip_of_its_utterance():
     pool = Remembers()
     faces = [face(0.5, "joy"), face(1.0, "anger"), face(1.9, "fear")]
     said = [update(1, 0.0, 1.0), *faces, speech(1.0), update(1, 0.0, 1.0, SpeechState.ENDED)]
-    run(Fusion(pool=pool, expects=("speech",), clips=True), said)
+    run(FusionBlock(pool=pool, expects=("speech",), clips=True), said)
     np.testing.assert_allclose(pool.given[0]["face"].log_probs, dist("anger"), atol=1e-6)

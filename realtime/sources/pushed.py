@@ -1,0 +1,287 @@
+"""Source that a program feeds: sound and frames from a socket, a file or another library."""
+
+from __future__ import annotations
+
+import math
+import threading
+from collections import deque
+from collections.abc import Iterator
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mmer.models.errors import MmerError
+from mmer.realtime.clock import Clock
+from mmer.realtime.messages import AudioBlock, Gap, Notice, Stream, VideoFrame
+from mmer.realtime.sources.adc_time import Arrival
+from mmer.realtime.sources.capture import Buffer, CaptureRuns
+from mmer.realtime.sources.source import Source
+
+_HOLE_S: Final = 0.040  # stamps of sound that stray less than this are jitter
+_AHEAD_S: Final = 1.0  # stamps may lie so far in the future: two clocks are never quite the same
+_RATES: Final = range(4_000, 384_001)
+
+
+class PushSource(Source):
+    """Live source whose sound and frames are pushed, from any thread.
+
+    ::
+
+        source = mmer.PushSource()
+
+        def feed():
+            source.wait_started()
+            for samples, image in my_capture():  # float32 (n,), uint8 (H, W, 3) BGR
+                source.push_audio(samples, rate=48_000)
+                source.push_frame(image)
+            source.end()
+
+        threading.Thread(target=feed).start()
+        with mmer.Recognizer(source) as recognizer:
+            for estimate in recognizer:
+                print(estimate.label, estimate.confidence)
+
+    Sound is lossless: ``push_audio`` blocks while ``queue_s`` seconds of it wait, for at most
+    ``patience_s``. Of the frames only the newest waits; ``dropped_frames`` counts the others. No
+    stamp is later than its arrival: what is stamped up to 1 s ahead counts as captured on arrival.
+
+    Args:
+        audio: whether there will be sound.
+        video: whether there will be frames.
+        name: for people, and for the session line.
+        queue_s: seconds of sound that may wait, and that one push may hold.
+        patience_s: seconds that ``push_audio`` may block.
+    """
+
+    live = True
+
+    def __init__(
+        self,
+        *,
+        audio: bool = True,
+        video: bool = True,
+        name: str = "pushed",
+        queue_s: float = 10.0,
+        patience_s: float = 5.0,
+    ) -> None:
+        if not (audio or video):
+            raise MmerError("a PushSource without sound and without frames has nothing to push")
+        self.name = name
+        self.dropped_frames = 0
+        self._has: dict[Stream, bool] = {"audio": audio, "video": video}
+        self._queue_s, self._patience_s = queue_s, patience_s
+        self._changed = threading.Condition()
+        self._clock: Clock | None = None
+        self._started = False  # by the session, which reads from now on
+        self._over = ""  # why nothing more can be pushed
+        self._ended = False  # by the program
+        self._sound: deque[Buffer] = deque()
+        self._waiting_s = 0.0  # seconds in it
+        self._frame: VideoFrame | None = None
+        self._sound_end: float | None = None  # capture time of the end of what was pushed
+        self._counted_end = -math.inf  # the same by the count of samples
+        self._frame_t = -math.inf
+
+    @property
+    def streams(self) -> frozenset[Stream]:
+        return frozenset(stream for stream, there in self._has.items() if there)
+
+    @property
+    def duration_s(self) -> float | None:
+        """End of what was pushed, in seconds, once ``end`` was called."""
+        return max(0.0, self._sound_end or 0.0, self._frame_t) if self._ended else None
+
+    # --- the program's side --------------------------------------------------------------------
+
+    def wait_started(self, timeout_s: float | None = None) -> bool:
+        """Wait until the session reads; False where it ended before, or after ``timeout_s``."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._started or self._over, timeout_s)
+            return self._started and not self._over
+
+    def push_audio(
+        self,
+        samples: NDArray[np.int16] | NDArray[np.float32],
+        rate: int,
+        t: float | None = None,
+    ) -> None:
+        """Append sound; blocks while the queue is full.
+
+        Args:
+            samples: shape (n,), mono: int16, or float32 in -1..1; copied.
+            rate: samples a second; other than 16 kHz they are resampled.
+            t: capture time of the first sample in seconds on the session's clock; default: such
+                that the last one was captured on arrival. Where it lies more than 40 ms after the
+                end of the sound before, the difference becomes a ``Gap``.
+
+        Raises:
+            MmerError: wrong shape, type or rate; ``t`` ahead of the clock or before sound already
+                pushed; sound that comes faster than time passes; a queue that stays full; a
+                session that has not begun or has ended.
+        """
+        duration_s = self._check_sound(samples, rate)
+        if duration_s == 0.0:
+            return
+        with self._changed:
+            now = self._now("audio")
+            if not self._changed.wait_for(self._room, self._patience_s):
+                raise MmerError(
+                    f"{self._waiting_s:.1f} s of pushed sound have waited for "
+                    f"{self._patience_s:g} s: the session is too slow, or its events are not read"
+                )
+            self._now("audio")  # it may have ended meanwhile
+            end, lost = self._stamp(duration_s, t, now)
+            self._sound.append(Buffer(samples.copy(), rate, Arrival(end, duration_s), lost))
+            self._waiting_s += duration_s
+            self._changed.notify_all()
+
+    def push_frame(self, image: NDArray[np.uint8], t: float | None = None) -> None:
+        """Offer a frame; it replaces one that still waits, and one older than the last is dropped.
+
+        Args:
+            image: uint8 (H, W, 3) BGR; copied.
+            t: capture time in seconds on the session's clock; default: now.
+
+        Raises:
+            MmerError: wrong shape or type; ``t`` ahead of the clock; a session that has not begun
+                or has ended.
+        """
+        shape, kind = np.shape(image), getattr(image, "dtype", type(image).__name__)
+        if kind != np.uint8 or len(shape) != 3 or shape[2] != 3 or 0 in shape:
+            raise MmerError(f"a frame is uint8 (H, W, 3) BGR, got {kind} {shape}")
+        copied = np.array(image, order="C")
+        with self._changed:
+            now = self._now("video")
+            t = now if t is None else _checked_t(t, now, "a frame")
+            if t <= self._frame_t or self._frame is not None:
+                self.dropped_frames += 1
+            if t > self._frame_t:
+                self._frame, self._frame_t = VideoFrame(t, copied), t
+                self._changed.notify_all()
+
+    def end(self) -> None:
+        """End the stream: the session finishes what was pushed. Harmless when repeated."""
+        with self._changed:
+            self._ended = self._ended or not self._over
+            self._finish("end() was called")
+
+    # --- the session's side --------------------------------------------------------------------
+
+    def open(self, clock: Clock) -> None:
+        if self._clock is not None:
+            raise MmerError("this PushSource has been used by a session: make a new one")
+        self._clock = clock
+
+    def messages(self) -> Iterator[AudioBlock | VideoFrame | Gap | Notice]:
+        runs = CaptureRuns(strict=True)
+        for stream, there in self._has.items():
+            if not there:
+                what = "sound" if stream == "audio" else "picture"
+                yield Gap(stream, 0.0, math.inf, f"no {what} in the source")
+        with self._changed:
+            self._started = True
+            self._changed.notify_all()
+        try:
+            while (item := self._next()) is not None:
+                if isinstance(item, VideoFrame):
+                    yield item
+                else:
+                    yield from runs.push(item)
+            yield from runs.finish()
+        finally:
+            self.close()
+
+    def stop(self) -> None:
+        with self._changed:
+            self._finish("the session has ended")
+
+    def close(self) -> None:
+        with self._changed:
+            self._finish("the session has ended")
+            self._sound.clear()
+            self._frame = None
+
+    def _next(self) -> Buffer | VideoFrame | None:
+        """The newest frame or the oldest sound as they come; None at the end."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._frame or self._sound or self._over)
+            if self._frame is not None:
+                frame, self._frame = self._frame, None
+                return frame
+            if not self._sound:
+                return None
+            buffer = self._sound.popleft()
+            self._waiting_s -= buffer.arrival.duration_s
+            self._changed.notify_all()
+            return buffer
+
+    def _finish(self, why: str) -> None:
+        self._over = self._over or why
+        self._changed.notify_all()
+
+    def _room(self) -> bool:
+        return bool(self._over) or not self._sound or self._waiting_s < self._queue_s
+
+    def _now(self, stream: Stream) -> float:
+        """The present; raises MmerError where ``stream`` cannot be pushed now."""
+        if not self._has[stream]:
+            raise MmerError(f"this PushSource was made with {stream}=False")
+        if self._over:
+            raise MmerError(f"nothing more can be pushed: {self._over}")
+        if self._clock is None or not self._started:
+            raise MmerError(
+                "the session has not begun: give the source to a Recognizer, iterate that, and "
+                "call wait_started() before the first push"
+            )
+        return self._clock.now()
+
+    def _check_sound(self, samples: Any, rate: Any) -> float:
+        """Its seconds; raises MmerError for what is no sound."""
+        shape, kind = np.shape(samples), getattr(samples, "dtype", type(samples).__name__)
+        if kind not in (np.int16, np.float32) or len(shape) != 1:
+            raise MmerError(f"sound is int16 or float32 (n,), mono, got {kind} {shape}")
+        if isinstance(rate, bool) or not isinstance(rate, int | np.integer) or rate not in _RATES:
+            raise MmerError(
+                f"the rate is a whole number of samples a second from {_RATES[0]} to {_RATES[-1]}, "
+                f"got {rate!r}"
+            )
+        if kind == np.float32 and not np.isfinite(samples).all():
+            raise MmerError("sound is finite numbers in -1..1, got infinity or NaN")
+        duration_s = len(samples) / rate
+        if duration_s > self._queue_s:
+            raise MmerError(f"one push holds {self._queue_s:g} s at most, got {duration_s:.1f} s")
+        return duration_s
+
+    def _stamp(self, duration_s: float, t: float | None, now: float) -> tuple[float, str]:
+        """Capture time of the sound's end, not later than ``now``; why sound before it is lost."""
+        before, lost = self._sound_end, ""
+        if t is None:
+            counted = now if before is None else self._counted_end + duration_s
+            if counted > now + _AHEAD_S:
+                raise MmerError(
+                    f"{counted - now:.1f} s more sound was pushed than time has passed: push it as "
+                    "it is captured"
+                )
+            # a crystal that runs fast must not add up
+            self._counted_end = counted - min(max(0.0, counted - now), 0.01 * duration_s)
+            self._sound_end = now
+            return now, lost
+        end = _checked_t(t + duration_s, now, "sound up to")
+        if before is not None and t < before - _HOLE_S:
+            raise MmerError(
+                f"sound from {t:.2f} s was pushed after sound up to {before:.2f} s: push in order"
+            )
+        if before is not None and t > before + _HOLE_S:
+            lost = "hole in the stamps of the pushed sound"
+        self._sound_end = self._counted_end = t + duration_s
+        return end, lost
+
+
+def _checked_t(t: float, now: float, what: str) -> float:
+    """``t``, not later than ``now``; raises MmerError where it is no time or far ahead."""
+    if not math.isfinite(t) or t > now + _AHEAD_S:
+        raise MmerError(
+            f"{what} {t:.2f} s was pushed at {now:.2f} s: t is in seconds since the session's start"
+        )
+    return min(t, now)
