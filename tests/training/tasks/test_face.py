@@ -92,4 +92,4 @@ def test_what_was_seen_are_pictures_alone(task: FaceTask) -> None:
 
 def test_the_card_says_below_what_there_is_no_face(task: FaceTask) -> None:
     assert task.preprocessing()["usable_below"] == 0.25
-    assert task.preprocessing()["size"] == 48
+    assert task.preprocessing()["input"]["size"] == 48

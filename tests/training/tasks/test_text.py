@@ -169,7 +169,7 @@ def test_training_stretches_come_in_all_styles(task: TextTask) -> None:
 
 
 def test_the_card_names_the_pieces(task: TextTask) -> None:
-    assert task.preprocessing()["styles"] == dict(STYLE_PIECES)
+    assert task.preprocessing()["input"]["styles"] == dict(STYLE_PIECES)
 
 
 OPTIONS = {"shares": {"meld": 1}, "draws": 64, "layers": 1, "piece_count": 1, "spoken_texts": True}
