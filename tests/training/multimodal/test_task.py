@@ -22,7 +22,7 @@ from mmer.training.commands.ablate import ablate, variants  # noqa: E402
 from mmer.training.commands.features import precompute  # noqa: E402
 from mmer.training.commands.train import train_folds  # noqa: E402
 from mmer.training.datasets.likeness import image_key  # noqa: E402
-from mmer.training.loop.trainer import Trainer, tensors  # noqa: E402
+from mmer.training.loop.trainer import CHECKPOINT, Trainer, tensors  # noqa: E402
 from mmer.training.metrics.predictions import Predictions  # noqa: E402
 from mmer.training.multimodal.run import open_run, predict, summary, write_results  # noqa: E402
 from mmer.training.multimodal.task import MultimodalTask  # noqa: E402
@@ -86,6 +86,12 @@ def test_the_planted_words_are_learned_and_judged(
     assert np.allclose(again.log_probs, kept.log_probs, atol=1e-5)
     assert summary(again)["accuracy"] == found["accuracy"]
     assert isinstance(trainer.average, MultimodalNetwork)
+    # so is what was trained when the task was called combined
+    state = torch.load(tmp_path / CHECKPOINT, weights_only=True)
+    state["recipe"] = state["recipe"].replace('"multimodal"', '"combined"')
+    torch.save(state, tmp_path / CHECKPOINT)
+    assert "combined" in state["recipe"]
+    assert open_run(tmp_path, data, None)[0].recipe.task == "multimodal"
 
 
 @pytest.mark.slow
