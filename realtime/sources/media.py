@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 BOTH: Final[frozenset[Stream]] = frozenset({"audio", "video"})
 _WORDS: Final[dict[Stream, str]] = {"audio": "sound", "video": "picture"}
 _TRUSTED_LENGTH: Final = {"mov", "matroska", "avi", "flac"}  # others estimate it
-_SHORT_S: Final = 0.5  # an end this much before the declared one is worth a word
+_SHORT_S: Final = 0.5  # an end this much before the declared one is reported
 _PRIME_S: Final = 5.0
 
 
