@@ -10,6 +10,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Callable, Generator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
@@ -79,7 +80,7 @@ class Recognizer:
                 raise MmerError("models come with their weights and provider: leave those two out")
             weights, provider = models.weights, models.provider
         self.options = Options(
-            source=str(source) if isinstance(source, Path) else source,
+            source=os.fspath(source) if isinstance(source, os.PathLike) else source,
             audio=None if audio is None else str(audio),
             video=None if video is None else str(video),
             modalities=tuple(modalities),
