@@ -8,9 +8,8 @@ from typing import Any, ClassVar, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from mmer.models.engine.shapes import Lengths
 from mmer.models.errors import MmerError
-from mmer.models.preparation.preparation import Said
+from mmer.models.preparation.preparation import Lengths, Said
 from mmer.models.preparation.text_style import STYLES
 from mmer.models.preparation.text_tokens import TokenPreparation
 

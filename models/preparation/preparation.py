@@ -11,12 +11,25 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar, get_type_hint
 import numpy as np
 from numpy.typing import NDArray
 
-from mmer.models.engine.shapes import Lengths
 from mmer.models.preparation.settings import checked
 from mmer.models.preparation.text_style import TextStyle
 
 if TYPE_CHECKING:
     from typing_extensions import Self
+
+
+@dataclass(frozen=True)
+class Lengths:
+    """How long the one axis beside the batch gets that is not fixed: frames of sound, or tokens."""
+
+    least: int
+    usual: int
+    most: int
+
+    @classmethod
+    def between(cls, least: int, most: int) -> Lengths:
+        """With the middle as the usual length."""
+        return cls(least, (least + most) // 2, most)
 
 
 @dataclass(frozen=True)

@@ -11,9 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmer.models.cards.card import check_file
-from mmer.models.engine.shapes import Lengths
 from mmer.models.errors import MmerError
-from mmer.models.preparation.preparation import Preparation, Said
+from mmer.models.preparation.preparation import Lengths, Preparation, Said
 from mmer.models.preparation.settings import checked
 from mmer.models.preparation.text_style import STYLES
 
