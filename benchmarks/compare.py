@@ -27,6 +27,7 @@ TIMES: Final = ("_ms", "_s", "_us")
 """Endings of samples of which less is faster; a cost a second ("cpu_s_per_s") is none."""
 MACHINE: Final = ("cpu", "cores_allowed", "memory_gb", "system", "python")
 BUSY: Final = 0.5  # load before the run, by core, from which on the machine was not its own
+Result = Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="FILE.json")]
 
 
 @dataclass(frozen=True)
@@ -191,9 +192,6 @@ def _verdict(value: float, low: float | None, high: float | None, name: str, bet
     if name.endswith(TIMES) and not name.endswith("_per_s"):
         return "faster" if less else "slower"
     return "better" if less == (better == "less") else "worse"
-
-
-Result = Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="FILE.json")]
 
 
 @dataclass(frozen=True)

@@ -30,6 +30,8 @@ float32 (B, 7), (B, E), (B, T, E) and (B, T); the last input is ``present`` (B, 
 """
 OUTPUTS: Final = ("logits", "shares")
 """float32 (B, 7) and (B, modalities)."""
+MIN_INFORMATION: Final = 0.01
+"""Information of an opinion is at least this much, so that shares exist where all are flat."""
 
 
 @dataclass(frozen=True, eq=False)

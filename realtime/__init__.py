@@ -1,1 +1,1 @@
-"""Everything live: messages, clock, sources, blocks, pipeline, runners, sinks, commands."""
+"""Live recognition: messages, clock, sources, blocks, pipeline, runners, sinks, commands."""

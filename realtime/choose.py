@@ -53,7 +53,7 @@ DETECTORS: Final = Registry(
             "BlazeFace, run by MediaPipe",
             "Bazarevsky et al. 2019",
             asset="face-detector",
-            auto=False,  # its library reports usage and cannot be told not to
+            auto=False,  # its library reports usage, which cannot be switched off
             notice="MediaPipe's library sends usage figures (no images) to its makers when it can",
         ),
         "haar": DetectorEntry(

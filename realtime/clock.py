@@ -19,8 +19,8 @@ class Clock(Protocol):
 class SessionClock:
     """The real clock: second 0 is when it was made or last restarted; ``utc`` is its wall time.
 
-    ``rate`` makes it run so many times as fast as the world: a recording is then played faster,
-    with the session's threads as they are. A device has the world's time alone.
+    ``rate`` makes it run so many times as fast as real time, for recordings: the session's threads
+    stay as they are. Devices need rate 1.
     """
 
     def __init__(self, rate: float = 1.0) -> None:
@@ -29,7 +29,7 @@ class SessionClock:
         self.restart()
 
     def restart(self) -> None:
-        """Make this moment second 0: times stamped before mean nothing any more."""
+        """Make this moment second 0; earlier stamps become invalid."""
         self.origin = time.monotonic()
         self.utc = datetime.now(timezone.utc)
         self.starts += 1
@@ -39,12 +39,12 @@ class SessionClock:
         return (time.monotonic() - self.origin) * self.rate
 
     def wait_s(self, until: float) -> float:
-        """How many of the world's seconds it takes until this clock shows ``until``; 0 if past."""
+        """Real seconds until this clock shows ``until``; 0 if past."""
         return max(0.0, (until - self.now()) / self.rate)
 
 
 class ManualClock:
-    """A clock that stands still until it is told the time: for replay and for tests."""
+    """Clock that stands still until it is set: for replay and for tests."""
 
     def __init__(self, now: float = 0.0) -> None:
         self.starts = 1

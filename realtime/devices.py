@@ -1,4 +1,4 @@
-"""Which microphones and cameras there are: ``mmer-live --list-devices``."""
+"""Lists of microphones and cameras (``mmer-live --list-devices``)."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Found:
 
 
 def microphones() -> Found:
-    """The devices that can record, as ``--audio`` names them."""
+    """The microphones, as ``--audio`` names them."""
 
     def lines() -> Sequence[str]:
         from mmer.realtime.sources.microphone import input_devices
@@ -36,7 +36,7 @@ def microphones() -> Found:
 
 
 def cameras() -> Found:
-    """The devices that give pictures, as ``--video`` names them."""
+    """The cameras, as ``--video`` names them."""
 
     def lines() -> Sequence[str]:
         from mmer.realtime.sources.camera import cameras as found
@@ -47,7 +47,7 @@ def cameras() -> Found:
 
 
 def list_devices() -> str:
-    """All microphones and cameras, for people; where there are none it says so."""
+    """All microphones and cameras as text."""
     return "\n".join(
         [
             *_section("Microphones (--audio INDEX or part of the NAME)", microphones()),
@@ -59,9 +59,9 @@ def list_devices() -> str:
 def _found(lines: Callable[[], Sequence[str]], remedy: str) -> Found:
     try:
         return Found(lines=tuple(lines()))
-    except MmerError as error:  # says itself what to do
+    except MmerError as error:  # its message has the remedy
         return Found(problem=str(error))
-    except (OSError, ImportError) as error:  # a library is not there
+    except (OSError, ImportError) as error:  # a library is missing
         return Found(problem=str(error), remedy=remedy)
 
 

@@ -1,4 +1,4 @@
-"""Whether a window can be opened, found out without risk to this process."""
+"""Display check: can a window be opened, found out without risk to this process."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import subprocess
 import sys
 from typing import Final
 
-_INSTEAD: Final = "run it on a desktop, or use --overlay FILE.mp4 to write the picture to a file"
+_INSTEAD: Final = "run it on a desktop, or use --overlay FILE.mp4 to write a video instead"
 _PROBE: Final = "import cv2; cv2.namedWindow('mmer'); cv2.waitKey(1); cv2.destroyAllWindows()"
 
 
@@ -15,7 +15,7 @@ def display_problem(timeout_s: float = 15.0) -> str | None:
     """Why OpenCV cannot open a window here, with what to do; None when it can.
 
     OpenCV's Qt does not raise but aborts the process when it cannot connect to the display. So the
-    environment is looked at first, and then another process opens a window.
+    environment is checked first, and then another process opens a window.
     """
     named = [os.environ.get(n) for n in ("DISPLAY", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM")]
     if sys.platform not in ("win32", "darwin") and not any(named):
@@ -38,5 +38,5 @@ def display_problem(timeout_s: float = 15.0) -> str | None:
             "pip uninstall opencv-python-headless opencv-contrib-python-headless, "
             "then pip install --force-reinstall 'opencv-contrib-python>=4.10,<5'"
         )
-    said = next((line.strip() for line in probe.stderr.splitlines() if line.strip()), "")
-    return f"no window can be opened ({said or f'status {probe.returncode}'}): {_INSTEAD}"
+    reason = next((line.strip() for line in probe.stderr.splitlines() if line.strip()), "")
+    return f"no window can be opened ({reason or f'status {probe.returncode}'}): {_INSTEAD}"

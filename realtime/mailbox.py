@@ -15,10 +15,10 @@ MONOTONIC: Final = time.monotonic
 
 
 class Delivery(Enum):
-    """What happens when messages come faster than they are taken (psi's delivery policies)."""
+    """Policy for messages that come faster than they are taken (as in Microsoft psi)."""
 
     LOSSLESS = "lossless"
-    """Nothing is dropped: where the box is full, the sender waits."""
+    """Nothing is dropped: the sender waits while the box is full."""
 
     LATEST = "latest only"
     """A new message replaces the one that waits."""
@@ -28,7 +28,7 @@ class Delivery(Enum):
 
 
 class Closed(Exception):
-    """The mailbox is closed and empty: nothing will come any more."""
+    """The mailbox is closed and empty."""
 
 
 class Mailbox(Generic[T]):
@@ -73,7 +73,7 @@ class Mailbox(Generic[T]):
                 self._arrived.notify()
 
     def _replace(self, message: T) -> bool:
-        """Put ``message`` in the place of one that it makes needless, if there is such a one."""
+        """Put ``message`` in the place of one that it replaces, if there is one."""
         if self.delivery is Delivery.LATEST and self._waiting:
             self._waiting[0] = (self._seconds(), message)
             self.dropped += 1
@@ -84,7 +84,7 @@ class Mailbox(Generic[T]):
                 if _subject(old) == _subject(message):
                     if not getattr(old, "partial", False):
                         return False
-                    # keep the age of the oldest unheard news and its place in the order
+                    # keep the age of the oldest undelivered news and its place in the order
                     self._waiting[i] = (self._waiting[i][0], message)
                     self.dropped += 1
                     return True
@@ -107,14 +107,14 @@ class Mailbox(Generic[T]):
             raise Closed(self.name)
 
     def close(self) -> None:
-        """Nothing more will be sent; what waits can still be taken."""
+        """End the sending; what waits can still be taken."""
         with self._lock:
             self._closed = True
             self._arrived.notify_all()
             self._taken.notify_all()
 
     def abandon(self) -> None:
-        """The receiver is gone: drop what waits, wake every sender, take nothing more."""
+        """Drop what waits, wake every sender and accept nothing more: the receiver is gone."""
         with self._lock:
             self._waiting.clear()
         self.close()
@@ -130,6 +130,6 @@ class Mailbox(Generic[T]):
 
 
 def _subject(message: object) -> tuple[object, ...]:
-    """What a message tells of: a later one of the same kind, utterance and modality replaces it."""
+    """Subject of a message: a later one of the same kind, utterance and modality replaces it."""
     names = ("utterance", "modality")
     return (type(message), *(getattr(message, name, None) for name in names))

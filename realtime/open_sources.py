@@ -42,7 +42,8 @@ def open_sources(options: Options, clock: Clock) -> tuple[list[Source], list[Not
             source.open(clock)
         except MmerError as problem:
             if asked or len(made) == 1:
-                _close(opened)
+                for other in opened:
+                    other.close()
                 raise
             about = "microphone" if stream == "audio" else "camera"
             notices.append(Notice(0.0, "warning", about, str(problem)))
@@ -71,8 +72,3 @@ def wanted_streams(options: Options) -> frozenset[Stream]:
 def device_of(name: str | None) -> int | str | None:
     """A device's index where ``name`` is a number, else its name."""
     return int(name) if name is not None and name.isdecimal() else name
-
-
-def _close(sources: list[Source]) -> None:
-    for source in sources:
-        source.close()

@@ -1,4 +1,4 @@
-"""When a captured message exists, and playing a recording at the speed of the world."""
+"""Pacing: availability times of captured messages, playing in real time, thinning of frames."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def captured_at(message: Captured) -> float:
 
 
 def lost_s(gap: Gap) -> float:
-    """Seconds of sound that ``gap`` lost; 0 for pictures and for a stream that is not there."""
+    """Seconds of sound that ``gap`` lost; 0 for video and for a stream that is absent."""
     return gap.t1 - gap.t0 if gap.stream == "audio" and math.isfinite(gap.t1) else 0.0
 
 
@@ -37,7 +37,7 @@ def paced(messages: Iterator[M], clock: SessionClock, stopped: threading.Event) 
 
 
 class Thinning:
-    """Takes frames by their timestamps, at most ``fps`` a second (None: all).
+    """Thinning of frames by their timestamps to at most ``fps`` a second (None: all).
 
     A frame is taken when the next one is due, and the schedule then moves on by one period
     rather than by the frame's own time: 30 frames/s asked down to 20 give 20, not 15.

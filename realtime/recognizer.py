@@ -1,4 +1,4 @@
-"""The public recognizer: one object that opens, runs and closes everything.
+"""Public recognizer: one object that opens, runs and closes everything.
 
 ::
 
@@ -50,7 +50,7 @@ class Recognizer:
     is slow, estimates that are not final are replaced by newer ones and finals wait. One recognizer
     runs one session: make another for the next.
 
-    Raises `MmerError` with a short message for what the user can mend: at construction for wrong
+    Raises `MmerError` with a short message for what the user can fix: at construction for wrong
     options, at entry for missing devices, files and models.
     """
 
@@ -153,8 +153,8 @@ class Recognizer:
         `SessionEnd`; it does not come after an error or ``close``.
 
         ``pictures`` adds the analysed frames; ``delivery`` LOSSLESS makes a slow consumer slow
-        the session down instead of replacing partial results. ``stage_times`` hears, in the
-        stages' threads, how long each message waited and what it took; never in replay.
+        the session down instead of replacing partial results. ``stage_times`` is called in the
+        stages' threads with how long each message waited and took; never in replay.
         """
         from mmer.realtime.replay import Replay
         from mmer.realtime.session import Session

@@ -1,8 +1,8 @@
-"""The deterministic runner: a file as fast as it goes, on a virtual clock.
+"""Replay: the deterministic runner, a file as fast as it goes on a virtual clock.
 
 Nothing is dropped, and nothing depends on the wall clock, on threads or on the machine's load: the
-same input gives the same events in the same order. A tick at time T sees all that was captured up
-to T and nothing after.
+same input gives the same events in the same order. A tick at time T covers all that was captured
+up to T and nothing after.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ class Replay:
         self._closed.set()
 
     def events(self) -> Generator[Message, None, None]:
-        """All that happens, in order; the pictures themselves where they were asked for."""
+        """All events in order; the frames themselves where they were asked for."""
         ticks = 1  # the next tick is at ticks * hop_s: counted, since sums of a float drift
         healths = 1
         for message in self._source.messages():
@@ -97,7 +97,7 @@ class Replay:
         yield from self._stamped(self._pipeline.push(Tick(t)))
 
     def _stamped(self, events: list[Message]) -> Iterator[Message]:
-        """Nothing is decided before the sound or picture that it rests on was there."""
+        """Stamp estimates: none is decided before the data that it rests on was captured."""
         for event in events:
             if isinstance(event, EmotionEstimate):
                 yield event.decided_at(self.clock.now())

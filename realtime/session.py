@@ -1,4 +1,4 @@
-"""The live runner: threads around the same pipeline, on the real clock.
+"""Session: the live runner, threads around the same pipeline on the real clock.
 
 One reader a source, one worker a stage, one thread for the fusion and its ticks. Every edge is a
 bounded mailbox with a named policy (the pipeline names it). A slow consumer of ``events`` makes
@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 
 from mmer.models.errors import MmerError
 from mmer.models.labels import MODALITIES
@@ -36,7 +36,7 @@ from mmer.realtime.stage_times import Listener, Stopwatch
 
 
 class DeviceLost(MmerError):
-    """Every device has stopped delivering; what was recorded until then has been finished."""
+    """Every device has stopped delivering; what was captured until then was finished."""
 
 
 class Session:
@@ -44,8 +44,8 @@ class Session:
 
     ``pictures`` makes ``events`` yield the analysed frames as well (the newest only), each before
     what was found in it, or before whatever comes next where no face is looked for. ``video_fps``
-    thins a live camera's frames; files thin their own. ``stage_times`` hears how long every message
-    waited for each stage and what was done with it.
+    thins a live camera's frames; files thin their own. ``stage_times`` is called for every message
+    with how long it waited for each stage and took there.
     """
 
     def __init__(
@@ -74,7 +74,7 @@ class Session:
         }
         self._fusion_inbox = self._inboxes[pipeline.fusion.name]
         self._output: Mailbox[Message] = Mailbox("output", output, capacity=1024)
-        self._picture: Mailbox[Message] | None = (
+        self._frames: Mailbox[Message] | None = (
             Mailbox("pictures", Delivery.LATEST) if pictures else None
         )
         self._tracks = any(stage.name == "tracker" for stage in pipeline.stages)
@@ -92,10 +92,8 @@ class Session:
     def events(self) -> Generator[Message, None, None]:
         """Start, yield every event, and end with everything joined; raises a worker's exception."""
         self._threads = [
-            threading.Thread(
-                target=self._guard, args=(self._fuse, self._fusion_inbox), name="fusion"
-            ),
-            threading.Thread(target=self._guard, args=(self._wind_down, None), name="wind-down"),
+            self._thread("fusion", self._fuse, self._fusion_inbox),
+            self._thread("wind-down", self._wind_down),
         ]
         try:
             for thread in self._threads:
@@ -129,7 +127,7 @@ class Session:
         """By mailbox, how many messages a newer one has replaced; and the ticks skipped."""
         counted = {box.name: box.dropped for box in self._inboxes.values()}
         counted["output"] = self._output.dropped
-        counted["pictures"] = 0 if self._picture is None else self._picture.dropped
+        counted["pictures"] = 0 if self._frames is None else self._frames.dropped
         counted["ticks"] = self._skipped_ticks
         return counted
 
@@ -142,12 +140,12 @@ class Session:
                 return
             if event is None:
                 continue
-            if self._picture is not None and not self._tracks:
-                if len(self._picture) and (frame := self._picture.get()) is not None:
+            if self._frames is not None and not self._tracks:
+                if len(self._frames) and (frame := self._frames.get()) is not None:
                     yield frame
-            elif self._picture is not None and isinstance(event, FaceObservation):
-                if frame is None and len(self._picture):
-                    frame = self._picture.get()
+            elif self._frames is not None and isinstance(event, FaceObservation):
+                if frame is None and len(self._frames):
+                    frame = self._frames.get()
                 if isinstance(frame, VideoFrame) and frame.t <= event.t:
                     if frame.t == event.t:
                         yield frame
@@ -161,34 +159,34 @@ class Session:
 
     # --- threads -------------------------------------------------------------------------------
 
-    def _guard(self, work: object, inbox: Mailbox[Message] | None, *args: object) -> None:
-        """Run a thread's work; the first exception stops the session and is raised by events."""
-        try:
-            work(*args)  # type: ignore[operator]
-        except BaseException as error:  # noqa: BLE001  re-raised in the caller's thread by events
-            with self._error_lock:
-                self._error = self._error or error
-            if inbox is not None:
-                inbox.abandon()
-            self.stop()
+    def _thread(
+        self,
+        name: str,
+        work: Callable[..., None],
+        inbox: Mailbox[Message] | None = None,
+        *args: object,
+    ) -> threading.Thread:
+        """A thread whose first exception stops the session and is raised by ``events``."""
+
+        def guarded() -> None:
+            try:
+                work(*args)
+            except BaseException as error:  # noqa: BLE001  re-raised in the caller's thread
+                with self._error_lock:
+                    self._error = self._error or error
+                if inbox is not None:
+                    inbox.abandon()
+                self.stop()
+
+        return threading.Thread(target=guarded, name=name)
 
     def _wind_down(self) -> None:
         """Start readers and workers; when the readers end, close the stages one by one."""
         workers = [
-            (
-                stage,
-                threading.Thread(
-                    target=self._guard,
-                    args=(self._work, self._inboxes[stage.name], stage),
-                    name=stage.name,
-                ),
-            )
+            (stage, self._thread(stage.name, self._work, self._inboxes[stage.name], stage))
             for stage in self._pipeline.stages[:-1]
         ]
-        readers = [
-            threading.Thread(target=self._guard, args=(self._read, None, source), name=source.name)
-            for source in self._sources
-        ]
+        readers = [self._thread(s.name, self._read, None, s) for s in self._sources]
         try:
             for _, thread in workers:
                 thread.start()
@@ -227,8 +225,8 @@ class Session:
                 break
             if message is None:
                 continue
-            if self._picture is not None and isinstance(message, VideoFrame):
-                self._picture.put(message)
+            if self._frames is not None and isinstance(message, VideoFrame):
+                self._frames.put(message)
             for made in self._timed(stage.name, message, inbox.waited_s, stage.block):
                 self._route(made, after=stage)
         for made in stage.block.flush():
@@ -237,7 +235,7 @@ class Session:
     def _timed(
         self, stage: str, message: Message, wait_s: float, block: Block
     ) -> Sequence[Message]:
-        """Push ``message`` through a block; tell who wants to know how long it took."""
+        """Push ``message`` through a block, timed where ``stage_times`` asks for it."""
         if self._stage_times is None:
             return block.push(message)
         stopwatch = Stopwatch(stage, message, wait_s)

@@ -1,4 +1,4 @@
-"""How long messages wait for each stage of a session, and what the stage does with them."""
+"""Stage times: how long messages wait for each stage of a session, and how long they take."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class StageTime:
 
 
 Listener = Callable[[StageTime], None]
-"""Called in the stages' own threads, one call a message: it must be quick."""
+"""Called in the stages' own threads, once a message: it must be quick."""
 
 
 class Stopwatch:

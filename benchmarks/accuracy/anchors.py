@@ -5,19 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-
-@dataclass(frozen=True)
-class Anchor:
-    """A published figure: ``value`` in percent of ``metric`` (a key of an evaluation)."""
-
-    model: str
-    value: float
-    metric: str
-    protocol: str
-    source: str
-    differs: str  # why it is not the same measurement as ours
-
-
 _EMOBOX: Final = (
     "EmoBox (Ma et al. 2024, Interspeech, arXiv 2406.07162), intra-corpus leaderboard, "
     "emo-box.github.io/leaderboard1.html"
@@ -34,6 +21,19 @@ _MELD_DIFFERS: Final = (
     "theirs is on MELD's test split, which is not here; ours is on its development split, by which "
     "the recipe was chosen"
 )
+
+
+@dataclass(frozen=True)
+class Anchor:
+    """A published figure: ``value`` in percent of ``metric`` (a key of an evaluation)."""
+
+    model: str
+    value: float
+    metric: str
+    protocol: str
+    source: str
+    differs: str  # why it is not the same measurement as ours
+
 
 ANCHORS: Final[dict[str, tuple[Anchor, ...]]] = {
     "speech.ravdess": (

@@ -25,6 +25,10 @@ from mmer.benchmarks.harness.networks import hashes
 from mmer.benchmarks.report.report import check_folder
 from mmer.models.errors import MmerError
 
+VERSION: Final = 1
+"""``v`` of the JSON; it changes when a key changes its meaning or goes."""
+ROWS: Final = (*SPEECH_ROWS, *FACE_ROWS, *TEXT_ROWS, *FUSED_ROWS)
+
 
 @dataclass(frozen=True)
 class Accuracy:
@@ -86,11 +90,6 @@ class Accuracy:
             f"{self.output / 'ACCURACY.md'}"
         )
         return 1 if failed else 0
-
-
-VERSION: Final = 1
-"""``v`` of the JSON; it changes when a key changes its meaning or goes."""
-ROWS: Final = (*SPEECH_ROWS, *FACE_ROWS, *TEXT_ROWS, *FUSED_ROWS)
 
 
 def choose(only: str | None) -> tuple[Row, ...]:

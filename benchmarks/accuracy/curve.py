@@ -20,6 +20,19 @@ from mmer.models.errors import MmerError
 from mmer.models.labels import EMOTIONS
 from mmer.realtime.options import Options
 
+VERSION: Final = 1
+"""``v`` of the JSON; it changes when a key changes its meaning or goes."""
+_HEAD: Final = "| | 0.5 s | 1 s | 2 s | end |\n|---|---|---|---|---|\n"
+_PREFACE: Final = """\
+How right the label is after half a second, one and two seconds of speech, and at the end. In each
+cell: unweighted recall, with its 95 % bootstrap interval, and accuracy. A clip without an answer by
+then counts as wrong; where there are such, the share that has one is given.
+"""
+END_AT: Final = 3.0
+"""Place of "at the end" on the axis of seconds."""
+DODGE_S: Final = 0.04
+"""Distance of the lines, so that their intervals do not cover each other."""
+
 
 @dataclass(frozen=True)
 class Curve:
@@ -87,11 +100,6 @@ class Curve:
         return Curves(machine, hashes(self.weights), panels, skipped)
 
 
-VERSION: Final = 1
-"""``v`` of the JSON; it changes when a key changes its meaning or goes."""
-_HEAD: Final = "| | 0.5 s | 1 s | 2 s | end |\n|---|---|---|---|---|\n"
-
-
 @dataclass(frozen=True)
 class Curves:
     """Measured panels, and what was left out and why."""
@@ -117,13 +125,6 @@ class Curves:
             f"{m['date']}\n"
         )
         return "\n".join(parts)
-
-
-_PREFACE: Final = """\
-How right the label is after half a second, one and two seconds of speech, and at the end. In each
-cell: unweighted recall, with its 95 % bootstrap interval, and accuracy. A clip without an answer by
-then counts as wrong; where there are such, the share that has one is given.
-"""
 
 
 def _section(panel: Panel) -> str:
@@ -154,12 +155,6 @@ def _cell(point: Point) -> str:
         f"{100 * point.accuracy:.1f}"
     )
     return text if point.answered == point.n else f"{text}; {point.answered / point.n:.0%} answered"
-
-
-END_AT: Final = 3.0
-"""Place of "at the end" on the axis of seconds."""
-DODGE_S: Final = 0.04
-"""Distance of the lines, so that their intervals do not cover each other."""
 
 
 def draw(panels: Sequence[Panel], path: Path) -> None:

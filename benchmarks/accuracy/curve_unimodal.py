@@ -20,6 +20,12 @@ from mmer.training.datasets.media import decode
 from mmer.training.datasets.registry import read
 from mmer.training.datasets.texts import RESTYLE, as_recognized, bare
 
+WORDS_PER_S: Final = 2.7
+"""Rate of conversation: about 160 words a minute."""
+ERRORS: Final = 0.25
+"""Share of wrong words, as a recognizer has on noisy or terse speech."""
+SEED: Final = 0
+
 
 def speech_panel(data: Path, weights: Path | None, say: Say) -> Panel:
     """RAVDESS actors 17-20, from the begin of the speech on.
@@ -49,13 +55,6 @@ def speech_panel(data: Path, weights: Path | None, say: Say) -> Panel:
             f"{SPEECH_DB:g} dB of its loudest moment; nothing before its begin is heard",
         ),
     )
-
-
-WORDS_PER_S: Final = 2.7
-"""Rate of conversation: about 160 words a minute."""
-ERRORS: Final = 0.25
-"""Share of wrong words, as a recognizer has on noisy or terse speech."""
-SEED: Final = 0
 
 
 def text_panel(data: Path, weights: Path | None, say: Say) -> Panel:

@@ -11,6 +11,15 @@ from mmer.benchmarks.accuracy.row import NotHere, Row, Setting, evaluated
 
 CLIPS: Final = "video"
 ACTOR: Final = "RAVDESS Actor_01, 39 clips"
+POSTERIORS: Final = "features/iemocap_unimodal.npz"
+POOLS: Final = {
+    "audio": "voice alone",
+    "text": "words alone",
+    "mean": "mean of the two, the line to beat",
+    "product": "product of the two",
+    "learned": "learned fusion, cross-validated by dialogue",
+}
+"""Conditions by the name of the pool in the study of late fusion."""
 
 
 def _clips(name: str, condition: str, note: str = "", options: str = "", **given: Any) -> Row:
@@ -31,17 +40,6 @@ def _clips(name: str, condition: str, note: str = "", options: str = "", **given
         in_readme=True,
         note=note,
     )
-
-
-POSTERIORS: Final = "features/iemocap_unimodal.npz"
-POOLS: Final = {
-    "audio": "voice alone",
-    "text": "words alone",
-    "mean": "mean of the two, the line to beat",
-    "product": "product of the two",
-    "learned": "learned fusion, cross-validated by dialogue",
-}
-"""Conditions by the name of the pool in the study of late fusion."""
 
 
 @cache

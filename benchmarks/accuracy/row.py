@@ -12,7 +12,6 @@ from mmer.benchmarks.report.report import rounded
 from mmer.realtime.options import Options
 from mmer.training.evaluation.answers import Change
 from mmer.training.evaluation.evaluate import evaluate
-from mmer.training.evaluation.result import Evaluation
 from mmer.training.evaluation.settings import Settings
 
 GROUPS: Final[Mapping[str, str]] = {
@@ -33,6 +32,11 @@ METRICS: Final[Mapping[str, str]] = {
     "unweighted_recall": "recall",
 }
 """Keys of an evaluation in the order of the table's columns, with their headings."""
+COLUMNS: Final = (
+    "n", "floor_accuracy", "accuracy", "weighted_f1", "macro_f1", "unweighted_recall", "ece",
+    "interval", "resampled_by", "groups", "recall", "dropped", "twins", "warnings",
+)  # fmt: skip
+"""Keys of an evaluation in the table; fractions are rounded to four digits."""
 
 
 class NotHere(Exception):
@@ -92,12 +96,6 @@ class Outcome:
         return f"{METRICS[self.row.headline]} {value:.1f} ({self.seconds:.0f} s)"
 
 
-COLUMNS: Final = (
-    "n", "floor_accuracy", "accuracy", "weighted_f1", "macro_f1", "unweighted_recall", "ece",
-    "interval", "resampled_by", "groups", "recall", "dropped", "twins", "warnings",
-)  # fmt: skip
-"""Keys of an evaluation in the table."""
-
 Measure = Callable[[Setting], Mapping[str, Any]]
 
 
@@ -114,23 +112,17 @@ def evaluated(
 
     def measure(setting: Setting) -> Mapping[str, Any]:
         weights = setting.weights if modality == "clip" else folder_of(setting.weights, modality)
-        return figures_of(
-            evaluate(
-                modality,
-                dataset,
-                setting.data / place,
-                split=split,
-                weights=weights,
-                settings=Settings(**options),
-                change=change,
-            )
+        evaluation = evaluate(
+            modality,
+            dataset,
+            setting.data / place,
+            split=split,
+            weights=weights,
+            settings=Settings(**options),
+            change=change,
         )
+        whole = evaluation.for_json()
+        figures: Mapping[str, Any] = rounded({key: whole[key] for key in COLUMNS})
+        return figures
 
     return measure
-
-
-def figures_of(evaluation: Evaluation) -> dict[str, Any]:
-    """An evaluation as the table keeps it: fractions of four digits."""
-    whole = evaluation.for_json()
-    kept: dict[str, Any] = rounded({key: whole[key] for key in COLUMNS})
-    return kept

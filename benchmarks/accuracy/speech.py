@@ -23,6 +23,14 @@ ACTORS: Final = "RAVDESS actors 17-20"
 PEAK: Final = 32_000.0
 
 Sound = NDArray[np.int16]
+LEFT_OUT: Final[Mapping[str, tuple[str, str, str]]] = {
+    "ravdess": ("RAVDESS", "audio/ravdess", "acted English, all actors that are here"),
+    "emodb": ("EmoDB", "audio/emodb", "acted German, no surprise"),
+    "nemo": ("nEMO", "audio/nemo", "acted Polish, no disgust"),
+    "urdu": ("URDU", "audio/urdu", "talk shows in Urdu: anger, joy, neutral, sadness"),
+    "emogator": ("EmoGator", "audio/emogator", "bursts of voice without words"),
+}
+"""Corpora on which a network never trained on them is evaluated."""
 
 
 @cache
@@ -74,16 +82,6 @@ def _row(name: str, condition: str, measure: Measure, *needs: str, note: str = "
         in_readme=name in ("white_10", "esc10_10", "first_1"),
         note=note,
     )
-
-
-LEFT_OUT: Final[Mapping[str, tuple[str, str, str]]] = {
-    "ravdess": ("RAVDESS", "audio/ravdess", "acted English, all actors that are here"),
-    "emodb": ("EmoDB", "audio/emodb", "acted German, no surprise"),
-    "nemo": ("nEMO", "audio/nemo", "acted Polish, no disgust"),
-    "urdu": ("URDU", "audio/urdu", "talk shows in Urdu: anger, joy, neutral, sadness"),
-    "emogator": ("EmoGator", "audio/emogator", "bursts of voice without words"),
-}
-"""Corpora on which a network never trained on them is evaluated."""
 
 
 def _left_out(corpus: str) -> Row:

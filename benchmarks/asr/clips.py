@@ -28,6 +28,9 @@ GRID_WORDS: Final[tuple[dict[str, str], ...]] = (
     {"a": "again", "n": "now", "p": "please", "s": "soon"},
 )
 """Words of a GRID command (Cooke et al. 2006, JASA 120:2421) by the letters of its file name."""
+LENGTHS_S: Final = (0.5, 1.0, 2.0, 5.0)
+HARMONICS: Final = 8
+SCALE: Final = (0, 2, 4, 5, 7, 9, 11)  # semitones of a major key
 
 
 def ravdess(data: Path, actors: Iterable[int]) -> list[Utterance]:
@@ -105,11 +108,6 @@ def mixed(
     both = speech + noise
     peak = float(np.abs(both).max())
     return np.asarray(np.rint(both / max(1.0, peak / 32767)), np.int16)
-
-
-LENGTHS_S: Final = (0.5, 1.0, 2.0, 5.0)
-HARMONICS: Final = 8
-SCALE: Final = (0, 2, 4, 5, 7, 9, 11)  # semitones of a major key
 
 
 def white_noise(count: int, low_db: float, high_db: float, seed: int) -> list[NDArray[np.int16]]:

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import json
-import sys
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -18,9 +15,8 @@ from mmer.benchmarks.baselines.measures import WHAT, Program, rows_of
 from mmer.benchmarks.harness.clip import AnnotatedClip, describe, make_clip, repeated, rounds_of
 from mmer.benchmarks.harness.command import Flag, OptionalFloat, Say, SessionOptions
 from mmer.benchmarks.harness.machine import describe_machine
-from mmer.benchmarks.harness.play import record
-from mmer.benchmarks.harness.process import has_content, watch
-from mmer.benchmarks.harness.trace import Recording, read_recording
+from mmer.benchmarks.harness.play import record, record_session
+from mmer.benchmarks.harness.trace import Recording
 from mmer.benchmarks.harness.utterances import demo_utterances
 from mmer.benchmarks.report.report import Report, Row
 from mmer.benchmarks.report.tables import Table
@@ -34,6 +30,8 @@ TITLES: Final = {
     "listener": "loop: a thread records and predicts",
     SESSION: "mmer",
 }
+COLOURS: Final = ("tab:blue", "tab:orange", "tab:green", "tab:purple")
+LOST: Final = "red"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,17 +111,11 @@ class Against(SessionOptions):
 
     def _play(self, name: str, clip: AnnotatedClip) -> Program:
         options = self.recognizer(clip.path)
-        with tempfile.TemporaryDirectory() as folder:
-            if name == SESSION:
-                recording, watched = record(options, Path(folder))
-            else:
-                printed, notes = Path(folder) / "printed.txt", Path(folder) / "notes"
-                command = (name, json.dumps(options), str(printed), str(notes))
-                watched = watch(
-                    (sys.executable, "-m", "mmer.benchmarks.baselines.play", *command),
-                    ready=partial(has_content, notes),
-                )
-                recording = read_recording(notes, Recording())
+        if name == SESSION:
+            recording, watched = record_session(options)
+        else:
+            arguments = (name, json.dumps(options))
+            recording, watched = record("mmer.benchmarks.baselines.play", arguments, Recording())
         return Program(name, TITLES[name], recording, watched, names_utterances=name == SESSION)
 
 
@@ -136,10 +128,6 @@ def side_by_side(programs: Sequence[Program], rows: Sequence[Sequence[Row]]) -> 
             for what, *line in zip(WHAT.values(), *rows, strict=True)
         ],
     )
-
-
-COLOURS: Final = ("tab:blue", "tab:orange", "tab:green", "tab:purple")
-LOST: Final = "red"
 
 
 def draw(programs: Sequence[Program], clip: AnnotatedClip, path: Path) -> None:

@@ -28,7 +28,7 @@ def play(name: str, options: Mapping[str, Any], output: Path, notes: Path) -> No
         note("models", models.names)
         note("provider", models.provider)
         devices.start()
-        file.flush()  # tells that everything is loaded and the clip begins
+        print(name, file=printed, flush=True)  # everything is loaded, the clip begins
         LOOPS[name](devices, models, Display(devices, note, printed))
         devices.close()
 

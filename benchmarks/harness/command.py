@@ -25,7 +25,7 @@ OptionalFloat = Annotated[float | None, tyro.conf.arg(metavar="FLOAT")]
 
 Say: TypeAlias = Callable[[str], None]
 """Shows what is being done."""
-NO_SETTINGS: Final = ("json", "markdown", "plot", "quick")
+NO_SETTINGS: Final = ("json", "markdown", "plot", "quick", "real")
 """Options that a report does not name among its settings."""
 
 

@@ -9,14 +9,15 @@ from __future__ import annotations
 
 import json
 import sys
+import tempfile
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from mmer.benchmarks.harness.process import Watched, has_content, watch
-from mmer.benchmarks.harness.trace import EventNotes, Note, Recording, note_to, read_recording
+from mmer.benchmarks.harness.trace import EventNotes, Note, R, Recording, note_to, read_recording
 from mmer.models.command import run_command
 from mmer.realtime.clock import SessionClock
 from mmer.realtime.mailbox import Delivery
@@ -76,16 +77,33 @@ def play(
         write_events(events, recognizer.info, clock, output, note_to(file), times)
 
 
-def record(options: Mapping[str, Any], folder: Path) -> tuple[Recording, Watched]:
-    """Play in a process of its own, with the ``options`` of `mmer.Recognizer`; files in ``folder``.
+def record_session(options: Mapping[str, Any]) -> tuple[Recording, Watched]:
+    """Play in a process of its own, with the ``options`` of `mmer.Recognizer`.
 
     Raises:
         MmerError: it failed, with what it wrote on standard error.
     """
-    output, notes = folder / f"lines-{options['asr']}.jsonl", folder / f"{options['asr']}.notes"
-    command = (sys.executable, "-m", __name__, json.dumps(options), str(output), str(notes))
-    watched = watch(command, ready=partial(has_content, output))
-    return read_recording(notes, Recording()), watched
+    return record(__name__, (json.dumps(options),), Recording())
+
+
+def record(
+    module: str, arguments: Sequence[str], recording: R, interruptible: bool = False
+) -> tuple[R, Watched]:
+    """Run ``python -m MODULE *ARGUMENTS OUTPUT NOTES``; what it notes goes into ``recording``.
+
+    Its start-up is over with its first line in OUTPUT. ``interruptible``: Ctrl-C ends it in order.
+
+    Raises:
+        MmerError: it failed, with what it wrote on standard error.
+        KeyboardInterrupt: Ctrl-C came during its start-up.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        output, notes = Path(folder) / "lines.jsonl", Path(folder) / "notes.jsonl"
+        command = (sys.executable, "-m", module, *arguments, str(output), str(notes))
+        watched = watch(command, partial(has_content, output), interruptible)
+        if watched.interrupted and watched.ready_s is None:
+            raise KeyboardInterrupt
+        return read_recording(notes, recording), watched
 
 
 def main() -> None:

@@ -14,14 +14,13 @@ from mmer.benchmarks.harness.clip import AnnotatedClip, describe, make_clip, rep
 from mmer.benchmarks.harness.command import Flag, OptionalFloat, OptionalFolder, Say, SessionOptions
 from mmer.benchmarks.harness.machine import describe_machine
 from mmer.benchmarks.harness.media import read_media
-from mmer.benchmarks.harness.play import record
+from mmer.benchmarks.harness.play import record_session
 from mmer.benchmarks.harness.process import MMER_LIVE, Watched, has_content, time_to_labels, watch
 from mmer.benchmarks.harness.ravdess import ravdess_utterances
 from mmer.benchmarks.harness.utterances import demo_utterances
 from mmer.benchmarks.live import estimates, trends
 from mmer.benchmarks.live.finals import final_rows, stable_rows
 from mmer.benchmarks.live.stages import draw_stages, find_stages, stage_rows
-from mmer.benchmarks.live.trends import engine, first_label_row, replay_row
 from mmer.benchmarks.report.report import Report, Row
 from mmer.benchmarks.report.statistics import thinned
 from mmer.models.errors import MmerError
@@ -93,13 +92,13 @@ class Live(SessionOptions):
             first = self.first_label(clip, say)
             replayed_rows, replayed = self.replay(clip, len(frames), Path(folder), say)
             say(f"playing {long.seconds} s at the world's pace")
-            recording, watched = record(options, Path(folder))
+            recording, watched = record_session(options)
             asr = recording.models.get("words")
             cost_rows = [trends.cpu_row(watched, long.seconds, trends.engine(asr))]
             if asr is not None:
                 say(f"playing {clip.seconds} s at the world's pace, --asr none")
                 options |= {"source": str(clip.path), "asr": "none"}
-                _, without = record(options, Path(folder))
+                _, without = record_session(options)
                 cost_rows.append(trends.cpu_row(without, clip.seconds, "none"))
         stages = find_stages(recording.stages, long.seconds)
         written = estimates.while_playing(recording.estimates, long.seconds)
@@ -150,7 +149,7 @@ class Live(SessionOptions):
         for i in range(FIRST_LABEL_RUNS):
             say(f"start to first label, run {i + 1} of {FIRST_LABEL_RUNS}")
             times.append(time_to_labels(command))
-        return first_label_row(times)
+        return trends.first_label_row(times)
 
     def replay(
         self, clip: AnnotatedClip, frames: int, folder: Path, say: Say
@@ -165,8 +164,8 @@ class Live(SessionOptions):
             watched = watch(self._mmer_live(clip, asr, *more), ready=partial(has_content, output))
             least = LEAST_WITHOUT if asr == "none" else LEAST_WITH_ASR
             with output.open(encoding="utf-8") as lines:
-                used = engine(json.loads(next(lines))["models"].get("words"))
-            rows.append(replay_row(used, watched, clip.seconds, frames, least))
+                used = trends.engine(json.loads(next(lines))["models"].get("words"))
+            rows.append(trends.replay_row(used, watched, clip.seconds, frames, least))
             with_asr = watched if asr != "none" else with_asr
         return rows, with_asr
 

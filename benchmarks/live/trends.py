@@ -65,7 +65,7 @@ def latency_slope_row(
 
 def queue_row(recording: Recording) -> Row:
     """The oldest waiting message of each second, and what was replaced or skipped."""
-    oldest = [age for _, age in oldest_waiting_ms(recording)]
+    oldest = [1000 * max(queue.values(), default=0.0) for _, queue in recording.health]
     boxes = sorted({name for _, queue in recording.health for name in queue})
     worst = {b: 1000 * max(q.get(b, 0.0) for _, q in recording.health) for b in boxes}
     late = ", ".join(f"{name} {age:.0f}" for name, age in worst.items() if age >= 0.5) or "none"
@@ -78,11 +78,6 @@ def queue_row(recording: Recording) -> Row:
         values={f"dropped_{name}": n for name, n in recording.drops.items()},
         samples={"queue_age_ms": oldest},
     )
-
-
-def oldest_waiting_ms(recording: Recording) -> list[tuple[float, float]]:
-    """At each health line, its time and the age of the oldest message in any queue."""
-    return [(t, 1000 * max(queue.values(), default=0.0)) for t, queue in recording.health]
 
 
 def memory_rows(paced: Watched, replay: Watched | None, asr: str | None) -> list[Row]:

@@ -5,19 +5,15 @@ from __future__ import annotations
 import json
 import math
 import shutil
-import sys
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Final
 
-from mmer.benchmarks.harness.clip import AnnotatedClip, describe, make_clip, repeated
+from mmer.benchmarks.harness.clip import describe, make_clip, repeated
 from mmer.benchmarks.harness.command import Flag, Say, SessionOptions
 from mmer.benchmarks.harness.machine import describe_machine
-from mmer.benchmarks.harness.process import Watched, has_content, watch
-from mmer.benchmarks.harness.trace import read_recording
+from mmer.benchmarks.harness.play import record
 from mmer.benchmarks.harness.utterances import demo_utterances
 from mmer.benchmarks.live.estimates import delays_ms
 from mmer.benchmarks.report.report import Report
@@ -28,6 +24,11 @@ from mmer.models.errors import MmerError
 
 ROUND_S: Final = 60
 LEAST_PLAYED_S: Final = 2.0  # of the clip; of less there is no figure
+PANELS: Final = {
+    "memory_mb": "memory, MB",
+    "av_offset_ms": "sound stamped later\nthan the frame, ms",
+    "face_delay_ms": "newest video frame to\nestimate written, ms of the clip",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,8 +75,16 @@ class Soak(SessionOptions):
         long = repeated(clip, self.rounds)
         minutes = long.seconds / self.pace / 60
         say(f"playing {long.seconds / 3600:.2g} h in {minutes:.0f} minutes; Ctrl-C ends it early")
-        recording, watched = self._play(clip, long)
-        if recording is None or recording.until < LEAST_PLAYED_S:
+        options = self.recognizer(long.path)
+        about = {"options": options, "rate": self.pace, "clip": str(clip.path)}
+        try:
+            recording, watched = record(
+                "mmer.benchmarks.soak.play", (json.dumps(about),), SoakRecording(), True
+            )
+        finally:
+            if long.path != clip.path:
+                long.path.unlink(missing_ok=True)  # hours of video are large
+        if recording.until < LEAST_PLAYED_S:
             raise KeyboardInterrupt
         shown = [e for e in recording.estimates if not e.final and e.face_delay_s is not None]
         delays = list(zip([e.written for e in shown], delays_ms(shown), strict=True))
@@ -90,41 +99,14 @@ class Soak(SessionOptions):
             f"times the world's pace{', interrupted' if watched.interrupted else ''}",
             command=command,
             machine=machine,
-            settings={
-                "hours": self.hours, "rate": self.pace, "asr": self.asr,
-                "detector": self.detector, "provider": self.provider,
-                "played_s": round(recording.until, 1),
-            },
+            settings={**self.settings(rate=self.pace), "played_s": round(recording.until, 1)},
             clip=describe(clip) | {"rounds": self.rounds},
             models=recording.models,
             provider=recording.provider,
             rows=rows(recording, watched, long, ROUND_S, self.pace),
             series=series,
             draw=lambda path: draw_soak(series, self.pace, path),
-        )  # fmt: skip
-
-    def _play(
-        self, clip: AnnotatedClip, long: AnnotatedClip
-    ) -> tuple[SoakRecording | None, Watched]:
-        """Play ``long`` and delete it; None where Ctrl-C came while the session was loading."""
-        about = {
-            "options": self.recognizer(long.path), "rate": self.pace, "clip": str(clip.path),
-        }  # fmt: skip
-        with tempfile.TemporaryDirectory() as folder:
-            output, notes = Path(folder, "soak.jsonl"), Path(folder, "soak.notes")
-            try:
-                watched = watch(
-                    (sys.executable, "-m", "mmer.benchmarks.soak.play", json.dumps(about),
-                     str(output), str(notes)),
-                    ready=partial(has_content, output),
-                    interruptible=True,
-                )  # fmt: skip
-            finally:
-                if long.path != clip.path:
-                    long.path.unlink(missing_ok=True)  # hours of video are large
-            if watched.ready_s is None:
-                return None, watched
-            return read_recording(notes, SoakRecording()), watched
+        )
 
 
 def _check_room(path: Path, rounds: int) -> None:
@@ -136,13 +118,6 @@ def _check_room(path: Path, rounds: int) -> None:
             f"the clip takes {needed / 1e9:.1f} GB in {path.parent}, where {free / 1e9:.1f} GB are "
             "free: ask for fewer --hours, or set TMPDIR to a larger disk"
         )
-
-
-PANELS: Final = {
-    "memory_mb": "memory, MB",
-    "av_offset_ms": "sound stamped later\nthan the frame, ms",
-    "face_delay_ms": "newest video frame to\nestimate written, ms of the clip",
-}
 
 
 def draw_soak(series: Mapping[str, Sequence[tuple[float, float]]], rate: float, path: Path) -> None:

@@ -1,1 +1,1 @@
-"""The recognizer's parts: messages in, messages out; no thread, no clock, no device."""
+"""Blocks of the pipeline: messages in, messages out; no thread, no clock, no device."""

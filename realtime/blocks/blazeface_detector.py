@@ -1,4 +1,4 @@
-"""Faces by BlazeFace, MediaPipe's detector, run by OpenCV.
+"""Face detector BlazeFace, run by OpenCV.
 
 The network is MediaPipe's own file (``face_detection_short_range.tflite``; Bazarevsky et al. 2019,
 "BlazeFace: Sub-millisecond Neural Face Detection on Mobile GPUs"). The steps around it are those of
@@ -26,9 +26,9 @@ _SAME_FACE = 0.3  # intersection over union from which two boxes are one face
 class BlazeFaceDetector(FaceDetector):
     """BlazeFace short range: faces up to about 2 m from a webcam.
 
-    A picture is looked at as a whole, and each face found once more from nearby. A single face is
-    looked for where it was in the picture before, from nearby at once, which is half the work;
-    where it is no more, the whole picture is looked at again.
+    The network runs on the whole image, and once more on the surroundings of each face. A single
+    face is searched for only around its last place, which is half the work; where it is not found
+    there, the whole image is searched again.
 
     ``model`` is the file above. Faces scored below ``min_score`` are not reported. Raises MmerError
     when the file cannot be read or is another model, or when OpenCV cannot be loaded. For one
@@ -57,7 +57,7 @@ class BlazeFaceDetector(FaceDetector):
             )
         self._min_score = min_score
         self._centres = _anchor_centres()
-        self._last: DetectedFace | None = None  # where the one face of the picture before was
+        self._last: DetectedFace | None = None  # the only face of the last image
 
     def detect(self, image: NDArray[np.uint8], t: float) -> list[DetectedFace]:
         if self._last is not None:
@@ -69,7 +69,7 @@ class BlazeFaceDetector(FaceDetector):
         return faces
 
     def _look(self, image: NDArray[np.uint8]) -> list[DetectedFace]:
-        """What the network sees of the whole picture: what MediaPipe's detector reports."""
+        """Faces of the network on the whole image, as MediaPipe's detector reports them."""
         square, scale, margin = _letterbox(image)
         scores, raw = self._run(square)
         sure = np.flatnonzero(scores >= self._min_score)
@@ -82,10 +82,10 @@ class BlazeFaceDetector(FaceDetector):
         return [_face((points - margin) / scale, score) for points, score in blended]
 
     def _look_closer(self, image: NDArray[np.uint8], face: DetectedFace) -> DetectedFace | None:
-        """``face`` seen from nearby, its eyes placed better; None where there is none any more.
+        """``face`` found again at a higher resolution, with better eyes; None where it is not.
 
-        In a whole picture of 640 pixels the network sees one pixel in five. None as well where
-        the surroundings are the whole picture: nearby would be no nearer.
+        Of a whole image of 640 pixels the network gets one pixel in five. None as well where the
+        surroundings are most of the image: that would be no closer.
         """
         x, y, w, h = face.box
         half = _CLOSER * max(w, h) / 2
@@ -95,15 +95,15 @@ class BlazeFaceDetector(FaceDetector):
         if part.size == 0 or max(part.shape) > 0.8 * max(image.shape):
             return None
         middle = np.array([x + w / 2, y + h / 2]) - low
-        seen = [
+        near = [
             f
             for f in self._look(part)
             if f.box[0] < middle[0] < f.box[0] + f.box[2]
             and f.box[1] < middle[1] < f.box[1] + f.box[3]
         ]
-        if not seen:
+        if not near:
             return None
-        best = max(seen, key=lambda f: f.score)
+        best = max(near, key=lambda f: f.score)
         return DetectedFace(
             box=(best.box[0] + low[0], best.box[1] + low[1], best.box[2], best.box[3]),
             eyes=best.eyes + low.astype(np.float32),
@@ -127,7 +127,7 @@ class BlazeFaceDetector(FaceDetector):
 
 
 def _anchor_centres() -> NDArray[np.float64]:
-    """Where each anchor sits in the square, (896, 2) x, y; the middle of its cell, row by row."""
+    """Centres of the anchors in the square, (896, 2) x, y: the middles of the cells, row by row."""
     grids = []
     for cells, each in _GRIDS:
         y, x = np.divmod(np.arange(cells * cells), cells)
@@ -139,7 +139,7 @@ def _anchor_centres() -> NDArray[np.float64]:
 def _letterbox(
     image: NDArray[np.uint8],
 ) -> tuple[NDArray[np.uint8], float, NDArray[np.float64]]:
-    """The picture centred in a black 128x128 square, its scale there and its margin (x, y)."""
+    """The image centred in a black 128x128 square, its scale there and its margin (x, y)."""
     import cv2
 
     height, width = image.shape[:2]
@@ -164,7 +164,7 @@ def _letterbox(
 def _blend(
     found: NDArray[np.float64], scores: NDArray[np.float64]
 ) -> list[tuple[NDArray[np.float64], float]]:
-    """One face for each heap of overlapping ones: their mean weighted by score, and the best score.
+    """One face per cluster of overlapping ones: their mean weighted by score, and the best score.
 
     ``found`` is (n, 8, 2) with the corners of the box first.
     """
@@ -185,7 +185,7 @@ def _blend(
 
 
 def _face(points: NDArray[np.float64], score: float) -> DetectedFace:
-    """``points`` (8, 2) in the picture, its edge at 0: corners, eyes, nose, mouth, ears."""
+    """``points`` (8, 2) in the image, its edge at 0: corners, eyes, nose, mouth, ears."""
     (x0, y0), (x1, y1) = points[:2]
     eyes = points[2:4] - 0.5
     return DetectedFace(

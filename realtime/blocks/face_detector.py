@@ -1,4 +1,4 @@
-"""What every face detector looks like, and what it finds."""
+"""Interface of the face detectors."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from mmer.models.errors import MmerError
 
 @dataclass(frozen=True, eq=False)
 class DetectedFace:
-    """One face in one picture; all positions in pixels, x before y, pixel centres whole numbers.
+    """One face in one image; all positions in pixels, x before y, pixel centres whole numbers.
 
-    ``eyes`` holds the eye on the left and then the one on the right of the picture. ``nose`` is
+    ``eyes`` holds the eye on the left and then the one on the right of the image. ``nose`` is
     the tip of the nose where the detector gives it. ``score`` is the detector's own confidence.
     """
 
@@ -26,7 +26,7 @@ class DetectedFace:
 
 
 class FaceDetector(Protocol):
-    """Finds the faces of successive pictures of one stream; may remember the last ones."""
+    """Detector of the faces in the successive frames of one stream; may keep state."""
 
     name: str  # for people: "mediapipe", "haar"
 

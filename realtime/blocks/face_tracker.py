@@ -19,7 +19,7 @@ from mmer.realtime.messages import FaceObservation, Message, VideoFrame
 
 @dataclass(frozen=True)
 class FaceConfig:
-    """How a face is chosen, followed and given up."""
+    """When a face is chosen, followed and given up."""
 
     lost_s: float = 0.5  # this long without the face and its track is given up
     min_score: float = 0.4  # of the detector, for a new track (a followed face needs no score)
@@ -39,7 +39,7 @@ class FaceTracker(Block):
     A face is kept while it lasts, even if a larger one comes; when its track is given up, the
     largest and most central one is next, under a new number (they count from 1). While a face is
     missing for less than ``lost_s``, no other takes its place. A face at rest is taken to be where
-    it was until ``rest_s`` have passed: finding it is the most expensive part of judging it.
+    it was until ``rest_s`` have passed: detection is the most expensive part of its evaluation.
     """
 
     def __init__(
@@ -173,9 +173,9 @@ def _weight(cutoff_hz: float, step_s: float) -> float:
 
 
 def _sameness(a: DetectedFace, b: DetectedFace) -> float:
-    """Above 0 when ``b`` may be ``a`` one picture later; the higher, the likelier.
+    """Above 0 when ``b`` may be ``a`` one frame later; the higher, the likelier.
 
-    Intersection over union; for boxes that do not meet (few pictures a second), a little for a
+    Intersection over union; for boxes that do not meet (few frames a second), a little for a
     centre less than one face away and of like size.
     """
     (ax, ay, aw, ah), (bx, by, bw, bh) = a.box, b.box
@@ -192,7 +192,7 @@ def _sameness(a: DetectedFace, b: DetectedFace) -> float:
 
 
 def _prominence(face: DetectedFace, width: int, height: int) -> float:
-    """Large and central faces first: the area, halved towards the picture's corners."""
+    """Large and central faces first: the area, halved towards the image's corners."""
     x, y, w, h = face.box
     off = np.hypot((x + w / 2) / width - 0.5, (y + h / 2) / height - 0.5) / np.hypot(0.5, 0.5)
     return w * h * (1 - 0.5 * min(1.0, float(off)))

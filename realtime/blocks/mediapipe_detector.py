@@ -1,7 +1,7 @@
-"""Faces by MediaPipe's BlazeFace (Bazarevsky et al. 2019, "BlazeFace: sub-millisecond...").
+"""Face detector BlazeFace, run by MediaPipe (Bazarevsky et al. 2019).
 
 MediaPipe reports figures about its use to Google (play.googleapis.com), a minute after a task's
-start and when it is closed; pictures are never sent. See "Privacy Notice" in the description of the
+start and when it is closed; images are never sent. See "Privacy Notice" in the description of the
 package. There is no switch against it; ``BlazeFaceDetector`` runs the same network without.
 """
 
@@ -24,7 +24,7 @@ _APT = "apt-get install libegl1 libgles2 libgl1"
 
 
 class MediaPipeDetector(FaceDetector):
-    """BlazeFace through MediaPipe's Tasks API, in VIDEO mode; about 1 ms a picture.
+    """BlazeFace through MediaPipe's Tasks API, in VIDEO mode; about 1 ms a frame.
 
     ``model`` is ``face_detection_short_range.tflite``: faces up to about 2 m from a webcam.
     Faces scored below ``min_score`` are not reported. Raises MmerError when MediaPipe cannot be
@@ -50,8 +50,8 @@ class MediaPipeDetector(FaceDetector):
         # finds nothing, without a word.
         rgb = np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), np.uint8)
         self._last_ms = max(self._last_ms + 1, round(t * 1000))  # it refuses to go back
-        picture = self._image_type(image_format=self._rgb, data=rgb)
-        result = self._task.detect_for_video(picture, self._last_ms)
+        frame = self._image_type(image_format=self._rgb, data=rgb)
+        result = self._task.detect_for_video(frame, self._last_ms)
         height, width = image.shape[:2]
         faces = []
         for found in result.detections:
@@ -79,7 +79,7 @@ class MediaPipeDetector(FaceDetector):
 
 
 def _open(model: Path, min_score: float) -> tuple[Any, Any, Any]:
-    """MediaPipe's detector, its class of pictures and its name for RGB."""
+    """MediaPipe's detector, its class of images and its name for RGB."""
     try:
         content = model.read_bytes()
     except OSError as error:

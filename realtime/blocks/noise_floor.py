@@ -1,4 +1,4 @@
-"""How far a frame of sound stands above the background, whatever the background is.
+"""Adaptive noise floor: how far a frame of sound stands above the background.
 
 webrtcvad alone takes steady noise for speech (white noise at 5 dB below the voice nearly always).
 Steady noise has one property that speech lacks: in each band its level hardly moves. So the floor
@@ -25,10 +25,10 @@ FULL_SCALE: Final = 32768.0
 
 @dataclass(frozen=True)
 class NoiseFloorConfig:
-    """What the floor remembers.
+    """Window and quantile of the floor.
 
     A noise that begins becomes the floor when it has filled all but ``quantile`` of the window;
-    at the start of the stream it is enough that it fills what has been heard so far, once that
+    at the start of the stream it is enough that it fills the stream so far, once that
     is ``learn_s`` long. Until then the background is taken for quiet: many clips begin with speech.
     """
 
@@ -72,8 +72,8 @@ class NoiseFloor:
         self._levels[self._count % self._length] = levels
         self._count += 1
         if self._count % self._every == 0 and self._count >= self._learn:
-            heard = self._levels[: self._count]
-            rank = int(self.config.quantile * len(heard))
-            self._floor = np.partition(heard, rank, axis=0)[rank]
+            levels_so_far = self._levels[: self._count]
+            rank = int(self.config.quantile * len(levels_so_far))
+            self._floor = np.partition(levels_so_far, rank, axis=0)[rank]
         best = np.sort(levels - self._floor)[-self.config.best_bands :]
         return float(best.mean())

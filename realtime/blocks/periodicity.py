@@ -1,4 +1,4 @@
-"""How periodic a moment of sound is: the vocal folds are, ticking, rain and rustling are not."""
+"""Periodicity of sound: high for the vocal folds, low for ticking, rain and rustling."""
 
 from __future__ import annotations
 

@@ -56,9 +56,9 @@ class VadState(Enum):
     """State between silence and speech."""
 
     QUIET = "quiet"
-    STARTING = "starting"  # heard a voice, not yet for long enough
+    STARTING = "starting"  # a voice, not yet for long enough
     SPEAKING = "speaking"
-    STOPPING = "stopping"  # heard a pause, not yet for long enough
+    STOPPING = "stopping"  # a pause, not yet for long enough
 
 
 class Vad(Block):
@@ -113,7 +113,7 @@ class Vad(Block):
     def _begin(self, origin: float | None) -> None:
         """Sound begins at ``origin`` with nothing before it; None: at the next block's time."""
         self._origin = origin
-        self._heard = 0  # samples processed since the origin
+        self._done = 0  # samples processed since the origin
         self._rest = np.empty(0, np.int16)  # sound that does not fill a frame yet
         self._detector.interrupt()
         self._past.clear()
@@ -132,13 +132,13 @@ class Vad(Block):
         samples = np.asarray(block.samples, dtype=np.int16)
         if self._origin is None:
             self._origin = block.t0
-        late_s = block.t0 - self._time(self._heard + len(self._rest))
+        late_s = block.t0 - self._time(self._done + len(self._rest))
         if abs(late_s) > self.config.hangover_s:
             out += self._break(block.t0)
         elif late_s > FRAME_S:
             lost = np.zeros(round(late_s * SAMPLE_RATE), np.int16)
             samples = np.concatenate([lost, samples])
-        elif late_s < -FRAME_S:  # dated back into what was heard already: one moment, one sound
+        elif late_s < -FRAME_S:  # overlaps the sound before: one moment, one sound
             samples = samples[round(-late_s * SAMPLE_RATE) :]
         sound = np.concatenate([self._rest, samples])
         whole = len(sound) - len(sound) % FRAME
@@ -156,7 +156,7 @@ class Vad(Block):
         full = np.zeros(FRAME, np.int16)
         full[: len(frame)] = frame
         speech, voiced = self._detector.detect(full)
-        self._heard += len(frame)
+        self._done += len(frame)
         if self.state in (VadState.QUIET, VadState.STARTING):
             return self._wait(frame, voiced)
         self._append(frame)
@@ -198,7 +198,7 @@ class Vad(Block):
         """An utterance begins ``already`` samples ago; its first report announces it."""
         self.state = VadState.SPEAKING
         self._buffer = np.empty(self._longest, np.int16)
-        self._first = self._heard - already
+        self._first = self._done - already
         self._size = 0  # samples in the buffer
         self._speech_end = 0  # of them, up to the last frame of speech
         self._voice_end = 0  # of them, up to the last voiced frame
@@ -244,7 +244,7 @@ class Vad(Block):
             t1=self._time(self._first + size),
             state=state,
             samples=samples,
-            decided=self._time(self._heard),
+            decided=self._time(self._done),
         )
 
 

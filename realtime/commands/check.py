@@ -1,4 +1,4 @@
-"""What is there, what is missing and how to get it: ``mmer-live --check``."""
+"""Check of the installation: what is missing and how to get it (``mmer-live --check``)."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ from mmer.realtime.commands.needs import (
 from mmer.realtime.display import display_problem
 
 State: TypeAlias = Literal["ok", "absent", "missing"]
-"""There; not there, and mmer goes on without it; not there, and mmer cannot run on a file."""
+"""Present; absent, and mmer works without it; missing, and mmer cannot run on a file."""
 
 
 @dataclass(frozen=True)
 class Item:
-    """One thing looked at. ``detail`` says what was found or what works without it."""
+    """One thing checked; ``detail`` is what was found, or what works without it."""
 
     group: str
     name: str
@@ -46,7 +46,7 @@ class Item:
 
 @dataclass(frozen=True)
 class Report:
-    """Everything looked at."""
+    """All items."""
 
     items: tuple[Item, ...]
 
@@ -57,10 +57,10 @@ class Report:
 
 
 def check(store: Store, weights: Path | None = None) -> Report:
-    """Look at everything; never connects.
+    """Check everything; never connects.
 
     Args:
-        store: where the models are looked for; an archive that it finds is unpacked.
+        store: searched for the models; an archive that it finds is unpacked.
         weights: the folder of our networks; default: the shipped one.
     """
     items = [
@@ -76,7 +76,7 @@ def check(store: Store, weights: Path | None = None) -> Report:
 
 
 def render(report: Report) -> None:
-    """Print the report: a line an item, its remedy below, and what it comes to."""
+    """Print the report: a line an item, its remedy below, and the conclusion."""
     from rich.console import Console
     from rich.text import Text
 
@@ -222,7 +222,7 @@ def _engines(weights: Path) -> Iterator[Item]:
             lengths = preparation_of(card, weights).lengths()
             choice = open_best(weights / card.file, lengths=lengths)
         except MmerError:
-            continue  # said among the models
+            continue  # reported among the models
         taken.append(f"{name} {choice.engine.provider}")
         reasons |= dict(choice.passed_over)
     if taken:

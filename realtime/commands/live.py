@@ -1,4 +1,4 @@
-"""`mmer-live`: the live recognizer's command line."""
+"""Command line of `mmer-live`."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Arguments:
     video: Annotated[str | None, Named] = None
     """Camera: index, path, URL or GStreamer pipeline, or none."""
     modalities: str = "speech,text,face"
-    """What to judge by, separated by commas."""
+    """Modalities to use, separated by commas."""
     asr: Annotated[str, tyro.conf.arg(metavar=ASR_METAVAR)] = "auto"
     """Speech recognizer; auto: Moonshine's transcripts, with Vosk's partial ones where its model is
     on this machine; where only one of them can be had, that one."""
@@ -58,13 +58,13 @@ class Arguments:
     overlay: Annotated[Path | None, tyro.conf.arg(metavar="FILE.mp4")] = None
     """Annotated MP4 of a file, with its sound; plays it at --pace max."""
     window: Flag = False
-    """Show the picture with the results drawn on it."""
+    """Show the video with the results drawn on it."""
     quiet: Flag = False
     """Show nothing in the terminal but errors."""
     pace: Annotated[Literal["real", "max"] | None, tyro.conf.arg(metavar="{real,max}")] = None
     """Files: as in life (real), or as fast as it goes and repeatable to the byte (max)."""
     video_fps: float = 20.0
-    """Pictures analysed a second, at most."""
+    """Most frames analysed a second."""
     window_s: float = 4.0
     """How far back an estimate looks, in seconds."""
     hop_s: float = 0.25
@@ -76,7 +76,7 @@ class Arguments:
     demo: Flag = False
     """Recognize the bundled clip and print one line an utterance."""
     check: Flag = False
-    """Show what is there, what is missing and how to get it."""
+    """Check the installation: what is missing and how to get it."""
     list_devices: Flag = False
     """Show microphones and cameras."""
     fetch: Flag = False

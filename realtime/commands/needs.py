@@ -1,4 +1,4 @@
-"""What mmer leans on, Python packages and system libraries, and what works without each."""
+"""Dependencies: Python packages and system libraries, and what works without each."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ PACKAGES: Final = {
 EXTRAS: Final = {
     "mediapipe": Package("mediapipe", "only --detector mediapipe needs it"),
 }
-"""What only some options need."""
+"""Dependencies of single options."""
 
 LIBRARIES: Final = {
     "libgl1": ("libGL.so.1", ""),
@@ -58,7 +58,7 @@ LIBRARIES: Final = {
     "libgles2": ("libGLESv2.so.2", "only --detector mediapipe needs it"),
     "libsm6": ("libSM.so.6", "--window does not open; --overlay works"),
 }
-"""Debian packages that wheels lean on: the file that is loaded, and what works without it.
+"""Debian packages that wheels need: the file that is loaded, and what works without it.
 
 OpenCV's Qt needs libGL and GLib (and libSM for a window), MediaPipe needs EGL and GLES, sounddevice
 needs PortAudio.

@@ -41,7 +41,7 @@ def show(options: Options, views: Views) -> int:
     clock = recognizer.clock
     end: SessionEnd | None = None
     windows = [sink for sink in sinks if isinstance(sink, PictureWindow)]
-    pictures = bool(windows) or views.overlay is not None
+    frames = bool(windows) or views.overlay is not None
 
     opened: list[Sink] = []
 
@@ -56,7 +56,7 @@ def show(options: Options, views: Views) -> int:
     with suppress(ReaderGone), ExitStack() as leaving:
         leaving.callback(recognizer.close)
         recognizer.prepare()
-        events = recognizer.events(delivery=Delivery.LOSSLESS, pictures=pictures)
+        events = recognizer.events(delivery=Delivery.LOSSLESS, pictures=frames)
         leaving.callback(events.close)
         leaving.callback(close_first)
         for sink in sinks:

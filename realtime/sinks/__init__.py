@@ -1,1 +1,1 @@
-"""Where results go: JSON lines, terminal, picture window, annotated video, summary."""
+"""Sinks of the results: JSON lines, terminal, video window, annotated video, summary."""

@@ -1,4 +1,4 @@
-"""Draw what is felt, heard and seen over a picture."""
+"""Drawing of the results over a frame."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ GREY: Final[Colour] = (190, 190, 190)
 TRACK: Final[Colour] = (90, 90, 90)
 BACKDROP: Final[Colour] = (38, 32, 28)
 """Of a session without a camera."""
-WORDS_SHOWN_S: Final = 5.0
-"""How long the words of a finished utterance stay, as subtitles do."""
+TRANSCRIPT_SHOWN_S: Final = 5.0
+"""How long the transcript of a finished utterance stays, as subtitles do."""
 
 
 def blank(width: int = 640, height: int = 360) -> NDArray[np.uint8]:
-    """The plain picture of a source that has no picture: uint8 (height, width, 3) BGR."""
+    """Plain image for a source without video: uint8 (height, width, 3) BGR."""
     image = np.empty((height, width, 3), np.uint8)
     image[:] = BACKDROP
     return image
@@ -45,11 +45,11 @@ def annotate(
 
     Args:
         image: uint8 (H, W, 3) BGR of any size; below about 160x120 there is room for little.
-        state: what is known as of this picture.
+        state: as of this frame.
         scale: pixels of ``image`` for one pixel of the frame that the face was found in.
 
-    Top left: label, confidence and a bar for each class. Top right: time, latency and what each
-    modality is at. Bottom: the words. The face: its box and eye points.
+    Top left: label, confidence and a bar for each class. Top right: time, latency and the state of
+    each modality. Bottom: the transcript. The face: its box and eye points.
     """
     out = np.ascontiguousarray(image).copy()
     height, width = out.shape[:2]
@@ -57,17 +57,17 @@ def annotate(
     _face(pen, state, scale)
     used = _bars(pen, state)
     _details(pen, state, used)
-    _words(pen, state)
+    _transcript(pen, state)
     return out
 
 
 def _unit(width: int, height: int) -> float:
-    """Height of a line of text in pixels: it grows with the picture, and never gets illegible."""
+    """Height of a line of text in pixels: it grows with the image and stays legible."""
     return max(min(height / 22.0, width / 26.0), 10.0)
 
 
 class _Pen:
-    """Draws on one picture, with all lengths in lines of text (``unit`` pixels)."""
+    """Pen on one image, with all lengths in lines of text (``unit`` pixels)."""
 
     def __init__(self, image: NDArray[np.uint8], unit: float) -> None:
         import cv2
@@ -100,7 +100,7 @@ class _Pen:
         )
 
     def fitted(self, text: str, room: int, size: float = 1.0) -> str:
-        """As much of ``text`` as ``room`` pixels hold, ".." where some was left out."""
+        """As much of ``text`` as fits in ``room`` pixels, ".." where some was left out."""
         if self.text_width(text, size) <= room:
             return text
         while text and self.text_width(text + "..", size) > room:
@@ -125,7 +125,7 @@ class _Pen:
         return lines
 
     def shade(self, x0: int, y0: int, x1: int, y1: int) -> None:
-        """Darken a rectangle, so that text on it is legible on any picture."""
+        """Darken a rectangle, so that text on it is legible on any image."""
         part = self.image[max(y0, 0) : max(y1, 0), max(x0, 0) : max(x1, 0)]
         if part.size:
             part[:] = self._cv2.convertScaleAbs(part, alpha=0.25)
@@ -147,13 +147,13 @@ def _colour(label: str | None) -> Colour:
 
 
 def _face(pen: _Pen, state: OverlayState, scale: float) -> None:
-    seen = state.visible_face
-    if seen is None or seen.box is None:
+    face = state.visible_face
+    if face is None or face.box is None:
         return
     colour = _colour(state.estimate.label if state.estimate is not None else None)
-    x, y, w, h = (round(v * scale) for v in seen.box)
+    x, y, w, h = (round(v * scale) for v in face.box)
     pen.frame(x, y, x + w, y + h, colour)
-    for eye in () if seen.eyes is None else seen.eyes:
+    for eye in () if face.eyes is None else face.eyes:
         pen.dot(round(float(eye[0]) * scale), round(float(eye[1]) * scale), colour)
 
 
@@ -216,17 +216,17 @@ def _details(pen: _Pen, state: OverlayState, left: int) -> None:
         pen.text(x, pad // 2 + index * row + row // 2, text, colour, 0.8)
 
 
-def _words(pen: _Pen, state: OverlayState) -> None:
-    """The newest words on a strip at the bottom, the last lines of them where they are many."""
-    words = state.words
+def _transcript(pen: _Pen, state: OverlayState) -> None:
+    """The newest transcript on a strip at the bottom, its last lines where it is long."""
+    transcript = state.transcript
     pad, row = pen.px(0.5), pen.px(1.2)
     top = pad + pen.px(1.7) + pen.px(1.05) * len(EMOTIONS) + pad  # below the bars
     most = min((pen.height - top - pad) // row, 3)
-    if words is None or most < 1 or state.t - words.t1 > WORDS_SHOWN_S:
+    if transcript is None or most < 1 or state.t - transcript.t1 > TRANSCRIPT_SHOWN_S:
         return
-    lines = pen.wrapped(ascii_text(words.text), pen.width - 2 * pad)[-most:]
+    lines = pen.wrapped(ascii_text(transcript.text), pen.width - 2 * pad)[-most:]
     start = pen.height - pad - row * len(lines)
     pen.shade(0, start - pad // 2, pen.width, pen.height)
     for index, line in enumerate(lines):
         x = max((pen.width - pen.text_width(line)) // 2, pad)
-        pen.text(x, start + index * row + row // 2, line, GREY if words.partial else WHITE)
+        pen.text(x, start + index * row + row // 2, line, GREY if transcript.partial else WHITE)

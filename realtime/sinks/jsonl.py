@@ -1,4 +1,4 @@
-"""Results as JSON lines, version 1: one object a line, for programs to read."""
+"""JSON lines sink, version 1: one object a line, for programs."""
 
 from __future__ import annotations
 
@@ -33,15 +33,15 @@ def line_for(event: Message, now: float | None) -> dict[str, Any] | None:
     decimals, probabilities, weights and confidences have 4 decimals, latencies are in milliseconds
     with 1 decimal. Types, beside ``session`` (first) and ``end`` (last unless an error ended it):
 
-    ``partial``    id, t, text: the words of utterance ``id`` so far.
-    ``utterance``  id, t0, t1, text, asr, confidence (null where the recognizer gives none): final.
+    ``partial``    id, t, text: the transcript of utterance ``id`` so far.
+    ``utterance``  id, t0, t1, text, asr, confidence (null where the engine gives none): final.
     ``emotion``    t, window [t0, t1], label, confidence, probs (by label), final, utterance (id or
                    null), modalities (speech, text, face: label, weight, age_s), why, latency_ms.
                    All keys are always there. An absent modality is null, its reason in ``why``;
                    with no label, ``label``, ``confidence`` and ``probs`` are null and ``why`` has
                    a reason under "label". ``latency_ms`` is the time of writing minus the capture
                    time of the newest evidence; null in replay.
-    ``notice``     t, level (info, warning, error), about, text. What a device lost (a Gap) is one.
+    ``notice``     t, level (info, warning, error), about, text. A Gap is one.
     ``health``     t, drops and queue (by mailbox; ages in seconds, null in replay), gap_s (sound
                    lost so far), latency_ms (by modality, null in replay).
 
@@ -86,7 +86,7 @@ def line_for(event: Message, now: float | None) -> dict[str, Any] | None:
 
 
 def session_line(info: SessionInfo) -> dict[str, Any]:
-    """The first line: what was read, with which models, and how. ``utc`` is null in replay."""
+    """The first line: source, models and configuration. ``utc`` is null in replay."""
     return _line(
         "session",
         utc=None if info.utc is None else info.utc.isoformat(timespec="milliseconds"),
@@ -109,7 +109,7 @@ def end_line(end: SessionEnd) -> dict[str, Any]:
 
 
 def encoded(line: Mapping[str, Any]) -> bytes:
-    """One line of ASCII with its newline: no character of the text can split or spoil it."""
+    """One line of ASCII with its newline: no character of the text can split it."""
     return json.dumps(line, allow_nan=False, separators=(",", ":")).encode("ascii") + b"\n"
 
 

@@ -1,4 +1,4 @@
-"""Where results go: is the path usable, and is anybody still reading."""
+"""Output files: checks of the path, whole lines, detection of a closed pipe."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from mmer.models.errors import MmerError
 
 
 class ReaderGone(Exception):
-    """Whoever read our output has left (``mmer-live ... | head -1``): the session ends quietly.
+    """The reader of the output has closed it (``mmer-live ... | head -1``): end quietly.
 
-    Not an error of the user's: commands end with status 0 and print nothing.
+    Not a user's error: commands end with status 0 and print nothing.
     """
 
 
@@ -54,7 +54,7 @@ def refuse_source(path: Path, source: str | os.PathLike[str] | None) -> None:
 def print_line(stream: IO[str], line: str) -> None:
     """Write one line and flush it; what the stream's encoding lacks becomes "?".
 
-    Raises ReaderGone when nobody reads, MmerError when the disk is full.
+    Raises ReaderGone when the pipe is closed, MmerError when the disk is full.
     """
     encoding = getattr(stream, "encoding", None) or "utf-8"
     try:
@@ -68,10 +68,10 @@ def print_line(stream: IO[str], line: str) -> None:
 
 
 class LineFile:
-    """A file, or standard output for "-", that takes whole lines, each at once.
+    """File, or standard output for "-", of whole lines, each written at once.
 
-    ``write`` raises ReaderGone when nobody reads, MmerError when the disk is full; ``broken`` then
-    says that no more can be written.
+    ``write`` raises ReaderGone when the pipe is closed, MmerError when the disk is full;
+    ``broken`` is then True: no more can be written.
     """
 
     def __init__(self, path: str) -> None:
@@ -118,7 +118,7 @@ class LineFile:
 
 
 def mute_stdout(stream: object = None) -> None:
-    """Point the broken standard output at nothing, so that Python's last flush stays silent."""
+    """Point a broken standard output at nothing, so that Python's last flush stays silent."""
     if stream is not None and stream is not sys.stdout:
         return
     try:

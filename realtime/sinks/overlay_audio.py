@@ -1,4 +1,4 @@
-"""The source's sound, decoded and encoded again for the annotated video."""
+"""Sound of the annotated video: the source's, decoded and encoded again."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ Piece = tuple[float | None, NDArray[np.float32]]
 
 
 class SourceSound:
-    """The sound that MediaFile hears in ``address``, on the same second 0, at 48 kHz.
+    """Sound of ``address`` as MediaFile reads it, on the same second 0, at 48 kHz.
 
-    ``channels`` is 1 or 2, or 0 where there is no sound. Damage is passed over, as MediaFile does,
-    which tells it. Raises MmerError if the source cannot be opened.
+    ``channels`` is 1 or 2, or 0 where there is no sound. Damage is skipped, as MediaFile does,
+    which reports it. Raises MmerError if the source cannot be opened.
     """
 
     def __init__(self, address: str) -> None:
@@ -49,9 +49,9 @@ class SourceSound:
             return
         if "video" in found:
             with self._open() as other:  # the first frame alone, for second 0
-                pictures = Reader(other, {"video": found["video"]})
-                pictures.prime(_PATIENCE_S)
-                starts += pictures.first.values()
+                video = Reader(other, {"video": found["video"]})
+                video.prime(_PATIENCE_S)
+                starts += video.first.values()
         self._zero = min(starts)
         stream: Any = self._container.streams[found["audio"]]
         self.channels = min(max(int(stream.codec_context.channels), 1), 2)
@@ -103,10 +103,10 @@ class SourceSound:
 
 
 class OverlaySound:
-    """Encode ``source`` as AAC into ``output``, bit by bit, as far as the picture has come.
+    """Encoder of ``source`` as AAC into ``output``, bit by bit, as far as the video has come.
 
     The sound is laid out by its time stamps, holes filled with silence and overlaps cut off, so
-    that it stays with the picture.
+    that it stays in sync.
     """
 
     def __init__(self, source: SourceSound, output: OutputContainer) -> None:

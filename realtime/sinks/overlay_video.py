@@ -1,4 +1,4 @@
-"""The annotated video of a replay, with the source's sound."""
+"""Annotated video of a replay, with the source's sound."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 TIME_BASE: Final = Fraction(1, 90_000)
 BLANK_EVERY_S: Final = 0.1
-"""Seconds between the plain pictures of a source without a picture."""
+"""Seconds between the plain frames of a source without video."""
 
 
 class OverlayVideo(Sink):
@@ -57,7 +57,7 @@ class OverlayVideo(Sink):
         self._frame: VideoFrame | None = None  # waits for the events of its time
         self._pts = -1
         self._has_video = True
-        self._blanks = 0  # plain pictures drawn
+        self._blanks = 0  # plain frames drawn
         self._size = (0, 0)  # width, height
 
     def open(self, info: SessionInfo) -> None:
@@ -92,7 +92,7 @@ class OverlayVideo(Sink):
             return
         with self._all_or_nothing():
             self._draw_before(end.t, new_frame=True)
-            if self._stream is None:  # no frame ever came: the sound stands with a plain picture
+            if self._stream is None:  # no frame ever came: the sound goes with a plain one
                 self._start(blank())
                 self._encode(annotate(blank(), self._state), 0.0)
             self._output.mux(self._stream.encode(None))
@@ -104,7 +104,7 @@ class OverlayVideo(Sink):
         self._discard()
 
     def _draw_before(self, t: float, new_frame: bool) -> None:
-        """Draw the frame whose time is over at ``t``; plain pictures where there is no video."""
+        """Draw the frame whose time is over at ``t``; plain ones where there is no video."""
         if not self._has_video:
             while self._blanks * BLANK_EVERY_S < t:
                 self._draw(blank(), self._blanks * BLANK_EVERY_S)
@@ -139,15 +139,15 @@ class OverlayVideo(Sink):
             self._sound = OverlaySound(self._source, self._output)
 
     def _encode(self, image: NDArray[np.uint8], t: float) -> None:
-        from av.video.frame import VideoFrame as Picture
+        from av.video.frame import VideoFrame as Encodable
 
         assert self._output is not None
-        picture = Picture.from_ndarray(self._fitted(image), format="bgr24")
+        frame = Encodable.from_ndarray(self._fitted(image), format="bgr24")
         # times must grow, also where a source gives two frames the same
         self._pts = max(round(max(t, 0.0) / TIME_BASE), self._pts + 1)
-        picture.pts = self._pts
-        picture.time_base = TIME_BASE
-        self._output.mux(self._stream.encode(picture))
+        frame.pts = self._pts
+        frame.time_base = TIME_BASE
+        self._output.mux(self._stream.encode(frame))
 
     def _fitted(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """``image`` at the video's size: an odd edge repeated, another size fitted in."""
@@ -169,7 +169,7 @@ class OverlayVideo(Sink):
 
     @contextlib.contextmanager
     def _all_or_nothing(self) -> Iterator[None]:
-        """Leave nothing half-written after an error; a full disk is the user's to mend."""
+        """Leave nothing half-written after an error; a full disk is a user's error."""
         import av
 
         try:

@@ -1,4 +1,4 @@
-"""The live terminal panel: what is felt, heard and seen, redrawn a few times a second."""
+"""Live terminal panel, redrawn a few times a second."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class LivePanel(Sink):
     """Show a session on a terminal, at most ``refresh_hz`` times a second.
 
     ``console`` is where (None: a terminal on standard error). It is meant for a terminal;
-    PlainLines is for anything else. The panel vanishes at the end: Summary says what remains.
+    PlainLines is for anything else. The panel vanishes at the end; Summary prints what remains.
     """
 
     def __init__(self, console: Console | None = None, refresh_hz: float = 8.0) -> None:
@@ -185,11 +185,11 @@ def _transcript(state: OverlayState, width: int) -> list[Text]:
     lines = []
     for final in state.finals:
         label = state.labels.get(final.utterance, "")
-        said = shortened(one_line(final.text), width - len(label) - 5)
-        lines.append(Text.assemble(f"“{said}”", ("  " + label, COLOURS.get(label, "") or "dim")))
+        text = shortened(one_line(final.text), width - len(label) - 5)
+        lines.append(Text.assemble(f"“{text}”", ("  " + label, COLOURS.get(label, "") or "dim")))
     partial = state.partial
-    said = "" if partial is None else one_line(partial.text)
-    newest = shortened(said, width - 2, keep_end=True)
+    text = "" if partial is None else one_line(partial.text)
+    newest = shortened(text, width - 2, keep_end=True)
     lines.append(Text(f"“{newest}" if newest else "", style="dim italic"))
     return lines
 

@@ -1,4 +1,4 @@
-"""Plain lines for people where there is no terminal: a log of what was said and how."""
+"""Plain lines sink: a log for people where there is no terminal."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from mmer.realtime.sinks.state import modality_labels
 from mmer.realtime.sinks.text import one_line
 
 KEPT_TEXTS: Final = 16
-"""Utterances whose words are kept for a final label that comes later."""
+"""Utterances whose transcripts are kept for a final label that comes later."""
 
 
 class PlainLines(Sink):
@@ -24,7 +24,7 @@ class PlainLines(Sink):
                9.00  warning: microphone: lost 0.120 s
 
     ``changes=False`` leaves out the changes in between; those come at most every
-    ``change_every_s`` seconds of the session's time. Raises ReaderGone when nobody reads.
+    ``change_every_s`` seconds of the session's time. Raises ReaderGone when the pipe is closed.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""A progress bar for a file that is gone through as fast as it goes."""
+"""Progress bar for a file in replay."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from mmer.realtime.sinks.text import one_line, shortened
 
 
 class Progress(Sink):
-    """Event times against the file's length, on a terminal (None: standard error) alone."""
+    """Event times against the file's length; only on a terminal (default: standard error)."""
 
     def __init__(self, console: Console | None = None) -> None:
         self._console = Console(stderr=True) if console is None else console

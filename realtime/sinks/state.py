@@ -1,4 +1,4 @@
-"""What there is to show at a moment: collected from the events, for panel, window and video."""
+"""State to show: the latest of the events, for panel, window and video."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ from mmer.realtime.messages import (
 from mmer.realtime.sinks.sink import SessionInfo
 
 FACE_STALE_S: Final = 1.0
-"""A face seen longer ago than this is not drawn: the picture has moved on without it."""
+"""A face older than this is not drawn."""
 
 TITLES: Final = {"speech": "voice", "text": "words", "face": "face"}
-"""What people call the modalities."""
+"""Names of the modalities for people."""
 
 
 def event_time(event: Message) -> float:
-    """When an event was decided, as far as it tells, in seconds; a span counts by its end."""
+    """Time of decision of an event in seconds, where it has one; a span counts by its end."""
     if isinstance(event, SpeechUpdate):
         return event.decided
     if isinstance(event, AudioBlock):
@@ -46,9 +46,9 @@ def event_time(event: Message) -> float:
 
 @dataclass
 class OverlayState:
-    """The latest of everything. ``update`` with each event in order; read the rest.
+    """The latest of everything; ``update`` it with each event in order.
 
-    ``t`` is the newest time seen, in seconds; ``latency_ms`` the last estimate's, None in replay.
+    ``t`` is the newest time, in seconds; ``latency_ms`` the last estimate's, None in replay.
     """
 
     t: float = 0.0
@@ -84,7 +84,7 @@ class OverlayState:
             self.speaking = event.state is not SpeechState.ENDED
             self.speech_t0, self.speech_t1 = event.t0, event.t1
         elif isinstance(event, Transcript):
-            self._heard(event)
+            self._transcribed(event)
         elif isinstance(event, Notice):
             self.notices.append(event)
         elif isinstance(event, Health):
@@ -103,7 +103,7 @@ class OverlayState:
             for old in [u for u in self.labels if u < estimate.utterance - 8]:
                 del self.labels[old]
 
-    def _heard(self, transcript: Transcript) -> None:
+    def _transcribed(self, transcript: Transcript) -> None:
         if transcript.partial:
             self.partial = transcript
             return
@@ -113,8 +113,8 @@ class OverlayState:
             self.finals.append(transcript)
 
     @property
-    def words(self) -> Transcript | None:
-        """The newest transcript that has words: the partial one while there is one."""
+    def transcript(self) -> Transcript | None:
+        """The newest transcript with text: the partial one while there is one."""
         if self.partial is not None and self.partial.text:
             return self.partial
         return self.finals[-1] if self.finals else None
@@ -122,19 +122,18 @@ class OverlayState:
     @property
     def visible_face(self) -> FaceObservation | None:
         """The face, if one was found lately."""
-        seen = self.face
-        if seen is None or seen.box is None or self.t - seen.t > FACE_STALE_S:
+        face = self.face
+        if face is None or face.box is None or self.t - face.t > FACE_STALE_S:
             return None
-        return seen
+        return face
 
     def modality_state(self, modality: str) -> str:
-        """In two or three words, what a modality is at: "found, quality 0.93", "speaking 1.2 s"."""
+        """State of a modality in a few words: "found, quality 0.93", "speaking 1.2 s"."""
         estimate = self.estimate
         why = "" if estimate is None else estimate.why.get(modality, "")
         if modality == "face":
-            seen = self.visible_face
-            if seen is not None:
-                return f"found, quality {seen.quality:.2f}"
+            if (face := self.visible_face) is not None:
+                return f"found, quality {face.quality:.2f}"
             return (self.face.why if self.face is not None else "") or why or "no picture yet"
         if modality == "speech":
             if self.speaking:
@@ -145,7 +144,7 @@ class OverlayState:
         return f"heard ({self.finals[-1].asr})" if self.finals else why or "no words yet"
 
     def contribution(self, modality: str) -> str:
-        """What a modality put into the estimate: "joy 0.40, 0.1 s old", or "-"."""
+        """Contribution of a modality to the estimate: "joy 0.40, 0.1 s old", or "-"."""
         given = None if self.estimate is None else self.estimate.modalities.get(modality)
         return (
             "-" if given is None else f"{given.label} {given.weight:.2f}, {given.age_s:.1f} s old"
@@ -153,7 +152,7 @@ class OverlayState:
 
 
 def source_name(source: Mapping[str, Any]) -> str:
-    """What a session reads, for people."""
+    """Name of the source, for people."""
     name = source.get("name") or source.get("path") or source.get("kind") or ""
     return " and ".join(map(str, name)) if isinstance(name, list) else str(name)
 

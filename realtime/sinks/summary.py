@@ -1,4 +1,4 @@
-"""What a session came to, printed at its end."""
+"""Summary of a session, printed at its end."""
 
 from __future__ import annotations
 
@@ -133,8 +133,8 @@ class Summary(Sink):
         if rows:
             table = Table("time", "label", "", "text", box=None, header_style="dim")
             for span, label, sure, text in rows:
-                said = Text(shortened(text, 200))
-                table.add_row(Text(span), Text(label, COLOURS.get(label, "dim")), sure, said)
+                colour = COLOURS.get(label, "dim")
+                table.add_row(Text(span), Text(label, colour), sure, Text(shortened(text, 200)))
             out.print(table)
 
 

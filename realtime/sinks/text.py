@@ -1,4 +1,4 @@
-"""Words and times made fit to show on one line."""
+"""Text and times, formatted to fit on one line."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The picture window: the newest annotated frame on the desktop."""
+"""Video window: the newest annotated frame on the desktop."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from mmer.realtime.sinks.state import OverlayState
 TITLE: Final = "mmer"
 QUIT_KEYS: Final = (ord("q"), ord("Q"), 27)  # 27: Esc
 SMALLEST_PX: Final = 360
-"""Lower pictures are enlarged before text is drawn on them."""
+"""Smaller frames are enlarged before text is drawn on them."""
 HEIGHT_PX: Final = 540
-"""The window's height at first; its width follows from the picture's shape."""
+"""The window's height at first; its width follows from the frame's shape."""
 _REDRAW_S: Final = 1 / 30
 _REDRAW_BLANK_S: Final = 0.1
 
@@ -37,7 +37,7 @@ class PictureWindow(Sink):
         self._state = OverlayState()
         self._frame: VideoFrame | None = None  # waits for what is found in it: the next event
         self._has_video = False
-        self._shape = (0, 0)  # height and width of the picture that the window was made for
+        self._shape = (0, 0)  # height and width of the frame that the window was made for
         self._drawn = 0.0  # time.monotonic: a matter of the screen alone
         self._closed = False
 
@@ -87,14 +87,14 @@ class PictureWindow(Sink):
         scale = max(SMALLEST_PX / min(image.shape[:2]), 1.0)
         if scale > 1.0:
             image = self._cv2.resize(image, None, fx=scale, fy=scale)
-        if image.shape[:2] != self._shape:  # Qt stretches the picture to the window's shape
+        if image.shape[:2] != self._shape:  # Qt stretches the frame to the window's shape
             self._shape = height, width = image.shape[:2]
             self._cv2.resizeWindow(TITLE, round(HEIGHT_PX * width / height), HEIGHT_PX)
         self._cv2.imshow(TITLE, annotate(image, self._state, scale))
         self._react()
 
     def _react(self) -> None:
-        """Let the window draw itself and see what the user did."""
+        """Let the window draw itself, and handle keys and closing."""
         self._drawn = time.monotonic()
         key = self._cv2.waitKey(1)
         visible = self._cv2.getWindowProperty(TITLE, self._cv2.WND_PROP_VISIBLE) >= 1

@@ -1,1 +1,1 @@
-"""Where sound and pictures come from: microphone, camera, media file or URL."""
+"""Sources of sound and frames: microphone, camera, media file or URL, pushed."""

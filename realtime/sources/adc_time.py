@@ -28,7 +28,7 @@ class Arrival:
 
     at: float  # the session's clock when it came, seconds
     duration_s: float
-    age_s: float | None = None  # of its first sample by the device's ADC time; None = not told
+    age_s: float | None = None  # of its first sample by the device's ADC time; None = unknown
 
 
 class CaptureTimeline:
@@ -39,8 +39,8 @@ class CaptureTimeline:
     ``SETTLE_S``, to begin with). Drift against that is slewed away, at most ``SLEW`` and only
     beyond 2 ms: blocks meet exactly nearly always, and to within a sample otherwise.
 
-    The device's ADC time tells one thing more: how long before its arrival the sound was made.
-    It is asked once a run and believed only if it is sane, for PortAudio leaves it 0 with some
+    The device's ADC time adds how long before its arrival the sound was captured. It is read once
+    a run and used only if it is sane, for PortAudio leaves it 0 with some
     hosts (WMME, WDM-KS), has put it into the future with others (WASAPI before 19.8), and through
     PulseAudio it can be off by the better part of a second or wander while the buffers come like
     clockwork. Sane is a delay from 0 to ``latency_s`` (what PortAudio says of the stream), give
@@ -66,12 +66,12 @@ class CaptureTimeline:
         """
         self._position = 0.0
         self._starts.clear()
-        told = []
+        starts = []
         for arrival in arrivals:
             if arrival.age_s is not None:
-                told.append(arrival.at - arrival.age_s - self._position)
+                starts.append(arrival.at - arrival.age_s - self._position)
             self._take(arrival)
-        self.delay_s = self._sane_delay(told) if len(told) == len(arrivals) else None
+        self.delay_s = self._sane_delay(starts) if len(starts) == len(arrivals) else None
         self._offset = self._estimate() if self._strict else max(self._estimate(), not_before)
         return self._offset
 
@@ -99,9 +99,9 @@ class CaptureTimeline:
         """Capture time of the sound ``position_s`` seconds into the run."""
         return self._offset + position_s
 
-    def _sane_delay(self, told: Sequence[float]) -> float | None:
-        delay = min(start for _, start in self._starts) - median(told)
-        agreed = max(told) - min(told) <= _SLACK_S
+    def _sane_delay(self, adc_starts: Sequence[float]) -> float | None:
+        delay = min(start for _, start in self._starts) - median(adc_starts)
+        agreed = max(adc_starts) - min(adc_starts) <= _SLACK_S
         if not agreed or not -_SLACK_S <= delay <= self._latency_s + _SLACK_S:
             return None
         return max(0.0, delay)

@@ -1,4 +1,4 @@
-"""Tell addresses from files, and show them without the password that they may hold."""
+"""Addresses (URLs): told from files, and shown without passwords."""
 
 from __future__ import annotations
 

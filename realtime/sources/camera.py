@@ -1,4 +1,4 @@
-"""The camera as a source, by OpenCV."""
+"""Camera source, by OpenCV."""
 
 from __future__ import annotations
 
@@ -36,12 +36,12 @@ class CameraDevice:
 
 
 def cameras() -> list[CameraDevice]:
-    """The local cameras that there seem to be; none of them is opened on Linux."""
+    """The local cameras; on Linux none of them is opened."""
     if platform.system() == "Linux":
         found = []
         nodes = _V4L.glob("video*")
         for node in sorted(nodes, key=lambda n: int(re.sub(r"\D", "", n.name) or 0)):
-            # a webcam has more nodes than one: the first gives pictures, others only metadata
+            # a webcam has more nodes than one: the first gives frames, others only metadata
             if _text(node / "index") in ("0", ""):
                 found.append(CameraDevice(f"/dev/{node.name}", _text(node / "name") or node.name))
         return found
@@ -61,7 +61,7 @@ class Camera(Source):
     Frames are stamped with the clock right after ``grab``, before they are decoded and converted
     to BGR. A local camera is asked for ``size`` and ``fps`` and for a buffer of one frame, and may
     give something else. A video file is accepted too and played at its own rate, as a stand-in.
-    The session keeps only the newest frame; a camera never waits for anybody.
+    The session keeps only the newest frame; a camera never waits.
 
     ``stop`` works from any thread: at the next frame, or within 3 s if the camera is stuck.
     """
@@ -105,7 +105,7 @@ class Camera(Source):
                         f"{self._device} may not be read; on Linux add yourself to its group "
                         "(`sudo usermod -aG video $USER`) and log in again"
                     )
-            what = "opens but gives no picture" if opened else "cannot be opened"
+            what = "opens but gives no frames" if opened else "cannot be opened"
             remedy = "is it connected, and not in use by another program?"
             if isinstance(self._device, str) and is_url(self._device):
                 remedy = "check the address and the network;"
@@ -163,7 +163,7 @@ class Camera(Source):
             if self._stopped.is_set():
                 return
             if image is None:
-                text = f"{self.name} stopped giving pictures; check it, then start again"
+                text = f"{self.name} stopped giving frames; check it, then start again"
                 yield Notice(t, "error", "camera", text)
                 yield Gap("video", last, math.inf, "camera stopped")
                 return
@@ -185,7 +185,7 @@ class Camera(Source):
 
 
 def _bgr(image: Any) -> np.ndarray[Any, np.dtype[np.uint8]]:
-    """What the driver gave as uint8 (H, W, 3); some infrared cameras are grey."""
+    """The driver's image as uint8 (H, W, 3); some infrared cameras are grey."""
     if image.ndim == 2 or image.shape[2] == 1:
         image = np.repeat(image.reshape(*image.shape[:2], 1), 3, axis=2)
     return np.ascontiguousarray(image[:, :, :3], dtype=np.uint8)
@@ -199,7 +199,7 @@ def _text(path: Path) -> str:
 
 
 def _quiet_cv2() -> Any:
-    """OpenCV, told to keep its and FFmpeg's messages to itself and not to wait 10 s for V4L2.
+    """OpenCV with its and FFmpeg's messages off, and without its wait of 10 s for V4L2.
 
     These are read when a capture is first made, so what the user set before stays as it is.
     """

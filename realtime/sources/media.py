@@ -1,4 +1,4 @@
-"""A media file or address as a source: any container, both streams on one timeline."""
+"""Media source: a file or address in any container, both streams on one timeline."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ _PRIME_S: Final = 5.0
 class MediaFile(Source):
     """A media file, or an address that FFmpeg can play (http, rtsp, ...).
 
-    Second 0 is the earliest first frame of the file's sound and picture, whichever of them is
+    Second 0 is the earliest first frame of the file's sound and video, whichever of them is
     ``wanted``; their offset is kept. Sound comes as 16 kHz mono in blocks of ``block_s`` (the
-    last may be shorter), pictures upright in BGR, at most ``video_fps`` a second (None = all).
+    last may be shorter), frames upright in BGR, at most ``video_fps`` a second (None = all).
     Messages come as fast as they are decoded, in order of availability: a block when its last
-    sample is over, a picture at its time. A stream that the file lacks is a ``Gap`` to infinity.
+    sample is over, a frame at its time. A stream that the file lacks is a ``Gap`` to infinity.
 
     A local file is opened once a stream, so that no interleaving, however coarse, fills memory;
     an address or a pipe is read once.
@@ -258,7 +258,7 @@ def _riff_cut_short(path: str) -> bool:
     with open(path, "rb") as file:
         head = file.read(8)
     announced = int.from_bytes(head[4:8], "little")
-    # a recorder that was never told the length leaves 0 or all ones
+    # a recorder that did not know the length leaves 0 or all ones
     known = head[:4] == b"RIFF" and 0 < announced < 0xFFFFFF00
     return known and announced + 8 > Path(path).stat().st_size
 

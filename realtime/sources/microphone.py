@@ -1,4 +1,4 @@
-"""The microphone as a source, by PortAudio (package sounddevice)."""
+"""Microphone source, by PortAudio (package sounddevice)."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _HELP: Final = "see mmer-live --list-devices; media files work without a microph
 
 @dataclass(frozen=True)
 class InputDevice:
-    """A sound input as PortAudio sees it."""
+    """A sound input of PortAudio."""
 
     index: int
     name: str
@@ -162,10 +162,10 @@ class Microphone(Source):
             self._ring.put_nowait(Buffer(samples, self._rate, arrival, lost, self._clock.starts))
             self._overflowed = False
         except queue.Full:
-            self._overflowed = True  # told with the next buffer that finds room
+            self._overflowed = True  # reported with the next buffer that finds room
 
     def _age(self, times: Any) -> float | None:
-        """Seconds since the buffer's first sample by the device's clock; None = not told."""
+        """Seconds since the buffer's first sample by the device's clock; None = unknown."""
         made, now = float(times.inputBufferAdcTime), float(times.currentTime)
         if now <= 0.0 and self._stream is not None:  # some hosts leave it 0
             now = float(self._stream.time)
@@ -191,7 +191,7 @@ class Microphone(Source):
                     return
             else:
                 waited, patience = 0.0, _DEAD_S
-                if buffer.starts == self._clock.starts:  # else heard before the session began
+                if buffer.starts == self._clock.starts:  # else captured before the session began
                     yield from runs.push(buffer)
         yield from runs.finish()
 

@@ -1,4 +1,4 @@
-"""One opening of a media file or address: which streams it has, and their decoded frames."""
+"""Reader of one opened media file or address: its streams and their decoded frames."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _JUMP_BACK_S: Final = 1.0
 _OVERTIME_S: Final = 10.0
 
 Decoded: TypeAlias = "tuple[Stream, float, av.AudioFrame | av.VideoFrame | str]"
-"""Stream, time by the file's own count, and a frame; or, in its place, what befell it."""
+"""Stream, time by the file's own count, and a frame; or, in its place, the damage."""
 
 
 def open_container(address: str, network: bool) -> av.container.InputContainer:
@@ -33,13 +33,13 @@ def open_container(address: str, network: bool) -> av.container.InputContainer:
 
 
 def choose_streams(container: av.container.InputContainer) -> dict[Stream, int]:
-    """Index of the sound and of the picture to use: the file's default ones, else the first.
+    """Index of the audio and of the video stream to use: the file's default ones, else the first.
 
-    Cover art is no moving picture, and a stream that this FFmpeg cannot decode is passed over.
+    Cover art is no video, and a stream that this FFmpeg cannot decode is skipped.
     """
     from av.stream import Disposition
 
-    no_moving_picture = Disposition.attached_pic | Disposition.timed_thumbnails
+    no_video = Disposition.attached_pic | Disposition.timed_thumbnails
     chosen: dict[Stream, int] = {}
     if container.format.name == "tty":  # FFmpeg shows any .txt as a terminal's screen
         return chosen
@@ -49,9 +49,7 @@ def choose_streams(container: av.container.InputContainer) -> dict[Stream, int]:
     )
     for kind, streams in kinds:
         usable = [
-            s
-            for s in streams
-            if s.codec_context is not None and not s.disposition & no_moving_picture
+            s for s in streams if s.codec_context is not None and not s.disposition & no_video
         ]
         usable.sort(key=lambda s: not s.disposition & Disposition.default)
         if usable:
@@ -60,10 +58,10 @@ def choose_streams(container: av.container.InputContainer) -> dict[Stream, int]:
 
 
 class Reader:
-    """Decodes some streams of one container, in the order in which they lie there.
+    """Decoder of some streams of one container, in their order there.
 
-    Damage does not end it: a packet that cannot be decoded is passed over, as FFmpeg does, and
-    the first of each stream is told as a string in the frame's place.
+    Damage does not end it: a packet that cannot be decoded is skipped, as FFmpeg does, and the
+    first of each stream is reported as a string in the frame's place.
     """
 
     def __init__(self, container: av.container.InputContainer, indices: Mapping[Stream, int]):

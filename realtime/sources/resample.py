@@ -1,4 +1,4 @@
-"""Any sound to the project's own: 16 kHz, mono, int16."""
+"""Resampling of any sound to 16 kHz, mono, int16."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Resampler:
         self._format: tuple[str, str, int] | None = None
 
     def push(self, frame: av.AudioFrame) -> NDArray[np.int16]:
-        """What is ready after ``frame``: int16 (n,), n may be 0."""
+        """Output that is ready after ``frame``: int16 (n,), n may be 0."""
         import av
 
         tail = _NOTHING

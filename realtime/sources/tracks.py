@@ -1,4 +1,4 @@
-"""From decoded frames with their timestamps to the messages of one stream."""
+"""Tracks: decoded frames with their timestamps in, messages of one stream out."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class AudioTrack:
 
     Within a run the blocks follow from the count of samples, so jitter of the timestamps is
     absorbed; a hole beyond ``HOLE_S`` ends the run, and a frame that comes earlier than that
-    (its time was heard already) is dropped.
+    (it overlaps) is dropped.
     """
 
     def __init__(self, block_s: float) -> None:
@@ -34,7 +34,7 @@ class AudioTrack:
         self._resampler = Resampler()
         self._pending: NDArray[np.int16] = np.zeros(0, np.int16)
         self._t = 0.0  # of the first pending sample
-        self._heard: float | None = None  # end of what went into the resampler
+        self._fed_until: float | None = None  # end of what went into the resampler
 
     @property
     def end(self) -> float:
@@ -43,17 +43,17 @@ class AudioTrack:
 
     def push(self, t: float, frame: av.AudioFrame) -> Iterator[AudioBlock | Gap]:
         """A decoded frame whose first sample sounded at ``t``."""
-        if self._heard is None or t > self._heard + HOLE_S:
-            started = self._heard is not None
+        if self._fed_until is None or t > self._fed_until + HOLE_S:
+            started = self._fed_until is not None
             yield from self.finish()
             # a start within the jitter is taken as it is: it moves later sound by nothing
             if t > self._t + HOLE_S:
                 cause = "hole in the sound's timestamps" if started else "the sound starts later"
                 yield Gap("audio", self._t, t, cause)
-            self._t = self._heard = t
-        elif t < self._heard - HOLE_S:
+            self._t = self._fed_until = t
+        elif t < self._fed_until - HOLE_S:
             return
-        self._heard += frame.samples / frame.sample_rate
+        self._fed_until += frame.samples / frame.sample_rate
         self._pending = np.concatenate((self._pending, self._resampler.push(frame)))
         yield from self._blocks(self._block)
 
@@ -72,7 +72,7 @@ class AudioTrack:
 
 
 class VideoTrack:
-    """Picture frames, thinned by timestamp to at most ``fps``, turned upright, as BGR."""
+    """Video frames, thinned by timestamp to at most ``fps``, turned upright, as BGR."""
 
     def __init__(self, fps: float | None) -> None:
         self._thinning = Thinning(fps)
@@ -82,7 +82,7 @@ class VideoTrack:
 
     @property
     def end(self) -> float:
-        """Time of the newest frame seen, taken or not."""
+        """Time of the newest frame, taken or not."""
         return max(self._t, 0.0)
 
     def push(self, t: float, frame: av.VideoFrame) -> Iterator[VideoFrame]:
@@ -91,7 +91,7 @@ class VideoTrack:
             return
         self._t = t
         if self._thinning.takes(t):
-            yield VideoFrame(t, picture(frame, self._placed(frame)))
+            yield VideoFrame(t, upright(frame, self._placed(frame)))
 
     def finish(self) -> Iterator[VideoFrame]:
         return iter(())
@@ -100,7 +100,7 @@ class VideoTrack:
         """The frame's placement, looked up when its rotation changes.
 
         Not at every frame: PyAV's side data and its frame hold on to each other, so that every
-        picture would stay in memory until the next garbage collection.
+        frame would stay in memory until the next garbage collection.
         """
         rotation = frame.rotation
         if self._placement is None or rotation != self._rotation:
@@ -110,7 +110,7 @@ class VideoTrack:
 
 @cache
 def _conversion() -> dict[str, Any]:
-    """To BGR on one thread: for pictures of this size a pool costs more than it saves."""
+    """To BGR on one thread: for images of this size a pool costs more than it saves."""
     import av
 
     one_thread = {"threads": 1} if int(av.__version__.split(".")[0]) >= 17 else {}
@@ -118,7 +118,7 @@ def _conversion() -> dict[str, Any]:
 
 
 class Placement(NamedTuple):
-    """How a stored picture becomes upright: first transposed, then turned over."""
+    """Steps that turn a stored image upright: first transposed, then flipped."""
 
     transpose: bool
     flip_rows: bool
@@ -128,7 +128,7 @@ class Placement(NamedTuple):
 def placement(frame: av.VideoFrame) -> Placement:
     """Read the frame's display matrix.
 
-    Phones store pictures as the sensor lies and add a display matrix (a b u; c d v; x y w) that
+    Phones store images as the sensor lies and add a display matrix (a b u; c d v; x y w) that
     takes stored x, y to shown x' = a x + c y, y' = b x + d y (ISO/IEC 14496-12, 8.3.2; FFmpeg's
     ``libavutil/display.h``). Only its quarter turns and mirrorings are followed.
     """
@@ -144,7 +144,7 @@ def placement(frame: av.VideoFrame) -> Placement:
     return Placement(transpose, flip_rows=y < 0, flip_columns=x < 0)
 
 
-def picture(frame: av.VideoFrame, placed: Placement) -> NDArray[np.uint8]:
+def upright(frame: av.VideoFrame, placed: Placement) -> NDArray[np.uint8]:
     """The frame as people see it: upright, uint8 (H, W, 3) BGR, C-contiguous."""
     image = frame.to_ndarray(**_conversion())  # shape (H, W, 3)
     if placed.transpose:

@@ -248,7 +248,7 @@ def test_an_interrupted_soak_tells_what_it_measured(tmp_path: Path) -> None:
         text=True,
     )
     deadline = time.monotonic() + 60
-    while not any(p.stat().st_size > 12_000 for p in tmp_path.rglob("soak.jsonl")):
+    while not any(p.stat().st_size > 12_000 for p in tmp_path.rglob("lines.jsonl")):
         assert time.monotonic() < deadline
         time.sleep(0.2)
     child.send_signal(signal.SIGINT)

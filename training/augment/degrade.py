@@ -7,6 +7,8 @@ from numpy.typing import NDArray
 
 from mmer.models.preparation.face_crop import CropGeometry
 from mmer.models.quality import MIN_FACE_QUALITY, crop_factors
+from mmer.training.augment import recording
+from mmer.training.augment.recording import limited
 
 
 def face_quality(grey: NDArray[np.uint8], eyes_px: float) -> float:
@@ -22,13 +24,9 @@ def in_noise(
     snr_db: float,
     rng: np.random.Generator,
 ) -> NDArray[np.int16]:
-    """int16 (n,) with ``noise`` (m,), from somewhere in it on, ``snr_db`` below its mean power."""
-    piece = np.resize(np.roll(noise, -int(rng.integers(len(noise)))), len(samples))
-    power, disturbance = (float(np.mean(s**2)) for s in (samples.astype(np.float64), piece))
-    gain = np.sqrt(power / max(disturbance, 1e-9) / 10 ** (snr_db / 10))
-    mixed = samples + piece * gain
-    mixed *= 32_000 / max(32_000.0, float(np.abs(mixed).max(initial=0.0)))
-    return np.asarray(mixed, np.int16)
+    """int16 (n,) with ``noise`` (m,), from a random place on, ``snr_db`` below its mean power."""
+    rolled = np.roll(noise, -int(rng.integers(len(noise))))
+    return limited(recording.in_noise(samples, rolled, snr_db), 32_000)
 
 
 def far_dark_blurred(

@@ -1,4 +1,4 @@
-"""Another voice, room and channel for a recording: changes that need the waveform itself."""
+"""Augmentation of recordings in the waveform: voice, room, codec, noise and level."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ CODECS: Final = (
 
 @dataclass(frozen=True)
 class RecordingChanges:
-    """How far a recording may be changed, and how often."""
+    """Ranges and probabilities of the augmentation of a recording."""
 
     voice_probability: float = 0.8
     voice: float = 0.14
@@ -36,7 +36,7 @@ class RecordingChanges:
 
 
 def play(samples: np.ndarray, factor: float) -> np.ndarray:
-    """Play ``factor`` times as fast, as a tape does: float (n,) to float (n / factor,)."""
+    """Resample to ``factor`` times the speed, pitch included: float (n,) to float (n / factor,)."""
     size = round(len(samples) / factor)
     spectrum = np.fft.rfft(samples)
     bins = size // 2 + 1
@@ -120,7 +120,7 @@ def limited(samples: np.ndarray, peak: float = 32_767.0) -> np.ndarray:
 def change_recording(
     samples: np.ndarray, rng: np.random.Generator, by: RecordingChanges
 ) -> np.ndarray:
-    """int16 (n,) at 16 kHz as another voice, in a room, through a codec, each perhaps."""
+    """int16 (n,) at 16 kHz in another voice, in a room, through a codec, each at random."""
     sound = samples.astype(np.float64)
     if rng.random() < by.voice_probability:
         sound = play(sound, float(np.exp(rng.uniform(-by.voice, by.voice))))

@@ -1,7 +1,7 @@
-"""Written texts through speech and back: spoken by flite, in noise, transcribed by Moonshine.
+"""Transcripts of synthetic speech: texts spoken by flite, in noise, transcribed by Moonshine.
 
 ``python -m mmer.training.augment.spoken_texts --data DATA --cache CACHE`` makes the transcripts
-that ``mmer-train text --cache CACHE`` mixes into its training. It may be stopped and started again.
+for ``mmer-train text --cache CACHE``. An interrupted run can be continued.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ TIMEOUT_S: Final = 60.0
 
 @dataclass(frozen=True)
 class Arguments:
-    """Speak the training texts, add noise, transcribe them, and keep the transcripts."""
+    """Speak the training texts, add noise, transcribe them, and write the transcripts."""
 
     data: Path
     """Folder of the corpora (text/meld, text/emorynlp, audio/esc10)."""
@@ -53,7 +53,7 @@ class Arguments:
 
 
 def load(cache: Path) -> dict[str, str]:
-    """Transcripts by written text; empty where none were made. Texts without a word are left out.
+    """Transcripts by written text; empty without a file, "" where no word was recognized.
 
     Raises:
         MmerError: the file cannot be read.
@@ -100,9 +100,9 @@ def speak(text: str, voice: str, stretch: float) -> NDArray[np.int16]:
 def transcripts(
     texts: Iterable[str], model: AsrModel, noises: Sequence[NDArray[np.int16]]
 ) -> Iterator[Mapping[str, str | float]]:
-    """Each text with its transcript ("" where no word came back), voice and noise.
+    """Each text with its transcript ("" where no word was recognized), voice and noise.
 
-    What is drawn for a text depends on the text alone, so an interrupted run goes on as it began.
+    Random numbers depend on the text alone, so an interrupted run continues identically.
     """
     stream = model.stream()
     for text in texts:
@@ -114,12 +114,12 @@ def transcripts(
         noise = noises[int(rng.integers(len(noises)))]
         noise = np.roll(noise, int(rng.integers(len(noise))))
         stream.accept(limited(in_noise(speech, noise, snr_db)))
-        heard = stream.finish().text
-        yield {"text": text, "transcript": heard, "voice": voice, "snr_db": round(snr_db, 1)}
+        transcript = stream.finish().text
+        yield {"text": text, "transcript": transcript, "voice": voice, "snr_db": round(snr_db, 1)}
 
 
 def make(arguments: Arguments, model: AsrModel) -> None:
-    """Transcribe what the cache does not hold yet.
+    """Transcribe the texts that are not in the cache yet.
 
     Raises:
         MmerError: a corpus or flite is missing, or the cache cannot be written.

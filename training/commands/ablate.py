@@ -1,4 +1,4 @@
-"""``mmer-ablate RECIPE``: every choice of the recipe's modalities, and of fusions, in one table."""
+"""``mmer-ablate RECIPE``: every subset of the recipe's modalities, and fusions, in one table."""
 
 from __future__ import annotations
 
@@ -26,19 +26,19 @@ SHOWN = ("weighted_f1", "macro_f1", "accuracy", "unweighted_recall")
 
 @dataclass(frozen=True)
 class Arguments:
-    """Train and judge a recipe with each modality alone, each two, and all, in one table.
+    """Train and evaluate a recipe with each modality alone, each pair, and all, in one table.
 
-    Runs that are finished stay: an interrupted ablation goes on where it stopped.
+    Finished runs are not repeated: an interrupted ablation goes on where it stopped.
     """
 
     recipe: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="RECIPE")]
-    """A bundled recipe or the path of a .toml file, of the field's models."""
+    """A bundled multimodal recipe or the path of a .toml file."""
     output: Path
     """Folder of the runs, of ablation.md and ablation.json."""
     data: Path | None = None
     """Folder of the corpora; by default what MMER_DATA names."""
     cache: Path | None = None
-    """Folder of what frozen encoders say: see mmer-features."""
+    """Folder of frozen encoders' outputs: see mmer-features."""
     fusions: str = ""
     """Fusions to compare, with commas; by default the recipe's own."""
     folds: Flag = False
@@ -49,7 +49,7 @@ def variants(recipe: Recipe, fusions: Sequence[str]) -> dict[str, Recipe]:
     """The recipe of each row by its name: "speech", "speech+text concat".
 
     Raises:
-        MmerError: an unknown fusion, or the recipe is not of the field's models.
+        MmerError: an unknown fusion, or the recipe is not multimodal.
     """
     if recipe.task != "multimodal":
         raise MmerError(
@@ -81,10 +81,10 @@ def ablate(
     fusions: Sequence[str],
     folds: bool,
 ) -> dict[str, Any]:
-    """Train what is not trained yet; returns each row's figures, and writes the table.
+    """Train the missing runs and write the table; returns each row's figures.
 
     Raises:
-        MmerError: a recipe, the data or the folder is not fit for it.
+        MmerError: a recipe is invalid, data is missing, or the folder is of another recipe.
     """
     need_torch()
     from mmer.training.loop.trainer import CHECKPOINT

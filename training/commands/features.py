@@ -1,4 +1,4 @@
-"""``mmer-features RECIPE``: what frozen encoders say of every item, computed once into a cache."""
+"""``mmer-features RECIPE``: outputs of frozen encoders on every item, computed into a cache."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ _CHUNK = 16
 
 @dataclass(frozen=True)
 class Arguments:
-    """Compute what a recipe's frozen encoders say of its corpus, so that training takes seconds.
+    """Compute the outputs of a recipe's frozen encoders on its corpus: training then takes seconds.
 
-    What is in the cache already stays: an interrupted run goes on where it stopped. Give
+    Cached outputs are not repeated: an interrupted run goes on where it stopped. Give
     mmer-train and mmer-ablate the same --cache.
     """
 
     recipe: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="RECIPE")]
-    """A bundled recipe or the path of a .toml file; its encoders with frozen = true count."""
+    """A bundled recipe or the path of a .toml file; for its encoders with frozen = true."""
     cache: Path
     """Folder of the cache."""
     data: Path | None = None
@@ -44,7 +44,7 @@ class Arguments:
 
 
 def precompute(recipe: Recipe, data: Path, cache: Path, workers: int) -> int:
-    """Fill the cache; returns how many items were computed anew.
+    """Fill the cache; returns the number of items computed.
 
     Raises:
         MmerError: the recipe has no frozen encoder, or an item cannot be read.
@@ -60,7 +60,7 @@ def precompute(recipe: Recipe, data: Path, cache: Path, workers: int) -> int:
     frozen = [m for m in options.modalities if options.encoders[m].frozen]
     if not frozen:
         raise MmerError(
-            f"recipe {recipe.name}: no encoder is frozen, so nothing can be kept: set frozen = true"
+            f"recipe {recipe.name}: no encoder is frozen, nothing to cache: set frozen = true"
         )
     if workers < 1:
         raise MmerError(f"--workers must be 1 or more, got {workers}")
@@ -73,8 +73,8 @@ def precompute(recipe: Recipe, data: Path, cache: Path, workers: int) -> int:
         for modality in frozen:
             source = _source(recipe, modality, cache)
             assert source.cache is not None
-            kept = source.cache
-            left = [i for i in items.values() if item_key(i, options.words) not in kept]
+            cached = source.cache
+            left = [i for i in items.values() if item_key(i, options.words) not in cached]
             bar = progress.add_task(
                 f"{modality}: {options.encoders[modality].kind}",
                 total=len(items),
@@ -89,7 +89,7 @@ def precompute(recipe: Recipe, data: Path, cache: Path, workers: int) -> int:
 def _work(
     recipe: Recipe, modality: str, cache: Path, items: Sequence[Item], workers: int
 ) -> Iterator[int]:
-    """Numbers of items done, as they are."""
+    """Numbers of items done, chunk by chunk."""
     chunks = [items[k : k + _CHUNK] for k in range(0, len(items), _CHUNK)]
     if workers == 1:
         _begin(recipe, modality, cache, alone=True)
@@ -107,7 +107,7 @@ def _source(recipe: Recipe, modality: str, cache: Path) -> Source:
 
 
 _HERE: list[Source] = []
-"""The source of this process, alone."""
+"""The one source of this process."""
 
 
 def _begin(recipe: Recipe, modality: str, cache: Path, alone: bool) -> None:
@@ -136,7 +136,7 @@ def _run() -> None:
     arguments = tyro.cli(Arguments, prog="mmer-features")
     recipe = load_recipe(arguments.recipe)
     done = precompute(recipe, data_dir(arguments.data), arguments.cache, arguments.workers)
-    print(f"{done} computed, the rest was there; --cache {arguments.cache}")
+    print(f"{done} computed, the rest was cached; --cache {arguments.cache}")
 
 
 if __name__ == "__main__":

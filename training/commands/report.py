@@ -17,8 +17,8 @@ from mmer.models.errors import MmerError
 class Arguments:
     """Write a report of a training run: figures, curves, confusion, calibration, attention.
 
-    It tells of what lies in the folder: NAME.json or figures.json, curves.csv, predictions.npz,
-    attention.npz; and of what is missing.
+    It covers the files in the folder: NAME.json or figures.json, curves.csv, predictions.npz,
+    attention.npz; and lists missing ones.
     """
 
     folder: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="FOLDER")]
@@ -26,7 +26,7 @@ class Arguments:
     output: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
     """The HTML file; by default report.html in the folder."""
     plots: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None
-    """Write the pictures into this folder as PNG, too."""
+    """Write the plots into this folder as PNG, too."""
     resamples: Annotated[int, tyro.conf.arg(metavar="N")] = 2000
     """Draws of the intervals' bootstrap."""
     seed: Annotated[int, tyro.conf.arg(metavar="N")] = 0

@@ -30,7 +30,7 @@ class Arguments:
     """Train one of mmer's networks by a recipe."""
 
     recipe: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="RECIPE")] = ""
-    """A bundled recipe (--list tells them) or the path of a .toml file."""
+    """A bundled recipe (see --list) or the path of a .toml file."""
     list: Flag = False
     """Print every recipe, encoder, head and fusion, one line each, and stop."""
     data: Path | None = None
@@ -43,13 +43,13 @@ class Arguments:
     weights: Path | None = None
     """Folder of the encoders that a fusion is trained for; by default the shipped ones."""
     folds: Flag = False
-    """Train once for each fold of the recipe, into OUTPUT/fold-0 and so on, and judge every item
-    by the run that held it out."""
+    """Train once for each fold of the recipe, into OUTPUT/fold-0 and so on, and evaluate every
+    item by the run that held it out."""
     leave_out: str | None = None
     """A corpus of the recipe not to train on (speech), so as to evaluate on another domain."""
     resume: bool = False
-    """Take up the run in the output folder after its last finished epoch; a finished run is
-    exported anew."""
+    """Resume the run in the output folder after its last finished epoch; a finished run is
+    exported again."""
 
 
 def train(
@@ -60,10 +60,10 @@ def train(
     resume: bool,
     weights: Path | None = None,
 ) -> None:
-    """Train, and leave in ``output`` a network with its card, or a run of the field's models.
+    """Train, and write into ``output`` a network with its card, or a multimodal run.
 
     Raises:
-        MmerError: the recipe, the data or the folder is not fit for it.
+        MmerError: the recipe is invalid, data is missing, or the folder cannot be written.
     """
     # before CUDA starts: without it, its matrix products are not repeatable
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
@@ -111,7 +111,7 @@ def train(
     if recipe.task == "multimodal":
         from mmer.training.multimodal.run import write_results
 
-        _tell(console, write_results(trainer, output))
+        _print_figures(console, write_results(trainer, output))
         console.print(f"mmer-export {output} makes it ready for mmer-live")
     else:
         console.print("exporting, and measuring what was exported")
@@ -122,11 +122,11 @@ def train(
             f"{d.accuracy:.3f}, macro F1 {d.macro_f1:.3f}, recall {d.unweighted_recall:.3f}, "
             f"ece {d.ece:.3f}; {card.latency_ms} ms an item"
         )
-    console.print(f"most memory held: {peak_memory_gb():.1f} GB")
+    console.print(f"peak memory: {peak_memory_gb():.1f} GB")
 
 
 def train_folds(recipe: Recipe, data: Path, output: Path, cache: Path | None, resume: bool) -> None:
-    """Every fold of a recipe, one after another; with ``resume`` finished ones are kept.
+    """Train every fold of a recipe; with ``resume`` finished folds are not trained again.
 
     Raises:
         MmerError: the recipe has no folds; else as ``train``.
@@ -151,13 +151,13 @@ def train_folds(recipe: Recipe, data: Path, output: Path, cache: Path | None, re
         train(one, data, folder, cache, resume and (folder / "checkpoint.pt").is_file())
     whole = join_folds(folders)
     whole.save(output / FILE)
-    _tell(Console(stderr=True), write_summary(whole, output))
+    _print_figures(Console(stderr=True), write_summary(whole, output))
 
 
-def _tell(console: Console, found: dict[str, Any]) -> None:
-    """The judged items' figures, with their intervals."""
+def _print_figures(console: Console, found: dict[str, Any]) -> None:
+    """Figures of the evaluated items, with their intervals."""
     console.print(
-        f"{found['what']}, judged on {found['n']} items (floor {found['floor_accuracy']:.3f}; "
+        f"{found['what']}, evaluated on {found['n']} items (floor {found['floor_accuracy']:.3f}; "
         f"intervals by {found['resampled_by']}):"
     )
     for name, (low, high) in found["interval"].items():
@@ -165,7 +165,7 @@ def _tell(console: Console, found: dict[str, Any]) -> None:
 
 
 def peak_memory_gb() -> float:
-    """The most that this process has held at once, in 10^9 bytes."""
+    """Peak memory of this process, in 10^9 bytes."""
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak / 1e9 if sys.platform == "darwin" else peak * 1024 / 1e9  # bytes, KiB
 
@@ -180,11 +180,11 @@ def _run() -> None:
     if arguments.list:
         from mmer.training.commands.listing import listing
 
-        with suppress(BrokenPipeError):  # head has seen enough
+        with suppress(BrokenPipeError):  # as by head
             print(listing(), flush=True)
         return
     if not arguments.recipe:
-        raise MmerError("name a recipe; --list tells those there are")
+        raise MmerError("name a recipe; --list shows them all")
     recipe, folder = load_recipe(arguments.recipe), ""
     if corpus := arguments.leave_out:
         recipe = replace(recipe, options={**recipe.options, "leave_out": corpus})

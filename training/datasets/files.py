@@ -1,4 +1,4 @@
-"""Finding and reading the files of a corpus: folders, texts and tables as people really have them.
+"""Files of a corpus: folders, texts and tables as they are found on disks.
 
 Hidden files (macOS leaves ``._name.wav`` behind) are passed over, links are followed, suffixes may
 be written large, tables may begin with a byte order mark or be in Windows' encoding.
@@ -28,7 +28,7 @@ VIDEOS: Final = _suffixes(
 )
 PICTURES: Final = _suffixes("png jpg jpeg bmp tif tiff webp pgm ppm")
 
-# 0x80 to 0x9f are printable in Windows' encoding alone; five of them are not even there
+# 0x80 to 0x9f are printable in Windows' encoding alone; it leaves five of them undefined
 _CONTROLS: Final = {
     code: bytes([code]).decode("cp1252", errors="ignore") or " " for code in range(0x80, 0xA0)
 }
@@ -74,7 +74,7 @@ def read_text(path: Path) -> str:
 
 
 def decode_text(content: bytes) -> str:
-    """See ``read_text``."""
+    """The content of a text file as in ``read_text``."""
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError:
@@ -91,7 +91,7 @@ def read_table(
     columns are not ``needed``. ``text`` is the content where the file is packed.
 
     Raises:
-        MmerError: the file cannot be read, or a needed column or value is not there.
+        MmerError: the file cannot be read, or a needed column or value is missing.
     """
     content = read_text(path) if text is None else text
     reader = csv.reader(io.StringIO(content, newline=""), delimiter=delimiter)

@@ -1,4 +1,4 @@
-"""MELD (Poria et al. 2019): the CSV files of utterances, and the clips cut from the series.
+"""Reader of MELD (Poria et al. 2019): CSV files of utterances, and clips cut from the series.
 
 ``train_sent_emo.csv``, ``dev_sent_emo.csv`` and ``test_sent_emo.csv`` lie anywhere below the root
 (``MELD.Raw/``, ``data/MELD/``), clips ``dia0_utt0.mp4`` or sound files of that name in folders
@@ -77,9 +77,9 @@ def _clips(files: list[Path], root: Path, split: str, modality: str) -> dict[str
 
 def _read(table: Path, split: str, dropped: Counter[str]) -> list[Item]:
     rows = list(read_table(table, _COLUMNS))
-    said = [(row["dialogue_id"], tidy(row["utterance"])) for _, row in rows]
+    texts = [(row["dialogue_id"], tidy(row["utterance"])) for _, row in rows]
     items = []
-    for (line, row), (dialogue, text), past in zip(rows, said, pasts(said), strict=True):
+    for (line, row), (dialogue, text), past in zip(rows, texts, pasts(texts), strict=True):
         name = folded(row["emotion"])
         if name not in LABELS:
             raise MmerError(f"{table}, line {line}: unknown emotion {row['emotion']!r}")

@@ -1,4 +1,4 @@
-"""CMU-MOSEI (Zadeh et al. 2018) as its makers give it: raw files and the SDK's labels.
+"""Reader of CMU-MOSEI (Zadeh et al. 2018) as distributed: raw files and the SDK's labels.
 
 Below the root, wherever they lie:
 
@@ -139,7 +139,7 @@ def _clips(files: list[Path], root: Path) -> list[_Clip]:
 
 
 def _folds(files: list[Path]) -> dict[str, str]:
-    """The split of each video that is in one; nothing where the list is not there."""
+    """The split of each video that is in one; empty without the list."""
     path = next((f for f in files if f.name == FOLDS), None)
     if path is None:
         return {}

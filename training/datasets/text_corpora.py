@@ -71,9 +71,9 @@ def _file(folders: tuple[Path, ...], split: str) -> Path | None:
 def _read(tables: TextTables, path: Path, split: str, dropped: Counter[str]) -> list[Item]:
     column = "labels7" if tables.several else "label7"
     rows = list(read_table(path, ("text", column), "\t", _unpacked(path)))
-    said = [(row.get("dialogue", ""), tidy(row["text"])) for _, row in rows]
+    texts = [(row.get("dialogue", ""), tidy(row["text"])) for _, row in rows]
     items = []
-    for (line, row), (dialogue, text), past in zip(rows, said, pasts(said), strict=True):
+    for (line, row), (dialogue, text), past in zip(rows, texts, pasts(texts), strict=True):
         names = [name for name in row[column].split(",") if name]
         if unknown := [n for n in names if n not in EMOTIONS]:
             raise MmerError(f"{path}, line {line}: {unknown[0]!r} is none of {', '.join(EMOTIONS)}")

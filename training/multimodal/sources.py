@@ -17,7 +17,7 @@ from mmer.models.networks.encoders.encoder import Encoder
 from mmer.models.preparation.preparation import stack
 from mmer.training.datasets.item import Item
 from mmer.training.datasets.media import trim
-from mmer.training.datasets.signals import frames_of, said_of, sound_of
+from mmer.training.datasets.signals import frames_of, sound_of, text_of
 from mmer.training.multimodal.feature_cache import (
     FeatureCache,
     encoder_key,
@@ -60,7 +60,7 @@ class Source:
         """
         raw: Any
         if self.modality == "text":
-            raw = recognized(item) if self.words == "recognizer" else said_of(item)
+            raw = recognized(item) if self.words == "recognizer" else text_of(item)
         elif self.modality == "speech":
             sound = sound_of(item)
             raw = (

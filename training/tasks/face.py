@@ -19,7 +19,7 @@ from mmer.models.networks.shipped.face import FaceNetwork
 from mmer.models.preparation.face_crop import CropGeometry
 from mmer.models.preparation.grey_face import GreyFace
 from mmer.training.augment.face import FaceChanges, change_face
-from mmer.training.augment.non_faces import SCENES_SOURCE, NoFaces, read_scenes
+from mmer.training.augment.non_faces import SCENES_SOURCE, NonFaces, read_scenes
 from mmer.training.datasets.corpora import training_data
 from mmer.training.datasets.faces import read_development, read_train
 from mmer.training.recipes.recipe import Recipe, from_table
@@ -120,7 +120,7 @@ class FaceTask(Task):
         self._with_twins = read_development(data, twins=True)
         self.dropped = {f"fer2013: {why}": n for why, n in self._train.dropped.items()}
         self._scenes = read_scenes()
-        self._no_faces = NoFaces(self._train.images, self._scenes)
+        self._non_faces = NonFaces(self._train.images, self._scenes)
         self.class_shares = self._train.targets.mean(axis=0)
         self.batches_per_epoch = len(self._train.images) // recipe.batch
 
@@ -148,7 +148,7 @@ class FaceTask(Task):
         unusable = self._train.unusable
         if len(unusable) and rng.random() < 0.03:  # few images: seldom, lest they be memorised
             return self._change(unusable[rng.integers(len(unusable))], rng)
-        return self._no_faces.draw(rng, self._options.side)
+        return self._non_faces.draw(rng, self._options.side)
 
     def development(self, condition: str | None = None) -> Iterator[tuple[Arrays, np.ndarray]]:
         faces = self._with_twins if condition == TWINS else self._development

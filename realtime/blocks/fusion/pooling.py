@@ -1,4 +1,4 @@
-"""How several opinions become one.
+"""Pooling: one opinion of several.
 
 The pieces of one modality's evidence (the frames of a face) are no independent witnesses. They are
 pooled by a weighted geometric mean whose weights sum to 1, the logarithmic opinion pool (Genest &
@@ -19,18 +19,15 @@ from typing import Final, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from mmer.models.fusion import Opinion
+from mmer.models.fusion import MIN_INFORMATION, Opinion
 from mmer.models.prediction import log_softmax
 
 MIN_PROBABILITY: Final = 1e-4
 """No single opinion may rule a class out: lower probabilities count as this one."""
 
-MIN_INFORMATION: Final = 0.01
-"""The share of a flat opinion is counted as if it said this much, so that shares always exist."""
-
 
 class Pool(Protocol):
-    """Makes one opinion of the modalities'."""
+    """Combination of the modalities' opinions."""
 
     def fuse(
         self, opinions: Mapping[str, Opinion]
@@ -89,8 +86,8 @@ class ProductPool:
 
     A product of experts (Hinton 2002; naive Bayes with equal priors): a flat opinion changes
     nothing, two that agree are surer than one, and what is old or of poor quality fades to flat.
-    It trusts a sure expert blindly. A modality's share is its power times the information of what
-    it says.
+    It trusts a sure expert blindly. A modality's share is its power times its
+    information.
     """
 
     tau_s: Mapping[str, float] = field(

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mmer.benchmarks.harness.play import record, write_events
+from mmer.benchmarks.harness.play import record_session, write_events
 from mmer.benchmarks.harness.trace import Recording, note_to, read_recording
 from mmer.models.errors import MmerError
 from mmer.realtime.clock import SessionClock
@@ -60,4 +60,4 @@ def test_lines_and_notes_of_a_session(tmp_path: Path) -> None:
 def test_a_session_that_cannot_start_is_an_error(tmp_path: Path) -> None:
     options = {"source": str(tmp_path / "nowhere.mkv"), "asr": "none", "offline": True}
     with pytest.raises(MmerError, match="session: no such file"):
-        record(options, tmp_path)
+        record_session(options)

@@ -28,15 +28,15 @@ def test_the_voice_speaks_and_falls_quiet(make: SimpleNamespace) -> None:
 def test_a_final_transcript_replaces_its_partial_one(make: SimpleNamespace) -> None:
     state = OverlayState()
     state.update(make.transcript(1, 0.5, 1.0, "what a", partial=True), None)
-    assert state.words is state.partial
+    assert state.transcript is state.partial
     assert state.modality_state("text") == "hearing (vosk)"
     state.update(make.transcript(1, 0.5, 1.9, "what a day"), None)
     assert state.partial is None
-    assert state.words is not None
-    assert state.words.text == "what a day"
+    assert state.transcript is not None
+    assert state.transcript.text == "what a day"
     state.update(make.transcript(2, 2.5, 3.0, "and", partial=True), None)
     state.update(make.transcript(1, 0.5, 1.9, "late"), None)  # leaves the newer partial one
-    assert state.words.text == "and"
+    assert state.transcript.text == "and"
     for n in range(3, 8):
         state.update(make.transcript(n, n, n + 1.0, f"words {n}"), None)
     assert [f.text for f in state.finals] == ["words 5", "words 6", "words 7"]

@@ -108,7 +108,7 @@ def test_a_camera_that_stops_is_told_with_a_gap_without_end():
     assert len(frames) >= 15
     assert isinstance(notice, Notice)
     assert (notice.level, notice.about) == ("error", "camera")
-    assert "stopped giving pictures" in notice.text
+    assert "stopped giving frames" in notice.text
     assert gap == Gap("video", frames[-1].t, math.inf, "camera stopped")
 
 

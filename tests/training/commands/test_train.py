@@ -40,7 +40,7 @@ def test_it_trains_exports_and_resumes(corpora: Path, tmp_path: Path) -> None:
     assert "fer2013: 70 items of train" in told
     assert "training on c" in told  # cpu or cuda
     assert "epoch 1 loss" in told
-    assert "most memory held: " in told
+    assert "peak memory: " in told
     assert {p.name for p in (tmp_path / "runs/tiny").iterdir()} == {
         "checkpoint.pt",
         "curves.csv",
