@@ -28,7 +28,7 @@ def span(name: str, shape: Sequence[Any], lengths: Lengths | None) -> Span:
     """The span of one input whose declared shape has a name, None or -1 where it is not fixed.
 
     Raises:
-        MmerError: another axis than the first is not fixed, and nobody knows how long it gets.
+        MmerError: another axis than the first is not fixed, and its length is unknown.
     """
     fixed = [size if isinstance(size, int) and size > 0 else 0 for size in shape]
     shapes = []

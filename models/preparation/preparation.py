@@ -33,7 +33,7 @@ class Lengths:
 
 
 @dataclass(frozen=True)
-class Said:
+class Utterance:
     """An utterance, the ones before it in the dialogue, oldest first, and how they are written."""
 
     text: str
@@ -46,7 +46,7 @@ Sound = NDArray[np.int16]
 Frames = NDArray[np.uint8]
 """Frames or face crops in the order of time, (N, H, W, 3) BGR."""
 
-Raw = TypeVar("Raw", Sound, Said, Frames)
+Raw = TypeVar("Raw", Sound, Utterance, Frames)
 
 
 class Preparation(ABC, Generic[Raw]):
