@@ -160,12 +160,16 @@ def corpora_of(recipe: Recipe) -> set[str]:
 
 
 def cases() -> list[Any]:
-    """The shipped recipes, those that start from others last; what ends in an export is slow."""
+    """The shipped recipes, those that start from others last.
+
+    Slow are those that end in an export, and librosa's descriptors.
+    """
     names = sorted(recipe_names(), key=lambda name: len(load_recipe(name).start))
-    return [
-        pytest.param(name, marks=() if load_recipe(name).task == "multimodal" else pytest.mark.slow)
-        for name in names
-    ]
+
+    def slow(name: str) -> bool:
+        return load_recipe(name).task != "multimodal" or "descriptors" in name
+
+    return [pytest.param(name, marks=pytest.mark.slow if slow(name) else ()) for name in names]
 
 
 @pytest.mark.parametrize("name", cases())

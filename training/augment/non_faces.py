@@ -34,12 +34,12 @@ def read_scenes() -> list[np.ndarray]:
     return [_grey(np.asarray(image)) for image in images]
 
 
-def _grey(picture: np.ndarray) -> np.ndarray:
-    if picture.dtype == np.bool_:
-        picture = picture.astype(np.uint8) * 255
-    if picture.ndim == 3:
-        picture = cv2.cvtColor(np.ascontiguousarray(picture[..., :3]), cv2.COLOR_RGB2GRAY)
-    return np.ascontiguousarray(picture, np.uint8)
+def _grey(image: np.ndarray) -> np.ndarray:
+    if image.dtype == np.bool_:
+        image = image.astype(np.uint8) * 255
+    if image.ndim == 3:
+        image = cv2.cvtColor(np.ascontiguousarray(image[..., :3]), cv2.COLOR_RGB2GRAY)
+    return np.ascontiguousarray(image, np.uint8)
 
 
 class NonFaces:

@@ -39,7 +39,7 @@ class Arguments:
     """Folder for the checkpoint, curves, network and card; by default ./runs/NAME (and
     -without-CORPUS where one is left out)."""
     cache: Path | None = None
-    """Folder for decoded features, kept between runs; by default nothing is kept."""
+    """Folder for decoded features, reused by later runs; by default none."""
     weights: Path | None = None
     """Folder of the encoders that a fusion is trained for; by default the shipped ones."""
     folds: Flag = False

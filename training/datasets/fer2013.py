@@ -173,5 +173,5 @@ def _votes(path: Path, usages: list[str]) -> NDArray[np.uint8] | None:
         except (ValueError, KeyError) as error:
             raise MmerError(f"{path}, line {line}: expected a usage and ten counts") from error
     if splits != usages:
-        raise MmerError(f"{path} is not of the pictures of fer2013.csv: their rows differ")
+        raise MmerError(f"{path} is not of the images of fer2013.csv: their rows differ")
     return np.array(votes, np.uint8)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import csv
 import io
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -58,6 +58,12 @@ def walk(root: Path) -> list[Path]:
         folders[:] = [f for f in folders if not f.startswith(".") and f != "__MACOSX"]
         found += [Path(folder, name) for name in names if not name.startswith(".")]
     return sorted(found, key=lambda path: path.relative_to(root).as_posix())
+
+
+def media_files(files: Iterable[Path], modality: str) -> list[Path]:
+    """Videos and, for speech, after them the sound files."""
+    wanted = [VIDEOS, SOUNDS] if modality == "speech" else [VIDEOS]
+    return [path for suffixes in wanted for path in files if path.suffix.lower() in suffixes]
 
 
 def read_text(path: Path) -> str:

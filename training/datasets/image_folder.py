@@ -54,7 +54,7 @@ def read_images(root: Path, modality: str, split: str) -> Reading:
             items.append(Item("images", key, label, fold, path=path))
     if not items and not dropped:
         folder = root if split == "all" else root / split
-        raise MmerError(f"no pictures: expected folders such as {folder / 'happy'}")
+        raise MmerError(f"no images: expected folders such as {folder / 'happy'}")
     return Reading(items, dropped)
 
 

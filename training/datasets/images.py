@@ -34,7 +34,7 @@ def read_image(item: Item) -> NDArray[np.uint8]:
         image = item.pixels
         return np.asarray(cv2.cvtColor(image, cv2.COLOR_GRAY2BGR) if image.ndim == 2 else image)
     if item.path is None:
-        raise MmerError(f"{item.key} has no picture")
+        raise MmerError(f"{item.key} has no image")
     try:
         content = np.frombuffer(item.path.read_bytes(), np.uint8)
     except OSError as error:
@@ -44,7 +44,7 @@ def read_image(item: Item) -> NDArray[np.uint8]:
     except cv2.error as error:
         raise MmerError(f"cannot read {item.path}: {error.err}") from error
     if decoded is None:
-        raise MmerError(f"cannot read {item.path}: no picture that OpenCV knows")
+        raise MmerError(f"cannot read {item.path}: no image that OpenCV knows")
     return np.asarray(decoded, np.uint8)
 
 

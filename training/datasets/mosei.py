@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 
 from mmer.models.errors import MmerError
 from mmer.models.labels import EMOTIONS
-from mmer.training.datasets.files import SOUNDS, VIDEOS, need_folder, read_table, read_text, walk
+from mmer.training.datasets.files import media_files, need_folder, read_table, read_text, walk
 from mmer.training.datasets.item import Item, Reading
 from mmer.training.datasets.texts import pasts, tidy
 
@@ -210,13 +210,8 @@ class _Media:
     """Recordings of clips, or of whole videos from which clips are cut."""
 
     def __init__(self, files: list[Path], modality: str) -> None:
-        wanted = [VIDEOS, SOUNDS] if modality == "speech" else [VIDEOS]
-        self._paths = {
-            ("Segmented" in f.parts, f.stem): f
-            for suffixes in wanted  # the later win
-            for f in files
-            if f.suffix.lower() in suffixes
-        }
+        found = media_files(files, modality)
+        self._paths = {("Segmented" in f.parts, f.stem): f for f in found}  # sounds, the later, win
 
     def find(self, clip: _Clip) -> tuple[Path, float | None, float | None] | None:
         if whole := self._paths.get((True, f"{clip.video}_{clip.number}")):

@@ -47,8 +47,8 @@ def read(name: str, root: Path, modality: str, split: str | None = None) -> Read
     Args:
         name: one of ``corpus_names()``.
         root: its folder; splits and media that are not asked for may be absent.
-        modality: speech, text, face or clip: items then have a recording with sound, a text, a
-            picture or video, or a video with sound.
+        modality: speech, text, face or clip: items then have a recording with sound, a text, an
+            image or video, or a video with sound.
         split: one of ``splits_of(name)``; None is the default.
 
     Raises:

@@ -95,7 +95,7 @@ class ClipAnswerer:
         self._pipeline.push(Gap("audio", until, until, "the clip has ended"))
         finals = _finals(self._pipeline.flush())
         if not finals:
-            raise MmerError(f"{item.path} has neither sound nor picture there")
+            raise MmerError(f"{item.path} has neither sound nor video there")
         return finals[-1]
 
 

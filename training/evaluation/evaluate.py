@@ -94,7 +94,7 @@ def evaluate(
     run.warnings += answerer.notices
     if unanswered:
         run.warnings.append(
-            f"{unanswered} of {len(items)} items had nothing to judge (silence, no word): they "
+            f"{unanswered} of {len(items)} items had no evidence (silence, no word): they "
             "count with the uniform answer, whose first label is anger"
         )
     if modality == "clip":

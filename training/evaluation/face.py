@@ -84,7 +84,7 @@ class FaceAnswerer:
                 found.append(prediction)
                 weights.append(quality)
         if first is None:
-            raise MmerError(f"{item.path} has no picture")
+            raise MmerError(f"{item.path} has no frame")
         if not found:
             return Answer.of(self._anyway(first))
         return Answer(pooled([p.log_probs for p in found], weights))

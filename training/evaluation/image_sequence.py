@@ -36,7 +36,7 @@ class SequenceAnswerer:
         if frames is None:
             first = frames_of(item, 1, "frames", model.size)
             if first is None:
-                raise MmerError(f"{item.path or item.key} has no picture")
+                raise MmerError(f"{item.path or item.key} has no image")
             self._faceless += 1
             frames = resized(centre_square(first[0]), model.size)[None]
         if self._change is not None:

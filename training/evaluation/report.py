@@ -82,8 +82,8 @@ def _counted(e: Evaluation) -> list[str]:
     left_out = ", ".join(f"{reason} ({n})" for reason, n in e.dropped.items()) or "nothing"
     lines = [f"  left out: {left_out}"]
     if twins := e.about.get("twins"):
-        kept = "" if e.about["options"]["drop_twins"] else "; --drop-twins leaves them out"
-        lines.append(f"  look-alikes of training data: {twins}{kept}")
+        option = "" if e.about["options"]["drop_twins"] else "; --drop-twins leaves them out"
+        lines.append(f"  look-alikes of training data: {twins}{option}")
     if faceless := e.about.get("no_face"):
-        lines.append(f"  pictures in which no face was found, judged all the same: {faceless}")
+        lines.append(f"  images without a face, evaluated all the same: {faceless}")
     return lines

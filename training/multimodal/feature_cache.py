@@ -16,6 +16,7 @@ from mmer.models.cards.seen import file_digest
 from mmer.models.errors import MmerError
 from mmer.models.networks.encoders.encoder import Encoder
 from mmer.training.datasets.item import Item
+from mmer.training.storage import make_folder
 
 
 def encoder_key(kind: str, options: Mapping[str, Any], encoder: Encoder, steps: bool) -> str:
@@ -48,8 +49,8 @@ def item_key(item: Item, words: str) -> str:
     """Cache key of an item: the bytes of its file, the part of it, its text and past."""
     content = item.pixels.tobytes().hex() if item.pixels is not None else ""
     file = f"{file_digest(item.path):016x}" if item.path is not None else ""
-    said = [item.text, item.past]
-    whole = json.dumps([PREPARED, file, item.start_s, item.end_s, said, words, content])
+    text = [item.text, item.past]
+    whole = json.dumps([PREPARED, file, item.start_s, item.end_s, text, words, content])
     return hashlib.sha256(whole.encode()).hexdigest()[:32]
 
 
@@ -61,11 +62,7 @@ class FeatureCache:
     """
 
     def __init__(self, folder: Path, key: str) -> None:
-        self.folder = folder / key
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise MmerError(f"cannot make the cache {self.folder}: {error.strerror}") from error
+        self.folder = make_folder(folder / key)
 
     def _path(self, key: str) -> Path:
         return self.folder / key[:2] / f"{key}.npy"

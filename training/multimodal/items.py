@@ -94,15 +94,15 @@ def read_parts(options: MultimodalOptions, data: Path, seed: int) -> Parts:
     if options.drop_twins:
         held_out = {text_key(item.text or "") for item in (*development, *evaluated)}
         distinct = [item for item in train if text_key(item.text or "") not in held_out]
-        dropped["the judged data has the same text"] += len(train) - len(distinct)
+        dropped["the evaluated data has the same text"] += len(train) - len(distinct)
         train = distinct
     shared = {group_of(i) for i in train} & {group_of(i) for i in (*development, *evaluated)}
     if shared:
         raise MmerError(
-            f"{options.corpus}: {len(shared)} speakers or dialogues would train and be judged "
-            f"({sorted(shared)[0]}); choose splits that share none"
+            f"{options.corpus}: {len(shared)} speakers or dialogues would be in training and "
+            f"evaluation ({sorted(shared)[0]}); choose splits that share none"
         )
-    for what, items in (("train", train), ("develop", development), ("judge", evaluated)):
+    for what, items in (("train", train), ("develop", development), ("evaluate", evaluated)):
         if not items:
             raise MmerError(f"{options.corpus}: nothing to {what} on below {root}")
     return Parts(train, development, evaluated, dropped)

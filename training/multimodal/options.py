@@ -97,7 +97,7 @@ def read_options(recipe: Recipe) -> MultimodalOptions:
         raise MmerError(f"{where}: words is {options.words!r}, use {' or '.join(WORDS)}")
     if options.folds and not (options.folds >= 3 and 0 <= options.fold < options.folds):
         raise MmerError(
-            f"{where}: folds must be 3 or more (one to judge, one for development, the rest to "
+            f"{where}: folds must be 3 or more (one to evaluate, one for development, the rest to "
             f"train) and fold below them, got {options.folds} and {options.fold}"
         )
     return options

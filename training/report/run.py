@@ -24,7 +24,7 @@ class Run:
     """``card`` is NAME.json of the exported network, empty where it was not exported.
 
     ``about`` holds recipe, training and notes: of the card, else of the run's or its first fold's
-    figures.json; empty where neither is there. ``missing`` tells of files that are not there.
+    figures.json; empty where neither is there. ``missing`` lists the files that are not there.
     """
 
     name: str
@@ -77,7 +77,7 @@ def _missing(folder: Path, described: bool) -> list[str]:
         f"{w}: no {name}{inside}" for w, name in wanted.items() if not (folder / name).exists()
     ]
     if not described:
-        missing.append(f"recipe and data: neither a card (NAME.json) nor {FIGURES} that tells them")
+        missing.append(f"recipe and data: neither a card (NAME.json) nor {FIGURES} with them")
     return missing
 
 

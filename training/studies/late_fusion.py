@@ -206,7 +206,7 @@ class Arguments:
     weights: Path | None = None
     """Folder of the encoders; by default the shipped ones."""
     cache: Path | None = None
-    """Folder for the encoders' outputs, kept between runs."""
+    """Folder for the encoders' outputs, reused by later runs."""
     json: Path | None = None
     """Where to write the figures as well."""
 

@@ -92,13 +92,13 @@ class FaceTask(Task):
 
     modality = "face"
     development_data = (
-        "FER+ public test split: pictures with a majority for one of the seven, "
+        "FER+ public test split: images with a majority for one of the seven, "
         "without those that also occur in the training split"
     )
     conditions = tuple(CONDITIONS)
     known_failures = (
         "Disgust and fear are rare in the training data (below 3 %) and weak.",
-        "Pictures are posed or candid web images of strong expressions; a calm face at a webcam "
+        "Images are posed or candid web images of strong expressions; a calm face at a webcam "
         "is mostly neutral, and a talking mouth can pass for surprise or joy.",
         "Faces half covered, turned well away, or of fewer than about 20 pixels; a lower half "
         "that is hidden (hand, mask, microphone) hides most of joy and surprise.",
@@ -200,7 +200,7 @@ class FaceTask(Task):
             f"(class_balance {self._recipe.class_balance}).",
             "Whether a crop is a usable face was learned from generated counter-examples "
             "(scenery, textures, noise, faces turned over, half out, too near or far, blurred "
-            "away, covered, in pieces) and the few training pictures that the taggers could not "
+            "away, covered, in pieces) and the few training images that the annotators could not "
             "read.",
             "FER+ has no subject ids: the same person may occur in both splits.",
         )

@@ -80,8 +80,8 @@ class FusionTask(Task):
     outputs = ("logits", "shares")
     known_failures = (
         "Where voice, words and face disagree for a reason (irony, a polite smile) it has no idea "
-        "of the reason: it goes by how far each is believed.",
-        "People who talk with a still face: the face's 'neutral' is believed little, so a truly "
+        "of the reason: it goes by the reliability of each.",
+        "People who talk with a still face: the face's 'neutral' has little weight, so a truly "
         "neutral person is found by the voice and the words rather than by the face.",
     )
 

@@ -41,14 +41,14 @@ def prune_tokenizer(
     for encoding in whole.encode_batch(list(texts), add_special_tokens=False):
         count.update(encoding.ids)
     old = whole.get_vocab()
-    kept = sorted(
+    remaining = sorted(
         (number, piece)
         for piece, number in old.items()
         if piece not in SPECIAL
         and not (piece.startswith("[") and piece.endswith("]") and len(piece) > 1)
         and (count[number] >= at_least or len(piece.removeprefix(_CONTINUED)) == 1)
     )
-    pieces = [*SPECIAL, *(piece for _, piece in kept)]
+    pieces = [*SPECIAL, *(piece for _, piece in remaining)]
     table = json.loads(whole.to_str())
     table["model"]["vocab"] = {piece: number for number, piece in enumerate(pieces)}
     table["added_tokens"] = []  # "[SEP]" in an utterance is no separator

@@ -1,4 +1,4 @@
-"""Registry of training tasks, by the name that a recipe gives."""
+"""Registry of training tasks, by the name in a recipe."""
 
 from __future__ import annotations
 

@@ -82,7 +82,7 @@ class SpeechTask(Task):
         "Quiet sadness is taken for fear, joy or neutral, joy for fear: where the voice is equally "
         "aroused, the spectrum hardly tells pleasant from unpleasant.",
         "Speakers differ as much as classes do; the development fold has two women and two men, "
-        "all of them actors from North America. Children and the elderly were never heard.",
+        "all of them actors from North America. Children and the elderly are not in the data.",
         "A language or a kind of sentence that is not in the training data (see measured).",
         "Sounds that are no speech get little confidence if they are noise or tones; an animal's "
         "or a baby's cry can get much of it: leave it to the voice detector to keep them out.",

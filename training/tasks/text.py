@@ -71,7 +71,7 @@ class TextTask(Task):
         'Sarcasm, and feelings that lie in the voice alone: "Great." can be anything.',
         "Series dialogue and written comments: scripted, American English, before 2020. Other "
         "varieties of English, slang, children's and technical talk are untried.",
-        "Who speaks is not told: the utterances before may be another person's, and a quarrel "
+        "The speaker is not an input: the utterances before may be another person's, and a quarrel "
         "colours the answer that calms it.",
         'Hatred is disgust rather than anger to it ("I hate you, shut up!": 0.74 to 0.17).',
         "Simulated recognition errors fall on all words alike; real ones gather in noise, "
@@ -241,9 +241,9 @@ class TextTask(Task):
             f"Of {len(texts)} training texts, {spoken} had a transcript of a round trip through "
             "speech: spoken by flite, in noise, transcribed by Moonshine.",
             f"{self._options.layers} of the starting point's 6 layers and "
-            f"{self._tokenizer.get_vocab_size()} of its 30522 word pieces are kept.",
+            f"{self._tokenizer.get_vocab_size()} of its 30522 word pieces are used.",
             f"Each corpus had a head of its own in training; the exported one is {first}'s.",
-            "An utterance sees those before it, and these do not see it.",
+            "An utterance attends to those before it, never the other way round.",
             "Texts like one of the development data were not learned, but stand in the past of "
             "others that were.",
         )

@@ -31,6 +31,7 @@ def train(*arguments: str | Path, cwd: Path) -> subprocess.CompletedProcess[str]
     return subprocess.run(command(*arguments), capture_output=True, text=True, cwd=cwd, check=False)
 
 
+@pytest.mark.slow
 def test_it_trains_exports_and_resumes(corpora: Path, tmp_path: Path) -> None:
     pytest.importorskip("torch", reason="training needs torch: pip install 'mmer-live[train]'")
     (tmp_path / "tiny.toml").write_text(TINY)

@@ -91,7 +91,7 @@ def test_the_text_says_it_all_in_line() -> None:
         "items (only 3 speakers)",
         "no majority (4)",
         "look-alikes of training data: 3; --drop-twins",
-        "no face was found, judged all the same: 2",
+        "images without a face, evaluated all the same: 2",
         "40.0 %, unweighted recall  50.0 % of 5 clips",
         "80.0 % answered, 90.0 % of them",
     ):

@@ -85,7 +85,7 @@ def test_without_a_face_the_middle_is_judged_and_counted(tmp_path: Path) -> None
 def test_a_clip_without_a_picture_is_told(tmp_path: Path) -> None:
     model = FaceModel.load(write_run(tmp_path / "run", ("face",), sees="frames"))
     corpora.write_wav(tmp_path / "voice.wav", np.ones(1600, np.int16))
-    with pytest.raises(MmerError, match="has no picture"):
+    with pytest.raises(MmerError, match="has no image"):
         SequenceAnswerer(model).answer(Item("x", "v", 0, path=tmp_path / "voice.wav"))
 
 

@@ -97,7 +97,9 @@ def test_the_export_says_what_torch_says_and_its_wrapper_opens_it(
     assert json.loads((folder / f"{made.name}.json").read_text())["recipe"]["batch"] == 16
 
 
-@pytest.mark.parametrize("task_name", ["face", "speech", "text"])
+@pytest.mark.parametrize(
+    "task_name", ["face", "speech", pytest.param("text", marks=pytest.mark.slow)]
+)
 def test_a_resumed_run_ends_as_an_unbroken_one(
     task_name: str, corpora: Path, tmp_path: Path
 ) -> None:

@@ -88,6 +88,7 @@ def test_the_planted_words_are_learned_and_judged(
     assert isinstance(trainer.average, MultimodalNetwork)
 
 
+@pytest.mark.slow
 def test_gradients_reach_every_parameter_and_one_batch_can_be_learned(
     data: Path, models: dict[str, str], tmp_path: Path
 ) -> None:
@@ -288,7 +289,7 @@ def test_fewer_items_than_folds_are_one_line(data: Path) -> None:
         ({"corpus": "nowhere"}, "no corpus 'nowhere'; known are ravdess, "),
         ({"corpus": "esc10"}, "no corpus 'esc10'; known are ravdess, "),
         ({"corpus": "savee"}, "savee is not in"),
-        ({"development": "train"}, "would train and be judged"),
+        ({"development": "train"}, "would be in training and evaluation"),
     ],
 )
 def test_a_wrong_recipe_is_told_in_one_line(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -47,26 +48,33 @@ def encoder_outputs(modality: str, n: int = 560) -> EncoderOutputs:
     )
 
 
-@pytest.fixture
-def recipe(monkeypatch: pytest.MonkeyPatch) -> Recipe:
+@pytest.fixture(scope="module")
+def recipe() -> Iterator[Recipe]:
     made = {m: encoder_outputs(m) for m in MODALITIES}
-    monkeypatch.setattr(module, "read", lambda data, weights, cache, per_class: made)
-    monkeypatch.setattr(module, "encoders", lambda weights: dict.fromkeys(MODALITIES, "0" * 64))
     shipped = load_recipe("fusion")
-    return replace(shipped, epochs=3, options={**shipped.options, "draws": 10_000})
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "read", lambda data, weights, cache, per_class: made)
+        patch.setattr(module, "encoders", lambda weights: dict.fromkeys(MODALITIES, "0" * 64))
+        yield replace(shipped, epochs=3, options={**shipped.options, "draws": 10_000})
 
 
 def open_task(recipe: Recipe, **options: object) -> FusionTask:
     return FusionTask(replace(recipe, options={**recipe.options, **options}), Path(), None)
 
 
-@pytest.fixture
-def trained(recipe: Recipe, tmp_path: Path) -> FusionModel:
-    task = open_task(recipe)
-    trainer = Trainer(recipe, task, tmp_path)
+@pytest.fixture(scope="module")
+def folder(recipe: Recipe, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A trained fusion, exported."""
+    task, folder = open_task(recipe), tmp_path_factory.mktemp("fusion")
+    trainer = Trainer(recipe, task, folder)
     assert [report.epoch for report in trainer.run()] == [1, 2, 3]
-    export(trainer.average, recipe, task, tmp_path)
-    return FusionModel.load(tmp_path)
+    export(trainer.average, recipe, task, folder)
+    return folder
+
+
+@pytest.fixture
+def trained(folder: Path) -> FusionModel:
+    return FusionModel.load(folder)
 
 
 def says(emotion: str, quality: float = 1.0) -> Opinion:
@@ -89,7 +97,7 @@ def test_it_learns_whom_to_believe(trained: FusionModel) -> None:
     assert doubt["speech"] < doubt["face"] < doubt["text"]
 
 
-def test_the_card_tells_what_it_is_and_what_it_saw(trained: FusionModel, tmp_path: Path) -> None:
+def test_the_card_tells_what_it_is_and_what_it_saw(trained: FusionModel, folder: Path) -> None:
     card = trained.card
     assert card.modality == "fusion"
     assert [d.data for d in card.conditions][:3] == [
@@ -103,7 +111,7 @@ def test_the_card_tells_what_it_is_and_what_it_saw(trained: FusionModel, tmp_pat
     assert card.preprocessing["modalities"] == list(MODALITIES)
     assert [t.corpus for t in card.training] == ["ravdess", "meld", "fer2013"]
     assert any("paired by label" in note for note in card.notes)
-    seen = Seen.load(tmp_path / card.seen)
+    seen = Seen.load(folder / card.seen)
     assert {"ravdess/17", "ravdess/18"} <= seen.groups
     assert not {"ravdess/19", "ravdess/20"} & seen.groups
     assert len(seen.files) == 280

@@ -87,6 +87,7 @@ def test_the_network_answers_with_the_mean_of_its_branches(plain: SpeechTask) ->
     assert len(network.train()(features)) == 3
 
 
+@pytest.mark.slow
 def test_the_branches_of_several_runs_become_one_network(plain: SpeechTask, corpora: Path) -> None:
     two = plain.network().state_dict()
     one = task(corpora, branches=("fine",)).network().state_dict()
