@@ -1,9 +1,9 @@
 """Generator of the bundled demo clip: a synthetic voice over a moving crop of a portrait.
 
 Run as ``python -m mmer.realtime.demo.make_demo --output demo.mp4``; a JSON file beside the clip
-has the sentences and their times. The sentences and the voice were chosen by measurement: the embedded
-recognizer makes no word error in them (CARD.md has the figures). Deterministic for fixed versions
-of the tools.
+has the sentences and their times. The sentences and the voice were chosen by measurement: the
+embedded recognizer makes no word error in them (CARD.md has the figures). Deterministic for fixed
+versions of the tools.
 """
 
 from __future__ import annotations
