@@ -1,9 +1,9 @@
 """Generator of the bundled demo clip: a synthetic voice over a moving crop of a portrait.
 
 Run as ``python -m mmer.realtime.demo.make_demo --output demo.mp4``; a JSON file beside the clip
-has the sentences and their times. The sentences and the voice were chosen by measurement: the embedded
-recognizer makes no word error in them (CARD.md has the figures). Deterministic for fixed versions
-of the tools.
+has the sentences and their times. The sentences and the voice were chosen by measurement: the
+embedded recognizer makes no word error in them (CARD.md has the figures). Deterministic for fixed
+versions of the tools.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 
 from mmer.models.command import run_command
 from mmer.models.errors import MmerError
+from mmer.realtime.sinks.output import check_output_path
 
 VOICE: Final = "rms"
 RATE: Final = 16_000  # samples a second
@@ -82,6 +83,7 @@ class Script:
 
 def make_demo(output: Path) -> None:
     """Write ``output`` (MP4: H.264, AAC) and the ``.json`` beside it. Raises MmerError."""
+    check_output_path(output, suffix=".mp4")
     portrait = _portrait()
     script = compose()
     _write_clip(output, script, portrait)
@@ -188,13 +190,10 @@ def frames(portrait: NDArray[np.uint8], script: Script) -> Iterator[NDArray[np.u
 def _write_clip(output: Path, script: Script, portrait: NDArray[np.uint8]) -> None:
     import av
 
-    try:
-        # bitexact: no encoder versions or dates in the file
-        clip = av.open(
-            str(output), "w", format="mp4", options={"fflags": "+bitexact", "movflags": "faststart"}
-        )
-    except OSError as error:
-        raise MmerError(f"cannot write {output}: {error}") from error
+    # bitexact: no encoder versions or dates in the file
+    clip = av.open(
+        str(output), "w", format="mp4", options={"fflags": "+bitexact", "movflags": "faststart"}
+    )
     with clip:
         options = {"crf": CRF, "preset": "slow", "threads": "1", "flags": "+bitexact"}
         video = clip.add_stream("libx264", rate=FPS, options=options)
