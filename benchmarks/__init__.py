@@ -1,1 +1,1 @@
-"""Measurements that anyone can repeat: latency, throughput, memory."""
+"""Repeatable measurements: latency, throughput, memory, accuracy."""

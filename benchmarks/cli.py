@@ -1,78 +1,72 @@
-"""`mmer-bench`: the benchmarks' command line; a dataclass a subcommand, each in its own folder."""
+"""`mmer-bench`: the benchmarks' command line; a dataclass a subcommand, its fields the options."""
 
 from __future__ import annotations
 
 import shlex
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 import tyro
 
-from mmer.benchmarks.accuracy.command import Accuracy
-from mmer.benchmarks.asr.command import SpeechRecognition
-from mmer.benchmarks.baselines.command import Against
-from mmer.benchmarks.compare.command import Compare
-from mmer.benchmarks.curve.command import Curve
-from mmer.benchmarks.encoders.command import Encoders
-from mmer.benchmarks.hangover.command import Hangover
 from mmer.benchmarks.harness.command import Command
-from mmer.benchmarks.live.command import Live
-from mmer.benchmarks.soak.command import Soak
-from mmer.benchmarks.starts import Starts
-from mmer.benchmarks.throughput.command import Throughput
-from mmer.models.errors import MmerError
+from mmer.models.command import run_command
+from mmer.models.registry import Entry, Registry
 
 OUTPUTS: Final = ("--json", "--markdown", "--plot")
 PLACES: Final = ("--data",)
 
-COMMANDS: Final[dict[str, Callable[..., Command]]] = {
-    "live": Live,
-    "soak": Soak,
-    "hangover": Hangover,
-    "starts": Starts,
-    "asr": SpeechRecognition,
-    "accuracy": Accuracy,
-    "curve": Curve,
-    "against": Against,
-    "encoders": Encoders,
-    "throughput": Throughput,
-    "compare": Compare,
-}
+COMMANDS: Final = Registry(
+    "subcommand",
+    {
+        name: Entry(f"mmer.benchmarks.{place}", summary)
+        for name, place, summary in (
+            ("live", "live.command:Live", "delays, cost and memory of a session"),
+            ("soak", "soak.command:Soak", "growth, drift and losses over hours"),
+            ("hangover", "hangover:Hangover", "delay saved and sentences cut by the hangover"),
+            ("starts", "starts:Starts", "sessions that start with a part missing"),
+            ("asr", "asr.command:SpeechRecognition", "word error rate and cost"),
+            ("accuracy", "accuracy.command:Accuracy", "every accuracy figure"),
+            ("curve", "accuracy.curve:Curve", "anytime accuracy"),
+            ("against", "baselines.command:Against", "baseline loops on the same clip"),
+            ("encoders", "encoders.command:Encoders", "cost of one call of each network"),
+            ("throughput", "throughput.command:Throughput", "streams at once"),
+            ("compare", "compare:Compare", "two results of one benchmark"),
+        )
+    },
+)
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Entry point: the command's status (0 when measured), 2 with one message for a mistake."""
     given = sys.argv[1:] if argv is None else argv
-    chosen = tyro.extras.subcommand_cli_from_dict(
-        COMMANDS,
+    run_command("mmer-bench", lambda: run(given), stopped="interrupted")
+
+
+def run(given: Sequence[str]) -> None:
+    """Run the subcommand that ``given`` names; the others are only imported to list them all."""
+    names = given[:1] if given and given[0] in COMMANDS else COMMANDS
+    chosen: Command = tyro.extras.subcommand_cli_from_dict(
+        {name: COMMANDS.load(name) for name in names},
         prog="mmer-bench",
         description="Measure mmer on this machine.",
-        args=argv,
+        args=given,
         config=(tyro.conf.HelptextFromCommentsOff,),
     )
-    try:
-        status = chosen.measure(told(given))
-    except MmerError as problem:
-        print(f"mmer-bench: {problem}", file=sys.stderr)
-        sys.exit(2)
-    except KeyboardInterrupt:
-        print("mmer-bench: interrupted", file=sys.stderr)
-        sys.exit(130)
-    if status:
+    if status := chosen.measure(repeatable(given)):
         sys.exit(status)
 
 
-def told(given: Sequence[str]) -> str:
-    """The command as its report tells it: what anybody can repeat, without this machine's paths."""
-    kept = ["mmer-bench"]
+def repeatable(given: Sequence[str]) -> str:
+    """The command as its report shows it: repeatable, without this machine's paths."""
+    arguments = ["mmer-bench"]
     waiting = iter(given)
     for argument in waiting:
         name, has_value, _ = argument.partition("=")
         if name in (*OUTPUTS, *PLACES) and not has_value:
             next(waiting, None)
         if name in PLACES:
-            kept += [name, "DATA"]
+            arguments += [name, "DATA"]
         elif name not in OUTPUTS:
-            kept.append(argument)
-    return shlex.join(kept)
+            arguments.append(argument)
+    return shlex.join(arguments)

@@ -1,28 +1,24 @@
-"""`mmer-bench starts`: sessions started one after the other, and the parts that they lack.
+"""`mmer-bench starts`: share of sessions that start with a part missing.
 
-A fault that shows in one start of fifty shows in no test. `python -m mmer.benchmarks.starts` is the
-same command.
+A fault that shows in one start of fifty shows in no test.
 """
 
 from __future__ import annotations
 
 import json
-import os
 import subprocess
-import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from mmer.benchmarks.harness.command import Outputs
-from mmer.benchmarks.harness.machine import describe_machine
-from mmer.benchmarks.harness.process import MMER_LIVE
-from mmer.benchmarks.report.delays import number
+from mmer.benchmarks.harness.command import Outputs, Say
+from mmer.benchmarks.harness.process import MMER_LIVE, children_cpu_s
 from mmer.benchmarks.report.report import Report, Row
+from mmer.benchmarks.report.rows import number
 from mmer.benchmarks.report.statistics import summarise
 from mmer.models.errors import MmerError
 
@@ -35,7 +31,7 @@ TIMEOUT_S: Final = 300.0  # after which a start is taken to hang
 
 @dataclass(frozen=True, kw_only=True)
 class Starts(Outputs):
-    """How many sessions start with a part missing.
+    """Number of sessions that start with a part missing.
 
     `mmer-live` on the first 2 s of the demo, again and again, each time in a fresh process. A
     start fails where the session line lacks a model, where there is a warning or an error, no
@@ -45,17 +41,30 @@ class Starts(Outputs):
     count: int = COUNT
     """Starts, one after the other."""
 
-    def measure(self, command: str) -> int:
-        """Start, count, write."""
-        from rich.console import Console
-
-        self.check()
+    def check(self) -> None:
+        super().check()
         if self.count < 1:
             raise MmerError(f"--count is {self.count}: it must be at least 1")
-        with Console(stderr=True).status("starting") as status:
-            report = run(self.count, command, status.update)
-        self.write(report)
-        return 0
+
+    def run(self, say: Say) -> Report:
+        starts: list[Start] = []
+        with tempfile.TemporaryDirectory(prefix="mmer-starts-") as folder:
+            clip = Path(folder) / "clip.mp4"
+            cut_demo(clip, CLIP_S)
+            live = (*MMER_LIVE, str(clip), "--pace", "max", "--offline", "--quiet", "--output", "-")
+            for k in range(self.count):
+                failed = sum(bool(s.faults) for s in starts)
+                say(f"start {k + 1} of {self.count}; {failed} failed")
+                starts.append(start(live))
+        return Report(
+            kind="starts",
+            title=f"mmer-bench starts: {self.count} sessions",
+            settings={"count": self.count},
+            clip={"seconds": CLIP_S},
+            models=next((s.models for s in starts if s.models), {}),
+            provider={},
+            rows=rows(starts),
+        )
 
 
 @dataclass(frozen=True)
@@ -68,34 +77,9 @@ class Start:
     models: Mapping[str, str | None] = field(default_factory=dict)
 
 
-def run(count: int, command: str, report: Callable[[str], None]) -> Report:
-    """Start ``count`` sessions; raises MmerError where the clip cannot be made."""
-    machine = describe_machine()
-    starts: list[Start] = []
-    with tempfile.TemporaryDirectory(prefix="mmer-starts-") as folder:
-        clip = Path(folder) / "clip.mp4"
-        cut_demo(clip, CLIP_S)
-        live = (*MMER_LIVE, str(clip), "--pace", "max", "--offline", "--quiet", "--output", "-")
-        for k in range(count):
-            failed = sum(bool(s.faults) for s in starts)
-            report(f"start {k + 1} of {count}; {failed} failed")
-            starts.append(start(live))
-    return Report(
-        kind="starts",
-        title=f"mmer-bench starts: {count} sessions",
-        command=command,
-        machine=machine,
-        settings={"count": count},
-        clip={"seconds": CLIP_S},
-        models=next((s.models for s in starts if s.models), {}),
-        provider={},
-        rows=rows(starts),
-    )
-
-
 def start(command: Sequence[str], timeout_s: float = TIMEOUT_S) -> Start:
     """Run ``command``, which writes JSON lines on standard output, to its end."""
-    began, spent = time.perf_counter(), _children_cpu_s()
+    began, spent = time.perf_counter(), children_cpu_s()
     models: dict[str, str | None] = {}
     try:
         done = subprocess.run(
@@ -105,7 +89,7 @@ def start(command: Sequence[str], timeout_s: float = TIMEOUT_S) -> Start:
         faults = [f"no end within {timeout_s:g} s"]
     else:
         faults, models = faults_of(done.returncode, done.stdout)
-    return Start(tuple(faults), time.perf_counter() - began, _children_cpu_s() - spent, models)
+    return Start(tuple(faults), time.perf_counter() - began, children_cpu_s() - spent, models)
 
 
 def faults_of(status: int, output: bytes) -> tuple[list[str], dict[str, str | None]]:
@@ -177,15 +161,3 @@ def cut_demo(path: Path, seconds: float) -> None:
                     out.mux(packet)
     except (av.FFmpegError, OSError) as error:
         raise MmerError(f"cannot cut the demo clip to {path}: {error}") from error
-
-
-def _children_cpu_s() -> float:
-    """Processor time of all processes that this one has started and waited for; 0 on Windows."""
-    spent = os.times()
-    return spent.children_user + spent.children_system
-
-
-if __name__ == "__main__":
-    from mmer.benchmarks.cli import main
-
-    main(["starts", *sys.argv[1:]])

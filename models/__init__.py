@@ -1,4 +1,4 @@
-"""Labels, features, inference wrappers, engines and the store of downloaded models."""
+"""Labels, preparations, encoder and fusion models, engines, and the store of downloaded models."""
 
 import os
 

@@ -1,4 +1,4 @@
-"""What a file's bytes are known by."""
+"""SHA-256 of a file."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""The errors that a user can cause or mend."""
+"""Errors that a user can cause or mend."""
 
 
 class MmerError(Exception):
-    """Something that the user can put right: the message says what is wrong and what to do.
+    """A mistake that the user can put right: the message says what is wrong and what to do.
 
     Commands print the message alone and end with status 2; libraries raise it.
     """

@@ -1,4 +1,4 @@
-"""Pictures made smaller."""
+"""Image resizing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The seven emotions, in the one order that every array of the project uses."""
+"""Emotion labels and modalities, in the one order that every array of the project uses."""
 
 from typing import Final
 
@@ -6,4 +6,4 @@ EMOTIONS: Final = ("anger", "disgust", "fear", "joy", "neutral", "sadness", "sur
 """The label set of MELD (Poria et al. 2019); index i of any (7,) array is ``EMOTIONS[i]``."""
 
 MODALITIES: Final = ("speech", "text", "face")
-"""What a label can rest on: the voice, the words, the face."""
+"""Modalities of the evidence: speech (the voice), text (its transcript), face."""

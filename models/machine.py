@@ -1,4 +1,4 @@
-"""What a time was measured on."""
+"""Processor name, for measured times."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an encoder says of one input."""
+"""Prediction of an encoder: calibrated log-probabilities and an embedding."""
 
 from __future__ import annotations
 
@@ -10,14 +10,20 @@ from numpy.typing import NDArray
 from mmer.models.labels import EMOTIONS
 
 
+def log_softmax(logits: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Log-probabilities along the last axis."""
+    shifted = logits.astype(np.float64) - logits.max(axis=-1, keepdims=True)
+    return np.asarray(shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True)))
+
+
 @dataclass(frozen=True, eq=False)
 class Prediction:
     """Calibrated natural-log probabilities, float32 (7,) in the order of ``EMOTIONS``.
 
-    ``embedding`` is what the network's last layer saw, float32 (d,): the input of a learned
-    fusion; of a network for a fusion that looks at every step (``mmer.models.run_fusion``), it is
-    those steps, (T, d). It is None where no network was asked.
-    ``usable``, 0..1, says how far the input was something to judge at all: 0 is no evidence,
+    ``embedding`` is the input of the network's last layer, float32 (d,), for a learned
+    fusion; of a network made for a fusion of tokens (``mmer.models.fusion``), it is
+    those tokens, (T, d). It is None where no network was asked.
+    ``usable``, 0..1, is how far the input could be evaluated at all: 0 is no evidence,
     whatever the probabilities are.
     """
 
@@ -34,14 +40,12 @@ class Prediction:
         usable: float = 1.0,
     ) -> Prediction:
         """From logits (7,), divided by the card's temperature (Guo et al. 2017)."""
-        scaled = logits.astype(np.float64) / temperature
-        scaled -= scaled.max()
-        log_probs = scaled - np.log(np.exp(scaled).sum())
+        log_probs = log_softmax(logits.astype(np.float64) / temperature)
         return cls(log_probs.astype(np.float32), embedding, usable)
 
     @classmethod
     def unknown(cls) -> Prediction:
-        """Of an input with nothing to judge: every emotion is as likely, ``usable`` is 0."""
+        """Of an input with nothing to evaluate: every emotion is as likely, ``usable`` is 0."""
         return cls(np.full(len(EMOTIONS), -np.log(len(EMOTIONS)), np.float32), None, 0.0)
 
     @property

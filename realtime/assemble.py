@@ -1,4 +1,4 @@
-"""Load what the options ask for, side by side, and put the pipeline together."""
+"""Assembly of the pipeline: load what the options ask for, side by side, and connect it."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
+from mmer.models.bundle import Bundle, check_fusion
 from mmer.models.errors import MmerError
 from mmer.models.labels import MODALITIES
 from mmer.models.store.store import Store
-from mmer.models.weights_folder import WeightsFolder
 from mmer.realtime.asr.interface import AsrModel
 from mmer.realtime.asr.selection import Selection, load, select
 from mmer.realtime.choose import Choice, find_detector, load_detector
@@ -19,8 +19,6 @@ from mmer.realtime.options import Options
 from mmer.realtime.pipeline import Pipeline
 
 if TYPE_CHECKING:
-    from mmer.models.run_fusion import RunFusion
-    from mmer.realtime.blocks.block import Block
     from mmer.realtime.shared_models import SharedModels
 
 _NO_FUSION = (
@@ -33,7 +31,7 @@ _RUN_WAIT_S: Final = 2.0
 
 @dataclass(frozen=True)
 class Assembly:
-    """A pipeline with what there is to say about it."""
+    """A pipeline, its models, and notices about them."""
 
     pipeline: Pipeline
     models: dict[str, str | None]  # by part: what was loaded
@@ -55,49 +53,47 @@ def assemble(
     Without ``abstain`` there is a label however unsure it is. ``shared`` has the networks, which
     are of the options' ``weights`` and ``provider``; left out, they are loaded.
     """
-    folder = None if options.weights is None else WeightsFolder(options.weights)
-    lacking = _without_model(options, folder)
+    bundle = Bundle(options.weights)
+    lacking = _without_model(options, bundle)
     chosen = frozenset(options.modalities) - set(lacking)
-    hears, sees = "audio" in streams, "video" in streams
+    audio, video = "audio" in streams, "video" in streams
     loads: dict[str, Callable[[], Any]] = {}
-    if hears and "speech" in chosen:
-        loads["speech"] = _model("speech", folder, options, shared)
-    if hears and "text" in chosen and options.asr != "none":
+    if audio and "speech" in chosen:
+        loads["speech"] = _model("speech", bundle, options, shared)
+    if audio and "text" in chosen and options.asr != "none":
         loads["words"] = _asr(select(options.asr, store), shared)
-        loads["text"] = _model("text", folder, options, shared)
-    if sees and "face" in chosen:
-        if folder is None or folder.needs_faces:
+        loads["text"] = _model("text", bundle, options, shared)
+    if video and "face" in chosen:
+        if bundle.needs_faces:
             found = find_detector(options.detector, store)
             loads["detector"] = lambda: load_detector(options.detector, found)
-        loads["face"] = _model("face", folder, options, shared)
-    if folder is None or "fusion" in folder.cards:
-        loads["fusion"] = _fusion(folder, shared)
+        loads["face"] = _model("face", bundle, options, shared)
+    if options.weights is None or "fusion" in bundle.cards:
+        loads["fusion"] = bundle.load_fusion if shared is None else shared.fusion
     with ThreadPoolExecutor(max(1, len(loads)), thread_name_prefix="load") as pool:
         loading: dict[str, Future[Any]] = {n: pool.submit(make) for n, make in loads.items()}
     loaded = {name: future.result() for name, future in loading.items()}
-    absent = {**_without_device(options, hears, sees), **lacking}
-    return _connect(options, absent, loaded, folder, abstain)
+    absent = {**_without_device(options, audio, video), **lacking}
+    return _connect(options, absent, loaded, bundle, abstain)
 
 
-def _without_model(options: Options, folder: WeightsFolder | None) -> dict[str, str]:
+def _without_model(options: Options, bundle: Bundle) -> dict[str, str]:
     """By modality, why there is no model for it; raises MmerError where there is for none."""
-    if folder is None:
-        return {}
-    lacking = {m: why for m in options.modalities if (why := folder.why_not(m))}
+    lacking = {m: why for m in options.modalities if (why := bundle.why_not(m))}
     if len(lacking) == len(options.modalities):
         raise MmerError(
-            f"--weights {folder.path} has no model for {', '.join(lacking)}, but for "
-            f"{', '.join(folder.fused or folder.modalities)}: see --modalities"
+            f"--weights {bundle.path} has no model for {', '.join(lacking)}, but for "
+            f"{', '.join(bundle.fused or bundle.modalities)}: see --modalities"
         )
     return lacking
 
 
-def _without_device(options: Options, hears: bool, sees: bool) -> dict[str, str]:
-    """By modality, why it has no stream; of a file that lacks one, the file itself tells."""
+def _without_device(options: Options, audio: bool, video: bool) -> dict[str, str]:
+    """By modality, why it has no stream; of a file that lacks one, the source reports it."""
     absent = {}
-    if not hears and (options.source is None or options.audio == "none"):
+    if not audio and (options.source is None or options.audio == "none"):
         absent["speech"] = absent["text"] = "off" if options.audio == "none" else "no microphone"
-    if not sees and (options.source is None or options.video == "none"):
+    if not video and (options.source is None or options.video == "none"):
         absent["face"] = "off" if options.video == "none" else "no camera"
     return {name: why for name, why in absent.items() if name in options.modalities}
 
@@ -106,13 +102,10 @@ def _connect(
     options: Options,
     absent: dict[str, str],
     loaded: dict[str, Any],
-    folder: WeightsFolder | None,
+    bundle: Bundle,
     abstain: bool,
 ) -> Assembly:
-    from mmer.models.prepared import PreparedFace
-    from mmer.models.run_fusion import RunFusion
     from mmer.realtime.blocks.clip_collector import ClipCollector, ClipConfig
-    from mmer.realtime.blocks.clip_encoder import ClipEncoder
     from mmer.realtime.blocks.face_encoder import FaceEncoder
     from mmer.realtime.blocks.face_tracker import FaceTracker
     from mmer.realtime.blocks.fusion.block import FusionBlock, FusionConfig
@@ -122,8 +115,7 @@ def _connect(
     from mmer.realtime.blocks.transcriber import Transcriber
     from mmer.realtime.blocks.vad import Vad, VadConfig
 
-    speech = words = text = tracker = clips = voice = None
-    face: Block | None = None
+    speech = words = text = tracker = clips = face = voice = None
     models: dict[str, str | None] = {}
     notices: list[Notice] = []
     for part in ("words", "detector"):
@@ -143,11 +135,9 @@ def _connect(
         absent.setdefault("text", "off")
     if "face" in loaded:
         model = loaded["face"]
-        if isinstance(model, PreparedFace):
+        face = FaceEncoder(model)
+        if model.clips:
             clips = ClipCollector(model.count, model.size, ClipConfig(window_s=options.window_s))
-            face = ClipEncoder(model)
-        else:
-            face = FaceEncoder(model)
         if "detector" in loaded:
             tracker = FaceTracker(loaded["detector"].made, model.geometry)
     if speech is not None or words is not None:
@@ -155,13 +145,13 @@ def _connect(
     expects = [name for name, block in (("speech", speech), ("text", text)) if block is not None]
     config = FusionConfig(options.window_s)
     pool = learned = loaded.pop("fusion", None)
-    answers = None if learned is None else learned.card
-    if folder is not None and folder.is_run:
+    answers = bundle.answering
+    if learned is not None:
+        check_fusion(learned, loaded)
+    elif answers is not None:
+        pool = OnlyPool()
+    if bundle.is_run:
         config = replace(config, final_wait_s=_RUN_WAIT_S)
-        if isinstance(learned, RunFusion):
-            _fit(learned, loaded)
-        if learned is None and len(folder.modalities) == 1:
-            pool, answers = OnlyPool(), folder.cards[folder.modalities[0]]
     if answers is None:
         notices.append(Notice(0.0, "info", "fusion", _NO_FUSION))
     elif abstain:
@@ -188,41 +178,13 @@ def _connect(
     )
 
 
-def _fit(fusion: RunFusion, loaded: dict[str, Any]) -> None:
-    """See that the models give what the fusion looks at; raises MmerError."""
-    for name in fusion.modalities:
-        gives = getattr(loaded.get(name), "gives", fusion.uses)
-        if fusion.uses != "logits" and gives != fusion.uses:
-            raise MmerError(
-                f"{fusion.card.file} looks at the {fusion.uses} of {name}, but "
-                f"{loaded[name].card.file} gives its {gives}: export the run again"
-            )
-
-
 def _model(
-    name: str, folder: WeightsFolder | None, options: Options, shared: SharedModels | None
+    name: str, bundle: Bundle, options: Options, shared: SharedModels | None
 ) -> Callable[[], Any]:
-    def load() -> Any:
-        from mmer.models.loading import load_encoder
-
-        place = None if folder is None else folder.place(name)
-        if shared is not None:
-            return shared.encoder(name, place)
-        return load_encoder(name, place, options.provider)
-
-    return load
+    if shared is not None:
+        return lambda: shared.encoder(name, bundle.place(name))
+    return lambda: bundle.load_encoder(name, options.provider)
 
 
 def _asr(selection: Selection, shared: SharedModels | None) -> Callable[[], Choice[AsrModel]]:
     return lambda: load(selection) if shared is None else shared.asr(selection)
-
-
-def _fusion(folder: WeightsFolder | None, shared: SharedModels | None) -> Callable[[], Any]:
-    def load() -> Any:
-        from mmer.models.loading import load_fusion
-
-        if shared is not None:
-            return shared.fusion()
-        return load_fusion(None if folder is None else folder.path)
-
-    return load

@@ -1,24 +1,19 @@
-"""Networks loaded once for any number of recognizers."""
+"""Shared models: networks loaded once for any number of recognizers."""
 
 from __future__ import annotations
 
 import threading
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from mmer.models.cards.card import KINDS
 from mmer.models.engine.batching import BatchingEngine
 
 if TYPE_CHECKING:
     from mmer.models.fusion import FusionModel
-    from mmer.models.run_fusion import RunFusion
     from mmer.realtime.asr.interface import AsrModel
     from mmer.realtime.asr.selection import Selection
     from mmer.realtime.choose import Choice
-
-BATCHED: Final = ("speech", "face")
-"""The fusion is too small to gain by it, and the words' 8 bits are scaled by all that a run holds:
-an answer would depend on who else is asking."""
 
 
 class SharedModels:
@@ -31,9 +26,9 @@ class SharedModels:
         second = mmer.Recognizer("b.mp4", models=models)
 
     Every recognizer has its own state and face detector; the networks, those of speech recognition
-    too, lie in memory once. What comes at the same time for voice or face runs as one
-    (``BatchingEngine``), by which a probability may differ in its last digits from that of a
-    recognizer alone.
+    too, lie in memory once. What comes at the same time for a network that is not in int8 (of the
+    shipped ones speech and face) runs as one (``BatchingEngine``), by which a probability may
+    differ in its last digits from that of a recognizer alone.
     """
 
     def __init__(self, weights: str | Path | None = None, provider: str = "auto") -> None:
@@ -49,12 +44,13 @@ class SharedModels:
         Raises:
             MmerError: a file is missing, damaged or of another kind; the provider cannot run.
         """
-        from mmer.models.loading import load_encoder
+        from mmer.models.encoder import load_encoder
 
         with self._locks[name]:
             if name not in self._loaded:
                 model: Any = load_encoder(name, place, self.provider)
-                if name in BATCHED:
+                # in 8 bits, scaled by all that a run holds, an answer would depend on who else asks
+                if model.card.precision != "int8":
                     model.engine = BatchingEngine(model.engine)
                 self._loaded[name] = model
             return self._loaded[name]
@@ -72,12 +68,12 @@ class SharedModels:
                 self._asr[selection] = load(selection)
             return self._asr[selection]
 
-    def fusion(self) -> FusionModel | RunFusion:
+    def fusion(self) -> FusionModel:
         """The fusion of ``weights``, on the CPU; raises MmerError as ``encoder`` does."""
-        from mmer.models.loading import load_fusion
+        from mmer.models.fusion import FusionModel
 
         with self._locks["fusion"]:
             if "fusion" not in self._loaded:
-                self._loaded["fusion"] = load_fusion(self.weights)
-            loaded: FusionModel | RunFusion = self._loaded["fusion"]
+                self._loaded["fusion"] = FusionModel.load(self.weights)
+            loaded: FusionModel = self._loaded["fusion"]
             return loaded

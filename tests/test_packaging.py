@@ -86,46 +86,132 @@ def test_nothing_but_mmer_is_installed_at_the_top() -> None:
     assert out.stdout.strip() == "[]"
 
 
-def imports_of(module: Path) -> set[str]:
-    names = set()
-    for node in ast.walk(ast.parse(module.read_text())):
+MODULES = {
+    ".".join(("mmer", *path.relative_to(ROOT).with_suffix("").parts)).removesuffix(
+        ".__init__"
+    ): path
+    for folder in FOLDERS
+    for path in (ROOT / folder).rglob("*.py")
+}
+
+
+def imports_of(path: Path, *, when_loaded: bool = False) -> set[str]:
+    """Names of the modules that a file imports; ``when_loaded``: without those in functions.
+
+    Of this project's, the module itself where ``from package import module`` names one.
+    """
+    names: set[str] = set()
+
+    def visit(node: ast.AST) -> None:
         if isinstance(node, ast.ImportFrom) and node.module:
-            names.add(node.module)
+            whole = {f"{node.module}.{alias.name}" for alias in node.names}
+            found = whole & set(MODULES)
+            names.update(found)
+            if found != whole:
+                names.add(node.module)
         elif isinstance(node, ast.Import):
             names.update(alias.name for alias in node.names)
+        if when_loaded and isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            return
+        if when_loaded and isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
+            return
+        for child in ast.iter_child_nodes(node):
+            visit(child)
+
+    visit(ast.parse(path.read_text()))
     return names
 
 
-@pytest.mark.parametrize(
-    ("folder", "forbidden", "allowed"),
-    [
-        ("models", ("mmer.realtime", "mmer.training", "mmer.benchmarks"), ()),
-        ("realtime", ("mmer.training", "mmer.benchmarks", "mmer.models.networks", "torch"), ()),
-        # transcribes corpora with the engines of the live recognizer
-        ("training", ("mmer.realtime", "mmer.benchmarks"), ("mmer.realtime.asr",)),
-        # judges the recognizer as it runs, and on machines without torch
-        ("training/evaluation", ("mmer.benchmarks", "mmer.models.networks", "torch"), ()),
-        # engines, which training uses: no blocks, sources or sinks come with them
-        (
-            "realtime/asr",
-            ("mmer.realtime.blocks", "mmer.realtime.sources", "mmer.realtime.sinks"),
-            (),
-        ),
-    ],
-)
-def test_dependencies_point_one_way(
-    folder: str, forbidden: tuple[str, ...], allowed: tuple[str, ...]
-) -> None:
-    for module in (ROOT / folder).rglob("*.py"):
-        if folder == "training" and ROOT / "training/evaluation" in module.parents:
-            continue
-        if (
-            module == ROOT / "training/datasets/signals.py"
-        ):  # finds faces and opens containers as live
-            continue
-        for name in imports_of(module):
-            if not name.startswith(allowed):
-                assert not name.startswith(forbidden), f"{module} imports {name}"
+# From each folder, the folders of the same top-level folder that its modules may import, besides
+# itself and the modules directly in the top-level folder. What is not named is not allowed.
+ARROWS = {
+    "models": "cards engine preparation store",
+    "models/cards": "engine",
+    "models/engine": "cards engine/tensorrt preparation store",
+    "models/engine/tensorrt": "engine store",
+    "models/networks": "networks/encoders networks/fusions",
+    "models/networks/encoders": "networks preparation",
+    "models/networks/fusions": "networks/encoders networks/shipped",
+    "models/networks/shipped": "networks",
+    "models/preparation": "cards store",
+    "models/store": "",
+    "models/weights": "",
+    "realtime": "asr blocks blocks/fusion sinks sources",
+    "realtime/asr": "",  # engines, which training uses: no blocks, sources or sinks
+    "realtime/blocks": "asr",
+    "realtime/blocks/fusion": "blocks",
+    "realtime/commands": "asr demo sinks sources",
+    "realtime/demo": "",
+    "realtime/sinks": "sources",
+    "realtime/sources": "",
+    "training": "",
+    "training/augment": "datasets",
+    "training/commands": "datasets evaluation export loop metrics multimodal recipes report tasks",
+    "training/datasets": "",
+    "training/evaluation": "augment datasets metrics",
+    "training/export": "datasets loop metrics multimodal recipes tasks",
+    "training/loop": "metrics recipes tasks",
+    "training/metrics": "datasets",
+    "training/multimodal": "datasets loop metrics recipes report tasks",
+    "training/recipes": "",
+    "training/report": "evaluation loop metrics",
+    "training/studies": "datasets loop metrics recipes tasks",
+    "training/tasks": "augment datasets recipes",
+}
+# top-level folders: each may import those before it
+LEVELS = ("models", "realtime", "training", "benchmarks")
+TORCH = ("torch", "mmer.models.networks")
+WITHOUT_TORCH = ("realtime", "training/datasets", "training/evaluation", "training/metrics")
+
+
+def folder_of(path: Path) -> str:
+    return path.parent.relative_to(ROOT).as_posix()
+
+
+@pytest.mark.parametrize("folder", ARROWS)
+def test_imports_follow_the_allowed_arrows(folder: str) -> None:
+    top = folder.split("/")[0]
+    below = set(LEVELS[: LEVELS.index(top)])
+    allowed = {folder, top, *(f"{top}/{name}" for name in ARROWS[folder].split())}
+    for path in (ROOT / folder).glob("*.py"):
+        for name in imports_of(path) & set(MODULES):
+            target = folder_of(MODULES[name])
+            known = target in allowed or target.split("/")[0] in below
+            assert known, f"{path.relative_to(ROOT)} imports {name}: no arrow to {target}"
+
+
+def test_every_folder_has_its_arrows() -> None:
+    """``benchmarks`` is above all others: its folders may import each other's modules."""
+    folders = {folder_of(path) for path in MODULES.values()}
+    assert {folder for folder in folders if not folder.startswith("benchmarks")} == set(ARROWS)
+
+
+def test_only_training_imports_the_networks() -> None:
+    for path in MODULES.values():
+        folder = folder_of(path)
+        if not folder.startswith(("training", "models/networks")) or folder in WITHOUT_TORCH:
+            for name in imports_of(path):
+                assert not name.startswith(TORCH[1]), f"{path} imports {name}"
+
+
+@pytest.mark.parametrize("folder", WITHOUT_TORCH)
+def test_what_runs_live_or_evaluates_needs_no_torch(folder: str) -> None:
+    for path in (ROOT / folder).rglob("*.py"):
+        for name in imports_of(path):
+            assert not name.startswith(TORCH), f"{path} imports {name}"
+
+
+def test_there_is_no_import_cycle() -> None:
+    """Over all files of the project: imports that run when a module is loaded."""
+    graph = {
+        name: imports_of(path, when_loaded=True) & set(MODULES) for name, path in MODULES.items()
+    }
+    while free := {name for name, targets in graph.items() if not targets & set(graph)}:
+        graph = {name: targets for name, targets in graph.items() if name not in free}
+    # what is left lies on a cycle or between two
+    while ends := set(graph) - set().union(*graph.values()):
+        graph = {name: targets for name, targets in graph.items() if name not in ends}
+    assert not graph, f"import cycle among {', '.join(sorted(graph))}"
 
 
 def test_the_version_is_one() -> None:

@@ -1,22 +1,9 @@
-"""What others published on the same corpora, and how far it can be compared with ours."""
+"""Published figures on the same corpora, with their protocols and how these differ from ours."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Final
-
-
-@dataclass(frozen=True)
-class Anchor:
-    """A published figure: ``value`` in percent of ``metric`` (a key of an evaluation)."""
-
-    model: str
-    value: float
-    metric: str
-    protocol: str
-    source: str
-    differs: str  # why it is not the same measurement as ours
-
 
 _EMOBOX: Final = (
     "EmoBox (Ma et al. 2024, Interspeech, arXiv 2406.07162), intra-corpus leaderboard, "
@@ -34,6 +21,19 @@ _MELD_DIFFERS: Final = (
     "theirs is on MELD's test split, which is not here; ours is on its development split, by which "
     "the recipe was chosen"
 )
+
+
+@dataclass(frozen=True)
+class Anchor:
+    """A published figure: ``value`` in percent of ``metric`` (a key of an evaluation)."""
+
+    model: str
+    value: float
+    metric: str
+    protocol: str
+    source: str
+    differs: str  # why it is not the same measurement as ours
+
 
 ANCHORS: Final[dict[str, tuple[Anchor, ...]]] = {
     "speech.ravdess": (
@@ -62,4 +62,4 @@ ANCHORS: Final[dict[str, tuple[Anchor, ...]]] = {
                _MELD_DIFFERS),
     ),
 }  # fmt: skip
-"""By what ``Row.anchors`` names."""
+"""Published figures by the key that ``Row.anchors`` holds."""

@@ -1,4 +1,4 @@
-"""The figures onto the models' cards, for those who read a card and not the table."""
+"""Measured figures in the models' cards."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from mmer.models.errors import MmerError
 CARD_OF: Final[Mapping[str, str]] = {
     "speech": "speech", "face": "face", "text": "text", "fused": "fusion",
 }  # fmt: skip
-"""By group of rows, the name of the card that they belong on."""
+"""Name of the card by group of rows."""
 _FIGURES: Final = (
     "n", "floor_accuracy", "accuracy", "weighted_f1", "macro_f1", "unweighted_recall", "ece",
     "interval",

@@ -1,15 +1,33 @@
-"""`mmer-bench accuracy` and its options."""
+"""`mmer-bench accuracy`: every row of the accuracy table; one that fails stops no other."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import json
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, Final
 
 import tyro
 
+from mmer.benchmarks.accuracy.anchors import ANCHORS
+from mmer.benchmarks.accuracy.cards import CARD_OF, write_cards
+from mmer.benchmarks.accuracy.face import FACE_ROWS
+from mmer.benchmarks.accuracy.fused import FUSED_ROWS
+from mmer.benchmarks.accuracy.render import check_readme, page, readme_part, replace_part
+from mmer.benchmarks.accuracy.row import GROUPS, NotHere, Outcome, Row, Setting
+from mmer.benchmarks.accuracy.speech import SPEECH_ROWS
+from mmer.benchmarks.accuracy.text import TEXT_ROWS
 from mmer.benchmarks.harness.command import Asr, Folder, OptionalFile, OptionalFolder
+from mmer.benchmarks.harness.machine import describe_machine
+from mmer.benchmarks.harness.networks import hashes
 from mmer.benchmarks.report.report import check_folder
+from mmer.models.errors import MmerError
+
+VERSION: Final = 1
+"""``v`` of the JSON; it changes when a key changes its meaning or goes."""
+ROWS: Final = (*SPEECH_ROWS, *FACE_ROWS, *TEXT_ROWS, *FUSED_ROWS)
 
 
 @dataclass(frozen=True)
@@ -31,7 +49,7 @@ class Accuracy:
     weights: OptionalFolder = None
     """Folder with the networks; left out: the shipped ones."""
     asr: Asr = "moonshine"
-    """What recognizes the words of the clips."""
+    """Speech recognizer for the clips."""
     runs: Folder = Path("runs")
     """Folder of trainings with one corpus left out (mmer-train speech-short --leave-out CORPUS)."""
     write_cards: OptionalFolder = None
@@ -42,12 +60,6 @@ class Accuracy:
     def measure(self, command: str) -> int:
         """Measure every row and write the files; 1 where a row failed."""
         from rich.console import Console
-
-        from mmer.benchmarks.accuracy.cards import write_cards
-        from mmer.benchmarks.accuracy.render import check_readme, readme_part, replace_part
-        from mmer.benchmarks.accuracy.row import Setting
-        from mmer.benchmarks.accuracy.run import choose, measure, report, with_stored, write
-        from mmer.benchmarks.harness.machine import describe_machine
 
         for option, folder in (
             ("--data", self.data),
@@ -78,3 +90,105 @@ class Accuracy:
             f"{self.output / 'ACCURACY.md'}"
         )
         return 1 if failed else 0
+
+
+def choose(only: str | None) -> tuple[Row, ...]:
+    """The rows of the groups that ``only`` names ("speech,face"); all where it is None.
+
+    Raises:
+        MmerError: a name is no group.
+    """
+    if only is None:
+        return ROWS
+    names = [name.strip() for name in only.split(",") if name.strip()]
+    unknown = [name for name in names if name not in GROUPS]
+    if unknown or not names:
+        raise MmerError(f"--only {only!r} is not understood: use some of {', '.join(GROUPS)}")
+    return tuple(row for row in ROWS if row.group in names)
+
+
+def measure(
+    rows: Sequence[Row], setting: Setting, begin: Callable[[str], None], end: Callable[[str], None]
+) -> list[Outcome]:
+    """The outcome of every row: a row that cannot be measured does not stop the others.
+
+    ``begin`` gets a line before each row, ``end`` one with its outcome.
+    """
+    outcomes = []
+    for number, row in enumerate(rows, 1):
+        what = f"{number} of {len(rows)}: {row.data}, {row.condition}"
+        begin(what)
+        outcomes.append(_measure(row, setting))
+        end(f"{what}: {outcomes[-1].summary}")
+    return outcomes
+
+
+def _measure(row: Row, setting: Setting) -> Outcome:
+    missing = [place for place in row.needs if not (setting.data / place).exists()]
+    if missing:
+        return Outcome(row, skipped=f"DATA/{missing[0]} is not there")
+    begun = time.perf_counter()
+    try:
+        figures = row.measure(setting)
+    except NotHere as why:
+        return Outcome(row, skipped=str(why))
+    except Exception as problem:  # noqa: BLE001 (reported in the table, and by the exit status)
+        text = f"{type(problem).__name__}: {problem}".replace(str(setting.data), "DATA")
+        return Outcome(row, failed=" ".join(text.split()))
+    return Outcome(row, figures=figures, seconds=time.perf_counter() - begun)
+
+
+def report(
+    outcomes: Sequence[Outcome], weights: Path | None, machine: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Everything for JSON, version 1; fractions, rounded to four digits."""
+    return {
+        "v": VERSION,
+        "type": "accuracy",
+        "machine": machine,
+        "models": hashes(weights),
+        "rows": [_row(outcome) for outcome in outcomes],
+        "anchors": {name: [asdict(a) for a in beside] for name, beside in ANCHORS.items()},
+    }
+
+
+def with_stored(found: dict[str, Any], output: Path) -> dict[str, Any]:
+    """The report with the stored rows of the groups that it does not measure.
+
+    Rows of other weights than today's are left out.
+
+    Raises:
+        MmerError: the stored report cannot be read.
+    """
+    path = output / "accuracy.json"
+    if not path.is_file():
+        return found
+    try:
+        stored = json.loads(path.read_text(encoding="utf-8"))
+        measured = {row["group"] for row in found["rows"]}
+        same = {g for g, m in CARD_OF.items() if stored["models"].get(m) == found["models"].get(m)}
+        rows = [r for r in stored["rows"] if r["group"] in same - measured]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise MmerError(f"{path} cannot be added to: {error}; leave --only out") from error
+    order = list(GROUPS)
+    return found | {"rows": sorted([*found["rows"], *rows], key=lambda r: order.index(r["group"]))}
+
+
+def _row(outcome: Outcome) -> dict[str, Any]:
+    row = outcome.row
+    shown = {
+        name: getattr(row, name)
+        for name in ("key", "group", "data", "condition", "kind", "headline", "in_readme",
+                     "anchors", "command", "note")
+    }  # fmt: skip
+    if outcome.figures is not None:
+        return shown | {"status": "measured", "why": "", "figures": outcome.figures}
+    status = "skipped" if outcome.skipped else "failed"
+    return shown | {"status": status, "why": outcome.skipped or outcome.failed, "figures": None}
+
+
+def write(found: dict[str, Any], output: Path) -> None:
+    """accuracy.json and ACCURACY.md in the folder ``output``."""
+    text = json.dumps(found, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    (output / "accuracy.json").write_text(text, encoding="utf-8")
+    (output / "ACCURACY.md").write_text(page(found), encoding="utf-8")

@@ -1,4 +1,4 @@
-"""Rows of the face: FER+, the same pictures made worse, and other collections."""
+"""Face rows: FER+, the same images degraded, and other collections."""
 
 from __future__ import annotations
 
@@ -10,38 +10,33 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from mmer.benchmarks.accuracy.evaluate import evaluated
-from mmer.benchmarks.accuracy.row import Kind, Row
+from mmer.benchmarks.accuracy.row import Kind, Row, evaluated
 
 FER: Final = "face/fer2013"
-SIDE: Final = 48  # pixels of FER2013's pictures
+SIDE: Final = 48  # pixels of FER2013's images
 
-Picture = NDArray[np.uint8]
+Image = NDArray[np.uint8]
 
 
-def blurred(sigma: float, image: Picture) -> Picture:
+def blurred(sigma: float, image: Image) -> Image:
     """Out of focus: a Gaussian of ``sigma`` pixels."""
     return np.asarray(cv2.GaussianBlur(image, (0, 0), sigma), np.uint8)
 
 
-def small(side: int, image: Picture) -> Picture:
+def small(side: int, image: Image) -> Image:
     """Far away: shrunk to ``side`` pixels and enlarged again."""
     tiny = cv2.resize(image, (side, side), interpolation=cv2.INTER_AREA)
     back = cv2.resize(tiny, image.shape[1::-1], interpolation=cv2.INTER_LINEAR)
     return np.asarray(back, np.uint8)
 
 
-def dark(share: float, image: Picture) -> Picture:
+def dark(share: float, image: Image) -> Image:
     """With only ``share`` of the light, rounded to whole grey levels."""
     return np.asarray(image * share, np.uint8)
 
 
 def _fer(
-    name: str,
-    condition: str,
-    change: Callable[[Picture], Picture] | None = None,
-    *,
-    note: str = "",
+    name: str, condition: str, change: Callable[[Image], Image] | None = None, *, note: str = ""
 ) -> Row:
     command = (
         "mmer-evaluate face --dataset fer2013 --root DATA/face/fer2013 --split public_test "

@@ -1,4 +1,4 @@
-"""Rows of the whole: audio-visual clips, and voices and words of IEMOCAP by their posteriors."""
+"""Fusion rows: audio-visual clips, and published speech and text posteriors of IEMOCAP."""
 
 from __future__ import annotations
 
@@ -7,11 +7,19 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
-from mmer.benchmarks.accuracy.evaluate import evaluated
-from mmer.benchmarks.accuracy.row import NotHere, Row, Setting
+from mmer.benchmarks.accuracy.row import NotHere, Row, Setting, evaluated
 
 CLIPS: Final = "video"
 ACTOR: Final = "RAVDESS Actor_01, 39 clips"
+POSTERIORS: Final = "features/iemocap_unimodal.npz"
+POOLS: Final = {
+    "audio": "voice alone",
+    "text": "words alone",
+    "mean": "mean of the two, the line to beat",
+    "product": "product of the two",
+    "learned": "learned fusion, cross-validated by dialogue",
+}
+"""Conditions by the name of the pool in the study of late fusion."""
 
 
 def _clips(name: str, condition: str, note: str = "", options: str = "", **given: Any) -> Row:
@@ -32,17 +40,6 @@ def _clips(name: str, condition: str, note: str = "", options: str = "", **given
         in_readme=True,
         note=note,
     )
-
-
-POSTERIORS: Final = "features/iemocap_unimodal.npz"
-POOLS: Final = {
-    "audio": "voice alone",
-    "text": "words alone",
-    "mean": "mean of the two, the line to beat",
-    "product": "product of the two",
-    "learned": "learned fusion, cross-validated by dialogue",
-}
-"""By the names that the comparison of late fusions has for them."""
 
 
 @cache

@@ -1,4 +1,4 @@
-"""The results as Markdown, from their JSON alone: the whole table, and the part for the README."""
+"""Accuracy table in Markdown, from its JSON alone: the whole page, and the part for the README."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from mmer.benchmarks.accuracy.row import GROUPS, METRICS
 from mmer.models.errors import MmerError
 
 BEGIN, END = "<!-- accuracy -->", "<!-- /accuracy -->"
-"""What lies between them in the README is written by ``mmer-bench accuracy``."""
+"""Markers in the README of the part that ``mmer-bench accuracy`` writes."""
 
 MOST_NAMED: Final = 2
-"""Of the rows that a note is about, the others are counted."""
+"""Rows that a note names; further ones are counted."""
 
 _PREFACE: Final = """\
 # Accuracy
@@ -96,7 +96,7 @@ def _marks(report: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> dict
 
 
 def _note(anchor: Mapping[str, Any]) -> str:
-    """Where a published figure is from, and how it differs."""
+    """Source of a published figure, and how it differs."""
     return f"{anchor['source']}: {anchor['protocol']}. Not comparable: {anchor['differs']}."
 
 

@@ -1,4 +1,4 @@
-"""Rows of the voice: clean, in noise, cut short, and speech of a corpus never trained on."""
+"""Speech rows: clean, in noise, cut short, and corpora never trained on."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from mmer.benchmarks.accuracy.evaluate import Measure, evaluated
-from mmer.benchmarks.accuracy.row import NotHere, Row, Setting
+from mmer.benchmarks.accuracy.row import Measure, NotHere, Row, Setting, evaluated
 from mmer.models.preparation.logmel import SAMPLE_RATE
+from mmer.training.augment.recording import in_noise
 from mmer.training.datasets.media import decode, sound_files
-from mmer.training.tasks.speech_data import HELD_NOISE, SECONDS, SNR_DB, in_noise
+from mmer.training.tasks.speech_data import HELD_NOISE, SECONDS, SNR_DB
 
 PLACE: Final = "audio/ravdess"
 NOISE_PLACE: Final = "audio/esc10"
@@ -23,11 +23,19 @@ ACTORS: Final = "RAVDESS actors 17-20"
 PEAK: Final = 32_000.0
 
 Sound = NDArray[np.int16]
+LEFT_OUT: Final[Mapping[str, tuple[str, str, str]]] = {
+    "ravdess": ("RAVDESS", "audio/ravdess", "acted English, all actors that are here"),
+    "emodb": ("EmoDB", "audio/emodb", "acted German, no surprise"),
+    "nemo": ("nEMO", "audio/nemo", "acted Polish, no disgust"),
+    "urdu": ("URDU", "audio/urdu", "talk shows in Urdu: anger, joy, neutral, sadness"),
+    "emogator": ("EmoGator", "audio/emogator", "bursts of voice without words"),
+}
+"""Corpora on which a network never trained on them is evaluated."""
 
 
 @cache
 def _noises(place: Path) -> tuple[Sound, ...]:
-    """The sounds that no training heard."""
+    """The sounds held out of every training."""
     return tuple(decode(p) for p in sound_files(place, "esc10") if p.name.startswith(HELD_NOISE))
 
 
@@ -38,44 +46,30 @@ def _first(seconds: float) -> Measure:
     return evaluated("speech", "ravdess", PLACE, "dev", cut)
 
 
-def _in_white(snr_db: float) -> Measure:
+def _in_noise(snr_db: float, recorded: bool) -> Measure:
+    """Sounds of ESC-10 that are ``recorded``, or white noise; drawn by a seed."""
+
     def measure(setting: Setting) -> Mapping[str, Any]:
         rng = np.random.default_rng(17)
+        noises = _noises(setting.data / NOISE_PLACE) if recorded else ()
 
         def mix(sound: Sound) -> Sound:
-            return _mixed(sound, rng.standard_normal(len(sound)), snr_db)
+            noise: NDArray[Any]
+            if recorded:
+                chosen = noises[int(rng.integers(len(noises)))]
+                noise = np.roll(chosen, -int(rng.integers(len(chosen))))
+            else:
+                noise = rng.standard_normal(len(sound))
+            mixed = in_noise(sound, noise, snr_db)
+            limited = mixed * (PEAK / max(PEAK, float(np.abs(mixed).max(initial=0.0))))
+            return limited.astype(np.int16)
 
         return evaluated("speech", "ravdess", PLACE, "dev", mix)(setting)
 
     return measure
 
 
-def _in_sounds(snr_db: float) -> Measure:
-    def measure(setting: Setting) -> Mapping[str, Any]:
-        rng = np.random.default_rng(17)
-        noises = _noises(setting.data / NOISE_PLACE)
-
-        def mix(sound: Sound) -> Sound:
-            noise = noises[int(rng.integers(len(noises)))]
-            return _mixed(sound, np.roll(noise, -int(rng.integers(len(noise)))), snr_db)
-
-        return evaluated("speech", "ravdess", PLACE, "dev", mix)(setting)
-
-    return measure
-
-
-def _mixed(sound: Sound, noise: NDArray[Any], snr_db: float) -> Sound:
-    mixed = in_noise(sound, noise, snr_db)
-    return (mixed * (PEAK / max(PEAK, float(np.abs(mixed).max(initial=0.0))))).astype(np.int16)
-
-
-def _row(
-    name: str,
-    condition: str,
-    measure: Measure,
-    *needs: str,
-    note: str = "",
-) -> Row:
+def _row(name: str, condition: str, measure: Measure, *needs: str, note: str = "") -> Row:
     return Row(
         key=f"speech.ravdess.{name}",
         group="speech",
@@ -88,16 +82,6 @@ def _row(
         in_readme=name in ("white_10", "esc10_10", "first_1"),
         note=note,
     )
-
-
-LEFT_OUT: Final[Mapping[str, tuple[str, str, str]]] = {
-    "ravdess": ("RAVDESS", "audio/ravdess", "acted English, all actors that are here"),
-    "emodb": ("EmoDB", "audio/emodb", "acted German, no surprise"),
-    "nemo": ("nEMO", "audio/nemo", "acted Polish, no disgust"),
-    "urdu": ("URDU", "audio/urdu", "talk shows in Urdu: anger, joy, neutral, sadness"),
-    "emogator": ("EmoGator", "audio/emogator", "bursts of voice without words"),
-}
-"""What a network that was never trained on the corpus is judged on."""
 
 
 def _left_out(corpus: str) -> Row:
@@ -142,8 +126,11 @@ SPEECH_ROWS: Final = (
         in_readme=True,
         note="acted English, two sentences, four speakers",
     ),
-    *(_row(f"white_{db}", f"white noise, {db} dB", _in_white(db)) for db in SNR_DB),
-    *(_row(f"esc10_{db}", f"ESC-10 sounds, {db} dB", _in_sounds(db), NOISE_PLACE) for db in SNR_DB),
+    *(_row(f"white_{db}", f"white noise, {db} dB", _in_noise(db, recorded=False)) for db in SNR_DB),
+    *(
+        _row(f"esc10_{db}", f"ESC-10 sounds, {db} dB", _in_noise(db, recorded=True), NOISE_PLACE)
+        for db in SNR_DB
+    ),
     *(
         _row(
             f"first_{s:g}",

@@ -1,11 +1,10 @@
-"""Rows of the words: MELD as written, as recognized, with more and less context; other corpora."""
+"""Text rows: MELD as written, as recognized, with more and less context; other corpora."""
 
 from __future__ import annotations
 
 from typing import Any, Final
 
-from mmer.benchmarks.accuracy.evaluate import evaluated
-from mmer.benchmarks.accuracy.row import Kind, Row
+from mmer.benchmarks.accuracy.row import Kind, Row, evaluated
 
 MELD: Final = "text/meld"
 

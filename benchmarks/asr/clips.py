@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mmer.benchmarks.harness.utterances import read_sound, speech_span
+from mmer.benchmarks.harness.media import read_sound
+from mmer.benchmarks.harness.utterances import Utterance, speech_span
 from mmer.models.errors import MmerError
 from mmer.realtime.messages import SAMPLE_RATE
 
@@ -27,35 +28,24 @@ GRID_WORDS: Final[tuple[dict[str, str], ...]] = (
     {"a": "again", "n": "now", "p": "please", "s": "soon"},
 )
 """Words of a GRID command (Cooke et al. 2006, JASA 120:2421) by the letters of its file name."""
+LENGTHS_S: Final = (0.5, 1.0, 2.0, 5.0)
+HARMONICS: Final = 8
+SCALE: Final = (0, 2, 4, 5, 7, 9, 11)  # semitones of a major key
 
 
-@dataclass(frozen=True, eq=False)
-class SpokenClip:
-    """A recording and its transcript."""
-
-    name: str
-    samples: NDArray[np.int16]  # shape (n,), 16 kHz mono
-    text: str
-
-    @property
-    def seconds(self) -> float:
-        """Length."""
-        return len(self.samples) / SAMPLE_RATE
-
-
-def ravdess(data: Path, actors: Iterable[int]) -> list[SpokenClip]:
+def ravdess(data: Path, actors: Iterable[int]) -> list[Utterance]:
     """All clips of some actors below ``data``/audio/ravdess; raises MmerError without any."""
     folder = data / "audio" / "ravdess"
     paths = [p for n in actors for p in sorted(folder.glob(f"Actor_{n:02d}/03-01-*"))]
     if not paths:
         raise MmerError(f"no RAVDESS clips (Actor_NN/03-01-*) in {folder}: check --data")
-    return [SpokenClip(p.stem, read_sound(p), STATEMENTS[p.stem.split("-")[4]]) for p in paths]
+    return [Utterance(p.stem, read_sound(p), text=STATEMENTS[p.stem.split("-")[4]]) for p in paths]
 
 
-def grid(data: Path) -> list[SpokenClip]:
+def grid(data: Path) -> list[Utterance]:
     """All clips below ``data``/video/grid; none where the folder is not there."""
     paths = sorted((data / "video" / "grid").glob("*.mp4"))
-    return [SpokenClip(path.stem, read_sound(path), grid_text(path.stem)) for path in paths]
+    return [Utterance(path.stem, read_sound(path), text=grid_text(path.stem)) for path in paths]
 
 
 def grid_text(name: str) -> str:
@@ -87,8 +77,8 @@ def sounds(folder: Path, pattern: str, count: int | None = None) -> list[NDArray
 
 
 def in_noise(
-    clips: Sequence[SpokenClip], noises: Sequence[NDArray[np.int16]], snr_db: float
-) -> list[SpokenClip]:
+    clips: Sequence[Utterance], noises: Sequence[NDArray[np.int16]], snr_db: float
+) -> list[Utterance]:
     """The clips, each with a recording of noise under it.
 
     The same clip gets the same part of the same noise at every ratio (seeded by its place). The
@@ -118,3 +108,60 @@ def mixed(
     both = speech + noise
     peak = float(np.abs(both).max())
     return np.asarray(np.rint(both / max(1.0, peak / 32767)), np.int16)
+
+
+def white_noise(count: int, low_db: float, high_db: float, seed: int) -> list[NDArray[np.int16]]:
+    """White noise of 0.5 to 5 s with levels from ``low_db`` to ``high_db`` dBFS."""
+    random = np.random.default_rng(seed)
+    out = []
+    for k in range(count):
+        size = round(LENGTHS_S[k % len(LENGTHS_S)] * SAMPLE_RATE)
+        level = 10 ** (random.uniform(low_db, high_db) / 20)
+        out.append(_int16(random.normal(0, level, size)))
+    return out
+
+
+def music(count: int, seed: int) -> list[NDArray[np.int16]]:
+    """Melodies and chords of 0.5 to 5 s at -30 to -12 dBFS: decaying tones of eight harmonics.
+
+    One to four voices of a major key, a note each 0.15 to 0.5 s.
+    """
+    random = np.random.default_rng(seed)
+    out = []
+    for k in range(count):
+        size = round(LENGTHS_S[k % len(LENGTHS_S)] * SAMPLE_RATE)
+        note = round(random.uniform(0.15, 0.5) * SAMPLE_RATE)
+        voices = int(random.integers(1, 5))
+        root = random.uniform(45, 65)  # MIDI: 110 to 350 Hz
+        wave = np.concatenate(
+            [_chord(root, voices, note, random) for _ in range(-(-size // note))]
+        )[:size]
+        level = 10 ** (random.uniform(-30, -12) / 20)
+        out.append(_int16(wave * level / np.sqrt(np.mean(np.square(wave)))))
+    return out
+
+
+def loudest_part(samples: NDArray[np.int16], seconds: float) -> NDArray[np.int16]:
+    """The part with the most energy of a recording (n,), to 0.1 s."""
+    size, step = round(seconds * SAMPLE_RATE), SAMPLE_RATE // 10
+    starts = range(0, max(1, len(samples) - size + 1), step)
+    power = np.square(samples.astype(np.float64))
+    begin = max(starts, key=lambda at: power[at : at + size].sum())
+    return samples[begin : begin + size]
+
+
+def _chord(root: float, voices: int, size: int, random: np.random.Generator) -> NDArray[np.float64]:
+    """One note of each voice: attack of 10 ms, then decay."""
+    t = np.arange(size) / SAMPLE_RATE
+    envelope = np.minimum(t / 0.01, 1.0) * np.exp(-3.0 * t)
+    out = np.zeros(size)
+    for step in random.choice(len(SCALE), voices, replace=False):
+        pitch = root + SCALE[step] + 12 * int(random.integers(0, 2))
+        hz = 440 * 2 ** ((pitch - 69) / 12)
+        for k in range(1, HARMONICS + 1):
+            out += np.sin(2 * np.pi * k * hz * t + random.uniform(0, 2 * np.pi)) / k
+    return np.asarray(out * envelope, np.float64)
+
+
+def _int16(wave: NDArray[np.float64]) -> NDArray[np.int16]:
+    return np.clip(np.rint(wave * 32768), -32768, 32767).astype(np.int16)

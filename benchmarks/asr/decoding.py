@@ -1,4 +1,4 @@
-"""Decoding of a clip, timed: through the voice activity detector as live, or in one call."""
+"""Decoding of a clip, timed: through the VAD as live, or in one call."""
 
 from __future__ import annotations
 
@@ -10,13 +10,12 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from mmer.benchmarks.harness.utterances import vad_updates
 from mmer.realtime.asr.interface import AsrModel, Hypothesis
-from mmer.realtime.blocks.speech_detector import FRAME
 from mmer.realtime.blocks.transcriber import Transcriber
-from mmer.realtime.blocks.vad import Vad
-from mmer.realtime.messages import SAMPLE_RATE, AudioBlock, SpeechState, SpeechUpdate, Transcript
+from mmer.realtime.messages import SAMPLE_RATE, SpeechState, Transcript
 
-UPDATE: Final = SAMPLE_RATE // 10  # samples: the period of the voice activity's updates
+UPDATE: Final = SAMPLE_RATE // 10  # samples: the period of the VAD's updates
 
 
 @dataclass(frozen=True)
@@ -34,22 +33,13 @@ class Decoding:
         return " ".join(text for text, _ in self.finals if text)
 
 
-def utterances(samples: NDArray[np.int16]) -> list[SpeechUpdate]:
-    """Updates of the voice activity detector over a clip (n,), in its standard configuration."""
-    voice = Vad()
-    updates: list[SpeechUpdate] = []
-    for at in range(0, len(samples), FRAME):
-        updates += voice.push(AudioBlock(at / SAMPLE_RATE, samples[at : at + FRAME]))
-    return [*updates, *voice.flush()]
-
-
 def decode_live(samples: NDArray[np.int16], model: AsrModel) -> Decoding:
     """Transcripts as `mmer-live --pace max` has them: partial ones and pauses cost their time."""
     transcriber = Transcriber(model.stream())
     transcripts: list[Transcript] = []
     final_cpu_ms: list[float] = []
     cpu_s = sound_s = since_pause_s = 0.0
-    for update in utterances(samples):
+    for update in vad_updates(samples):
         began = time.process_time()
         transcripts += transcriber.push(update)
         spent = time.process_time() - began
@@ -73,7 +63,7 @@ def decode_whole(samples: NDArray[np.int16], model: AsrModel) -> Decoding:
 
 def decode_utterances(samples: NDArray[np.int16], model: AsrModel) -> list[Hypothesis]:
     """Final hypotheses of a clip's utterances, as live, without the cost of the partial ones."""
-    ended = (u for u in utterances(samples) if u.state is SpeechState.ENDED)
+    ended = (u for u in vad_updates(samples) if u.state is SpeechState.ENDED)
     return [transcribe(update.samples, model) for update in ended]
 
 

@@ -1,11 +1,11 @@
-"""Study of Moonshine's no-speech threshold: right text dropped, invented text kept, by value."""
+"""Study of Moonshine's no-speech threshold: right text dropped and invented text left, by value."""
 
 from __future__ import annotations
 
 import math
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -13,17 +13,19 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from mmer.benchmarks.asr import no_speech
 from mmer.benchmarks.asr.clips import (
     TRAINING_ACTORS,
-    SpokenClip,
     in_noise,
+    loudest_part,
+    music,
     ravdess,
     sounds,
+    white_noise,
 )
 from mmer.benchmarks.asr.decoding import decode_utterances, transcribe
 from mmer.benchmarks.asr.word_errors import WordErrors, word_errors
-from mmer.benchmarks.harness.machine import describe_machine
+from mmer.benchmarks.harness.command import Say
+from mmer.benchmarks.harness.utterances import Utterance
 from mmer.benchmarks.report.report import Report, Row
 from mmer.models.store.store import Store
 from mmer.realtime.asr.interface import AsrModel, Hypothesis
@@ -55,38 +57,35 @@ def unthresholded() -> MoonshineModel:
     return MoonshineModel(encoder, decoder, vocabulary, no_speech=-math.inf)
 
 
-def study(data: Path, command: str, report: Callable[[str], None]) -> Report:
+def study(data: Path, say: Say) -> Report:
     """Score speech and other sounds, then apply every threshold.
 
     Raises:
         MmerError: the data or the model are not there.
     """
-    machine = describe_machine()
     model = unthresholded()
-    report("reading")
+    say("reading")
     clips = ravdess(data, TRAINING_ACTORS)
     environment = sounds(data / "audio" / "esc10", "*/*.opus")
     bursts = sounds(data / "audio" / "emogator", "**/*.opus", BURSTS)
     speech: dict[str, list[Scored]] = {}
     for snr_db in SNRS_DB:
         name = "clean" if snr_db is None else f"{snr_db:g} dB"
-        heard = clips if snr_db is None else in_noise(clips, environment, snr_db)
+        degraded = clips if snr_db is None else in_noise(clips, environment, snr_db)
         speech[name] = []
-        for k, clip in enumerate(heard):
-            report(f"speech, {name}: {k} of {len(heard)}")
+        for k, clip in enumerate(degraded):
+            say(f"speech, {name}: {k} of {len(degraded)}")
             speech[name] += speech_scores(clip, model)
     other: dict[str, list[Scored]] = {}
     for name, recordings in non_speech(environment).items():
-        report(name)
+        say(name)
         other[name] = [sound_score(recording, model) for recording in recordings]
     for name, recordings in (("ESC-10, live", environment), ("vocal bursts, live", bursts)):
-        report(name)
+        say(name)
         other[name] = [s for recording in recordings for s in live_scores(recording, model)]
     return Report(
         kind="asr_threshold",
         title="mmer-bench asr: Moonshine's no-speech threshold",
-        command=command,
-        machine=machine,
         settings={"actors": list(TRAINING_ACTORS), "snr_db": list(SNRS_DB)},
         clip={
             "speech": {name: len(scored) for name, scored in speech.items()},
@@ -104,17 +103,17 @@ def study(data: Path, command: str, report: Callable[[str], None]) -> Report:
 
 def non_speech(environment: Sequence[NDArray[np.int16]]) -> dict[str, list[NDArray[np.int16]]]:
     """Sounds that the model is given directly, by kind."""
-    parts = [no_speech.loudest_part(sound, s) for s in PARTS_S for sound in environment]
+    parts = [loudest_part(sound, s) for s in PARTS_S for sound in environment]
     return {
         "ESC-10": [*environment, *parts],
-        "white noise": no_speech.white_noise(MADE, -55, -15, seed=0),
-        "near silence": no_speech.white_noise(MADE, -85, -65, seed=1),
-        "music": no_speech.music(MADE, seed=2),
+        "white noise": white_noise(MADE, -55, -15, seed=0),
+        "near silence": white_noise(MADE, -85, -65, seed=1),
+        "music": music(MADE, seed=2),
     }
 
 
-def speech_scores(clip: SpokenClip, model: AsrModel) -> list[Scored]:
-    """Scores of the utterances that the voice activity detector finds in a clip.
+def speech_scores(clip: Utterance, model: AsrModel) -> list[Scored]:
+    """Scores of the utterances that the VAD finds in a clip.
 
     The reference of an utterance that is a part of the clip is not known, so only its own words
     count: hits and wrong ones.
@@ -126,7 +125,7 @@ def speech_scores(clip: SpokenClip, model: AsrModel) -> list[Scored]:
 
 
 def live_scores(samples: NDArray[np.int16], model: AsrModel) -> list[Scored]:
-    """Scores of the utterances that the voice activity detector finds in a sound."""
+    """Scores of the utterances that the VAD finds in a sound."""
     return [_scored(final) for final in decode_utterances(samples, model)]
 
 
@@ -148,7 +147,7 @@ def speech_row(name: str, speech: Sequence[Scored], other: Mapping[str, Sequence
     right = [s for s in speech if s.errors.hits and not s.errors.wrong]
     whole, of_right = auc(speech, every), auc(right, every)
     return Row(
-        key=f"speech_{_key(name)}",
+        key=f"speech_{row_key(name)}",
         what=f"speech, {name}: AUC against sounds without speech",
         measured=f"{whole:.3f}; where the text is right {of_right:.3f}",
         note=f"{len(speech)} utterances, {len(right)} of them right",
@@ -168,11 +167,11 @@ def other_row(name: str, other: Sequence[Scored], speech: Mapping[str, Sequence[
     common = Counter(s.text or "no text" for s in other).most_common(OFTEN)
     texts = ", ".join(f"{text} ({n})" for text, n in common)
     return Row(
-        key=f"other_{_key(name)}",
+        key=f"other_{row_key(name)}",
         what=f"{name}: AUC of speech against it",
         measured=", ".join(f"{kind} {area:.3f}" for kind, area in areas.items()),
         note=f"{len(other)} sounds; most often {texts}",
-        values={f"auc_{_key(kind)}": area for kind, area in areas.items()} | {"n": len(other)},
+        values={f"auc_{row_key(kind)}": area for kind, area in areas.items()} | {"n": len(other)},
         samples={"log_prob": [s.score for s in other]},
         better="more",
     )
@@ -186,13 +185,15 @@ def threshold_row(
     for name, scored in speech.items():
         dropped = total(s for s in scored if s.score < value)
         whole = total(scored)
-        values[f"right_{_key(name)}"] = dropped.hits / max(1, whole.hits)
-        values[f"wrong_{_key(name)}"] = dropped.wrong / max(1, whole.wrong)
+        values[f"right_{row_key(name)}"] = dropped.hits / max(1, whole.hits)
+        values[f"wrong_{row_key(name)}"] = dropped.wrong / max(1, whole.wrong)
     for name, scored in other.items():
-        values[f"text_{_key(name)}"] = sum(s.score >= value for s in scored) / max(1, len(scored))
+        values[f"text_{row_key(name)}"] = sum(s.score >= value for s in scored) / max(
+            1, len(scored)
+        )
 
     def shares(kind: str, names: Iterable[str]) -> str:
-        return ", ".join(f"{100 * (values[f'{kind}_{_key(n)}'] or 0):.1f}" for n in names)
+        return ", ".join(f"{100 * (values[f'{kind}_{row_key(n)}'] or 0):.1f}" for n in names)
 
     default = " (default)" if value == NO_SPEECH else ""
     return Row(
@@ -215,5 +216,6 @@ def _scored(final: Hypothesis, errors: WordErrors = NO_WORDS) -> Scored:
     return Scored(score, final.text, errors)
 
 
-def _key(name: str) -> str:
+def row_key(name: str) -> str:
+    """Name of a set of clips as a part of a row's key."""
     return name.lower().replace(",", "").replace("-", "").replace(" ", "_")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from typing import Final
 
 import numpy as np
@@ -27,12 +27,8 @@ class WordErrors:
     insertions: int = 0
 
     def __add__(self, other: WordErrors) -> WordErrors:
-        return WordErrors(
-            self.hits + other.hits,
-            self.substitutions + other.substitutions,
-            self.deletions + other.deletions,
-            self.insertions + other.insertions,
-        )
+        sums = (a + b for a, b in zip(astuple(self), astuple(other), strict=True))
+        return WordErrors(*sums)
 
     @property
     def words(self) -> int:

@@ -1,1 +1,1 @@
-"""`mmer-bench against`: the loop that people write today beside the live session."""
+"""`mmer-bench against`: baseline loops beside the live session."""

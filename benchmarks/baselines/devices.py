@@ -1,7 +1,7 @@
-"""A camera and a microphone as such loops know them, fed by a file at the world's pace.
+"""Simulated camera and microphone for the baseline loops, fed by a file at the world's pace.
 
-What a device would have lost is decided by capture times: that this process delivers late, because
-a recognizer holds the interpreter, neither adds nor saves anything.
+Losses follow from capture times alone: a late delivery by this process, because a recognizer holds
+the interpreter, neither adds nor saves any.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Final
 
 import numpy as np
 
-from mmer.benchmarks.harness.trace import Trace
+from mmer.benchmarks.harness.trace import Note
 from mmer.realtime.clock import Clock, SessionClock
 from mmer.realtime.messages import SAMPLE_RATE, AudioBlock, VideoFrame
 from mmer.realtime.pacing import paced
@@ -26,9 +26,9 @@ BUFFERS: Final = 4
 
 
 class Camera:
-    """What ``cv2.VideoCapture`` does: a few frames wait, oldest first; no room, and a new one goes.
+    """Camera like ``cv2.VideoCapture``: a few frames wait, oldest first; new ones beyond are lost.
 
-    So who reads seldom gets old frames first (github.com/opencv/opencv/issues/13145).
+    A loop that reads seldom gets old frames first (github.com/opencv/opencv/issues/13145).
     """
 
     def __init__(self, clock: Clock, buffers: int = BUFFERS) -> None:
@@ -55,63 +55,63 @@ class Camera:
 
 
 class Microphone:
-    """What sounddevice offers: ``record`` as ``rec`` and ``wait``; ``start`` as an InputStream.
+    """Microphone like sounddevice: ``record`` as ``rec`` and ``wait``; ``start`` as an InputStream.
 
-    Sound that comes while nobody records is lost, and noted in ``trace``.
+    Sound outside a recording is lost, and noted.
     """
 
-    def __init__(self, clock: Clock, trace: Trace) -> None:
-        self._clock, self._trace = clock, trace
-        self._heard: queue.Queue[AudioBlock | None] = queue.Queue()
+    def __init__(self, clock: Clock, note: Note) -> None:
+        self._clock, self._note = clock, note
+        self._blocks: queue.Queue[AudioBlock | None] = queue.Queue()
         self._since = math.inf  # when recording began
         self._ended = False
 
     @property
     def recording(self) -> bool:
-        """Whether what comes is kept."""
+        """Whether a recording is under way."""
         return self._since < math.inf
 
     def deliver(self, block: AudioBlock) -> None:
         """The device has sound."""
         if block.t1 > self._since:
-            self._heard.put(block)
+            self._blocks.put(block)
         else:
-            self._trace.lose(block.t0, block.t1)
+            self._note("lost", (block.t0, block.t1))
 
     def close(self) -> None:
         """No sound will come any more."""
-        self._heard.put(None)
+        self._blocks.put(None)
 
     def record(self, seconds: float) -> AudioBlock | None:
         """Record from now on and wait for it; what there is where the sound ends, None of none."""
         self._since = self._clock.now()
-        blocks: list[AudioBlock] = []
-        while not self._ended and sum(len(b.samples) for b in blocks) < seconds * SAMPLE_RATE:
-            self._next(blocks)
+        sound = self._wait_for(seconds)
         self._since = math.inf
-        return _joined(blocks)
+        return sound
 
     def start(self) -> None:
-        """Record from now on, beside whatever else is done; ``take`` has what has come."""
+        """Record from now on, in parallel to all else; ``take`` has what has come."""
         self._since = self._clock.now()
 
     def take(self, seconds: float) -> AudioBlock | None:
         """The oldest so many seconds, once they are there; at the end whatever is left."""
-        waiting = sum(len(b.samples) for b in list(self._heard.queue) if b is not None)
-        ended = None in self._heard.queue
+        waiting = sum(len(b.samples) for b in list(self._blocks.queue) if b is not None)
+        ended = None in self._blocks.queue
         if not waiting or (waiting < seconds * SAMPLE_RATE and not ended):
             return None
+        return self._wait_for(seconds)
+
+    def _wait_for(self, seconds: float) -> AudioBlock | None:
         blocks: list[AudioBlock] = []
         while not self._ended and sum(len(b.samples) for b in blocks) < seconds * SAMPLE_RATE:
-            self._next(blocks)
-        return _joined(blocks)
-
-    def _next(self, blocks: list[AudioBlock]) -> None:
-        block = self._heard.get()
-        if block is None:
-            self._ended = True
-        else:
-            blocks.append(block)
+            block = self._blocks.get()
+            if block is None:
+                self._ended = True
+            else:
+                blocks.append(block)
+        if not blocks:
+            return None
+        return AudioBlock(blocks[0].t0, np.concatenate([b.samples for b in blocks]))
 
 
 class Devices:
@@ -120,10 +120,10 @@ class Devices:
     ``close`` raises what went wrong in that thread.
     """
 
-    def __init__(self, clip: Path, clock: SessionClock, trace: Trace) -> None:
+    def __init__(self, clip: Path, clock: SessionClock, note: Note) -> None:
         self.clock = clock
         self.camera = Camera(clock)
-        self.microphone = Microphone(clock, trace)
+        self.microphone = Microphone(clock, note)
         self._source = MediaFile(str(clip), video_fps=None)
         self._source.open(clock)
         self._error: BaseException | None = None
@@ -153,9 +153,3 @@ class Devices:
         finally:
             self.microphone.close()
             self.camera.close()
-
-
-def _joined(blocks: list[AudioBlock]) -> AudioBlock | None:
-    if not blocks:
-        return None
-    return AudioBlock(blocks[0].t0, np.concatenate([b.samples for b in blocks]))

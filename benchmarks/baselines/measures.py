@@ -1,10 +1,10 @@
-"""What is measured of a loop and of the session: every definition of `mmer-bench against`."""
+"""Measures of a baseline loop and of the session: every definition of `mmer-bench against`."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Final, Literal
 
 import numpy as np
@@ -12,23 +12,24 @@ import numpy as np
 from mmer.benchmarks.harness.clip import AnnotatedClip, Span
 from mmer.benchmarks.harness.matching import OVERLAP_S, Result, match
 from mmer.benchmarks.harness.process import Watched
-from mmer.benchmarks.harness.trace import Answer, Seconds, Trace
+from mmer.benchmarks.harness.trace import Estimate, Recording, Seconds
 from mmer.benchmarks.report.report import Row
-from mmer.benchmarks.report.statistics import Slope, Summary, slope, summarise
+from mmer.benchmarks.report.rows import number, percentiles
+from mmer.benchmarks.report.statistics import Slope, slope, summarise
 
 SAMPLE_S: Final = 0.1
-"""How often it is asked what the newest answer rests on."""
+"""Sampling period of the age of the newest answer."""
 EDGE_S: Final = 0.1
-"""So much of a sentence's begin and end may be missing, and it still counts as whole."""
+"""Part of a sentence's begin and end that may be missing where it counts as whole."""
 
 WHAT: Final = {
     "age_ms": "frame captured to its answer written",
-    "growth_ms_per_min": "growth of that",
-    "shown_ms": "age of the picture behind the newest answer, at any moment",
+    "growth_ms_per_min": "slope of that",
+    "shown_ms": "age of the frame behind the newest answer, at any moment",
     "frames_per_s": "video frames used",
-    "onset_ms": "onset of speech to first answer that heard of it",
-    "end_ms": "end of speech to the answer that heard all it will hear",
-    "whole": "sentences heard in one piece",
+    "onset_ms": "onset of speech to first answer with some of it",
+    "end_ms": "end of speech to the answer with all of it that counts",
+    "whole": "sentences in one piece",
     "lost_s": "sound never recorded",
     "cpu_s_per_s": "processor time a second of clip, start-up apart",
 }
@@ -41,34 +42,34 @@ class Program:
 
     name: str
     title: str
-    trace: Trace
+    recording: Recording
     watched: Watched
     names_utterances: bool
-    """Whether it says which answer is its last word on an utterance."""
+    """Whether it marks the final answer on an utterance."""
+
+    @property
+    def answers(self) -> list[Estimate]:
+        """Estimates with some evidence."""
+        return [e for e in self.recording.estimates if e.has_evidence]
 
 
 def rows_of(program: Program, clip: AnnotatedClip) -> list[Row]:
     """A row for each measure, in the order of ``WHAT``."""
-    trace, seconds = program.trace, clip.seconds
-    ages = [(a.written, 1000 * (a.written - a.frame)) for a in trace.answers if a.frame is not None]
+    answers, lost_spans, seconds = program.answers, program.recording.lost, clip.seconds
+    frames = len(set(program.recording.frames)) / seconds
+    ages = [(a.written, 1000 * a.face_delay_s) for a in answers if a.face_delay_s is not None]
     growth = slope([t for t, _ in ages], [age for _, age in ages])
-    onsets, never = onset_delays_s(trace.answers, clip.spans)
-    ends, missed = end_delays_s(trace.answers, clip.spans, program.names_utterances)
-    lost = sum(t1 - t0 for t0, t1 in trace.lost)
-    whole = heard_whole(trace.answers, clip.spans)
-    spoken = lost_speech_s(trace.lost, clip.spans)
+    onsets, never = onset_delays_s(answers, clip.spans)
+    ends, missed = end_delays_s(answers, clip.spans, program.names_utterances)
+    lost = sum(t1 - t0 for t0, t1 in lost_spans)
+    whole = whole_sentences(answers, clip.spans)
+    spoken = lost_speech_s(lost_spans, clip.spans)
     cpu = (program.watched.cpu_s - program.watched.ready_cpu_s) / seconds
     return [
         _delays(program, "age_ms", [age for _, age in ages]),
         _growth(program, growth),
-        _delays(program, "shown_ms", shown_ms(trace.answers, seconds)),
-        _row(
-            program,
-            "frames_per_s",
-            f"{len(set(trace.frames)) / seconds:.1f} /s",
-            {"frames_per_s": len(set(trace.frames)) / seconds},
-            better="more",
-        ),
+        _delays(program, "shown_ms", shown_ms(answers, seconds)),
+        _row(program, "frames_per_s", f"{frames:.1f} /s", {"frames_per_s": frames}, better="more"),
         _delays(program, "onset_ms", [1000 * s for s in onsets], never),
         _delays(program, "end_ms", [1000 * s for s in ends], missed),
         _row(
@@ -88,49 +89,49 @@ def rows_of(program: Program, clip: AnnotatedClip) -> list[Row]:
     ]
 
 
-def shown_ms(answers: Sequence[Answer], seconds: float) -> list[float]:
-    """Age of the picture behind the newest answer, asked every 100 ms from the first answer on.
+def shown_ms(answers: Sequence[Estimate], seconds: float) -> list[float]:
+    """Age of the frame behind the newest answer, sampled every 100 ms from the first answer on.
 
     The age of information (Kaul, Yates and Gruteser 2012): what a user of the answer lives with,
     however often answers come.
     """
-    seeing = [a for a in answers if a.frame is not None]
+    seeing = [a for a in answers if a.face_t is not None]
     if not seeing:
         return []
     written = np.array([a.written for a in seeing])
     ages = []
     for t in np.arange(written[0], seconds, SAMPLE_S):
         newest = seeing[int(np.searchsorted(written, t, "right")) - 1]
-        ages.append(1000 * (float(t) - (newest.frame or 0.0)))
+        ages.append(1000 * (float(t) - (newest.face_t or 0.0)))
     return ages
 
 
-def onset_delays_s(answers: Sequence[Answer], spans: Sequence[Span]) -> tuple[list[float], int]:
-    """For each sentence, from its begin to the first answer with 50 ms of it; how many had none."""
+def onset_delays_s(answers: Sequence[Estimate], spans: Sequence[Span]) -> tuple[list[float], int]:
+    """Delays from each sentence's begin to the first answer with 50 ms of it; sentences without."""
     delays = []
     for span in spans:
-        about = [a for a in answers if _hears(a, span)]
+        about = [a for a in answers if _holds(a, span)]
         if about:
             delays.append(about[0].written - span.t0)
     return delays, len(spans) - len(delays)
 
 
 def end_delays_s(
-    answers: Sequence[Answer], spans: Sequence[Span], named: bool
+    answers: Sequence[Estimate], spans: Sequence[Span], named: bool
 ) -> tuple[list[float], int]:
-    """For each sentence, from its end to the answer with all of its sound that ever counts.
+    """Delays from each sentence's end to the answer with all of its sound that counts; misses.
 
     Of the session (``named``) that is the final estimate, matched as in `mmer-bench live`. Of a
     loop it is the first answer with the last recording that holds 50 ms of the sentence. A
     sentence that no answer is about is a miss, as is one answered before it was over.
     """
     if named:
-        results = [Result(*a.utterance, a.written) for a in answers if a.utterance is not None]
+        results = [Result(a.t0, a.t1, a.written) for a in answers if a.final]
         matching = match(spans, results)
         return matching.delays_s, matching.misses
     delays = []
     for span in spans:
-        about = [a for a in answers if _hears(a, span)]
+        about = [a for a in answers if _holds(a, span)]
         last = max((a.sound for a in about if a.sound is not None), default=None)
         first = next((a for a in about if a.sound == last), None)
         if first is not None and first.written >= span.t1:
@@ -138,8 +139,8 @@ def end_delays_s(
     return delays, len(spans) - len(delays)
 
 
-def heard_whole(answers: Sequence[Answer], spans: Sequence[Span]) -> int:
-    """How many sentences stand, but for 100 ms at either end, in one recording or utterance."""
+def whole_sentences(answers: Sequence[Estimate], spans: Sequence[Span]) -> int:
+    """Number of sentences that lie, but for 100 ms at either end, in one recording or utterance."""
     sounds = {answer.sound for answer in answers if answer.sound is not None}
     return sum(any(t0 <= s.t0 + EDGE_S and s.t1 - EDGE_S <= t1 for t0, t1 in sounds) for s in spans)
 
@@ -149,12 +150,7 @@ def lost_speech_s(lost: Sequence[Seconds], spans: Sequence[Span]) -> float:
     return sum(max(0.0, min(t1, s.t1) - max(t0, s.t0)) for t0, t1 in lost for s in spans)
 
 
-def number(ms: float) -> str:
-    """Milliseconds as they are shown."""
-    return "never" if math.isinf(ms) else "none" if math.isnan(ms) else f"{ms:.0f}"
-
-
-def _hears(answer: Answer, span: Span) -> bool:
+def _holds(answer: Estimate, span: Span) -> bool:
     if answer.sound is None:
         return False
     return min(answer.sound[1], span.t1) - max(answer.sound[0], span.t0) >= OVERLAP_S
@@ -167,7 +163,7 @@ def _delays(program: Program, key: str, values: Sequence[float], misses: int = 0
         shown = f"p50 {number(found.p50)}, p95 {number(found.p95)}, max {number(found.max)} ms"
     if misses:
         shown += f"; {misses} of {found.n} never"
-    return _row(program, key, shown, _values(found), [*values, *[math.inf] * misses])
+    return _row(program, key, shown, percentiles(found), [*values, *[math.inf] * misses])
 
 
 def _growth(program: Program, found: Slope | None) -> Row:
@@ -175,14 +171,7 @@ def _growth(program: Program, found: Slope | None) -> Row:
     if found is None:
         return _row(program, key, "too short to tell", {})
     shown = f"{found.per_minute:+.0f} ms/min ({found.low:+.0f} to {found.high:+.0f})"
-    values = {"per_minute": found.per_minute, "low": found.low, "high": found.high}
-    return _row(program, key, shown, values)
-
-
-def _values(found: Summary) -> dict[str, float | None]:
-    return {
-        "p50": found.p50, "p95": found.p95, "max": found.max, "n": found.n, "misses": found.misses,
-    }  # fmt: skip
+    return _row(program, key, shown, asdict(found))
 
 
 def _row(

@@ -1,4 +1,4 @@
-"""The very networks of the session, called one by one as a loop calls them."""
+"""The session's own networks, called one by one by the baseline loops."""
 
 from __future__ import annotations
 
@@ -7,20 +7,18 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
+from mmer.models.encoder import FaceModel, SpeechModel, TextModel
 from mmer.models.errors import MmerError
-from mmer.models.face import FaceModel
 from mmer.models.prediction import Prediction
 from mmer.models.preparation.face_crop import align
-from mmer.models.speech import SpeechModel
 from mmer.models.store.store import Store
-from mmer.models.text import TextModel
 from mmer.realtime.asr.selection import load, select
 from mmer.realtime.choose import find_detector, load_detector
 from mmer.realtime.messages import AudioBlock, VideoFrame
 
 
 class Models:
-    """Detector, recognizer of words and the three encoders; each method gives probabilities (7,).
+    """Detector, speech recognizer and the three encoders; each method gives probabilities (7,).
 
     Raises MmerError for what is not on this machine: nothing is fetched.
     """
@@ -49,8 +47,8 @@ class Models:
             "face": self._face.provider,
         }
 
-    def look(self, frame: VideoFrame) -> NDArray[np.float32] | None:
-        """Of the largest face; None where there is none."""
+    def predict_face(self, frame: VideoFrame) -> NDArray[np.float32] | None:
+        """Probabilities of the largest face; None without a face."""
         faces = self._detector.detect(frame.image, frame.t)
         if not faces:
             return None
@@ -58,8 +56,8 @@ class Models:
         crop = align(frame.image, largest.eyes, self._face.geometry)
         return _opinion(self._face.predict(crop))
 
-    def listen(self, sound: AudioBlock) -> list[NDArray[np.float32]]:
-        """Of the voice, and of the words where there are any."""
+    def predict_sound(self, sound: AudioBlock) -> list[NDArray[np.float32]]:
+        """Probabilities by speech, and by its transcript where there is one."""
         opinions = [_opinion(self._speech.predict(sound.samples))]
         if self._asr is not None:
             self._asr.accept(sound.samples)

@@ -1,1 +1,1 @@
-"""`mmer-bench encoders`: what one call of each network costs, by engine, precision and batch."""
+"""`mmer-bench encoders`: time of one call of each network, by engine, precision and batch."""

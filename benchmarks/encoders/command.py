@@ -7,17 +7,17 @@ from typing import Annotated
 
 import tyro
 
-from mmer.benchmarks.harness.command import OptionalFolder, PicturedOutputs
+from mmer.benchmarks.harness.command import OptionalFolder, PlotOutputs
 
 
 @dataclass(frozen=True, kw_only=True)
-class Encoders(PicturedOutputs):
-    """What one call of each network costs: by engine, precision, one input and eight at once.
+class Encoders(PlotOutputs):
+    """Time of one call of each network: by engine, precision, one input and eight at once.
 
-    The networks of voice, face and words and the fusion, as they are shipped and in float32,
+    The speech, text and face networks and the fusion, as they are exported and in float32,
     float16 and int8, on every provider that this machine has; those that it has not are named with
-    the reason. One thread, after a warm-up. What prepares the input (spectrum, alignment,
-    tokenizer) is timed apart. To make the other precisions it takes the package onnx.
+    the reason. One thread, after a warm-up. The preparation of the input (spectrum,
+    alignment, tokenizer) is timed apart. To make the other precisions it takes the package onnx.
     """
 
     provider: Annotated[str | None, tyro.conf.arg(metavar="NAMES")] = None

@@ -1,4 +1,4 @@
-"""What a call of each network takes, as bars."""
+"""Plot of the time of a call of each network, as bars."""
 
 from __future__ import annotations
 

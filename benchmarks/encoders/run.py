@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -12,9 +12,9 @@ from mmer.benchmarks.encoders.subjects import Subject, subjects
 from mmer.benchmarks.encoders.timing import Times, time_calls
 from mmer.benchmarks.encoders.variants import Variants, make_variants
 from mmer.benchmarks.harness.machine import describe_machine
-from mmer.benchmarks.report.report import Row
+from mmer.benchmarks.report.report import Report, Row
 from mmer.benchmarks.report.statistics import summarise
-from mmer.benchmarks.report.tables import Table, TabledReport
+from mmer.benchmarks.report.tables import Table
 from mmer.models.cards.card import KINDS
 from mmer.models.engine import PROVIDERS, Engine, open_engine
 from mmer.models.engine.precision import PRECISIONS
@@ -66,8 +66,8 @@ class Timed:
         return f"{self.subject.card.modality}.{self.precision}.{self.provider}"
 
 
-def run(settings: EncoderSettings, command: str, say: Callable[[str], None]) -> TabledReport:
-    """Time everything; ``say`` hears what is going on. Raises MmerError."""
+def run(settings: EncoderSettings, command: str, say: Callable[[str], None]) -> Report:
+    """Time everything; ``say`` gets a line for each step. Raises MmerError."""
     machine = describe_machine()  # first: the load before our own
     found = subjects(settings.weights, settings.networks)
     timed: list[Timed] = []
@@ -76,12 +76,10 @@ def run(settings: EncoderSettings, command: str, say: Callable[[str], None]) -> 
             say(f"{subject.card.modality}: making its precisions")
             variants = make_variants(subject, Path(folder))
             timed += _time_all(subject, variants, settings, say)
-    prepared = {
-        s.card.modality: time_calls(s.prepare, settings.calls)
-        for s in found
-        if s.prepare is not None
-    }
-    return TabledReport(
+    prepared = [(s, time_calls(s.prepare, settings.calls)) for s in found if s.prepare is not None]
+    lines = [[s.prepared_by, *_shown(times)] for s, times in prepared]
+    before = Table(["preparation", "p50", "p99"], lines, "Before the network, milliseconds")
+    return Report(
         kind="encoders",
         title=f"mmer-bench encoders: {settings.calls} calls each, one thread",
         command=command,
@@ -95,8 +93,11 @@ def run(settings: EncoderSettings, command: str, say: Callable[[str], None]) -> 
         clip={},
         models={s.card.modality: s.card.file for s in found},
         provider={t.name: t.provider for t in timed if not t.why_not},
-        rows=[*_rows(timed), *_preparation_rows(found, prepared)],
-        tables=[_table(found, timed), _preparation_table(found, prepared), *_not_here(timed)],
+        rows=[
+            *_rows(timed),
+            *(_row(f"{s.card.modality}.preparation", s.prepared_by, t, {}) for s, t in prepared),
+        ],
+        tables=[_table(found, timed), before, *_not_here(timed)],
     )
 
 
@@ -151,23 +152,21 @@ def _rows(timed: Sequence[Timed]) -> list[Row]:
         if t.why_not:
             rows.append(Row(key=t.name, what=what, measured=f"not here: {t.why_not}"))
         for size, times in t.times.items():
-            found = summarise(times.call_ms)
-            rows.append(
-                Row(
-                    key=f"{t.name}.batch{size}",
-                    what=f"{what}, batch {size}",
-                    measured=f"p50 {found.p50:.2f}, p99 {found.p99:.2f} ms",
-                    values={
-                        "p50": found.p50,
-                        "p99": found.p99,
-                        "p50_a_row": found.p50 / size,
-                        "cpu_ms": times.cpu_ms,
-                        "same_label": t.same_label,
-                    },
-                    samples={"call_ms": times.call_ms},
-                )
-            )
+            p50 = summarise(times.call_ms).p50
+            more = {"p50_a_row": p50 / size, "same_label": t.same_label}
+            rows.append(_row(f"{t.name}.batch{size}", f"{what}, batch {size}", times, more))
     return rows
+
+
+def _row(key: str, what: str, times: Times, more: Mapping[str, float | None]) -> Row:
+    found = summarise(times.call_ms)
+    return Row(
+        key=key,
+        what=what,
+        measured=f"p50 {found.p50:.2f}, p99 {found.p99:.2f} ms",
+        values={"p50": found.p50, "p99": found.p99, "cpu_ms": times.cpu_ms, **more},
+        samples={"call_ms": times.call_ms},
+    )
 
 
 def _table(found: Sequence[Subject], timed: Sequence[Timed]) -> Table:
@@ -211,33 +210,6 @@ def _not_here(timed: Sequence[Timed]) -> list[Table]:
         for (on, why), names in hit.items()
     ]
     return [Table(["not here", "networks", "because"], lines, words=3)]
-
-
-def _preparation_rows(found: Sequence[Subject], prepared: dict[str, Times]) -> list[Row]:
-    rows = []
-    for subject in found:
-        if subject.card.modality in prepared:
-            times = prepared[subject.card.modality]
-            one = summarise(times.call_ms)
-            rows.append(
-                Row(
-                    key=f"{subject.card.modality}.preparation",
-                    what=subject.prepared_by,
-                    measured=f"p50 {one.p50:.2f}, p99 {one.p99:.2f} ms",
-                    values={"p50": one.p50, "p99": one.p99, "cpu_ms": times.cpu_ms},
-                    samples={"call_ms": times.call_ms},
-                )
-            )
-    return rows
-
-
-def _preparation_table(found: Sequence[Subject], prepared: dict[str, Times]) -> Table:
-    lines = [
-        [s.prepared_by, *_shown(prepared[s.card.modality])]
-        for s in found
-        if s.card.modality in prepared
-    ]
-    return Table(["preparation", "p50", "p99"], lines, "Before the network, milliseconds")
 
 
 def _shown(times: Times) -> list[str]:

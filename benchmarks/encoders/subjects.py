@@ -1,4 +1,4 @@
-"""The networks that are timed, each with an input of the usual size, and what prepares it."""
+"""Networks to be timed, each with an input of the usual size, and its preparation."""
 
 from __future__ import annotations
 
@@ -6,39 +6,40 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mmer.benchmarks.harness.networks import folder_of
 from mmer.benchmarks.harness.utterances import demo_utterances
-from mmer.models.cards.card import KINDS, Card, card_path, check_file, load_card
-from mmer.models.engine import lengths_of
-from mmer.models.engine.shapes import Lengths
-from mmer.models.errors import MmerError
-from mmer.models.face import LUMA_BGR
-from mmer.models.fusion import Opinion, stacked
-from mmer.models.labels import MODALITIES
-from mmer.models.preparation.face_crop import CropGeometry, align
-from mmer.models.preparation.logmel import SAMPLE_RATE, LogMel
-from mmer.models.text import FIRST, SEPARATOR, lay_out, open_tokenizer
+from mmer.models.bundle import Bundle
+from mmer.models.cards.card import KINDS, Card, card_path
+from mmer.models.encoder import FaceModel, SpeechModel, TextModel
+from mmer.models.engine import Lengths
+from mmer.models.fusion import OPINIONS, FusionModel, Opinion
+from mmer.models.prediction import log_softmax
+from mmer.models.preparation.face_crop import align
+from mmer.models.preparation.logmel import SAMPLE_RATE
+from mmer.models.preparation.preparation import Preparation, Utterance, stack
 
 SPEECH_S: Final = 3.0
+EYES: Final = np.array([(280, 200), (350, 205)], np.float32)
+"""Of a face a metre from a webcam of 640x480."""
 Inputs = Mapping[str, NDArray[np.generic]]
 
 
 @dataclass(frozen=True)
 class Subject:
-    """A network: where it lies, what its usual input is, and what makes that input."""
+    """A network: where it lies, its usual input, and the preparation that makes that input."""
 
     card: Card
     path: Path
     lengths: Lengths | None
-    what: str  # the input, in words
+    what: str  # the input, described
     inputs: Inputs  # a batch of one
+    preparation: Preparation[Any] | None = None
     prepare: Callable[[], object] | None = None
-    prepared_by: str = ""  # what ``prepare`` does, in words
+    prepared_by: str = ""  # what ``prepare`` does, described
 
     def batch(self, rows: int) -> dict[str, NDArray[np.generic]]:
         """The same input ``rows`` times."""
@@ -48,90 +49,103 @@ class Subject:
 def subjects(weights: Path | None, kinds: Sequence[str] = KINDS) -> list[Subject]:
     """The networks of some ``kinds``: those of ``weights``, the shipped ones for the rest.
 
+    Of a run of ``mmer-export`` its own networks alone.
+
     Raises:
-        MmerError: a file is missing or damaged, or a network prepares its input in its own way.
+        MmerError: a file is missing or damaged.
     """
-    makers = {"speech": _speech, "face": _face, "text": _text, "fusion": _fusion}
-    found = []
-    for kind in [kind for kind in KINDS if kind in kinds]:
-        path = card_path(folder_of(weights, kind), kind)
-        card = load_card(path)
-        if "input" in card.preprocessing or "uses" in card.preprocessing:
-            raise MmerError(
-                f"{path} is of a run of mmer-train with a preparation of its own: mmer-bench "
-                "encoders times networks of the shipped kinds"
-            )
-        network = path.with_name(card.file)
-        check_file(network, card.sha256)
-        found.append(makers[kind](card, network))
-    return found
+    bundle = Bundle(weights)
+    makers = {"speech": _speech, "text": _text, "face": _face, "fusion": _fusion}
+    return [
+        makers[kind](bundle)
+        for kind in KINDS
+        if kind in kinds and (kind in bundle.cards or not bundle.is_run)
+    ]
 
 
-def _speech(card: Card, path: Path) -> Subject:
-    bank = LogMel(**card.setting("logmel"))
-    sound = np.concatenate([u.samples for u in demo_utterances()])[: round(SPEECH_S * SAMPLE_RATE)]
-    return Subject(
-        card,
-        path,
-        lengths_of("speech", card.preprocessing),
-        f"{SPEECH_S:g} s of speech",
-        {"features": bank(sound)[None]},
-        lambda: bank(sound),
-        f"log-mel spectrum of {SPEECH_S:g} s",
-    )
-
-
-def _face(card: Card, path: Path) -> Subject:
-    (left, right), size = (card.setting(f"{side}_eye") for side in ("left", "right")), 480
-    geometry = CropGeometry(int(card.number("size")), tuple(left), tuple(right))
-    picture = np.random.default_rng(0).integers(0, 256, (size, 640, 3), np.uint8)
-    eyes = np.array([(280, 200), (350, 205)], np.float32)  # of a face a metre from a webcam
-
-    def prepare() -> NDArray[np.float32]:
-        grey: NDArray[np.float32] = align(picture, eyes, geometry).astype(np.float32) @ LUMA_BGR
-        return grey
+def _subject(
+    model: SpeechModel | TextModel | FaceModel,
+    place: Path | None,
+    what: str,
+    raw: Callable[[], Any],
+    prepared_by: str,
+) -> Subject:
+    def prepare() -> tuple[NDArray[Any], ...]:
+        row = model.preparation(raw())
+        assert row is not None
+        return row
 
     return Subject(
-        card,
-        path,
-        None,
-        f"one face, {geometry.size}x{geometry.size}",
-        {"image": prepare()[None, None]},
+        model.card,
+        card_path(place, model.modality).with_name(model.card.file),
+        model.preparation.lengths(),
+        what,
+        dict(zip(model.engine.inputs, stack([prepare()]), strict=False)),
+        model.preparation,
         prepare,
-        "alignment: the face out of 640x480, grey",
+        prepared_by,
     )
 
 
-def _text(card: Card, path: Path) -> Subject:
+def _speech(bundle: Bundle) -> Subject:
+    place = bundle.place("speech")
+    sound = np.concatenate([u.samples for u in demo_utterances()])[: round(SPEECH_S * SAMPLE_RATE)]
+    model = SpeechModel.load(place, "cpu")
+    what, how = f"{SPEECH_S:g} s of speech", f"{model.preparation.title} of {SPEECH_S:g} s"
+    return _subject(model, place, what, lambda: sound, how)
+
+
+def _text(bundle: Bundle) -> Subject:
     from mmer.realtime.demo import clip
 
-    tokenizer = open_tokenizer(card, path.parent)
-    first, separator = tokenizer.token_to_id(FIRST), tokenizer.token_to_id(SEPARATOR)
-    if first is None or separator is None:
-        raise MmerError(f"card {card.name}: its tokenizer is of another kind")
-    longest = int(card.number("max_tokens"))
-    told = json.loads(clip().with_suffix(".json").read_text(encoding="utf-8"))["sentences"]
-    said = [str(sentence["text"]) for sentence in told][: card.count("past_utterances") + 1]
-
-    def prepare() -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        pieces = [tokenizer.encode(text, add_special_tokens=False).ids for text in said]
-        return lay_out(pieces, first, separator, longest)
-
-    tokens, turns = prepare()
-    return Subject(
-        card,
-        path,
-        lengths_of("text", card.preprocessing),
-        f"an utterance after {len(said) - 1} others, {len(tokens)} word pieces",
-        {"tokens": tokens[None], "turns": turns[None]},
-        prepare,
-        f"tokenizer: {len(said)} utterances",
-    )
+    place = bundle.place("text")
+    model = TextModel.load(place, "cpu")
+    demo = json.loads(clip().with_suffix(".json").read_text(encoding="utf-8"))["sentences"]
+    *past, text = [str(sentence["text"]) for sentence in demo][: model.past_utterances + 1]
+    utterance = Utterance(text, tuple(past))
+    row = model.preparation(utterance)
+    assert row is not None
+    what = f"an utterance after {len(past)} others, {len(row[0])} word pieces"
+    return _subject(model, place, what, lambda: utterance, f"tokenizer: {len(past) + 1} utterances")
 
 
-def _fusion(card: Card, path: Path) -> Subject:
-    opinions = {}
-    for k, modality in enumerate(MODALITIES):
-        logits = np.eye(7)[k] * 2
-        opinions[modality] = Opinion(logits - np.log(np.exp(logits).sum()), 0.8, 0.2)
-    return Subject(card, path, None, "three opinions", stacked(opinions))
+def _face(bundle: Bundle) -> Subject:
+    place = bundle.place("face")
+    model = FaceModel.load(place, "cpu")
+    shape = (model.count, 480, 640, 3)
+    frames = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
+
+    def raw() -> NDArray[np.uint8]:
+        if model.sees == "frames":
+            return frames
+        crops = np.stack([align(frame, EYES, model.geometry) for frame in frames])
+        return crops if model.clips else crops[0]
+
+    side = f"{model.size}x{model.size}"
+    if not model.clips:
+        how = "alignment: the face out of 640x480, grey"
+        return _subject(model, place, f"one face, {side}", raw, how)
+    how = f"{model.count} {model.sees} out of 640x480"
+    return _subject(model, place, f"{model.count} {model.sees}, {side}", raw, how)
+
+
+def _fusion(bundle: Bundle) -> Subject:
+    model = FusionModel.load(bundle.place("fusion"))
+    path = card_path(bundle.place("fusion"), "fusion").with_name(model.card.file)
+    opinions: dict[str, Opinion] = {}
+    for k, modality in enumerate(model.modalities):
+        embedding = None
+        if model.uses != OPINIONS:
+            embedding = _embedding(bundle, modality)
+        opinions[modality] = Opinion(log_softmax(np.eye(7)[k] * 2), 0.8, 0.2, embedding)
+    number = {1: "one opinion", 2: "two opinions", 3: "three opinions"}[len(opinions)]
+    return Subject(model.card, path, None, number, model.inputs(opinions))
+
+
+def _embedding(bundle: Bundle, modality: str) -> NDArray[np.float32] | None:
+    """The embedding of a made-up signal."""
+    model = bundle.load_encoder(modality, "cpu")
+    raw: Any = model.preparation.example(np.random.default_rng(0))
+    arguments = (raw.text, raw.past) if isinstance(raw, Utterance) else (raw,)
+    found: NDArray[np.float32] | None = model.predict(*arguments).embedding
+    return found

@@ -1,4 +1,4 @@
-"""Time one thing, many times, in one thread."""
+"""Timing of one function, many calls in one thread."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A network in other precisions than it is shipped in, as files that ONNX Runtime opens."""
+"""Variants of a network in other precisions, as files that ONNX Runtime opens."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from mmer.benchmarks.encoders.subjects import Subject
+from mmer.models.engine.command import EXAMPLES
 from mmer.models.engine.precision import (
     PRECISIONS,
     Inputs,
@@ -17,8 +18,8 @@ from mmer.models.engine.precision import (
     is_quantized,
     load,
 )
-from mmer.models.engine.stored_inputs import stored_inputs
 from mmer.models.errors import MmerError
+from mmer.models.preparation.preparation import examples
 
 
 @dataclass(frozen=True)
@@ -34,12 +35,12 @@ class Variants:
 def make_variants(subject: Subject, folder: Path) -> Variants:
     """Write what is not shipped to ``folder``; the fusion, a few thousand numbers, as it is alone.
 
-    int8 is static, calibrated by inputs made by code (``stored_inputs``); float32 of a network
+    int8 is static, calibrated by made-up signals (``examples``); float32 of a network
     that is shipped in int8 is that network multiplied out.
     """
-    if subject.card.modality == "fusion":
+    if subject.preparation is None:
         return Variants({"fp32": subject.path}, {}, "fp32", ())
-    inputs = stored_inputs(subject.card, subject.path.parent)
+    inputs = examples(subject.preparation, list(subject.inputs), EXAMPLES)
     shipped = "int8" if subject.card.precision == "int8" else "fp32"
     try:
         model = load(subject.path)

@@ -1,1 +1,1 @@
-"""Shared parts of the benchmarks: clips, runs, traces."""
+"""Shared parts of the benchmarks: clips, play, traces, processes, options."""

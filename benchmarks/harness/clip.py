@@ -1,8 +1,8 @@
 """The annotated clip: spoken sentences between silences, each begin and end known to the sample.
 
-The picture is the bundled demo's, where the face is in it, played to and fro; the sound is PCM in
+The frames are the bundled demo's, where the face is in it, played to and fro; the sound is PCM in
 Matroska: no encoder delay, no priming, so that sample n of the clip is sample n of the truth.
-Deterministic for fixed versions of the tools, and kept in a temporary folder.
+Deterministic for fixed versions of the tools, and cached in a temporary folder.
 """
 
 from __future__ import annotations
@@ -17,25 +17,22 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mmer.benchmarks.harness.clip_frames import (
-    FPS,
-    HEIGHT,
-    WIDTH,
-    PictureAt,
-    own_pictures,
-    there_and_back,
-)
+from mmer.benchmarks.harness.clip_format import FPS, HEIGHT, WIDTH, Frame, FrameAt
+from mmer.benchmarks.harness.clip_frames import own_frames, there_and_back
 from mmer.benchmarks.harness.utterances import Utterance
 from mmer.models.errors import MmerError
 from mmer.realtime.messages import SAMPLE_RATE
 
 SHORTEST_PAUSE_S: Final = 0.8  # well beyond any hangover: what follows is a new utterance
 VERSION: Final = 2  # part of the name in the cache; goes up when the making changes
+
+Mark: TypeAlias = Callable[[Frame, int], Frame]
+"""Draws the number of a frame into a copy of it."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +70,7 @@ class AnnotatedClip:
 
 
 def lay_out(utterances: Sequence[Utterance], seconds: int, share: float = 0.5) -> tuple[Span, ...]:
-    """Where each sentence goes: as many as make ``share`` of ``seconds``, over and over in order.
+    """Spans of the sentences: as many as make ``share`` of ``seconds``, over and over in order.
 
     The silences between them differ by up to 30 % (seeded); one stands at the begin and one at
     the end, so that the clip can be looped. Raises MmerError where the silences get too short.
@@ -120,13 +117,12 @@ def make_clip(
     seconds: int = 60,
     noise_db: float = -60.0,
     folder: Path | None = None,
-    mark: Callable[[NDArray[np.uint8], int], NDArray[np.uint8]] | None = None,
+    mark: Mark | None = None,
 ) -> AnnotatedClip:
     """Assemble the clip (640x480, 25 frames/s, H.264; sound 16 kHz mono PCM), or find it made.
 
-    The picture is the demo's face, or each sentence's own where it has pictures: before it, its
-    first one stands still, and after it its last. ``mark`` draws a frame's number into its
-    YUV 4:2:0 picture (720, 640), given both.
+    The frames are the demo's face, or each sentence's own where it has some: before it, its first
+    one stands still, and after it its last. ``mark`` draws a frame's number into it.
     """
     from importlib.metadata import version
 
@@ -137,18 +133,18 @@ def make_clip(
     digest = hashlib.sha256(f"{VERSION} {seconds} {version('av')}".encode())
     digest.update(clip().read_bytes())
     digest.update(sound.tobytes())
-    digest.update(b"own" if utterances[0].pictures else b"")
+    digest.update(b"own" if utterances[0].frames else b"")
     digest.update(b"" if mark is None else mark.__qualname__.encode())
     folder = folder or cache_folder()
     path = folder / f"clip-{seconds}s-{digest.hexdigest()[:16]}.mkv"
     made = AnnotatedClip(path, seconds, spans)
     if not path.exists():
         part = path.with_suffix(f".{os.getpid()}.part")
-        if utterances[0].pictures:
-            picture_at = own_pictures([(s.begin, s.end) for s in spans], utterances)
+        if utterances[0].frames:
+            frame_at = own_frames([(s.begin, s.end) for s in spans], utterances)
         else:
-            picture_at = there_and_back()
-        _write(part, sound, picture_at, seconds, mark or _unmarked)
+            frame_at = there_and_back()
+        _write(part, sound, frame_at, seconds, mark)
         path.with_suffix(".json").write_text(json.dumps(describe(made), indent=1) + "\n")
         part.replace(path)
     return made
@@ -197,7 +193,7 @@ def repeated(clip: AnnotatedClip, times: int) -> AnnotatedClip:
 
 
 def rounds_of(minutes: float | None, seconds: int) -> int:
-    """How often a clip of ``seconds`` is played to last ``minutes`` (None: once); MmerError."""
+    """Rounds of a clip of ``seconds`` that last ``minutes`` (None: one); raises MmerError."""
     if minutes is None:
         return 1
     if not (math.isfinite(minutes) and minutes > 0):
@@ -222,34 +218,26 @@ def _new_matroska(path: Path) -> Any:
         raise MmerError(f"cannot write {path}: {error}") from error
 
 
-def _unmarked(picture: NDArray[np.uint8], number: int) -> NDArray[np.uint8]:
-    return picture
-
-
 def _write(
-    path: Path,
-    sound: NDArray[np.int16],
-    picture_at: PictureAt,
-    seconds: int,
-    mark: Callable[[NDArray[np.uint8], int], NDArray[np.uint8]],
+    path: Path, sound: NDArray[np.int16], frame_at: FrameAt, seconds: int, mark: Mark | None
 ) -> None:
     import av
 
-    # no B frames and one thread: pictures in order of time, and the same bytes each time
+    # no B frames and one thread: frames in order of time, and the same bytes each time
     options = {"crf": "23", "preset": "veryfast", "bf": "0", "threads": "1", "flags": "+bitexact"}
-    per_picture = SAMPLE_RATE // FPS
+    per_frame = SAMPLE_RATE // FPS
     with _new_matroska(path) as out:
         video = out.add_stream("libx264", rate=FPS, options=options)
         video.width, video.height, video.pix_fmt = WIDTH, HEIGHT, "yuv420p"
         audio = out.add_stream("pcm_s16le", rate=SAMPLE_RATE, layout="mono")
         for n in range(seconds * FPS):
-            image = mark(picture_at(n), n)
-            picture = av.VideoFrame.from_ndarray(image, format="yuv420p")
-            picture.pts, picture.time_base = n, Fraction(1, FPS)
-            out.mux(video.encode(picture))
-            heard = np.ascontiguousarray(sound[None, n * per_picture : (n + 1) * per_picture])
-            block = av.AudioFrame.from_ndarray(heard, format="s16", layout="mono")
-            block.sample_rate, block.pts = SAMPLE_RATE, n * per_picture
+            image = frame_at(n) if mark is None else mark(frame_at(n), n)
+            frame = av.VideoFrame.from_ndarray(image, format="yuv420p")
+            frame.pts, frame.time_base = n, Fraction(1, FPS)
+            out.mux(video.encode(frame))
+            samples = np.ascontiguousarray(sound[None, n * per_frame : (n + 1) * per_frame])
+            block = av.AudioFrame.from_ndarray(samples, format="s16", layout="mono")
+            block.sample_rate, block.pts = SAMPLE_RATE, n * per_frame
             block.time_base = Fraction(1, SAMPLE_RATE)
             out.mux(audio.encode(block))
         out.mux(video.encode(None))

@@ -1,16 +1,19 @@
-"""What the subcommands of `mmer-bench` share: how they are run, and where results are written."""
+"""Options that subcommands of `mmer-bench` share, how one is run, and where its results go."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Annotated, Literal, Protocol
+from typing import Annotated, Any, Final, Literal, Protocol, TypeAlias
 
 import tyro
 
+from mmer.benchmarks.harness.machine import describe_machine
 from mmer.benchmarks.report.plots import check_matplotlib
 from mmer.benchmarks.report.report import Report, check_writable
 from mmer.realtime.asr.registry import ASR_METAVAR
+from mmer.realtime.options import Options
 
 Flag = Annotated[bool, tyro.conf.FlagCreatePairsOff]
 Folder = Annotated[Path, tyro.conf.arg(metavar="DIR")]
@@ -20,6 +23,11 @@ Asr = Annotated[str, tyro.conf.arg(metavar=ASR_METAVAR)]
 Detector = Literal["auto", "blazeface", "mediapipe", "haar"]
 Provider = Literal["auto", "cpu", "cuda", "tensorrt", "ort-tensorrt", "coreml", "directml"]
 OptionalFloat = Annotated[float | None, tyro.conf.arg(metavar="FLOAT")]
+
+Say: TypeAlias = Callable[[str], None]
+"""Shows what is being done."""
+NO_SETTINGS: Final = ("json", "markdown", "plot", "quick", "real")
+"""Options that a report does not name among its settings."""
 
 
 class Command(Protocol):
@@ -42,10 +50,30 @@ class Outputs:
     markdown: OptionalFile = None
     """File for the results as a Markdown table."""
 
+    def measure(self, command: str) -> int:
+        """Check the options, measure, show and write; raises MmerError."""
+        from rich.console import Console
+
+        self.check()
+        machine = describe_machine()  # first: the load before our own
+        with Console(stderr=True).status("starting") as status:
+            report = self.run(status.update)
+        self.write(replace(report, command=command, machine=machine))
+        return 0
+
     def check(self) -> None:
-        """Refuse, before the work, what could not be written to."""
+        """Refuse, before the work, options that make no sense and files that cannot be written."""
         for path in (self.json, self.markdown):
             check_writable(path)
+
+    def run(self, say: Say) -> Report:
+        """Measure; the command and the machine are filled in afterwards. Raises MmerError."""
+        raise NotImplementedError
+
+    def settings(self, **changed: Any) -> Mapping[str, Any]:
+        """The options for the report, without places on this machine, some of them ``changed``."""
+        given = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in NO_SETTINGS}
+        return {k: "DATA" if isinstance(v, Path) else v for k, v in (given | changed).items()}
 
     def write(self, report: Report) -> None:
         """Show ``report`` in the terminal and write the files that were asked for."""
@@ -59,15 +87,43 @@ class Outputs:
 
 
 @dataclass(frozen=True, kw_only=True)
-class PicturedOutputs(Outputs):
-    """The same for a command that draws a picture as well."""
+class PlotOutputs(Outputs):
+    """The options of a command that draws a plot as well."""
 
     plot: Annotated[Path | None, tyro.conf.arg(metavar="FILE.png")] = None
-    """File for the picture."""
+    """File for the plot."""
 
     def check(self) -> None:
-        """Refuse, before the work, what could not be written to or drawn."""
         super().check()
         check_writable(self.plot)
         if self.plot is not None:
             check_matplotlib()
+
+    def write(self, report: Report) -> None:
+        super().write(report)
+        if self.plot is not None and report.draw is not None:
+            report.draw(self.plot)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SessionOptions(PlotOutputs):
+    """The options of a command that plays clips to live sessions."""
+
+    asr: Asr = "moonshine"
+    """Speech recognizer, as in mmer-live; the targets are for moonshine."""
+    detector: Detector = "auto"
+    """Face detector, as in mmer-live."""
+    provider: Provider = "auto"
+    """Execution provider of the networks, as in mmer-live."""
+
+    def check(self) -> None:
+        super().check()
+        # refuses what the recognizer would
+        Options(source="clip", asr=self.asr, detector=self.detector, provider=self.provider)
+
+    def recognizer(self, clip: Path) -> dict[str, Any]:
+        """Arguments of `mmer.Recognizer` for a session on ``clip`` that uses no network."""
+        return {
+            "source": str(clip), "asr": self.asr, "detector": self.detector,
+            "provider": self.provider, "offline": True,
+        }  # fmt: skip

@@ -1,4 +1,4 @@
-"""What a figure was measured on and with: without it, a figure says nothing."""
+"""Description of the machine, versions and commit behind a figure."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def describe_machine() -> dict[str, Any]:
     return {
         "cpu": cpu_name(),
         "cores": psutil.cpu_count(logical=True),
-        "cores_allowed": _allowed_cores(),
+        "cores_allowed": allowed_cores(),
         "memory_gb": round(psutil.virtual_memory().total / 2**30, 1),
         "load_before": round(psutil.getloadavg()[0], 2),
         "system": platform.platform(),
@@ -69,5 +69,6 @@ def _version(package: str) -> str | None:
         return None
 
 
-def _allowed_cores() -> int | None:
+def allowed_cores() -> int | None:
+    """Processor cores that this process may use; None where the system has no such list."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None

@@ -1,17 +1,17 @@
-"""Which of the recognizer's utterances is which spoken sentence, and what went wrong."""
+"""Matching of the recognizer's utterances with the annotated sentences."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final, Literal, TypeAlias
+from typing import Final, Literal, TypeAlias, get_args
 
 from mmer.benchmarks.harness.clip import Span
 
 OVERLAP_S: Final = 0.05  # less in common is no overlap
 
 Outcome: TypeAlias = Literal["matched", "missed", "split", "merged", "cut"]
-"""What became of a spoken sentence.
+"""Outcome of a spoken sentence.
 
 - matched: one result overlaps it, and nothing else that is spoken.
 - missed: no result overlaps it.
@@ -44,7 +44,7 @@ class Match:
 
     @property
     def delay_s(self) -> float:
-        """From the annotated end of the speech to its result; only of matched ones."""
+        """Delay from the annotated end of the speech to its result; of matched ones alone."""
         if self.result is None:
             raise ValueError(f"{self.span.name!r} is {self.outcome}: it has no delay")
         return self.result.written - self.span.t1
@@ -59,20 +59,22 @@ class Matching:
 
     @property
     def delays_s(self) -> list[float]:
-        """Of the matched sentences."""
-        return [m.delay_s for m in self.matches if m.outcome == "matched"]
+        """Delays of the matched sentences."""
+        return [m.delay_s for m in self.matches if m.result]
 
     @property
     def misses(self) -> int:
         """Sentences that are not matched, for whatever reason."""
-        return sum(m.outcome != "matched" for m in self.matches)
+        return sum(m.result is None for m in self.matches)
 
     def counts(self) -> dict[str, int]:
-        """How many sentences met which outcome, and results about nothing spoken."""
-        outcomes: tuple[Outcome, ...] = ("matched", "missed", "split", "merged", "cut")
-        counted: dict[str, int] = {o: sum(m.outcome == o for m in self.matches) for o in outcomes}
-        counted["unmatched"] = len(self.unmatched)
-        return counted
+        """Sentences by outcome, and results about nothing spoken."""
+        counted = {o: sum(m.outcome == o for m in self.matches) for o in get_args(Outcome)}
+        return counted | {"unmatched": len(self.unmatched)}
+
+    def faults(self) -> list[str]:
+        """The same without the matched ones, in words."""
+        return [f"{n} {name}" for name, n in self.counts().items() if n and name != "matched"]
 
 
 def match(spans: Sequence[Span], results: Sequence[Result]) -> Matching:

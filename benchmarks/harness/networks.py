@@ -1,4 +1,4 @@
-"""Which networks a benchmark ran: the folder's own, the shipped ones for the rest."""
+"""Networks of a benchmark: a folder's own, the shipped ones for the rest."""
 
 from __future__ import annotations
 

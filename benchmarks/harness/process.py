@@ -1,4 +1,4 @@
-"""Run a command in a fresh process and watch its time and memory, with those that it starts."""
+"""Time and memory of a command in a fresh process, children included."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class Watched:
     peak_mb: float  # the most they ever held (on Linux the sum of the kernel's VmHWM)
     samples: tuple[Sample, ...] = ()  # once a second
     ready_cpu_s: float = 0.0  # of ``cpu_s``, what was spent when ``ready`` became true
-    children_cpu_s: float = 0.0  # of ``cpu_s``, what was seen of other processes than the first
+    children_cpu_s: float = 0.0  # of ``cpu_s``, spent by other processes than the first
     interrupted: bool = False  # the user ended it by Ctrl-C
 
     @property
@@ -66,19 +66,17 @@ class Watched:
 
 
 def watch(
-    command: Sequence[str],
-    ready: Callable[[], bool] | None = None,
-    interruptible: bool = False,
+    command: Sequence[str], ready: Callable[[], bool] | None = None, interruptible: bool = False
 ) -> Watched:
     """Run ``command`` to its end; ``ready`` tells when its start-up is over (asked 20 times/s).
 
-    MB are of 2^20 bytes. ``interruptible``: Ctrl-C ends the process in order, and what was seen
-    until then is returned. Raises MmerError with what it said on standard error if it failed.
+    MB are of 2^20 bytes. ``interruptible``: Ctrl-C ends the process in order, and the
+    samples until then are returned. Raises MmerError with its standard error if it failed.
     """
     interrupted = False
     with tempfile.TemporaryFile() as errors:
         began = time.perf_counter()
-        spent_before = _children_cpu_s()
+        spent_before = children_cpu_s()
         child = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=errors
         )
@@ -87,8 +85,8 @@ def watch(
         try:
             while not _ended(child):
                 if ready is not None and ready_s is None and ready():
-                    ready_s, ready_cpu_s = time.perf_counter() - began, tree.look()
-                tree.look_if_due()
+                    ready_s, ready_cpu_s = time.perf_counter() - began, tree.sample()
+                tree.sample_if_due()
         except KeyboardInterrupt:
             if not interruptible:
                 raise
@@ -98,7 +96,7 @@ def watch(
         wall_s = time.perf_counter() - began
         if child.returncode and not interrupted:
             raise _failure(command, child.returncode, errors)
-    cpu_s = max(tree.cpu_s, _children_cpu_s() - spent_before)
+    cpu_s = max(tree.cpu_s, children_cpu_s() - spent_before)
     return Watched(
         wall_s=wall_s,
         ready_s=ready_s,
@@ -130,13 +128,13 @@ class _Tree:
     def children_cpu_s(self) -> float:
         return self.cpu_s - self._spent.get(self._pid, 0.0)
 
-    def look_if_due(self) -> None:
+    def sample_if_due(self) -> None:
         at = time.perf_counter() - self._began
         every = OFTEN_S if at < OFTEN_UNTIL_S else SAMPLE_EVERY_S
         if not self.samples or at >= self.samples[-1].t + every:
-            self.look()
+            self.sample()
 
-    def look(self) -> float:
+    def sample(self) -> float:
         """Take a sample; the seconds of CPU until now."""
         at = time.perf_counter() - self._began
         resident = peak = 0.0
@@ -165,7 +163,7 @@ class _Tree:
             return []
 
 
-def _children_cpu_s() -> float:
+def children_cpu_s() -> float:
     """Processor time of all processes that this one has started and waited for; 0 on Windows."""
     if sys.platform == "win32":
         return 0.0
@@ -210,6 +208,11 @@ def time_to_labels(command: Sequence[str], within_s: float = 60.0) -> tuple[floa
     return first, labelled
 
 
+def has_content(path: Path) -> bool:
+    """Whether a file exists and is not empty."""
+    return path.exists() and path.stat().st_size > 0
+
+
 def _ended(child: subprocess.Popen[bytes]) -> bool:
     try:
         child.wait(POLL_S)
@@ -245,8 +248,8 @@ def _failure(
     command: Sequence[str], status: int | None, errors: IO[bytes], what: str = "it failed"
 ) -> MmerError:
     errors.seek(0)
-    said = errors.read().decode("utf-8", "replace").strip()[-2000:]
+    output = errors.read().decode("utf-8", "replace").strip()[-2000:]
     shown = " ".join(["mmer-live", *command[len(MMER_LIVE) :]])
     if tuple(command[: len(MMER_LIVE)]) != MMER_LIVE:
         shown = " ".join(command)
-    return MmerError(f"{shown}: {what} (status {status})\n{said}")
+    return MmerError(f"{shown}: {what} (status {status})\n{output}")

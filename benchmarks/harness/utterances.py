@@ -4,22 +4,23 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mmer.benchmarks.harness.clip_format import Frame
+from mmer.benchmarks.harness.media import read_sound
 from mmer.models.errors import MmerError
-from mmer.realtime.clock import ManualClock
-from mmer.realtime.messages import SAMPLE_RATE, AudioBlock
+from mmer.realtime.blocks.speech_detector import FRAME
+from mmer.realtime.blocks.vad import Vad, VadConfig
+from mmer.realtime.messages import SAMPLE_RATE, AudioBlock, SpeechUpdate
 
 LEVEL_S: Final = 0.010  # the window over which loudness is measured
 RANGE_DB: Final = 20.0  # what lies so far below the loudest moment is breath, room or echo
 PAUSE_S: Final = 0.25  # after a longer pause comes something else: a click, a breath, a chair
 FADE: Final = 32  # samples (2 ms): at the cuts, so that they do not click
 AROUND_S: Final = 0.15  # sound taken on either side of the demo's sentences before trimming
-EVERY_RAVDESS: Final = 29  # the corpus is walked in steps of this: speakers and feelings mix
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,12 +29,13 @@ class Utterance:
 
     name: str
     samples: NDArray[np.int16]  # shape (n,), 16 kHz mono
-    emotion: str | None = None  # of EMOTIONS, where a person acted it with voice and face
-    pictures: tuple[NDArray[np.uint8], ...] = ()  # its own, 25 a second from its begin on: YUV
+    emotion: str | None = None  # of EMOTIONS, where a person acted it with speech and face
+    frames: tuple[Frame, ...] = ()  # its own, from its begin on
+    text: str = ""  # transcript, where it is known
 
     @property
     def seconds(self) -> float:
-        """How long it is."""
+        """Length."""
         return len(self.samples) / SAMPLE_RATE
 
 
@@ -75,7 +77,7 @@ def faded(samples: NDArray[np.int16]) -> NDArray[np.int16]:
 
 
 def demo_utterances() -> list[Utterance]:
-    """The sentences of the bundled demo clip, in their order: a synthetic voice feels nothing."""
+    """The sentences of the bundled demo clip, in order: a synthetic voice, without emotions."""
     from mmer.realtime.demo import clip
 
     path = clip()
@@ -89,44 +91,10 @@ def demo_utterances() -> list[Utterance]:
     return out
 
 
-def ravdess_utterances(data: Path, count: int) -> list[Utterance]:
-    """``count`` sentences of RAVDESS, always the same ones.
-
-    The videos below ``data``/video where there are some: each sentence with its own pictures and
-    the emotion that was acted. Else the sound alone, below ``data``/audio/ravdess. Raises MmerError
-    if there is neither.
-    """
-    from mmer.benchmarks.harness.videos import ravdess_videos
-
-    videos = ravdess_videos(data / "video", count) if (data / "video").is_dir() else []
-    return videos or ravdess_sounds(data, count)
-
-
-def ravdess_sounds(data: Path, count: int) -> list[Utterance]:
-    """``count`` sentences below ``data``/audio/ravdess, always the same; MmerError without any."""
-    folder = data / "audio" / "ravdess"
-    paths = sorted(p for p in folder.rglob("03-01-*") if p.is_file())
-    if not paths:
-        raise MmerError(f"no RAVDESS clips (Actor_NN/03-01-*) in {folder}: check --data")
-    chosen = [paths[i * EVERY_RAVDESS % len(paths)] for i in range(min(count, len(paths)))]
-    return [trimmed(path.stem, read_sound(path)) for path in chosen]
-
-
-def read_sound(path: Path) -> NDArray[np.int16]:
-    """The sound of a media file as the recognizer hears it: shape (n,), 16 kHz mono."""
-    from mmer.realtime.sources.media import MediaFile
-
-    source = MediaFile(str(path), wanted=frozenset({"audio"}))
-    source.open(ManualClock())
-    try:
-        blocks = [m for m in source.messages() if isinstance(m, AudioBlock)]
-    finally:
-        source.close()
-    if not blocks:
-        raise MmerError(f"{path} has no sound")
-    out = np.zeros(round(blocks[-1].t1 * SAMPLE_RATE), np.int16)
-    for block in blocks:
-        at = round(block.t0 * SAMPLE_RATE)
-        room = out[at : at + len(block.samples)]
-        room[:] = block.samples[: len(room)]
-    return out
+def vad_updates(samples: NDArray[np.int16], config: VadConfig | None = None) -> list[SpeechUpdate]:
+    """Updates of the VAD over a sound (n,), in its standard configuration or another."""
+    vad = Vad(config or VadConfig())
+    updates: list[SpeechUpdate] = []
+    for at in range(0, len(samples), FRAME):
+        updates += vad.push(AudioBlock(at / SAMPLE_RATE, samples[at : at + FRAME]))
+    return [*updates, *vad.flush()]

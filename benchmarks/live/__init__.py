@@ -1,1 +1,1 @@
-"""`mmer-bench live`: how late, how costly and how large the recognizer is at the world's pace."""
+"""`mmer-bench live`: delays, cost and memory of the recognizer at the world's pace."""

@@ -1,41 +1,50 @@
-"""`mmer-bench live` and its options."""
+"""`mmer-bench live`: delays, cost and memory of a session against targets; each run a process."""
 
 from __future__ import annotations
 
+import json
+import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Final
 
-from mmer.benchmarks.harness.command import (
-    Asr,
-    Detector,
-    Flag,
-    OptionalFloat,
-    OptionalFolder,
-    PicturedOutputs,
-    Provider,
-)
+from mmer.benchmarks.harness.clip import AnnotatedClip, describe, make_clip, repeated, rounds_of
+from mmer.benchmarks.harness.command import Flag, OptionalFloat, OptionalFolder, Say, SessionOptions
+from mmer.benchmarks.harness.media import read_media
+from mmer.benchmarks.harness.play import record_session
+from mmer.benchmarks.harness.process import MMER_LIVE, Watched, has_content, time_to_labels, watch
+from mmer.benchmarks.harness.ravdess import ravdess_utterances
+from mmer.benchmarks.harness.utterances import demo_utterances
+from mmer.benchmarks.live import estimates, trends
+from mmer.benchmarks.live.finals import final_rows, stable_rows
+from mmer.benchmarks.live.stages import draw_stages, find_stages, stage_rows
+from mmer.benchmarks.report.report import Report, Row
+from mmer.benchmarks.report.statistics import thinned
+from mmer.models.errors import MmerError
 from mmer.realtime.options import Options
+
+FIRST_LABEL_RUNS: Final = 3
+LEAST_WITH_ASR: Final = 4.0  # times real time
+LEAST_WITHOUT: Final = 4.0
+RAVDESS_CLIPS: Final = 40  # more than fit into a minute
 
 
 @dataclass(frozen=True, kw_only=True)
-class Live(PicturedOutputs):
+class Live(SessionOptions):
     """Delays, their parts, cost and memory of the live recognizer on an annotated clip.
 
     The clip is 60 s of 640x480 video with the bundled demo's face and 16 kHz sound, half of it
     sentences between silences; their begins and ends are known to the sample. Measured are:
-    replay at --pace max, with words and without; a run at the world's pace (capture to estimate,
-    end of speech to final label, onset to the first label that stays, each apart into waiting and
-    work; wait and work of every stage; queues, processor time, memory, growth); the same without
-    words; from the command's start to its first label. benchmarks/README.md defines every figure.
-    Every run is a fresh process that never uses the network. Ends with status 0 also where a
-    target is missed.
+    replay at --pace max, with ASR and without; a run at the world's pace (capture to
+    estimate, end of speech to final label, onset to the first label that stays, each apart into
+    waiting and work; wait and work of every stage; queues, processor time, memory, trends); the
+    same without ASR; from the command's start to its first label. benchmarks/README.md
+    defines every figure. Every run is a fresh process that never uses the network. Ends with
+    status 0 also where a target is missed.
     """
 
-    asr: Asr = "moonshine"
-    """Recognizer of words, as in mmer-live; the targets are for moonshine."""
-    detector: Detector = "auto"
-    """Face detector, as in mmer-live."""
-    provider: Provider = "auto"
-    """What runs the networks, as in mmer-live."""
     minutes: OptionalFloat = None
     """Length of the run at the world's pace: the clip over and over; left out: once. Slopes of
     delays are judged from 30 on, that of memory from 2 on."""
@@ -51,27 +60,125 @@ class Live(PicturedOutputs):
     hangover_s: float = Options.hangover_s
     """Pause that ends an utterance, as in mmer-live."""
 
-    def measure(self, command: str) -> int:
-        """Measure everything, show it, write it."""
-        from rich.console import Console
+    @property
+    def clip_s(self) -> int:
+        """Length of the clip."""
+        return 20 if self.quick else self.seconds
 
-        from mmer.benchmarks.live.plot import draw_stages
-        from mmer.benchmarks.live.run import LiveSettings, run
+    @property
+    def rounds(self) -> int:
+        """How often the run at the world's pace plays the clip."""
+        return rounds_of(self.minutes, self.clip_s)
 
-        self.check()
-        settings = LiveSettings(
-            asr=self.asr,
-            detector=self.detector,
-            provider=self.provider,
-            seconds=20 if self.quick else self.seconds,
-            minutes=self.minutes,
-            data=self.data,
-            noise_db=self.noise_db,
-            hangover_s=self.hangover_s,
+    def check(self) -> None:
+        super().check()
+        if not 15 <= self.clip_s <= 3600:
+            raise MmerError(f"a clip of {self.clip_s} s: it must last 15 to 3600 s")
+        rounds_of(self.minutes, self.clip_s)  # refuses what is no length
+        if not -100 <= self.noise_db <= -20:
+            raise MmerError(f"--noise-db is {self.noise_db:g}: it must lie between -100 and -20")
+        Options(source="clip", hangover_s=self.hangover_s)  # refuses what the recognizer would
+
+    def run(self, say: Say) -> Report:
+
+        say("assembling the clip")
+        clip = self.assemble()
+        frames = frame_times(clip.path)
+        long = repeated(clip, self.rounds)
+        options = self.recognizer(long.path) | {"hangover_s": self.hangover_s}
+        with tempfile.TemporaryDirectory() as folder:
+            first = self.first_label(clip, say)
+            replayed_rows, replayed = self.replay(clip, len(frames), Path(folder), say)
+            say(f"playing {long.seconds} s at the world's pace")
+            recording, watched = record_session(options)
+            asr = recording.models.get("words")
+            cost_rows = [trends.cpu_row(watched, long.seconds, trends.engine(asr))]
+            if asr is not None:
+                say(f"playing {clip.seconds} s at the world's pace, --asr none")
+                options |= {"source": str(clip.path), "asr": "none"}
+                _, without = record_session(options)
+                cost_rows.append(trends.cpu_row(without, clip.seconds, "none"))
+        stages = find_stages(recording.stages, long.seconds)
+        written = estimates.while_playing(recording.estimates, long.seconds)
+        delays = [(e.written, 1000 * e.face_delay_s) for e in written if e.face_delay_s]
+        return Report(
+            kind="live",
+            title=f"mmer-bench live: {clip.seconds} s clip, {len(clip.spans)} utterances, "
+            f"{clip.speech_s:.0f} s of speech",
+            settings=self.settings(seconds=self.clip_s),
+            clip=describe(clip) | {"rounds": self.rounds},
+            models=recording.models,
+            provider=recording.provider,
+            rows=[
+                *replayed_rows,
+                *estimates.face_delay_rows(
+                    written, _again(frames, clip.seconds, self.rounds), Options.hop_s
+                ),
+                estimates.analysed_row(recording, long.seconds),
+                *final_rows(recording, long, self.hangover_s),
+                *stable_rows(recording, long),
+                first,
+                *trends.slope_rows(recording, long),
+                trends.queue_row(recording),
+                *trends.memory_rows(watched, replayed, asr),
+                *cost_rows,
+                *stage_rows(stages),
+            ],
+            series={"memory_mb": watched.memory, "face_delay_ms": thinned(delays)},
+            draw=lambda path: draw_stages(stages, cost_rows[0].values, path),
         )
-        with Console(stderr=True).status("starting") as status:
-            found = run(settings, command, status.update)
-        self.write(found.report)
-        if self.plot is not None:
-            draw_stages(found.stages, found.cpu, self.plot)
-        return 0
+
+    def assemble(self) -> AnnotatedClip:
+        """The clip: sentences of the demo, or of RAVDESS in ``data``; raises MmerError."""
+
+        if self.data is None:
+            utterances = demo_utterances()
+        else:
+            utterances = ravdess_utterances(self.data, RAVDESS_CLIPS)
+        return make_clip(utterances, self.clip_s, self.noise_db)
+
+    def first_label(self, clip: AnnotatedClip, say: Say) -> Row:
+        """`mmer-live CLIP --offline --output -`, from process start; warms the disk's cache."""
+
+        command = self._mmer_live(clip, self.asr, "--output", "-", "--quiet")
+        times = []
+        for i in range(FIRST_LABEL_RUNS):
+            say(f"start to first label, run {i + 1} of {FIRST_LABEL_RUNS}")
+            times.append(time_to_labels(command))
+        return trends.first_label_row(times)
+
+    def replay(
+        self, clip: AnnotatedClip, frames: int, folder: Path, say: Say
+    ) -> tuple[list[Row], Watched | None]:
+        """`mmer-live CLIP --pace max`, with ASR and without; the run with it as well."""
+
+        rows, with_asr = [], None
+        for asr in dict.fromkeys((self.asr, "none")):
+            say(f"replay at --pace max, --asr {asr}")
+            output = folder / f"replay-{asr}.jsonl"
+            more = ("--output", str(output), "--quiet", "--pace", "max")
+            watched = watch(self._mmer_live(clip, asr, *more), ready=partial(has_content, output))
+            least = LEAST_WITHOUT if asr == "none" else LEAST_WITH_ASR
+            with output.open(encoding="utf-8") as lines:
+                used = trends.engine(json.loads(next(lines))["models"].get("words"))
+            rows.append(trends.replay_row(used, watched, clip.seconds, frames, least))
+            with_asr = watched if asr != "none" else with_asr
+        return rows, with_asr
+
+    def _mmer_live(self, clip: AnnotatedClip, asr: str, *more: str) -> tuple[str, ...]:
+        return (
+            *MMER_LIVE, str(clip.path), "--offline", "--asr", asr,
+            "--detector", self.detector, "--provider", self.provider, *more,
+        )  # fmt: skip
+
+
+def frame_times(path: Path) -> list[float]:
+    """Capture times of the frames that the thinning of a file leaves, by its timestamps."""
+    from mmer.realtime.messages import VideoFrame
+
+    frames = read_media(path, "video", video_fps=Options.video_fps)
+    return [message.t for message in frames if isinstance(message, VideoFrame)]
+
+
+def _again(times: Sequence[float], seconds: int, rounds: int) -> list[float]:
+    return [t + n * seconds for n in range(rounds) for t in times]

@@ -1,4 +1,4 @@
-"""Rows of the estimates four times a second: how old what they show is, and by how many frames."""
+"""Rows of the estimates: delay from the captured frame, and frames analysed a second."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ import math
 from collections.abc import Sequence
 from typing import Final
 
-from mmer.benchmarks.harness.realtime_run import Estimate, Recording, analysed_per_second
-from mmer.benchmarks.report.delays import delay_row, number
+from mmer.benchmarks.harness.trace import Estimate, Recording
 from mmer.benchmarks.report.report import Row
+from mmer.benchmarks.report.rows import delay_row, number
 from mmer.benchmarks.report.statistics import summarise
 
 FRAMES_PER_S: Final = 20.0
-MAY_BE_LOST: Final = 0.01  # of the frames, before the rate is no longer called kept
+MAY_BE_LOST: Final = 0.01  # of the frames, before the rate counts as missed
 LEAST_ESTIMATES: Final = 100  # a p95 of fewer hangs on four of them
 
 
@@ -25,7 +25,7 @@ def while_playing(estimates: Sequence[Estimate], seconds: float) -> list[Estimat
 def face_delay_rows(
     estimates: Sequence[Estimate], frame_times: Sequence[float], hop_s: float
 ) -> list[Row]:
-    """Of every estimate that used a face: written minus capture of the newest frame it used.
+    """Delay of every estimate that used a face: written minus capture of the newest frame used.
 
     A final is about its utterance: it uses no frame from after its end, however soon it comes, so
     the figure without finals stands beside the one that is judged. ``estimates`` are those
@@ -33,31 +33,29 @@ def face_delay_rows(
     """
     used = [e for e in estimates if e.face_delay_s is not None]
     every = delays_ms(used)
-    found = summarise(every)
-    running = [e for e in used if not e.final]
-    waits = [1000 * waiting_s(e.t, frame_times, hop_s) for e in running]
-    rest = [d - w for d, w in zip(delays_ms(running), waits, strict=True)]
-    short = found.n < LEAST_ESTIMATES
-    notes = [
-        f"{found.n} of {len(estimates)} estimates used a face",
-        f"without finals p95 {number(summarise(delays_ms(running)).p95)} ms",
-        f"judged from {LEAST_ESTIMATES} estimates on" if short else "",
-    ]
+    at_ticks = [e for e in used if not e.final]
+    waits = [1000 * waiting_s(e.t, frame_times, hop_s) for e in at_ticks]
+    rest = [d - w for d, w in zip(delays_ms(at_ticks), waits, strict=True)]
+    p95_at_ticks = summarise(delays_ms(at_ticks)).p95
     return [
         delay_row(
             "face_delay_ms",
             "newest video frame used: captured to estimate written",
             every,
-            "; ".join(n for n in notes if n),
+            f"{len(every)} of {len(estimates)} estimates used a face; "
+            f"without finals p95 {number(p95_at_ticks)} ms",
             "p95 at most 100 ms",
-            None if short else found.p95 <= 100,
-            {"p95_without_finals": summarise(delays_ms(running)).p95},
+            {"p95_without_finals": p95_at_ticks},
+        ).judged(
+            summarise(every).p95 <= 100,
+            len(every) >= LEAST_ESTIMATES,
+            f"judged from {LEAST_ESTIMATES} estimates on",
         ),
         delay_row(
             "face_delay_waiting_ms",
             "of it, waiting for the tick that answers",
             waits,
-            f"what a machine without any work to do would take: frames come every "
+            f"the delay of a machine without any work to do: frames come every "
             f"{1000 / FRAMES_PER_S:.0f} ms, answers every {1000 * hop_s:.0f} ms",
         ),
         delay_row(
@@ -70,7 +68,7 @@ def face_delay_rows(
 
 
 def waiting_s(decided: float, frame_times: Sequence[float], hop_s: float) -> float:
-    """From the last frame captured by the due time of the tick decided at ``decided``, to it.
+    """Time from the last frame captured before a tick was due, decided at ``decided``, to then.
 
     A tick is decided when it is due, or later on a busy machine: what it is late by is no waiting.
     """
@@ -80,13 +78,13 @@ def waiting_s(decided: float, frame_times: Sequence[float], hop_s: float) -> flo
 
 
 def delays_ms(estimates: Sequence[Estimate]) -> list[float]:
-    """Of those that used a frame."""
+    """Face delays of those that used a frame."""
     return [1000 * e.face_delay_s for e in estimates if e.face_delay_s is not None]
 
 
 def analysed_row(recording: Recording, seconds: float) -> Row:
-    """Frames that were judged, or searched in vain for a face, a second of the clip."""
-    rate = analysed_per_second(recording, seconds)
+    """Frames analysed, or searched in vain for a face, a second of the clip."""
+    rate = len(recording.frames) / seconds
     replaced = {name: recording.drops.get(name, 0) for name in ("video", "face")}
     return Row(
         key="frames_per_s",

@@ -3,57 +3,55 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Final
 
 from mmer.benchmarks.harness.clip import AnnotatedClip
 from mmer.benchmarks.harness.matching import Matching, match
-from mmer.benchmarks.harness.realtime_run import Recording
-from mmer.benchmarks.report.delays import delay_row, number
+from mmer.benchmarks.harness.trace import Estimate, Recording
 from mmer.benchmarks.report.report import Row
+from mmer.benchmarks.report.rows import delay_row, number
 from mmer.benchmarks.report.statistics import summarise
 
-MOST_WORDS_P50_MS: Final = 357  # what PocketSphinx took
+MOST_TRANSCRIPT_P50_MS: Final = 357  # what PocketSphinx took
 LEAST_UTTERANCES: Final = 20  # of fewer, the p95 is the slowest
 
 
 def final_rows(recording: Recording, clip: AnnotatedClip, hangover_s: float) -> list[Row]:
-    """From each annotated end of speech to its final label, the two parts of that, and its words.
+    """Delay from each annotated end of speech to its final label, its parts, and the transcript.
 
     "Waiting" is until the sound was there that decided the end of the utterance (the hangover,
-    and what the voice detector takes for speech after the end): no machine shortens it. What
+    and what the VAD takes for speech after the end): no machine shortens it. What
     follows is queues, networks and writing.
     """
     labels = match(clip.spans, recording.finals)
     decided = {r.utterance: r.written for r in recording.ends}
     waits, rest = [], []
     for m in labels.matches:
-        if m.outcome == "matched" and m.result and m.result.utterance in decided:
+        if m.result and m.result.utterance in decided:
             at = decided[m.result.utterance]
             waits.append(1000 * (at - m.span.t1))
             rest.append(1000 * (m.result.written - at))
-    delays = late_ms(labels)
-    found = summarise(delays)
-    short = found.n < LEAST_UTTERANCES
-    notes = [
-        outcomes(labels),
-        f"hangover {hangover_s * 1000:.0f} ms",
-        f"judged from {LEAST_UTTERANCES} utterances on" if short else "",
-    ]
+    found = summarise(late_ms(labels))
+    enough = found.n >= LEAST_UTTERANCES
     rows = [
         delay_row(
             "final_label_ms",
             "end of speech to final label written",
-            delays,
-            "; ".join(n for n in notes if n),
+            late_ms(labels),
+            f"{outcomes(labels)}; hangover {hangover_s * 1000:.0f} ms",
             "p50 at most 450, p95 at most 700 ms",
-            None if short else found.p50 <= 450 and found.p95 <= 700,
             {**labels.counts(), "hangover_ms": 1000 * hangover_s},
+        ).judged(
+            found.p50 <= 450 and found.p95 <= 700,
+            enough,
+            f"judged from {LEAST_UTTERANCES} utterances on",
         ),
         delay_row(
             "final_label_waiting_ms",
             "of it, waiting for the pause",
             waits,
-            f"the hangover of {hangover_s * 1000:.0f} ms, and what the voice detector takes for "
+            f"the hangover of {hangover_s * 1000:.0f} ms, and what the VAD takes for "
             "speech beyond the annotated end",
         ),
         delay_row(
@@ -63,31 +61,99 @@ def final_rows(recording: Recording, clip: AnnotatedClip, hangover_s: float) -> 
             f"of the utterances answered once; p95 {number(summarise(rest).p95)} ms of the limit",
         ),
     ]
-    if recording.session["models"].get("words"):
-        words = match(clip.spans, recording.transcripts)
-        late = summarise(late_ms(words))
+    if recording.models.get("words"):
+        transcripts = match(clip.spans, recording.transcripts)
+        late = late_ms(transcripts)
+        row = delay_row(
+            "final_words_ms",
+            "end of speech to final transcript written",
+            late,
+            outcomes(transcripts),
+            f"p50 at most {MOST_TRANSCRIPT_P50_MS} ms",
+            dict(transcripts.counts()),
+        )
+        rows.append(row.judged(summarise(late).p50 <= MOST_TRANSCRIPT_P50_MS, enough))
+    return rows
+
+
+def late_ms(matching: Matching) -> list[float]:
+    """Delay by sentence, infinite where it is missed, split, merged or cut."""
+    return [1000 * m.delay_s if m.result else math.inf for m in matching.matches]
+
+
+def outcomes(matching: Matching) -> str:
+    """Number of sentences answered, and the outcomes of the others."""
+    counts = matching.counts()
+    whole = f"{counts['matched']} of {len(matching.matches)} utterances matched"
+    return ", ".join([whole, *matching.faults()])
+
+
+def stable_since(estimates: Sequence[Estimate], label: str | None = None) -> float | None:
+    """Time from which on an utterance's ``label`` did not change until its final, that included.
+
+    ``estimates`` are the utterance's own, in order; ``label`` None: whichever the final has. None
+    where the final has another or no label, or is not there. An estimate without a label between
+    is a change.
+    """
+    finals = [n for n, estimate in enumerate(estimates) if estimate.final]
+    if not finals:
+        return None
+    final = estimates[finals[-1]]
+    if final.label is None or label not in (None, final.label):
+        return None
+    since = final.written
+    for estimate in reversed(estimates[: finals[-1]]):
+        if estimate.label != final.label:
+            break
+        since = estimate.written
+    return since
+
+
+def stable_rows(recording: Recording, clip: AnnotatedClip) -> list[Row]:
+    """Delay from each annotated onset to the first stable label, and to the first correct one.
+
+    The second where the sentences were acted with speech and face, and so have a true emotion.
+    What is not answered once, ends without a label or (second row) with a wrong one, is never
+    reached: infinite.
+    """
+    matching = match(clip.spans, recording.finals)
+    by_utterance: dict[int, list[Estimate]] = {}
+    for estimate in recording.estimates:
+        if estimate.utterance is not None:
+            by_utterance.setdefault(estimate.utterance, []).append(estimate)
+
+    def delays(truth: bool) -> list[float]:
+        out = []
+        for m in matching.matches:
+            since = None
+            if m.result and m.result.utterance is not None:
+                mine = by_utterance[m.result.utterance]
+                since = stable_since(mine, m.span.emotion if truth else None)
+            out.append(math.inf if since is None else 1000 * (since - m.span.t0))
+        return out
+
+    any_label = delays(False)
+    rows = [
+        delay_row(
+            "stable_label_ms",
+            "onset of speech to first stable label, right or wrong",
+            any_label,
+            f"{_share(any_label)} ended with a label; the others never had one that stayed",
+        )
+    ]
+    if clip.spans and all(span.emotion is not None for span in clip.spans):
+        correct = delays(True)
         rows.append(
             delay_row(
-                "final_words_ms",
-                "end of speech to final words written",
-                late_ms(words),
-                outcomes(words),
-                f"p50 at most {MOST_WORDS_P50_MS} ms",
-                None if short else late.p50 <= MOST_WORDS_P50_MS,
-                values=dict(words.counts()),
+                "correct_label_ms",
+                "onset of speech to first correct stable label",
+                correct,
+                f"{_share(correct)} reached; the others ended with another label or none",
             )
         )
     return rows
 
 
-def late_ms(matching: Matching) -> list[float]:
-    """By sentence: its delay, infinite where it is missed, split, merged or cut."""
-    return [1000 * m.delay_s if m.outcome == "matched" else math.inf for m in matching.matches]
-
-
-def outcomes(matching: Matching) -> str:
-    """How many sentences were answered, and what went wrong with the others."""
-    counts = matching.counts()
-    wrong = [f"{n} {name}" for name, n in counts.items() if n and name not in ("matched",)]
-    whole = f"{counts['matched']} of {len(matching.matches)} utterances matched"
-    return ", ".join([whole, *wrong])
+def _share(delays: Sequence[float]) -> str:
+    reached = sum(math.isfinite(d) for d in delays)
+    return f"{reached} of {len(delays)}"

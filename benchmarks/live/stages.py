@@ -1,9 +1,10 @@
-"""Rows of the pipeline's stages: how long messages wait for each, what it takes, what it costs."""
+"""Rows of the pipeline's stages: time in the mailbox, time at work, processor time."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final, TypeAlias
 
 from mmer.benchmarks.report.report import Row
@@ -32,7 +33,7 @@ def _of_finals(times: Sequence[StageTime]) -> list[StageTime]:
 
 
 def _of_ends(times: Sequence[StageTime]) -> list[StageTime]:
-    """Of updates that nothing replaces an utterance has two: its start, then its end."""
+    """Every second update that nothing replaces: of an utterance's start and end, the end."""
     return _of_finals(times)[1::2]
 
 
@@ -41,15 +42,15 @@ def _of_kind(kind: str) -> Picked:
 
 
 PARTS: Final = (
-    Part("voice", "voice activity", "vad", _of_kind("AudioBlock")),
-    Part("words_partial", "words, while speaking", "asr", _while_speaking),
-    Part("words_final", "words, at the end", "asr", _of_ends),
-    Part("speech_partial", "voice network, while speaking", "speech", _while_speaking),
-    Part("speech_final", "voice network, at the end", "speech", _of_ends),
-    Part("text_partial", "words' network, while speaking", "text", _while_speaking),
-    Part("text_final", "words' network, at the end", "text", _of_finals),
+    Part("voice", "VAD", "vad", _of_kind("AudioBlock")),
+    Part("words_partial", "ASR, while speaking", "asr", _while_speaking),
+    Part("words_final", "ASR, at the end", "asr", _of_ends),
+    Part("speech_partial", "speech network, while speaking", "speech", _while_speaking),
+    Part("speech_final", "speech network, at the end", "speech", _of_ends),
+    Part("text_partial", "text network, while speaking", "text", _while_speaking),
+    Part("text_final", "text network, at the end", "text", _of_finals),
     Part("tracker", "face found and followed", "tracker", _of_kind("VideoFrame")),
-    Part("clips", "pictures collected", "clips", list),
+    Part("clips", "crops collected", "clips", list),
     Part("face", "face network", "face", list),
     Part("fusion", "fusion, at a tick", "fusion", _of_kind("Tick")),
     Part("output", "estimate written", "output", _of_kind("EmotionEstimate")),
@@ -106,3 +107,36 @@ def stage_rows(found: Sequence[StageFinding]) -> list[Row]:
         )
         for f in found
     ]
+
+
+def draw_stages(found: Sequence[StageFinding], cpu: Mapping[str, float | None], path: Path) -> None:
+    """Left, median and p95 of wait and work by stage; right, their CPU time; PNG.
+
+    ``cpu`` are the values of the row of processor time: of the whole, and of other processes. What
+    neither these nor a stage's own thread had is "the rest".
+    """
+    from matplotlib.figure import Figure
+
+    names = [*(f.part.name for f in found), "process of the ASR", "the rest: reading, decoding"]
+    figure = Figure(figsize=(11.5, 0.42 * len(names) + 1.6), layout="constrained")
+    left, right = figure.subplots(1, 2, width_ratios=(3, 1), sharey=True)
+    for shift, which, alpha in ((-0.19, "p50", 1.0), (0.19, "p95", 0.45)):
+        at = [row + shift for row in range(len(found))]
+        waits = [getattr(f.wait, which) for f in found]
+        works = [getattr(f.work, which) for f in found]
+        waiting = {"color": "tab:orange", "label": f"wait in the queue, {which}"}
+        working = {"color": "tab:blue", "label": f"work, {which}"}
+        left.barh(at, waits, 0.36, alpha=alpha, **waiting)
+        left.barh(at, works, 0.36, left=waits, alpha=alpha, **working)
+    left.set_yticks(range(len(names)), names)
+    left.invert_yaxis()
+    left.set_xlabel("ms a message")
+    left.legend(fontsize=8, loc="lower right")
+    children = cpu["children_cpu_s_per_s"] or 0.0
+    rest = max(0.0, (cpu["cpu_s_per_s"] or 0.0) - sum(f.cpu_s_per_s for f in found) - children)
+    costs = [1000 * c for c in (*(f.cpu_s_per_s for f in found), children, rest)]
+    right.barh(range(len(names)), costs, 0.6, color="0.45")
+    right.set_xlabel("ms of CPU a second of clip")
+    for axis in (left, right):
+        axis.grid(axis="x", alpha=0.3)
+    figure.savefig(path, dpi=120, metadata={"Software": None})

@@ -1,4 +1,4 @@
-"""What every benchmark that draws needs."""
+"""Check of the package that draws the plots."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from mmer.models.errors import MmerError
 
 
 def check_matplotlib() -> None:
-    """Say before the work that its picture could not be drawn.
+    """Refuse, before the work, a plot that could not be drawn.
 
     Raises:
         MmerError: matplotlib is not installed.

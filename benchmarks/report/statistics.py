@@ -19,7 +19,7 @@ T = TypeVar("T")
 
 RESAMPLES: Final = 1000
 MOST_SAMPLES: Final = 2000
-"""Of more values every so-manieth is kept in a report: half an hour has 90000 blocks of sound."""
+"""Most values of a sample in a report: half an hour has 90000 blocks of sound."""
 LEAST: Final = 10
 """Below so many values there is no interval: resampling them would pretend to know more."""
 
@@ -32,13 +32,13 @@ class Summary:
     are NaN when there are no values.
     """
 
-    n: int
-    misses: int
     p50: float
     p90: float
     p95: float
     p99: float
     max: float
+    n: int
+    misses: int
 
 
 def summarise(values: Sequence[float], misses: int = 0) -> Summary:
@@ -47,10 +47,9 @@ def summarise(values: Sequence[float], misses: int = 0) -> Summary:
     n = len(ordered)
     never = sum(map(math.isinf, ordered))
     if n == 0:
-        nan = math.nan
-        return Summary(0, 0, nan, nan, nan, nan, nan)
+        ordered = [math.nan]
     p50, p90, p95, p99 = (percentile(ordered, percent) for percent in (50, 90, 95, 99))
-    return Summary(n, never, p50, p90, p95, p99, ordered[-1])
+    return Summary(p50, p90, p95, p99, ordered[-1], n, never)
 
 
 def percentile(ordered: Sequence[float] | NDArray[np.float64], percent: int) -> float:
@@ -66,7 +65,7 @@ def thinned(values: Sequence[T], most: int = MOST_SAMPLES) -> list[T]:
 
 @dataclass(frozen=True)
 class Slope:
-    """Growth a minute by least squares, its 95 % interval, and the minutes it was seen over."""
+    """Slope a minute by least squares, its 95 % interval, and the minutes measured."""
 
     per_minute: float
     low: float
@@ -75,14 +74,14 @@ class Slope:
 
     @property
     def above_zero(self) -> bool:
-        """Whether growth is shown: the whole interval lies above 0, however small it is."""
+        """Whether the whole interval lies above 0, however small the slope."""
         return self.low > 0
 
 
 def slope(t_s: Sequence[float], values: Sequence[float], block_s: float = 10.0) -> Slope | None:
     """Slope of ``values`` over times ``t_s`` (seconds, in order); None below three blocks.
 
-    Blocks of the interval are ``block_s`` long: longer than what happens by itself takes to pass.
+    Blocks of the interval are ``block_s`` long: longer than a disturbance lasts.
     """
     t = np.asarray(t_s, np.float64) / 60
     y = np.asarray(values, np.float64)
@@ -102,7 +101,7 @@ def slope(t_s: Sequence[float], values: Sequence[float], block_s: float = 10.0) 
 
 @dataclass(frozen=True)
 class Ratio:
-    """How many times the first sample's percentile the second's is, with its 95 % interval.
+    """Ratio of the second sample's percentile to the first's, with its 95 % interval.
 
     ``low`` and ``high`` are None where there are too few values. A percentile that never comes is
     infinite; of two such ones the ratio is NaN.

@@ -1,12 +1,10 @@
-"""A report that is read across: tables with a column for each thing compared."""
+"""Tables of a report: a column for each thing compared."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
-
-from mmer.benchmarks.report.report import Report
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -20,7 +18,7 @@ class Table:
     lines: Sequence[Sequence[str]]
     caption: str = ""
     words: int = 1
-    """So many first columns are words and stand left; the others are figures."""
+    """Number of first columns that are text, on the left; the others are figures."""
 
     def to_markdown(self) -> str:
         """The table, its caption above."""
@@ -41,35 +39,3 @@ class Table:
         for line in self.lines:
             shown.add_row(*line)
         console.print(shown)
-
-
-@dataclass(frozen=True)
-class TabledReport(Report):
-    """Every finding is a row of the JSON; shown are the tables, and the rows that are judged."""
-
-    tables: Sequence[Table] = ()
-
-    def to_markdown(self) -> str:
-        """The tables, then the judged rows with their notes, and the machine."""
-        parts = [f"**{self.title}**\n", *(table.to_markdown() for table in self.tables)]
-        judged = self._judged()
-        parts.append(
-            judged.to_markdown() if judged.rows else f"`{self.command}` on {self.where}.\n"
-        )
-        return "\n".join(parts)
-
-    def show(self, console: Console) -> None:
-        """Print the same."""
-        for table in self.tables:
-            table.show(console)
-        judged = self._judged()
-        if judged.rows:
-            judged.show(console)
-        else:
-            console.print(self.title)
-            console.print(self.where, style="dim", highlight=False)
-
-    def _judged(self) -> Report:
-        kept = {name: getattr(self, name) for name in Report.__dataclass_fields__}
-        kept["rows"] = [row for row in self.rows if row.target]
-        return Report(**kept)

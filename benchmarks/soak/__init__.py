@@ -1,1 +1,1 @@
-"""`mmer-bench soak`: hours of one session, and whether anything grows, drifts or gets lost."""
+"""`mmer-bench soak`: memory, drift and losses over hours of one session."""

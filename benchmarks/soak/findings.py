@@ -1,80 +1,65 @@
-"""From what a soak noted to rows with a verdict."""
+"""Rows of a soak with their verdicts: pace, losses, drift of sound and video, memory, resources."""
 
 from __future__ import annotations
 
-import json
+import bisect
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from statistics import median
-from typing import Any, Final
+from typing import Final
 
 from mmer.benchmarks.harness.clip import AnnotatedClip
 from mmer.benchmarks.harness.process import Sample, Watched
-from mmer.benchmarks.harness.realtime_run import Recording, read
+from mmer.benchmarks.harness.trace import Recording
 from mmer.benchmarks.live import trends
 from mmer.benchmarks.report.report import Row
+from mmer.benchmarks.report.rows import slope_row
 from mmer.benchmarks.report.statistics import slope
-from mmer.benchmarks.soak.drift import Stamp, drift_row
+
+Stamp = tuple[float, float]
+"""True time of a moment of the clip, and the capture time that its message bore; seconds."""
 
 MAY_LAG_S: Final = 2.0  # of the clip, at its end: what is open is finished, no more
 MAY_GROW_MB: Final = 10.0  # an hour of the clip
 STEADY_FROM_S: Final = 120.0  # of the clip: caches fill, and the heap settles
 LEAST_S: Final = 1800.0
 LEAST_ROUNDS: Final = 3
+NEAR_S: Final = 1.0  # a frame so near to an onset is of the same moment, as drift goes
+MAY_DRIFT_MS: Final = 1.0  # an hour: a day of it stays below what people notice (ITU-R BT.1359)
 
 
 @dataclass
-class Soaked:
+class SoakRecording(Recording):
     """A soak's recording, with the stamps of its marks; seconds of the clip."""
 
-    recording: Recording
-    frames: list[Stamp] = field(default_factory=list)
-    onsets: list[Stamp] = field(default_factory=list)
+    frame_stamps: list[Stamp] = field(default_factory=list)
+    onset_stamps: list[Stamp] = field(default_factory=list)
     over: float | None = None  # when the session had ended; None where it was killed
-    resources: dict[str, tuple[int, int]] = field(default_factory=dict)  # threads, open files
+    resources: list[tuple[str, int, int]] = field(default_factory=list)
+    """Moment, threads, open files."""
 
     @property
     def until(self) -> float:
         """The clip was played so far."""
-        newest = max((t for t, _ in self.recording.health), default=0.0)
+        newest = max((t for t, _ in self.health), default=0.0)
         return newest if self.over is None else min(self.over, newest)
 
 
-def read_soak(output: Path, notes: Path) -> Soaked:
-    """What ``play`` wrote."""
-    soaked = Soaked(read(output, notes))
-    with notes.open(encoding="utf-8") as file:
-        for line in file:
-            if line.endswith("\n"):
-                _add(soaked, *json.loads(line))
-    return soaked
-
-
-def _add(soaked: Soaked, kind: str, *rest: Any) -> None:
-    if kind in ("frame", "onset"):
-        (soaked.frames if kind == "frame" else soaked.onsets).append((rest[0], rest[1]))
-    elif kind == "over":
-        soaked.over = rest[0]
-    elif kind == "resources":
-        soaked.resources[rest[0]] = (rest[1], rest[2])
-
-
 def rows(
-    soaked: Soaked, watched: Watched, clip: AnnotatedClip, round_s: int, rate: float
+    recording: SoakRecording, watched: Watched, clip: AnnotatedClip, round_s: int, rate: float
 ) -> list[Row]:
-    """Everything that a soak tells; ``clip`` is the whole of it, ``round_s`` one round."""
-    played = played_part(clip, soaked.until, watched.interrupted)
-    recording = soaked.recording
+    """All rows of a soak; ``clip`` is the whole of it, ``round_s`` one round."""
+    played = played_part(clip, recording.until, watched.interrupted)
     queues = trends.queue_row(recording)
-    words = recording.session["models"].get("words")
-    cost = trends.cpu_row(watched, played.seconds, words.split()[0] if words else "none")
+    asr = trends.engine(recording.models.get("words"))
+    cost = trends.cpu_row(watched, played.seconds, asr)
     return [
-        pace_row(soaked, played, watched.interrupted),
+        pace_row(recording, played, watched.interrupted),
         *count_rows(recording, clip, played.seconds // round_s, round_s),
-        drift_row(soaked.onsets, soaked.frames, played.seconds, round_s),
+        drift_row(recording.onset_stamps, recording.frame_stamps, played.seconds, round_s),
         memory_row(watched, rate, played.seconds),
-        resources_row(soaked, watched, rate),
+        resources_row(recording, watched, rate),
         *[_of_the_world(row, rate) for row in trends.slope_rows(recording, played)],
         replace(queues, note=f"in the world's time; {queues.note}"),
         replace(cost, target="", passed=None),
@@ -82,43 +67,38 @@ def rows(
 
 
 def played_part(clip: AnnotatedClip, until: float, interrupted: bool) -> AnnotatedClip:
-    """The clip as far as it was played; what was being said when it stopped is not in it."""
+    """The clip as far as it was played; a sentence under way when it stopped is not in it."""
     if not interrupted:
         return clip
-    heard = tuple(span for span in clip.spans if span.t1 < until - 1.0)
-    return AnnotatedClip(clip.path, int(until), heard)
+    played = tuple(span for span in clip.spans if span.t1 < until - 1.0)
+    return AnnotatedClip(clip.path, int(until), played)
 
 
-def pace_row(soaked: Soaked, played: AnnotatedClip, interrupted: bool) -> Row:
-    """Whether the session ended with its clip, or later: it could not keep up."""
-    target = f"at most {MAY_LAG_S:g} s of the clip"
-    if soaked.over is None or interrupted:
-        return Row("lag_s", "end of the clip to end of the session", "stopped", target)
-    late = soaked.over - played.seconds
-    return Row(
-        key="lag_s",
-        what="end of the clip to end of the session",
-        measured=f"{late:.2f} s",
-        target=target,
-        passed=late <= MAY_LAG_S,
-        note="" if late <= MAY_LAG_S else "it could not keep up: lower --rate",
-        values={"lag_s": late},
+def pace_row(recording: SoakRecording, played: AnnotatedClip, interrupted: bool) -> Row:
+    """Lag of the session's end behind the clip's: large where it could not keep up."""
+    row = Row(
+        "lag_s",
+        "end of the clip to end of the session",
+        "stopped",
+        f"at most {MAY_LAG_S:g} s of the clip",
     )
+    if recording.over is None or interrupted:
+        return row
+    late = recording.over - played.seconds
+    note = "" if late <= MAY_LAG_S else "it could not keep up: lower --rate"
+    measured = replace(row, measured=f"{late:.2f} s", note=note, values={"lag_s": late})
+    return measured.judged(late <= MAY_LAG_S)
 
 
 def count_rows(recording: Recording, clip: AnnotatedClip, rounds: int, round_s: int) -> list[Row]:
-    """Whether every round gives the same number of utterances, and each of them its finals once."""
+    """Utterances found in each round, and those without exactly one final."""
     found = Counter(int(end.t0 // round_s) for end in recording.ends)
     by_round = [found[n] for n in range(rounds)]
     spoken = sum(span.t1 <= round_s for span in clip.spans)
-    equal = len(set(by_round)) <= 1
-    enough = rounds >= LEAST_ROUNDS
     ended = Counter(end.utterance for end in recording.ends)
     finals = Counter(final.utterance for final in recording.finals)
     words = Counter(transcript.utterance for transcript in recording.transcripts)
-    expected = {"labels": finals} | (
-        {"words": words} if recording.session["models"].get("words") else {}
-    )
+    expected = {"labels": finals} | ({"words": words} if recording.models.get("words") else {})
     wrong = {name: sum(((ended - got) + (got - ended)).values()) for name, got in expected.items()}
     lost = sum(wrong.values())
     return [
@@ -127,61 +107,51 @@ def count_rows(recording: Recording, clip: AnnotatedClip, rounds: int, round_s: 
             what="utterances found in each round of the clip",
             measured=f"{min(by_round, default=0)} to {max(by_round, default=0)}",
             target="every round the same",
-            passed=equal if enough else None,
-            note=f"{rounds} whole rounds of {spoken} sentences"
-            + ("" if enough else f"; judged from {LEAST_ROUNDS} on"),
+            note=f"{rounds} whole rounds of {spoken} sentences",
             values={"least": min(by_round, default=0), "most": max(by_round, default=0)},
-        ),
+        ).judged(len(set(by_round)) <= 1, rounds >= LEAST_ROUNDS, f"judged from {LEAST_ROUNDS} on"),
         Row(
             key="finals_per_utterance",
             what="utterances without exactly one final",
             measured=f"{lost} of {len(recording.ends)}",
             target="none",
-            passed=lost == 0 if recording.ends else None,
             note=", ".join(f"{n} by their {name}" for name, n in wrong.items()),
             values={f"wrong_{name}": n for name, n in wrong.items()},
-        ),
+        ).judged(lost == 0, enough=bool(recording.ends)),
     ]
 
 
 def memory_row(watched: Watched, rate: float, seconds: float) -> Row:
-    """Growth of memory an hour of the clip, once it has settled."""
+    """Slope of memory an hour of the clip, once it has settled."""
     steady = _settled(watched, rate)
     hours = [(s.t * rate, s.mb) for s in steady]
     found = slope([t for t, _ in hours], [mb for _, mb in hours], block_s=60.0)
-    what = "memory, children included"
     target = f"at most {MAY_GROW_MB:g} MB an hour of the clip"
+    row = slope_row("memory_slope", "memory, children included", None, "MB", target)
     if found is None:
-        return Row("memory_slope", what, "not measured", target, None, "too short for a slope")
+        return row
     per_hour, low, high = (60 * v for v in (found.per_minute, found.low, found.high))
-    long = seconds >= LEAST_S
-    return Row(
-        key="memory_slope",
-        what=what,
+    return replace(
+        row,
         measured=f"{per_hour:+.1f} MB/h ({low:+.1f} to {high:+.1f})",
-        target=target,
-        passed=per_hour <= MAY_GROW_MB if long else None,
         note=f"{steady[0].mb:.0f} MB once settled, {steady[-1].mb:.0f} MB at the end, at most "
-        f"{watched.peak_mb:.0f} MB" + ("" if long else f"; judged from {LEAST_S / 3600:g} h on"),
+        f"{watched.peak_mb:.0f} MB",
         values={"mb_per_hour": per_hour, "low": low, "high": high, "peak": watched.peak_mb},
         samples={"memory_mb": [mb for _, mb in hours]},
-    )
+    ).judged(per_hour <= MAY_GROW_MB, seconds >= LEAST_S, f"judged from {LEAST_S / 3600:g} h on")
 
 
-def resources_row(soaked: Soaked, watched: Watched, rate: float) -> Row:
+def resources_row(recording: SoakRecording, watched: Watched, rate: float) -> Row:
     """Threads and open files, while it runs and when it is over."""
     steady = _settled(watched, rate)
     if len(steady) < 2:
-        return Row(
-            "resources", "threads and open files", "not measured", "no growth", None, "too short"
-        )
-    half = len(steady) // 2
-    halves = steady[:half], steady[half:]
+        what = "threads and open files"
+        return Row("resources", what, "not measured", "no growth", note="too short")
+    halves = steady[: len(steady) // 2], steady[len(steady) // 2 :]
     threads = [median(sample.threads for sample in part) for part in halves]
     handles = [median(sample.handles for sample in part) for part in halves]
     ends = "; ".join(
-        f"{when}: {threads} threads, {files} files"
-        for when, (threads, files) in soaked.resources.items()
+        f"{when}: {threads} threads, {files} files" for when, threads, files in recording.resources
     )
     return Row(
         key="resources",
@@ -192,16 +162,14 @@ def resources_row(soaked: Soaked, watched: Watched, rate: float) -> Row:
         passed=threads[1] <= threads[0] and handles[1] <= handles[0],
         note=f"medians; {ends}",
         values={
-            "threads_first": threads[0],
-            "threads_second": threads[1],
-            "files_first": handles[0],
-            "files_second": handles[1],
+            "threads_first": threads[0], "threads_second": threads[1],
+            "files_first": handles[0], "files_second": handles[1],
         },
-    )
+    )  # fmt: skip
 
 
 def _settled(watched: Watched, rate: float) -> list[Sample]:
-    """From when the clip has played for a while to just before the end."""
+    """Samples from when the clip has played for a while to just before the end."""
     ready = watched.ready_s or 0.0
     return [s for s in watched.samples[:-2] if (s.t - ready) * rate >= STEADY_FROM_S]
 
@@ -212,3 +180,45 @@ def _of_the_world(row: Row, rate: float) -> Row:
         return row
     note = f"at {rate:g} times the world's pace, in seconds of the clip: judged with --real"
     return replace(row, passed=None, note=note)
+
+
+def offsets_ms(onsets: Sequence[Stamp], frames: Sequence[Stamp]) -> list[tuple[float, float]]:
+    """At each onset: its true time, and by how much the sound is stamped later than the frame.
+
+    The error of the onset's stamp less that of the nearest frame's; onsets with no frame near are
+    left out. Both in order of time.
+    """
+    times = [truth for truth, _ in frames]
+    out = []
+    for truth, stamped in onsets:
+        at = bisect.bisect_left(times, truth)
+        around = frames[max(0, at - 1) : at + 1]
+        near = min(around, key=lambda frame: abs(frame[0] - truth), default=None)
+        if near is not None and abs(near[0] - truth) <= NEAR_S:
+            late_ms = 1000 * ((stamped - truth) - (near[1] - near[0]))
+            out.append((truth, round(late_ms, 6) + 0.0))  # sums of floats: below a nanosecond
+    return out
+
+
+def drift_row(
+    onsets: Sequence[Stamp], frames: Sequence[Stamp], seconds: float, block_s: float
+) -> Row:
+    """The slope of the offset between sound and video, in ms an hour of the clip."""
+    offsets = offsets_ms(onsets, frames)
+    found = slope([t for t, _ in offsets], [ms for _, ms in offsets], block_s)
+    target = f"within {MAY_DRIFT_MS:g} ms an hour, the whole interval"
+    row = slope_row("av_drift", "drift between sound and video", None, "ms", target)
+    row = replace(row, samples={"offset_ms": [ms for _, ms in offsets]})
+    if found is None:
+        return row
+    per_hour, low, high = (
+        round(60 * v, 6) + 0.0 for v in (found.per_minute, found.low, found.high)
+    )
+    otherwise = f"judged with {LEAST_S / 3600:g} hours or more"
+    return replace(
+        row,
+        measured=f"{per_hour:+.3f} ms/h ({low:+.3f} to {high:+.3f})",
+        note=f"{len(offsets)} onsets of sentences, each against the frame of its moment; "
+        f"offset {offsets[0][1]:+.1f} ms at the begin, {offsets[-1][1]:+.1f} ms at the end",
+        values={"ms_per_hour": per_hour, "low": low, "high": high, "n": len(offsets)},
+    ).judged(max(abs(low), abs(high)) <= MAY_DRIFT_MS, seconds >= LEAST_S, otherwise)

@@ -1,1 +1,1 @@
-"""`mmer-bench throughput`: how many live streams one machine carries, and what each costs."""
+"""`mmer-bench throughput`: number of live streams that one machine carries, and their cost."""

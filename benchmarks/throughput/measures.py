@@ -1,4 +1,4 @@
-"""What is measured of so many streams, and when they are too many: every definition."""
+"""Measures of so many streams at once, and the limits of too many: every definition."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ from typing import Final
 
 from mmer.benchmarks.harness.matching import Result, match
 from mmer.benchmarks.report.report import Row
+from mmer.benchmarks.report.rows import milliseconds
 from mmer.benchmarks.report.statistics import Summary, summarise
 from mmer.benchmarks.throughput.step import Step
 
 LIMIT_MS: Final = 1000.0
-"""What the 95th percentile of both delays must not pass."""
+"""Limit of the 95th percentile of both delays."""
 ASKED_PER_S: Final = 20.0
 """Frames that a session asks for, a second."""
 LEAST_PER_S: Final = ASKED_PER_S / 2
@@ -52,12 +53,12 @@ class Load:
 
     @property
     def too_much(self) -> str:
-        """Why these are too many; "" where they are not."""
+        """Reasons why these are too many; "" where they are not."""
         reasons = []
         if not self.face.p95 <= LIMIT_MS:
-            reasons.append(f"frame to estimate p95 {shown_ms(self.face.p95)}")
+            reasons.append(f"frame to estimate p95 {milliseconds(self.face.p95)}")
         if not self.final.p95 <= LIMIT_MS:
-            reasons.append(f"end of speech to label p95 {shown_ms(self.final.p95)}")
+            reasons.append(f"end of speech to label p95 {milliseconds(self.final.p95)}")
         if min(self.frames_per_s) < LEAST_PER_S:
             reasons.append(f"{min(self.frames_per_s):.1f} frames/s in a stream")
         return ", ".join(reasons)
@@ -67,11 +68,13 @@ def load_of(step: Step) -> Load:
     """Every figure of a step."""
     faces, finals, worst, misses = [], [], 0.0, 0
     for clip, stream in zip(step.clips, step.streams, strict=True):
-        delays = [1000 * (written - t) for t, written in stream.faces]
+        estimates = [e for e in stream.estimates if e.has_evidence]
+        delays = [1000 * e.face_delay_s for e in estimates if e.face_delay_s is not None]
         faces += delays
         # a stream that never showed a face is as late as can be
         worst = max(worst, summarise(delays).p95 if delays else math.inf)
-        matching = match(clip.spans, [Result(*final) for final in stream.finals])
+        results = [Result(e.t0, e.t1, e.written) for e in estimates if e.final]
+        matching = match(clip.spans, results)
         finals += [1000 * s for s in matching.delays_s]
         misses += matching.misses
     return Load(
@@ -79,14 +82,11 @@ def load_of(step: Step) -> Load:
         face=summarise(faces),
         final=summarise(finals, misses),
         worst_p95=worst,
-        frames_per_s=[stream.frames / step.seconds for stream in step.streams],
+        frames_per_s=[len(set(stream.frames)) / step.seconds for stream in step.streams],
         dropped=sum(s.drops.get("video", 0) + s.drops.get("face", 0) for s in step.streams),
         cpu=step.cpu_s / step.seconds,
         memory_mb=step.memory_mb,
-        samples={
-            "frame_to_estimate_ms": faces,
-            "end_to_final_ms": [*finals, *[math.inf] * misses],
-        },
+        samples={"frame_to_estimate_ms": faces, "end_to_final_ms": [*finals, *[math.inf] * misses]},
     )
 
 
@@ -98,8 +98,8 @@ def row_of(load: Load, one: Load | None) -> Row:
         key=f"streams_{load.streams}",
         what=f"{load.streams} {plural}",
         measured=(
-            f"frame to estimate p95 {shown_ms(load.face.p95)}, end of speech to label p95 "
-            f"{shown_ms(load.final.p95)}, {load.cpu_each:.3f} CPU s/s each"
+            f"frame to estimate p95 {milliseconds(load.face.p95)}, end of speech to label p95 "
+            f"{milliseconds(load.final.p95)}, {load.cpu_each:.3f} CPU s/s each"
         ),
         values={
             "face_p50": load.face.p50,
@@ -127,27 +127,19 @@ def capacity_row(loads: Sequence[Load], asr: str, cores: int, searched: bool) ->
     carried = [load.streams for load in loads if not load.too_much]
     broken = [load for load in loads if load.too_much]
     most = max(carried, default=0)
-    judged = asr == "none" and cores == TARGET_CORES
-    notes = [f"{load.streams}: {load.too_much}" for load in broken[:1]]
-    if not broken:
-        notes.append("more were not tried")
-    if not judged:
+    notes = [f"{load.streams}: {load.too_much}" for load in broken[:1]] or ["more were not tried"]
+    if not (comparable := asr == "none" and cores == TARGET_CORES):
         notes.append(f"judged with --asr none on {TARGET_CORES} cores, here {cores}")
     reached = most >= TARGET
-    # a list of --streams that does not hold the target tells nothing where all of it was carried
-    told = reached or searched or any(load.streams <= TARGET for load in broken)
+    # a list of --streams that lacks the target is no verdict where all of it was carried
+    decided = reached or searched or any(load.streams <= TARGET for load in broken)
     return Row(
         key="capacity",
         what="streams carried, both p95 at most 1 s",
         measured=str(most) if broken else f"{most} or more",
-        target=f"at least {TARGET} without words on {TARGET_CORES} cores",
-        passed=reached if judged and told else None,
+        target=f"at least {TARGET} without ASR on {TARGET_CORES} cores",
+        passed=reached if comparable and decided else None,
         note="; ".join(notes),
         values={"streams": most},
         better="more",
     )
-
-
-def shown_ms(ms: float) -> str:
-    """Milliseconds, or that it never came, or that there was nothing."""
-    return "never" if math.isinf(ms) else "none" if math.isnan(ms) else f"{ms:.0f} ms"

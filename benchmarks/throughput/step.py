@@ -1,20 +1,21 @@
-"""So many streams at once: start the processes, let them play, gather what they did."""
+"""One step of `mmer-bench throughput`: so many streams at once, in worker processes."""
 
 from __future__ import annotations
 
+import json
 import math
 import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import IO, Final
+from typing import Final
 
 from mmer.benchmarks.harness.clip import AnnotatedClip
-from mmer.benchmarks.throughput.plan import StreamPlan, StreamResult, WorkerPlan, WorkerResult
-from mmer.benchmarks.throughput.settings import ThroughputSettings
+from mmer.benchmarks.harness.trace import Recording, read_recording
+from mmer.benchmarks.throughput.worker import StreamPlan, WorkerCost, WorkerPlan
 from mmer.models.errors import MmerError
 
 SPREAD_S: Final = 4.0
@@ -24,114 +25,99 @@ GOLDEN: Final = (math.sqrt(5) - 1) / 2
 
 @dataclass(frozen=True)
 class Step:
-    """What so many streams at once did; results in the order of the clips that they played."""
+    """Recordings of so many streams at once, in the order of the clips, and their cost."""
 
     clips: Sequence[AnnotatedClip]  # one a stream
-    streams: Sequence[StreamResult]
+    streams: Sequence[Recording]
     cpu_s: float
     memory_mb: float
-    workers: Sequence[WorkerResult] = ()
 
     @property
     def seconds(self) -> float:
-        """How long each stream lasts."""
+        """Length of each stream."""
         return self.clips[0].seconds
 
 
 def share_out(clips: Sequence[AnnotatedClip], processes: int) -> list[list[int]]:
-    """Which streams (by number) go to which process: one after the other, none left empty."""
+    """Numbers of the streams of each process: dealt in turn, none left empty."""
     count = min(processes, len(clips))
     return [list(range(first, len(clips), count)) for first in range(count)]
 
 
 def start_s(number: int) -> float:
-    """When a stream begins: no two in step."""
+    """Start of a stream: no two in step."""
     return SPREAD_S * (number * GOLDEN % 1.0)
 
 
-def play(clips: Sequence[AnnotatedClip], settings: ThroughputSettings) -> Step:
-    """Play every clip at the world's pace, all at once.
+def play(clips: Sequence[AnnotatedClip], processes: int, plan: WorkerPlan) -> Step:
+    """Play every clip at the world's pace, all at once; ``plan`` has the sessions' options.
 
     Raises:
-        MmerError: a process failed, with what it said.
+        MmerError: a process failed, with what it wrote on standard error.
     """
-    shares = share_out(clips, settings.processes)
-    results: dict[int, StreamResult] = {}
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        notes = [folder / f"{i}.notes" for i in range(len(clips))]
         workers = []
-        for number, share in enumerate(shares):
-            plan = WorkerPlan(
-                streams=[StreamPlan(str(clips[i].path), start_s(i)) for i in share],
-                asr=settings.asr,
-                detector=settings.detector,
-                provider=settings.provider,
-                weights=None if settings.weights is None else str(settings.weights),
+        for number, share in enumerate(share_out(clips, processes)):
+            mine = replace(
+                plan,
+                streams=[StreamPlan(str(clips[i].path), start_s(i), str(notes[i])) for i in share],
                 memory_at_s=SPREAD_S + clips[0].seconds / 2,
-                folder=str(folder),
             )
-            workers.append(stack.enter_context(_Worker(plan, folder / f"{number}.json")))
+            workers.append(_Worker(mine, folder / f"{number}.json", stack))
         for worker in workers:
             worker.wait_until_ready()
         for worker in workers:
             worker.go()
-        found = [worker.result() for worker in workers]
-    for share, result in zip(shares, found, strict=True):
-        results |= dict(zip(share, result.streams, strict=True))
+        costs = [worker.result() for worker in workers]
+        streams = [read_recording(path, Recording()) for path in notes]
     return Step(
         clips=clips,
-        streams=[results[i] for i in range(len(clips))],
-        cpu_s=sum(result.cpu_s for result in found),
-        memory_mb=sum(result.memory_mb for result in found),
-        workers=found,
+        streams=streams,
+        cpu_s=sum(cost.cpu_s for cost in costs),
+        memory_mb=sum(cost.memory_mb for cost in costs),
     )
 
 
 class _Worker:
-    """A worker process; it ends with the ``with``, whatever happens."""
+    """A worker process; it ends with the ``stack``, whatever happens."""
 
-    def __init__(self, plan: WorkerPlan, path: Path) -> None:
-        self._plan, self._path = plan, path
-
-    def __enter__(self) -> _Worker:
-        self._errors: IO[bytes] = tempfile.TemporaryFile()
-        command = ("-m", "mmer.benchmarks.throughput.worker", self._plan.to_json(), self._path)
-        self._child = subprocess.Popen(
-            (sys.executable, *command),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=self._errors,
+    def __init__(self, plan: WorkerPlan, path: Path, stack: ExitStack) -> None:
+        self._path = path
+        self._errors = stack.enter_context(tempfile.TemporaryFile())  # noqa: SIM115  (it is closed)
+        command = ("-m", "mmer.benchmarks.throughput.worker", plan.to_json(), str(path))
+        child = stack.enter_context(
+            subprocess.Popen(
+                (sys.executable, *command),
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=self._errors,
+            )
         )
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._child.poll() is None:
-            self._child.kill()
-        for pipe in (self._child.stdin, self._child.stdout):
-            assert pipe is not None
-            pipe.close()
-        self._child.wait()
-        self._errors.close()
+        self._child = child
+        stack.callback(child.kill)
+        assert child.stdin is not None
+        assert child.stdout is not None
+        self._stdin, self._stdout = child.stdin, child.stdout
 
     def wait_until_ready(self) -> None:
-        assert self._child.stdout is not None
-        if self._child.stdout.readline().strip() != b"ready":
+        if self._stdout.readline().strip() != b"ready":
             raise self._failure()
 
     def go(self) -> None:
-        assert self._child.stdin is not None
-        self._child.stdin.write(b"go\n")
-        self._child.stdin.flush()
+        self._stdin.write(b"go\n")
+        self._stdin.flush()
 
-    def result(self) -> WorkerResult:
+    def result(self) -> WorkerCost:
         if self._child.wait():
             raise self._failure()
-        return WorkerResult.load(self._path)
+        return WorkerCost(**json.loads(self._path.read_text(encoding="utf-8")))
 
     def _failure(self) -> MmerError:
         status = self._child.wait()
         self._errors.seek(0)
-        said = self._errors.read().decode("utf-8", "replace").strip()
+        output = self._errors.read().decode("utf-8", "replace").strip()
         if status == 2:
-            return MmerError(said)
-        return MmerError(f"a worker of mmer-bench throughput failed (status {status})\n{said}")
+            return MmerError(output)
+        return MmerError(f"a worker of mmer-bench throughput failed (status {status})\n{output}")

@@ -1,86 +1,98 @@
-"""One process with several live sessions on shared networks.
+"""Worker process of `mmer-bench throughput`: several live sessions on shared networks.
 
 ``python -m mmer.benchmarks.throughput.worker PLAN RESULT``: loads, says "ready" on standard output,
-waits for a line on standard input, runs every stream to its end, writes RESULT.
+waits for a line on standard input, runs every stream to its end, writes RESULT; both are JSON.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 import threading
 import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from mmer.benchmarks.harness.machine import load_psutil
-from mmer.benchmarks.harness.trace import Notes, Trace
-from mmer.benchmarks.throughput.plan import StreamPlan, StreamResult, WorkerPlan, WorkerResult
-from mmer.models.errors import MmerError
-from mmer.realtime.mailbox import Delivery
-from mmer.realtime.messages import SessionEnd
+from mmer.benchmarks.harness.play import play
+from mmer.benchmarks.harness.process import MEGA
+from mmer.models.command import run_command
 from mmer.realtime.own_process import one_opencv_thread
 from mmer.realtime.recognizer import Recognizer
 from mmer.realtime.shared_models import SharedModels
-from mmer.realtime.sinks.jsonl import JsonLines
 
-MEGA = 2**20
+
+@dataclass(frozen=True)
+class StreamPlan:
+    """One stream: what it plays, how long after the start of all, and the file of its notes."""
+
+    clip: str
+    start_s: float
+    notes: str
+
+
+@dataclass(frozen=True)
+class WorkerPlan:
+    """One process: the options that all streams share, its streams, and when to look at memory."""
+
+    asr: str
+    detector: str
+    provider: str
+    weights: str | None
+    streams: Sequence[StreamPlan] = ()
+    memory_at_s: float = 0.0  # after the start of all
+
+    def to_json(self) -> str:
+        """JSON, for the command line of the worker."""
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def from_json(cls, text: str) -> WorkerPlan:
+        """The plan that ``to_json`` wrote."""
+        table: dict[str, Any] = json.loads(text)
+        return cls(**table | {"streams": [StreamPlan(**s) for s in table["streams"]]})
+
+
+@dataclass(frozen=True)
+class WorkerCost:
+    """The cost of one process."""
+
+    cpu_s: float  # from the start to the end of all, of its children as well
+    memory_mb: float  # resident, of its children as well; MB of 2^20 bytes
 
 
 class Stream:
     """One session, from loading to its end, its lines written to a file as `mmer-live` does."""
 
-    def __init__(self, plan: StreamPlan, worker: WorkerPlan, models: SharedModels, number: int):
-        self._start_s = plan.start_s
-        self.recognizer = Recognizer(
+    def __init__(self, plan: StreamPlan, worker: WorkerPlan, models: SharedModels) -> None:
+        self._plan = plan
+        self._recognizer = Recognizer(
             plan.clip, asr=worker.asr, detector=worker.detector, models=models, offline=True
         )
-        self._output = Path(worker.folder) / f"{os.getpid()}-{number}.jsonl"
-        self.result: StreamResult | None = None
         self.error: BaseException | None = None
 
     def prepare(self) -> None:
         """Open the clip, load what is not loaded yet."""
-        self.recognizer.prepare()
+        self._recognizer.prepare()
 
     def run(self) -> None:
-        """Wait for the start, play to the end; ``result`` or ``error`` is there afterwards."""
+        """Wait for the start, play to the end; ``error`` is there afterwards if it failed."""
         try:
-            time.sleep(self._start_s)
-            self.result = self._play()
+            time.sleep(self._plan.start_s)
+            notes = Path(self._plan.notes)
+            play(self._recognizer, notes.with_suffix(".jsonl"), notes)
         except BaseException as error:  # noqa: BLE001  raised in the main thread
             self.error = error
 
-    def _play(self) -> StreamResult:
-        clock = self.recognizer.clock
-        assert clock is not None  # the pace is real
-        sink, notes = JsonLines(str(self._output)), Notes()
-        with self.recognizer:
-            events = self.recognizer.events(delivery=Delivery.LOSSLESS)
-            sink.open(self.recognizer.info)
-            for event in events:
-                sink.write(event, clock.now())
-                notes.take(event, clock.now())
-            drops = self.recognizer.drops
-            sink.close(SessionEnd(clock.now(), 0, len(notes.trace.answers), drops))
-        return result_of(notes.trace, drops)
-
-
-def result_of(trace: Trace, drops: dict[str, int]) -> StreamResult:
-    """What is kept of a stream's trace."""
-    answers = trace.answers
-    return StreamResult(
-        faces=[(a.frame, a.written) for a in answers if a.frame is not None],
-        finals=[(*a.utterance, a.written) for a in answers if a.utterance is not None],
-        frames=len(set(trace.frames)),
-        drops=drops,
-    )
-
 
 def run(plan: WorkerPlan, result: Path) -> None:
-    """Load, wait for the word, play every stream; raises what any of them raised."""
+    """Load, wait for the start, play every stream; raises what any of them raised."""
     one_opencv_thread()  # as mmer-live does
     models = SharedModels(plan.weights, plan.provider)
-    streams = [Stream(s, plan, models, number) for number, s in enumerate(plan.streams)]
+    streams = [Stream(s, plan, models) for s in plan.streams]
     for stream in streams:
         stream.prepare()
     print("ready", flush=True)
@@ -100,14 +112,8 @@ def run(plan: WorkerPlan, result: Path) -> None:
     for stream in streams:
         if stream.error is not None:
             raise stream.error
-    info = streams[0].recognizer.info
-    WorkerResult(
-        streams=[s.result for s in streams if s.result is not None],
-        cpu_s=cpu_s,
-        memory_mb=memory[0] if memory else resident_mb(),
-        models=info.models,
-        used=info.provider,
-    ).save(result)
+    cost = WorkerCost(cpu_s, memory[0] if memory else resident_mb())
+    result.write_text(json.dumps(asdict(cost)), encoding="utf-8")
 
 
 def resident_mb() -> float:
@@ -129,14 +135,5 @@ def _cpu_s() -> float:
     return spent.user + spent.system + spent.children_user + spent.children_system
 
 
-def main() -> None:
-    """``PLAN RESULT``: status 2 with one message for a user's mistake."""
-    try:
-        run(WorkerPlan.from_json(sys.argv[1]), Path(sys.argv[2]))
-    except MmerError as problem:
-        print(problem, file=sys.stderr)
-        sys.exit(2)
-
-
 if __name__ == "__main__":
-    main()
+    run_command("stream", lambda: run(WorkerPlan.from_json(sys.argv[1]), Path(sys.argv[2])))

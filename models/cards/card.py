@@ -1,17 +1,18 @@
-"""The card beside each network: what it is, what it was trained on, how good it is."""
+"""Model card beside each network: identity, preparation, training data, figures, calibration."""
 
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from importlib import resources
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from mmer.models.cards.parts import Coverage, Development, Measured, Parity, TrainingData
 from mmer.models.checksum import sha256_of
-from mmer.models.engine import Engine, lengths_of, open_engine
+from mmer.models.engine import Engine, Lengths, open_engine
 from mmer.models.errors import MmerError
 from mmer.models.labels import EMOTIONS, MODALITIES
 
@@ -25,14 +26,19 @@ __all__ = [
     "TrainingData",
     "card_path",
     "check_file",
+    "find_card",
     "load_card",
-    "open_model",
+    "open_network",
     "weights_dir",
 ]
 
 T = TypeVar("T")
 KINDS = (*MODALITIES, "fusion")
 """What a card may be of."""
+LARGE_BYTES: Final = 50_000_000
+"""From this size of its file on, a network runs on ``THREADS``: transformers gain by it, and the
+shipped networks, a tenth or less of that, do not."""
+THREADS: Final = min(4, os.cpu_count() or 1)
 _KINDS: Mapping[str, type | tuple[type, ...]] = {
     "file": str,
     "sha256": str,
@@ -103,6 +109,12 @@ class Card:
         text = json.dumps(asdict(self), indent=2, ensure_ascii=False)
         path.write_text(text + "\n", encoding="utf-8")
 
+    @property
+    def input_kind(self) -> str:
+        """Name of the preparation; "" of a fusion, and on cards of before 0.2."""
+        settings = self.preprocessing.get("input")
+        return str(settings.get("kind")) if isinstance(settings, Mapping) else ""
+
     def setting(self, key: str) -> Any:
         """One value of ``preprocessing``.
 
@@ -126,19 +138,6 @@ class Card:
         if isinstance(value, bool) or not isinstance(value, (int, float)) or not value > 0:
             raise MmerError(f"card {self.name}: {key} is {value!r}, expected a number above 0")
         return float(value)
-
-    def count(self, key: str) -> int:
-        """One value of ``preprocessing`` that must be a whole number from 0 on.
-
-        Raises:
-            MmerError: the card does not have it, or it is something else.
-        """
-        value = self.setting(key)
-        if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-            raise MmerError(
-                f"card {self.name}: {key} is {value!r}, expected a whole number from 0 on"
-            )
-        return value
 
 
 _LISTS: Mapping[str, type] = {
@@ -224,35 +223,46 @@ def check_file(path: Path, sha256: str) -> None:
         )
 
 
-def open_model(
-    folder: Path | None,
-    modality: str,
-    provider: str,
-    inputs: tuple[str, ...],
-    outputs: tuple[str, ...] = ("logits", "embedding"),
-    threads: int = 1,
-) -> tuple[Card, Engine]:
-    """Read the card that ``folder`` means (see ``card_path``), check its network, open it.
+def find_card(folder: Path | None, modality: str) -> tuple[Card, Path]:
+    """The card that ``folder`` means (see ``card_path``), and its path.
 
     Raises:
-        MmerError: a file is missing, damaged or not the one that the card describes; the network
-            is of another modality, does not take ``inputs`` or lacks one of ``outputs``; the
-            provider cannot run.
+        MmerError: it is missing, not sound or of another modality.
     """
     path = card_path(folder, modality)
     card = load_card(path)
     if card.modality != modality:
         raise MmerError(f"{path} is the card of a {card.modality} model, expected {modality}")
+    return card, path
+
+
+def open_network(
+    card: Card,
+    path: Path,
+    provider: str,
+    inputs: tuple[str, ...],
+    optional: tuple[str, ...] = (),
+    outputs: tuple[str, ...] = ("logits", "embedding"),
+    lengths: Lengths | None = None,
+) -> Engine:
+    """Check the network beside the card at ``path``, and open it.
+
+    Raises:
+        MmerError: the file is missing, damaged or not the one that the card describes; it has
+            other inputs than ``inputs``, which ``optional`` may follow, or lacks one of
+            ``outputs``; the provider cannot run.
+    """
     network = path.with_name(card.file)
     check_file(network, card.sha256)
-    lengths = lengths_of(modality, card.preprocessing)
+    threads = THREADS if network.stat().st_size >= LARGE_BYTES else 1
     engine = open_engine(network, provider, threads, lengths)
-    if engine.inputs != inputs or not set(outputs) <= set(engine.outputs):
+    fits = engine.inputs in (inputs, (*inputs, *optional))
+    if not fits or not set(outputs) <= set(engine.outputs):
         raise MmerError(
             f"{network} takes {engine.inputs} and gives {engine.outputs}, "
             f"expected {inputs} and {outputs}"
         )
-    return card, engine
+    return engine
 
 
 def card_path(folder: Path | None, modality: str) -> Path:

@@ -19,13 +19,13 @@ How to read the figures: all are of the likeliest emotion for every item, none w
 is the accuracy of always giving the commonest answer. Weighted F1 counts each item, macro F1 each
 emotion; recall is the mean over the emotions. ece (expected calibration error, 15 bins) is how far
 confidence is from accuracy. Development data took no part in the fitting of weights, but recipes
-were judged by it; out-of-domain data took part in nothing.
+were chosen by it; out-of-domain data took part in nothing.
 """
 _ABOUT: Final = {
-    "speech": "What the voice says of the emotion, from the log-mel spectrum of the last seconds.",
-    "text": "What the words say of the emotion, from the word pieces of what was said.",
-    "face": "What the expression says of the emotion, from a crop aligned by the eyes.",
-    "fusion": "What voice, words and face say together, from what each of their models says.",
+    "speech": "Emotion from the voice: log-mel spectrum of the last seconds.",
+    "text": "Emotion from the transcript: word pieces of an utterance and those before it.",
+    "face": "Emotion from the expression: a face crop aligned by the eyes.",
+    "fusion": "Fusion of speech, text and face, from the predictions of their models.",
 }
 _FIGURES: Final = ("accuracy", "floor", "weighted F1", "macro F1", "recall", "ece", "n")
 

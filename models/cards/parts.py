@@ -1,4 +1,4 @@
-"""What a card is made of: data that was trained on, and figures of several kinds."""
+"""Parts of a model card: training data, and figures of several kinds."""
 
 from __future__ import annotations
 

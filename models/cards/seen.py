@@ -1,4 +1,4 @@
-"""What a model was fitted to, so that an evaluation can refuse to be flattered by it."""
+"""Training-set fingerprint of a model, by which an evaluation detects leaks."""
 
 from __future__ import annotations
 
@@ -37,10 +37,11 @@ def as_keys(values: Iterable[int]) -> NDArray[np.uint64]:
 class Seen:
     """NAME.seen.npz beside a card.
 
-    ``groups``: whoever or whatever must not be on both sides, keyed by corpus, and by split where
-    the corpus' ids restart: "ravdess/12" (a speaker), "meld/train/309" (a dialogue).
-    ``files``: ``file_digest`` of each recording or picture file, uint64, sorted.
-    ``texts``: ``digest64`` of each normalised text; ``images``: perceptual hash of each picture.
+    ``groups``: speakers, dialogues or files that must not be on both sides, keyed by
+    corpus, and by split where the corpus' ids restart: "ravdess/12" (a speaker), "meld/train/309"
+    (a dialogue).
+    ``files``: ``file_digest`` of each recording or image file, uint64, sorted.
+    ``texts``: ``digest64`` of each normalised text; ``images``: perceptual hash of each image.
     """
 
     groups: frozenset[str]

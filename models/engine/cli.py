@@ -1,4 +1,4 @@
-"""`mmer-engine`: TensorRT's plans, and whether engines answer alike."""
+"""`mmer-engine`: TensorRT plans, and verification of engines against ONNX Runtime on the CPU."""
 
 from __future__ import annotations
 
@@ -9,9 +9,8 @@ from typing import Final
 import tyro
 
 from mmer.models.command import run_command
-from mmer.models.engine.build_command import Build
 from mmer.models.engine.command import Command
-from mmer.models.engine.list_command import List
+from mmer.models.engine.plan_commands import Build, List
 from mmer.models.engine.verify_command import Verify
 
 COMMANDS: Final[dict[str, Callable[..., Command]]] = {
@@ -31,8 +30,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         config=(tyro.conf.HelptextFromCommentsOff,),
     )
 
-    def command() -> None:
+    def run() -> None:
         if status := chosen.run():
             sys.exit(status)
 
-    run_command("mmer-engine", command, stopped="interrupted")
+    run_command("mmer-engine", run, "interrupted")

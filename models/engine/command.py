@@ -1,20 +1,26 @@
-"""What the subcommands of `mmer-engine` share: which networks they are about."""
+"""Options and networks of the subcommands of `mmer-engine`."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal, Protocol, TypeAlias
+from typing import Annotated, Any, Final, Literal, Protocol, TypeAlias
 
 import tyro
 
+from mmer.models.bundle import Bundle
 from mmer.models.cards.card import Card, card_path, check_file, load_card
+from mmer.models.encoder import preparation_of
+from mmer.models.engine.inputs_file import from_file
+from mmer.models.engine.onnx_runtime import OnnxRuntimeEngine
 from mmer.models.engine.precision import Inputs
-from mmer.models.engine.shapes import Lengths, lengths_of
-from mmer.models.engine.stored_inputs import from_file, stored_inputs
 from mmer.models.errors import MmerError
 from mmer.models.labels import MODALITIES
+from mmer.models.preparation.preparation import Lengths, Preparation, examples
+
+EXAMPLES: Final = 64
+"""Inputs that engines are compared on, and calibrated by."""
 
 OptionalFolder = Annotated[Path | None, tyro.conf.arg(metavar="DIR")]
 OptionalFile = Annotated[Path | None, tyro.conf.arg(metavar="FILE")]
@@ -32,23 +38,23 @@ class Command(Protocol):
 
 @dataclass(frozen=True)
 class Network:
-    """One network with its card."""
+    """One network with its card and preparation."""
 
     card: Card
     path: Path
+    preparation: Preparation[Any]
 
     @property
     def lengths(self) -> Lengths | None:
-        """Of its input's axis that is not fixed."""
-        return lengths_of(self.card.modality, self.card.preprocessing)
+        """Of its inputs' axis that is not fixed."""
+        return self.preparation.lengths()
 
     def inputs(self, file: Path | None) -> list[Inputs]:
-        """Those of a file, else the stored ones (see ``stored_inputs``)."""
+        """Those of a file, else what the preparation makes of made-up signals."""
+        names = OnnxRuntimeEngine(self.path).inputs
         if file is None:
-            return stored_inputs(self.card, self.path.parent)
-        from mmer.models.engine.onnx_runtime import OnnxRuntimeEngine
-
-        return from_file(file, OnnxRuntimeEngine(self.path).inputs)
+            return list(examples(self.preparation, names, EXAMPLES))
+        return from_file(file, names)
 
 
 def networks(
@@ -56,7 +62,7 @@ def networks(
 ) -> list[Network]:
     """The networks of those names in a folder, by default the shipped.
 
-    No name: all three; for int8 speech and face, since that of words is in int8 by itself.
+    No name: all of speech, text and face; for int8 without text, whose inputs are whole numbers.
 
     Raises:
         MmerError: a name is unknown, a file is missing or damaged.
@@ -64,10 +70,12 @@ def networks(
     for name in names:
         if name not in MODALITIES:
             raise MmerError(f"unknown model {name!r}: use {', '.join(MODALITIES)}")
+    there = Bundle(weights).modalities
     found = []
-    for name in names or (m for m in MODALITIES if precision != "int8" or m != "text"):
+    for name in names or (m for m in there if precision != "int8" or m != "text"):
         place = card_path(weights, name)
         card = load_card(place)
         check_file(place.with_name(card.file), card.sha256)
-        found.append(Network(card, place.with_name(card.file)))
+        preparation = preparation_of(card, place.parent)
+        found.append(Network(card, place.with_name(card.file), preparation))
     return found

@@ -1,4 +1,4 @@
-"""What every engine is: named arrays in, named arrays out."""
+"""Engine protocol: named arrays in, named arrays out."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""ONNX Runtime's engine, on a provider that is what was asked for."""
+"""ONNX Runtime engine, on the provider that was asked for or not at all."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from mmer.models.errors import MmerError
 _MEMORY: Final[Mapping[str, str]] = {"cuda": "cuda", "ort-tensorrt": "cuda", "directml": "dml"}
 """ONNX Runtime's name for the memory that a provider computes in; the others' is the CPU's."""
 _FLOATS_ALONE: Final = ("cuda", "ort-tensorrt", "coreml")
-"""Providers without the integer products of our int8 networks of words: they would leave them to
+"""Providers without the integer products of int8 text networks: they would leave them to
 the CPU, and copy what passes through from and to the GPU."""
 _WORK: Final = frozenset({"Conv", "Gemm", "MatMul", "MatMulInteger"})
 """Operators in which a network spends its time. Some others (shapes, indexes) ONNX Runtime leaves
@@ -166,10 +166,10 @@ def _preload() -> str:
 
     if not hasattr(ort, "preload_dlls"):
         return ""
-    said = io.StringIO()
-    with redirect_stdout(said):
+    printed = io.StringIO()
+    with redirect_stdout(printed):
         ort.preload_dlls()
-    failed = [line for line in said.getvalue().splitlines() if "Failed to load" in line]
+    failed = [line for line in printed.getvalue().splitlines() if "Failed to load" in line]
     return f" ({failed[0]})" if failed else ""
 
 

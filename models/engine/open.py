@@ -1,4 +1,4 @@
-"""Open a network on the provider that was asked for, or on the best that works."""
+"""Opening of a network on a named provider, or on the best that works."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An ONNX network in another precision: float16, int8 by calibration, and int8 back to float.
+"""Precision of an ONNX network: float16, static int8 by calibration, and int8 back to float.
 
 All of it needs the ``onnx`` package, and gives a network that ONNX Runtime runs as well.
 """
@@ -23,7 +23,7 @@ _FLOAT32_ALWAYS: Final = (
     *("ReduceMean", "ReduceSum", "Pow", "Sqrt", "Div", "Exp", "Log"),
     *("Softmax", "LogSoftmax", "LayerNormalization", "BatchNormalization"),
 )
-"""What has sums, squares or quotients in it, for which float16 is too narrow: a picture's variance
+"""What has sums, squares or quotients in it, for which float16 is too narrow: an image's variance
 alone, of values up to 255, reaches its largest number."""
 
 
@@ -94,8 +94,8 @@ def int8(model: Any, calibration: Sequence[Inputs], symmetric: bool) -> Any:
         raise MmerError("int8 needs inputs to calibrate by, and there are none")
     if any(i.type.tensor_type.elem_type != onnx.TensorProto.FLOAT for i in model.graph.input):
         raise MmerError(
-            "int8 by calibration is for networks of sounds and pictures; the shipped network of "
-            "words has its large matrices in int8 already: use --precision fp16 or fp32"
+            "int8 by calibration is for networks of sounds and images, not of tokens; the shipped "
+            "text network has its large matrices in int8 already: use --precision fp16 or fp32"
         )
     root = logging.getLogger()
     level = root.level
@@ -144,7 +144,7 @@ def is_quantized(model: Any) -> bool:
 
 
 def dequantized(model: Any) -> Any:
-    """A network of ``training/export/quantize.py``, its int8 matrices multiplied out to float32.
+    """A network of ``mmer.training.export.quantize``, its int8 matrices multiplied out to float32.
 
     The weights are what they were; what was rounded to 8 bits on its way is not any more, so the
     answers differ a little, towards those of the network before it was quantized.

@@ -1,4 +1,4 @@
-"""The names of ``--provider``, what each stands for, and how to get it."""
+"""Providers: the names of ``--provider``, their back ends, and how to get them."""
 
 from __future__ import annotations
 

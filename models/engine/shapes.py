@@ -1,4 +1,4 @@
-"""The real shapes of a network's inputs: how many rows at once, and how long they get."""
+"""Shapes of a network's inputs: rows of a batch, and lengths of the axis that is not fixed."""
 
 from __future__ import annotations
 
@@ -9,19 +9,10 @@ from typing import Any, Final
 import numpy as np
 
 from mmer.models.errors import MmerError
-from mmer.models.preparation.logmel import SAMPLE_RATE, LogMel
+from mmer.models.preparation.preparation import Lengths as Lengths
 
 MAX_BATCH: Final = 8
 """Rows that an engine built for fixed shapes takes at once; more go in several calls."""
-
-
-@dataclass(frozen=True)
-class Lengths:
-    """How long the one axis beside the batch gets that is not fixed: frames of sound, or tokens."""
-
-    least: int
-    usual: int
-    most: int
 
 
 @dataclass(frozen=True)
@@ -33,33 +24,11 @@ class Span:
     most: tuple[int, ...]
 
 
-def lengths_of(modality: str, preprocessing: Mapping[str, Any]) -> Lengths | None:
-    """What a card's ``preprocessing`` says of a shipped kind of network; None where it does not.
-
-    A voice is ``min_s`` to ``max_s`` long, in frames; words are 3 (the first piece, one, and the
-    separator) to ``max_tokens`` pieces.
-    """
-    try:
-        if modality == "speech":
-            bank = LogMel(**preprocessing["logmel"])
-            least, most = (
-                bank.frames(round(float(preprocessing[key]) * SAMPLE_RATE))
-                for key in ("min_s", "max_s")
-            )
-        elif modality == "text":
-            least, most = 3, int(preprocessing["max_tokens"])
-        else:
-            return None
-    except (KeyError, TypeError, ValueError):
-        return None  # of another kind; whoever needs them says so
-    return Lengths(least, (least + most) // 2, most) if 0 < least <= most else None
-
-
 def span(name: str, shape: Sequence[Any], lengths: Lengths | None) -> Span:
     """The span of one input whose declared shape has a name, None or -1 where it is not fixed.
 
     Raises:
-        MmerError: another axis than the first is not fixed, and nobody knows how long it gets.
+        MmerError: another axis than the first is not fixed, and its length is unknown.
     """
     fixed = [size if isinstance(size, int) and size > 0 else 0 for size in shape]
     shapes = []
@@ -80,7 +49,7 @@ def example(
 ) -> dict[str, np.ndarray] | None:
     """Inputs of the usual shape for a first call, by declared shape and type; None: not known.
 
-    All ones: for every network of ours that is a sound, a picture, a token and a mask.
+    All ones: for every network of ours that is a sound, an image, a token and a mask.
     """
     try:
         return {

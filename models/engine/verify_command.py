@@ -1,4 +1,4 @@
-"""`mmer-engine verify`: does an engine answer as ONNX Runtime on the CPU does, and how fast?"""
+"""`mmer-engine verify`: comparison of an engine with ONNX Runtime on the CPU."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ from mmer.models.errors import MmerError
 
 @dataclass(frozen=True, kw_only=True)
 class Verify:
-    """Compare an engine with ONNX Runtime on the CPU, on stored inputs: answers and times.
+    """Compare an engine with ONNX Runtime on the CPU, on made-up signals: outputs, times.
 
     Exit status 1 where less than 98 % of the labels agree, ties left out: inputs of which the two
     likeliest labels are less than 0.05 apart.
     """
 
     model: Models = ()
-    """speech, text, face; default: all three, for int8 speech and face."""
+    """speech, text, face; default: all that there are, for int8 speech and face."""
     provider: str = "auto"
     """What to compare: auto, cpu, cuda, tensorrt, ort-tensorrt, coreml or directml."""
     precision: Annotated[Precision | None, tyro.conf.arg(metavar="{fp32,fp16,int8}")] = None
@@ -43,8 +43,8 @@ class Verify:
     weights: OptionalFolder = None
     """Folder of networks with their cards; default: the shipped ones."""
     inputs: OptionalFile = None
-    """.npz file of the network's own inputs (arrays NAME.0, NAME.1, ...); default: stored ones.
-    For int8 half of them calibrate, and the other half is compared on."""
+    """.npz file of the network's own inputs (arrays NAME.0, NAME.1, ...); default: of made-up
+    signals. For int8 half of them calibrate, and the other half is compared on."""
     calls: int = 200
     """Timed calls of each."""
 
@@ -93,10 +93,10 @@ class Verify:
     def _show(self, name: str, provider: str, found: Comparison) -> None:
         what = provider if self.precision is None else f"{provider} {self.precision}"
         clear = f"{found.clear_agreement:.1%} where it is no tie"
-        judged = "" if found.passed else f"; FAILED: less than {LABELS_AGREE:.0%} of clear labels"
+        end = "" if found.passed else f"; FAILED: less than {LABELS_AGREE:.0%} of clear labels"
         print(
             f"{name} on {what}: {found.label_agreement:.1%} of {found.inputs} labels as on cpu "
-            f"({clear}), largest difference of a probability {found.largest_difference:.2g}{judged}"
+            f"({clear}), largest difference of a probability {found.largest_difference:.2g}{end}"
         )
         ours, theirs = found.reference_ms, found.candidate_ms
         print(

@@ -1,4 +1,4 @@
-"""Layers that more than one encoder uses."""
+"""Layers shared by encoders: squeeze and excitation, residual block."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from torch import nn
 
 
 class Gate(nn.Module):
-    """Squeeze and excitation (Hu et al. 2018): each channel times 0..1, judged from all of them."""
+    """Squeeze and excitation (Hu et al. 2018): each channel times 0..1, from all of them."""
 
     def __init__(self, channels: int, share: int = 8) -> None:
         super().__init__()

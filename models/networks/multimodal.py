@@ -1,4 +1,4 @@
-"""Encoders of one or more modalities and the fusion of what they say, as one network."""
+"""Multimodal network: an encoder and head a modality, and their fusion."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from mmer.models.networks.fusions.fusion import Fusion, Part
 
 
 class Branch(nn.Module):
-    """One modality: an encoder, and the head that makes a ``Part`` of what it sees.
+    """One modality: an encoder, and the head that makes a ``Part`` of its output.
 
-    ``uses`` is what the fusion looks at ("logits", "embedding" or "tokens"), which is brought to
+    ``uses`` is what the fusion inputs ("logits", "embedding" or "tokens"), which is brought to
     ``width`` where it is not so wide; "logits" where there is no fusion.
 
-    ``kept``: it is given what its frozen encoder said, float (B, 1 + T, encoder.width) with the
-    summary as the first step, and the mask, in place of the encoder's own inputs.
+    ``kept``: it inputs the cached output of its frozen encoder, float (B, 1 + T,
+    encoder.width) with the summary as the first step, and the mask, in place of its own inputs.
     """
 
     def __init__(self, encoder: Encoder, head: Head, width: int, uses: str) -> None:
@@ -50,10 +50,10 @@ class Branch(nn.Module):
         return Part(logits, embedding, embedding.unsqueeze(1), torch.ones_like(embedding[:, :1]))
 
 
-class CombinedNetwork(nn.Module):
+class MultimodalNetwork(nn.Module):
     """Branches by modality, in one order, and their fusion; a single branch needs none.
 
-    Takes the arrays of each branch one after another and, where there is a fusion, ``present``
+    Inputs the arrays of each branch one after another and, where there is a fusion, ``present``
     float (B, modalities). Gives logits (B, classes) and, with a fusion, each modality's share in
     them (B, modalities), else the embedding (B, width). In training the logits of each branch,
     (modalities, B, classes), come third.
@@ -67,7 +67,7 @@ class CombinedNetwork(nn.Module):
         self.fusion = fusion
 
     def parts(self, *arrays: torch.Tensor) -> list[Part]:
-        """What each branch says, in the order of the branches."""
+        """Each branch's part, in the order of the branches."""
         parts, start = [], 0
         for branch in self.branches.values():
             assert isinstance(branch, Branch)
@@ -76,7 +76,6 @@ class CombinedNetwork(nn.Module):
         return parts
 
     def forward(self, *arrays: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        """See the class."""
         parts = self.parts(*arrays)
         if self.fusion is None:
             out = (parts[0].logits, parts[0].embedding)

@@ -1,1 +1,1 @@
-"""From a signal to the arrays that an encoder takes, the same in training and live."""
+"""Preparations: a signal to the arrays that a network inputs, the same in training and live."""

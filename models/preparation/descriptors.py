@@ -1,10 +1,8 @@
-"""A recording in one vector: librosa's descriptors, their mean and deviation over time."""
+"""Acoustic descriptors of a recording by librosa: their mean and deviation over time."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
@@ -13,8 +11,7 @@ from numpy.typing import NDArray
 from mmer.models.errors import MmerError
 from mmer.models.preparation.logmel import SAMPLE_RATE
 from mmer.models.preparation.preparation import Sound
-from mmer.models.preparation.settings import from_settings, settings_of
-from mmer.models.preparation.sound import check_longest, heard
+from mmer.models.preparation.sound import SoundPreparation, audible
 
 _WINDOW: Final = 1024
 _HOP: Final = 256
@@ -42,7 +39,7 @@ NAMES: Final = (
 
 
 @dataclass(frozen=True)
-class Descriptors:
+class Descriptors(SoundPreparation):
     """MFCC, chroma, pitch and spectral descriptors by librosa, float32 (1, D): see ``NAMES``.
 
     After Issa, Demirci and Yazici 2020, "Speech emotion recognition with deep convolutional neural
@@ -52,12 +49,13 @@ class Descriptors:
     """
 
     kind = "descriptors"
+    title = "descriptors"
     names = ("descriptors",)
 
     longest_s: float = 10.0
 
     def __post_init__(self) -> None:
-        check_longest(self.kind, self.longest_s)
+        super().__post_init__()
         try:
             import librosa  # noqa: F401
         except ImportError as error:
@@ -67,26 +65,13 @@ class Descriptors:
 
     def __call__(self, raw: Sound) -> tuple[NDArray[np.float32], ...] | None:
         """(descriptors float32 (1, D),) of 16 kHz samples int16."""
-        samples = heard(raw, self.longest_s, least=2 * _WINDOW)
+        samples = audible(raw, self.longest_s, least=2 * _WINDOW)
         if samples is None:
             return None
         signal = samples.astype(np.float32)
         tracks = _tracks(signal * np.float32(0.1 / np.sqrt(np.mean(signal**2))))  # (D / 2, frames)
         vector = np.concatenate([tracks.mean(axis=1), tracks.std(axis=1)])
         return (vector[None].astype(np.float32),)
-
-    def settings(self) -> dict[str, Any]:
-        """See ``Preparation``."""
-        return settings_of(self)
-
-    def files(self) -> Mapping[str, bytes]:
-        """None."""
-        return {}
-
-    @classmethod
-    def open(cls, settings: Mapping[str, Any], folder: Path) -> Descriptors:
-        """See ``open_preparation``."""
-        return from_settings(cls, settings)
 
 
 def _tracks(signal: NDArray[np.float32]) -> NDArray[np.float64]:

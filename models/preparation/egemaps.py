@@ -1,11 +1,9 @@
-"""The extended Geneva minimalistic acoustic parameter set, by openSMILE."""
+"""eGeMAPS functionals (extended Geneva minimalistic acoustic parameter set) by openSMILE."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
@@ -14,14 +12,13 @@ from numpy.typing import NDArray
 from mmer.models.errors import MmerError
 from mmer.models.preparation.logmel import SAMPLE_RATE
 from mmer.models.preparation.preparation import Sound
-from mmer.models.preparation.settings import from_settings, settings_of
-from mmer.models.preparation.sound import check_longest, heard
+from mmer.models.preparation.sound import SoundPreparation, audible
 
 VALUES: Final = 88
 
 
 @dataclass(frozen=True)
-class Egemaps:
+class Egemaps(SoundPreparation):
     """The 88 functionals of eGeMAPSv02, float32 (1, 88), in openSMILE's order and units.
 
     Eyben et al. 2016, "The Geneva Minimalistic Acoustic Parameter Set (GeMAPS) for Voice Research
@@ -30,34 +27,22 @@ class Egemaps:
     """
 
     kind = "egemaps"
+    title = "eGeMAPS"
     names = ("egemaps",)
 
     longest_s: float = 10.0
 
     def __post_init__(self) -> None:
-        check_longest(self.kind, self.longest_s)
+        super().__post_init__()
         _smile()
 
     def __call__(self, raw: Sound) -> tuple[NDArray[np.float32], ...] | None:
         """(egemaps float32 (1, 88),) of 16 kHz samples int16."""
-        samples = heard(raw, self.longest_s, least=SAMPLE_RATE // 4)
+        samples = audible(raw, self.longest_s, least=SAMPLE_RATE // 4)
         if samples is None:
             return None
         table = _smile().process_signal(samples.astype(np.float32) / 32768, SAMPLE_RATE)
         return (np.nan_to_num(table.to_numpy(np.float32)),)
-
-    def settings(self) -> dict[str, Any]:
-        """See ``Preparation``."""
-        return settings_of(self)
-
-    def files(self) -> Mapping[str, bytes]:
-        """None."""
-        return {}
-
-    @classmethod
-    def open(cls, settings: Mapping[str, Any], folder: Path) -> Egemaps:
-        """See ``open_preparation``."""
-        return from_settings(cls, settings)
 
 
 @cache

@@ -1,4 +1,4 @@
-"""Cut the face out of a picture so that the eyes always lie in the same place."""
+"""Face alignment: a crop in which the eyes always lie in the same place."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class CropGeometry:
 
     ``size`` is the side of the square crop in pixels. Eye positions are x, y as fractions of the
     crop (0 is its left or upper edge, 1 its right or lower one); left and right as seen in the
-    picture, so ``left_eye`` is the person's right eye.
+    image, so ``left_eye`` is the person's right eye.
     """
 
     size: int = 48
@@ -53,14 +53,14 @@ def align(
     """The face upright and at a fixed scale: uint8 (size, size, 3), C-contiguous.
 
     ``image`` is uint8 (H, W, 3); ``eyes`` is (2, 2): x, y in pixels (centres are whole numbers) of
-    the eye on the left and of the eye on the right of the picture. What lies outside of the
-    picture repeats its border. A large face is sampled on a finer grid and averaged, so that it
+    the eye on the left and of the eye on the right of the image. What lies outside of the
+    image repeats its border. A large face is sampled on a finer grid and averaged, so that it
     shrinks without aliasing. Raises ValueError for other shapes and for eyes that coincide.
     """
     import cv2
 
     if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or image.size == 0:
-        raise ValueError(f"expected a picture uint8 (H, W, 3), got {image.dtype} {image.shape}")
+        raise ValueError(f"expected an image uint8 (H, W, 3), got {image.dtype} {image.shape}")
     if eyes.shape != (2, 2):
         raise ValueError(f"expected two eyes as (2, 2) x, y, got {eyes.shape}")
     shrink = np.linalg.norm(eyes[1] - eyes[0]) / np.linalg.norm(np.diff(geometry.eyes(), axis=0))

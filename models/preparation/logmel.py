@@ -1,4 +1,4 @@
-"""Log-mel spectra of speech, the same for training and the live path."""
+"""Log-mel filter bank, the same in training and live."""
 
 from __future__ import annotations
 

@@ -1,11 +1,8 @@
-"""Mel-frequency cepstral coefficients over time."""
+"""MFCC preparation: mel-frequency cepstral coefficients over time."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,12 +10,11 @@ from numpy.typing import NDArray
 from mmer.models.errors import MmerError
 from mmer.models.preparation.logmel import SAMPLE_RATE
 from mmer.models.preparation.preparation import Sound
-from mmer.models.preparation.settings import from_settings, settings_of
-from mmer.models.preparation.sound import check_longest, heard
+from mmer.models.preparation.sound import WindowedPreparation, audible
 
 
 @dataclass(frozen=True)
-class Mfcc:
+class Mfcc(WindowedPreparation):
     """MFCC (Davis and Mermelstein 1980) by kaldi-native-fbank, float32 (T, coefficients).
 
     100 frames a second, windows of 25 ms, ``coefficients`` mel bands and as many cepstra from the
@@ -27,6 +23,7 @@ class Mfcc:
     """
 
     kind = "mfcc"
+    title = "MFCC"
     names = ("mfcc",)
 
     coefficients: int = 40
@@ -35,7 +32,7 @@ class Mfcc:
     longest_s: float = 10.0
 
     def __post_init__(self) -> None:
-        check_longest(self.kind, self.longest_s)
+        super().__post_init__()
         if not 2 <= self.coefficients <= 80:
             raise MmerError(f"{self.kind}: coefficients is {self.coefficients}, expected 2 to 80")
         if not 0 <= self.low_hz < self.high_hz <= SAMPLE_RATE / 2:
@@ -48,7 +45,7 @@ class Mfcc:
         """(mfcc float32 (T, coefficients),) of 16 kHz samples int16."""
         import kaldi_native_fbank as knf
 
-        samples = heard(raw, self.longest_s)
+        samples = audible(raw, self.longest_s)
         if samples is None:
             return None
         options = knf.MfccOptions()
@@ -66,16 +63,3 @@ class Mfcc:
         bank.input_finished()
         frames = np.array([bank.get_frame(i) for i in range(bank.num_frames_ready)])
         return ((frames - frames.mean(axis=0)).astype(np.float32),)
-
-    def settings(self) -> dict[str, Any]:
-        """See ``Preparation``."""
-        return settings_of(self)
-
-    def files(self) -> Mapping[str, bytes]:
-        """None."""
-        return {}
-
-    @classmethod
-    def open(cls, settings: Mapping[str, Any], folder: Path) -> Mfcc:
-        """See ``open_preparation``."""
-        return from_settings(cls, settings)

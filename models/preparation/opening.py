@@ -1,39 +1,49 @@
-"""Preparations by their name in a card."""
+"""Registry of the preparations, by the names that cards give them."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from importlib import import_module
 from pathlib import Path
 from typing import Any, Final
 
 from mmer.models.errors import MmerError
 from mmer.models.preparation.preparation import Preparation
+from mmer.models.registry import Entry, Registry
 
-PREPARATIONS: Final[Mapping[str, str]] = {
-    "text-tokens": "text_tokens:TextTokens",
-    "waveform": "waveform:Waveform",
-    "mfcc": "mfcc:Mfcc",
-    "log-mel": "logmel_frames:LogMelFrames",
-    "descriptors": "descriptors:Descriptors",
-    "egemaps": "egemaps:Egemaps",
-    "frames": "frames:WholeFrames",
-    "faces": "frames:FaceCrops",
-}
-"""``kind`` to "module:Class" of this package; the class's ``open(settings, folder)`` makes one."""
+PREPARATIONS: Final = Registry(
+    "preparation",
+    {
+        "text-tokens": Entry(
+            "mmer.models.preparation.text_tokens:TextTokens", "tokens of a transformer"
+        ),
+        "waveform": Entry("mmer.models.preparation.waveform:Waveform", "samples"),
+        "mfcc": Entry("mmer.models.preparation.mfcc:Mfcc", "mel-frequency cepstra over time"),
+        "log-mel": Entry("mmer.models.preparation.logmel_frames:LogMelFrames", "log-mel frames"),
+        "descriptors": Entry(
+            "mmer.models.preparation.descriptors:Descriptors", "librosa's descriptors"
+        ),
+        "egemaps": Entry("mmer.models.preparation.egemaps:Egemaps", "openSMILE's eGeMAPS"),
+        "frames": Entry("mmer.models.preparation.frames:WholeFrames", "whole frames of a clip"),
+        "faces": Entry("mmer.models.preparation.frames:FaceCrops", "face crops of a clip"),
+        "log-mel-segment": Entry(
+            "mmer.models.preparation.logmel_frames:LogMelSegment", "log-mel of a whole segment"
+        ),
+        "dialogue-tokens": Entry(
+            "mmer.models.preparation.dialogue_tokens:DialogueTokens", "tokens and their turns"
+        ),
+        "grey-face": Entry("mmer.models.preparation.grey_face:GreyFace", "one grey face crop"),
+    },
+)
 
 
 def open_preparation(settings: Mapping[str, Any], folder: Path) -> Preparation[Any]:
     """The preparation whose ``settings()`` these are; its files lie in ``folder``.
 
     Raises:
-        MmerError: no such kind or setting, a wrong value, a file missing or damaged, a package
-            that is not installed.
+        MmerError: no such kind; as ``Preparation.open``.
     """
     kind = settings.get("kind")
-    if not isinstance(kind, str) or kind not in PREPARATIONS:
+    if not isinstance(kind, str):
         raise MmerError(f"no preparation {kind!r}; known are {', '.join(PREPARATIONS)}")
-    module, name = PREPARATIONS[kind].split(":")
-    made = getattr(import_module(f"{__package__}.{module}"), name)
-    preparation: Preparation[Any] = made.open(settings, folder)
+    preparation: Preparation[Any] = PREPARATIONS.load(kind).open(settings, folder)
     return preparation

@@ -1,34 +1,11 @@
-"""Settings of a preparation as JSON, and the same preparation made from them again."""
+"""Check of a preparation's settings by name and type."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict
-from typing import Any, TypeVar, get_type_hints
+from typing import Any
 
 from mmer.models.errors import MmerError
-
-T = TypeVar("T")
-
-
-def settings_of(preparation: Any) -> dict[str, Any]:
-    """The fields of a dataclass, and its ``kind``."""
-    return {"kind": preparation.kind, **asdict(preparation)}
-
-
-def from_settings(made: type[T], settings: Mapping[str, Any]) -> T:
-    """The dataclass ``made`` of what ``settings_of`` gave.
-
-    Raises:
-        MmerError: a setting is missing, unknown or of another type.
-    """
-    return made(**checked(settings, fields_of(made)))
-
-
-def fields_of(made: type) -> dict[str, Any]:
-    """Name and type of each field of a dataclass."""
-    hints = get_type_hints(made)
-    return {name: hints[name] for name in made.__dataclass_fields__}  # type: ignore[attr-defined]
 
 
 def checked(settings: Mapping[str, Any], types: Mapping[str, Any]) -> dict[str, Any]:

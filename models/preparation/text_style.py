@@ -1,4 +1,4 @@
-"""How a text was put on paper: what its punctuation and case can mean to the text network."""
+"""Text styles: written by a person, or by a recognizer with or without punctuation."""
 
 from __future__ import annotations
 

@@ -1,29 +1,98 @@
-"""Words as the word pieces of a transformer's own tokenizer."""
+"""Text preparation: the tokens of a transformer's own tokenizer."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mmer.models.cards.card import check_file
 from mmer.models.errors import MmerError
-from mmer.models.preparation.preparation import Said
+from mmer.models.preparation.preparation import Lengths, Preparation, Utterance
 from mmer.models.preparation.settings import checked
+from mmer.models.preparation.text_style import STYLES
 
 if TYPE_CHECKING:
     from tokenizers import Encoding, Tokenizer
+    from typing_extensions import Self
 
-FILE: Final = "words-tokenizer.json"
-"""What the tokenizer is called beside a card."""
+SENTENCES: Final = (
+    *("I can't believe you did that!", "that is wonderful news", "leave me alone"),
+    *("What do you mean, gone?", "I miss him so much", "this smells rotten, take it away"),
+    *("it is half past nine", "Oh my God, you scared me!", "we won, we actually won"),
+    *("the report is on your desk", "I am so sorry for your loss", "how dare you talk to me"),
+    *(
+        "did you hear that noise",
+        "No. Absolutely not.",
+        "she said yes",
+        "where were you last night",
+    ),
+    *("please don't go in there", "could you pass the salt", "you have got to be kidding me"),
+    *("I don't know what to do any more", "ha, very funny", "the train leaves from platform two"),
+    *("there is a hair in my soup", "you came back!", "nobody ever listens to me"),
+    *("I'm fine", "get out", "what a beautiful morning", "they found something on the scan"),
+    *("I think we should see other people", "okay", "and then he just walked away"),
+)
+"""Examples, of our own."""
 
 
-class TextTokens:
-    """What was said, after what was said before it, as token numbers int64 (T,), T <= max_tokens.
+class TokenPreparation(Preparation[Utterance]):
+    """Preparation with a tokenizer, whose file lies beside the card by the name ``file``.
+
+    ``max_tokens`` bounds the tokens; ``past`` is how many earlier utterances count.
+    """
+
+    file: ClassVar[str]
+    types: ClassVar[Mapping[str, type]]
+    """Settings beside the tokenizer's: the constructor's arguments after it, in its order."""
+    max_tokens: int
+    past: int
+
+    def __init__(self, tokenizer_json: str) -> None:
+        try:
+            from tokenizers import Tokenizer
+        except ImportError as error:
+            raise MmerError("the text model needs tokenizers: pip install tokenizers") from error
+        self._json = tokenizer_json
+        try:
+            self._tokenizer: Tokenizer = Tokenizer.from_str(tokenizer_json)
+        except Exception as error:  # tokenizers raises plain Exception for all that is wrong
+            raise MmerError(f"cannot read the tokenizer: {error}") from error
+        self._tokenizer.no_truncation()
+        self._tokenizer.no_padding()
+
+    def example(self, rng: np.random.Generator) -> Utterance:
+        k = int(rng.integers(len(SENTENCES)))
+        past = SENTENCES[max(0, k - int(rng.integers(3))) : k]
+        return Utterance(SENTENCES[k], past, STYLES[int(rng.integers(len(STYLES)))])
+
+    def files(self) -> Mapping[str, bytes]:
+        return {self.file: self._json.encode()}
+
+    def settings(self) -> dict[str, Any]:
+        digest = hashlib.sha256(self._json.encode()).hexdigest()
+        own = {name: getattr(self, name) for name in self.types}
+        return {"kind": self.kind, **own, "tokenizer": self.file, "tokenizer_sha256": digest}
+
+    @classmethod
+    def open(cls, settings: Mapping[str, Any], folder: Path) -> Self:
+        given = checked(settings, {**cls.types, "tokenizer": str, "tokenizer_sha256": str})
+        path = folder / given["tokenizer"]
+        check_file(path, given["tokenizer_sha256"])
+        return cls(path.read_text("utf-8"), *(given[name] for name in cls.types))
+
+    def _pieces(self, text: str) -> Encoding:
+        # a lone surrogate is no character, and the tokenizer accepts none
+        sound = text.strip().encode("utf-8", "replace").decode("utf-8")
+        return self._tokenizer.encode(sound, add_special_tokens=False)
+
+
+class TextTokens(TokenPreparation):
+    """An utterance after the ones before it, as token numbers int64 (T,), T <= max_tokens.
 
     The last ``past`` utterances that have a word are joined by spaces and stand before the
     utterance as the first text of a pair, with the separators of the tokenizer's own
@@ -34,18 +103,12 @@ class TextTokens:
 
     kind = "text-tokens"
     names = ("tokens",)
+    file = "words-tokenizer.json"
+    types: ClassVar[Mapping[str, type]] = {"max_tokens": int, "past": int}
 
     def __init__(self, tokenizer_json: str, max_tokens: int = 128, past: int = 0) -> None:
-        from tokenizers import Tokenizer
-
+        super().__init__(tokenizer_json)
         self.max_tokens, self.past = max_tokens, past
-        self._json = tokenizer_json
-        try:
-            self._tokenizer: Tokenizer = Tokenizer.from_str(tokenizer_json)
-        except Exception as error:  # tokenizers raises plain Exception for all that is wrong
-            raise MmerError(f"cannot read the tokenizer: {error}") from error
-        self._tokenizer.no_truncation()
-        self._tokenizer.no_padding()
         self._marks = self._tokenizer.num_special_tokens_to_add(is_pair=False)
         self._pair_marks = self._tokenizer.num_special_tokens_to_add(is_pair=True)
         if max_tokens <= self._marks:
@@ -55,13 +118,13 @@ class TextTokens:
         if past < 0:
             raise MmerError(f"past is {past}, expected a whole number from 0 on")
 
-    def __call__(self, raw: Said) -> tuple[NDArray[np.int64], ...] | None:
+    def __call__(self, raw: Utterance) -> tuple[NDArray[np.int64], ...] | None:
         """(tokens int64 (T,),); None where there is no word."""
         own = self._pieces(raw.text)
         if not len(own):
             return None
         own.truncate(self.max_tokens - self._marks, direction="left")
-        before = [said for said in raw.past if said.strip()]
+        before = [text for text in raw.past if text.strip()]
         before = before[len(before) - min(len(before), self.past) :]
         room = self.max_tokens - self._pair_marks - len(own)
         if before and room > 0:
@@ -77,30 +140,5 @@ class TextTokens:
         texts = (self._tokenizer.decode([token], skip_special_tokens=False) for token in tokens)
         return [text.strip() or "·" for text in texts]
 
-    def settings(self) -> dict[str, Any]:
-        """See ``Preparation``."""
-        return {
-            "kind": self.kind,
-            "max_tokens": self.max_tokens,
-            "past": self.past,
-            "tokenizer": FILE,
-            "tokenizer_sha256": hashlib.sha256(self._json.encode()).hexdigest(),
-        }
-
-    def files(self) -> Mapping[str, bytes]:
-        """The tokenizer, as the tokenizers library writes it."""
-        return {FILE: self._json.encode()}
-
-    @classmethod
-    def open(cls, settings: Mapping[str, Any], folder: Path) -> TextTokens:
-        """See ``open_preparation``."""
-        types = {"max_tokens": int, "past": int, "tokenizer": str, "tokenizer_sha256": str}
-        given = checked(settings, types)
-        path = folder / given["tokenizer"]
-        check_file(path, given["tokenizer_sha256"])
-        return cls(path.read_text("utf-8"), given["max_tokens"], given["past"])
-
-    def _pieces(self, text: str) -> Encoding:
-        # a lone surrogate is no character, and the tokenizer takes none
-        sound = text.strip().encode("utf-8", "replace").decode("utf-8")
-        return self._tokenizer.encode(sound, add_special_tokens=False)
+    def lengths(self) -> Lengths:
+        return Lengths.between(self._marks + 1, self.max_tokens)

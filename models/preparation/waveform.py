@@ -1,23 +1,20 @@
-"""Sound as it is, for encoders that learnt to hear from samples."""
+"""Waveform preparation: samples, for encoders that learn from them."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mmer.models.errors import MmerError
-from mmer.models.preparation.preparation import Sound
-from mmer.models.preparation.settings import from_settings, settings_of
-from mmer.models.preparation.sound import check_longest, heard
+from mmer.models.preparation.logmel import SAMPLE_RATE
+from mmer.models.preparation.preparation import Lengths, Sound
+from mmer.models.preparation.sound import SoundPreparation, audible
 
 
 @dataclass(frozen=True)
-class Waveform:
+class Waveform(SoundPreparation):
     """The last ``longest_s`` seconds as float32 (n,), n >= ``least``; None where all is silent.
 
     ``normalise``: zero mean and unit variance, as the feature extractor of wav2vec 2.0 does it;
@@ -25,6 +22,7 @@ class Waveform:
     """
 
     kind = "waveform"
+    title = "waveform"
     names = ("waveform",)
 
     normalise: bool = True
@@ -32,13 +30,13 @@ class Waveform:
     least: int = 400
 
     def __post_init__(self) -> None:
-        check_longest(self.kind, self.longest_s)
+        super().__post_init__()
         if self.least < 1:
             raise MmerError(f"{self.kind}: least is {self.least}, expected 1 or more samples")
 
     def __call__(self, raw: Sound) -> tuple[NDArray[np.float32], ...] | None:
         """(waveform float32 (n,),) of 16 kHz samples int16."""
-        samples = heard(raw, self.longest_s, least=1)
+        samples = audible(raw, self.longest_s, least=1)
         if samples is None:
             return None
         signal = samples / 32768.0
@@ -47,15 +45,5 @@ class Waveform:
         padded = np.pad(signal, (0, max(0, self.least - len(signal))))
         return (padded.astype(np.float32),)
 
-    def settings(self) -> dict[str, Any]:
-        """See ``Preparation``."""
-        return settings_of(self)
-
-    def files(self) -> Mapping[str, bytes]:
-        """None."""
-        return {}
-
-    @classmethod
-    def open(cls, settings: Mapping[str, Any], folder: Path) -> Waveform:
-        """See ``open_preparation``."""
-        return from_settings(cls, settings)
+    def lengths(self) -> Lengths:
+        return Lengths.between(self.least, max(self.least, round(self.longest_s * SAMPLE_RATE)))

@@ -1,4 +1,4 @@
-"""What is fetched from its makers, not shipped: the name, place and hash of each model."""
+"""Catalogue of the downloaded models: name, place and hash of each file."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Fetch one file over HTTP: verified, all or nothing, and quick to notice that nobody answers."""
+"""Download of one file over HTTP: verified, all or nothing, with a bounded wait."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Find, verify, fetch and unpack the models that are not shipped: the one place that knows where.
+"""Model store: search, verification, download and unpacking of the models that are not shipped.
 
 Searched in this order: the folders of ``MMER_MODELS``, the Python package that brings the model
 where there is one, our cache (``MMER_HOME``, else the user's cache folder), for Vosk the folders

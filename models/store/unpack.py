@@ -1,4 +1,4 @@
-"""Unpack an archive into a folder that can later be shown to be whole."""
+"""Unpacking of an archive into a folder with a manifest of its files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From pictures one by one to clips: of the utterance so far, else of the last seconds."""
+"""Clip collector block: images to clips of the utterance so far, else of the last seconds."""
 
 from __future__ import annotations
 
@@ -13,6 +13,9 @@ from numpy.typing import NDArray
 from mmer.models.errors import MmerError
 from mmer.models.images import shorter_side
 from mmer.models.preparation.frames import evenly
+from mmer.models.quality import MIN_FACE_QUALITY
+from mmer.realtime.blocks.block import Block
+from mmer.realtime.blocks.face_encoder import fault
 from mmer.realtime.messages import (
     Clip,
     FaceObservation,
@@ -27,13 +30,13 @@ from mmer.realtime.pacing import Thinning
 
 @dataclass(frozen=True)
 class ClipConfig:
-    """How often there is a clip, of how long a time, out of how many pictures."""
+    """How often there is a clip, of how long a time, out of how many images."""
 
     step_s: float = 0.5  # between two clips
     window_s: float = 4.0  # looked back while nobody speaks
-    longest_s: float = 10.0  # of a longer utterance the newest part is shown
-    fps: float = 10.0  # pictures a second to choose from: bounds what is remembered
-    min_quality: float = 0.1  # 0..1; below it the picture of a face is called poor
+    longest_s: float = 10.0  # of a longer utterance the newest part counts
+    fps: float = 10.0  # images a second to choose from: bounds the memory
+    min_quality: float = MIN_FACE_QUALITY  # 0..1; below it the image of a face is called poor
 
     def __post_init__(self) -> None:
         for name in ("step_s", "window_s", "longest_s", "fps"):
@@ -43,17 +46,17 @@ class ClipConfig:
             raise MmerError(f"min_quality must be 0..1, got {self.min_quality}")
 
 
-class _Picture(NamedTuple):
+class _Image(NamedTuple):
     t: float
     image: NDArray[np.uint8]  # shape (H, W, 3)
     quality: float
 
 
-class ClipCollector:
+class ClipCollector(Block):
     """FaceObservation (or VideoFrame) and SpeechUpdate -> Clip or Missing("face").
 
-    A clip has ``count`` pictures at most, evenly spread over what it shows: the utterance that is
-    going on, else the last ``window_s``. There is one every ``step_s`` in which a picture came,
+    A clip has ``count`` images at most, evenly spread over its span: the utterance that is
+    going on, else the last ``window_s``. There is one every ``step_s`` in which an image came,
     and one more of an utterance that has ended (not ``partial``). Where none came, a Missing says
     why: "no face", "poor picture: ...".
 
@@ -70,41 +73,36 @@ class ClipCollector:
         self.reset()
 
     def push(self, message: Message) -> Sequence[Message]:
-        """Take a picture or word of an utterance; other messages pass unseen."""
+        """Collect an image, or follow an utterance; ignores other messages."""
         if isinstance(message, SpeechUpdate):
-            return self._hear(message)
+            return self._update_utterance(message)
         if isinstance(message, VideoFrame):
             if self._thinning.takes(message.t):
                 self._keep(message.t, shorter_side(message.image, self._side), 1.0)
             return self._due(message.t)
         if isinstance(message, FaceObservation):
-            self._why = _fault(message, self._config.min_quality)
+            self._why = fault(message, self._config.min_quality)
             if not self._why and message.crop is not None and self._thinning.takes(message.t):
                 self._keep(message.t, message.crop, message.quality)
             return self._due(message.t)
         return ()
 
-    def flush(self) -> Sequence[Message]:
-        """Nothing: the end of an utterance comes as an update."""
-        return ()
-
     def reset(self) -> None:
-        """Forget the stream."""
-        self._kept: deque[_Picture] = deque()
+        self._kept: deque[_Image] = deque()
         self._thinning = Thinning(self._config.fps)
         self._utterance: SpeechUpdate | None = None  # the one that is going on
         self._next = float("-inf")  # when the next clip is due
-        self._shown = float("-inf")  # the newest picture when the last one was made
-        self._why = ""  # nothing is wrong with the newest picture
+        self._shown = float("-inf")  # the newest image when the last one was made
+        self._why = ""  # nothing is wrong with the newest image
 
     def _keep(self, t: float, image: NDArray[np.uint8], quality: float) -> None:
         if self._kept and self._kept[-1].image.shape != image.shape:
             self._kept.clear()  # the camera has changed its format
-        self._kept.append(_Picture(t, image, quality))
+        self._kept.append(_Image(t, image, quality))
         while self._kept[0].t < t - self._kept_s:
             self._kept.popleft()
 
-    def _hear(self, update: SpeechUpdate) -> Sequence[Message]:
+    def _update_utterance(self, update: SpeechUpdate) -> Sequence[Message]:
         if update.state is not SpeechState.ENDED:
             self._utterance = update
             return ()
@@ -128,7 +126,7 @@ class ClipCollector:
     def _clip(
         self, begin: float, end: float, partial: bool, utterance: int | None
     ) -> Sequence[Clip]:
-        """The clip of what was kept of ``begin``..``end``, if that is anything."""
+        """The clip of the images of ``begin``..``end``, if there are any."""
         there = [picture for picture in self._kept if begin <= picture.t <= end]
         if not there:
             return ()
@@ -142,12 +140,3 @@ class ClipCollector:
             utterance=utterance,
         )
         return (clip,)
-
-
-def _fault(seen: FaceObservation, min_quality: float) -> str:
-    """Why a face is not to be judged, as ``FaceEncoder`` has it; "" where it is."""
-    if seen.crop is None:
-        return seen.why or "no face"
-    if seen.quality <= 0.0 or seen.quality < min_quality:
-        return f"poor picture: {seen.why or 'low quality'}"
-    return ""

@@ -1,37 +1,25 @@
-"""From an aligned face crop to what the expression says of the emotion."""
+"""Face encoder block: an aligned face crop, or a clip of images, to evidence of emotion."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING
 
 from mmer.models.errors import MmerError
-from mmer.realtime.messages import Evidence, FaceObservation, Message, Missing
+from mmer.models.quality import MIN_FACE_QUALITY
+from mmer.realtime.blocks.block import Block
+from mmer.realtime.messages import Clip, Evidence, FaceObservation, Message, Missing
 
 if TYPE_CHECKING:
-    from mmer.models.prediction import Prediction
-
-
-class FaceModel(Protocol):
-    """What the block needs of a face network."""
-
-    usable_below: float
-    """Of a crop whose ``Prediction.usable`` is lower, nothing should be said."""
-
-    def predict(self, crop: NDArray[np.uint8]) -> Prediction:
-        """Judge one crop, uint8 (S, S, 3) BGR, aligned by the eyes."""
-        ...
+    from mmer.models.encoder import FaceModel
 
 
 @dataclass(frozen=True)
 class FaceEncoderConfig:
-    """When a picture of a face is good enough to be judged."""
+    """When an image of a face is good enough to be evaluated."""
 
-    min_quality: float = 0.1  # 0..1; below it the picture is called poor
+    min_quality: float = MIN_FACE_QUALITY  # 0..1; below it the image is called poor
     usable_below: float | None = None  # 0..1; below it the crop is called no face; None: the card's
 
     def __post_init__(self) -> None:
@@ -41,10 +29,10 @@ class FaceEncoderConfig:
                 raise MmerError(f"{name} must be 0..1, got {value}")
 
 
-class FaceEncoder:
-    """FaceObservation -> Evidence("face") or Missing("face"), one for one; without state.
+class FaceEncoder(Block):
+    """FaceObservation or Clip -> Evidence("face") or Missing("face"), one for one; stateless.
 
-    The evidence's quality is the picture's, times the network's belief that it is a usable face.
+    The evidence's quality is that of the input, times the network's belief that it is usable.
     """
 
     def __init__(self, model: FaceModel, config: FaceEncoderConfig | None = None) -> None:
@@ -54,33 +42,39 @@ class FaceEncoder:
         self._usable_below = model.usable_below if limit is None else limit
 
     def push(self, message: Message) -> Sequence[Message]:
-        """Take a FaceObservation; other messages pass unseen."""
-        if not isinstance(message, FaceObservation):
+        """Evaluate a FaceObservation or a Clip; ignores other messages."""
+        if isinstance(message, Clip):
+            images, t0, t1 = message.pictures, message.t0, message.t1
+            partial, utterance, unusable = message.partial, message.utterance, "no usable picture"
+        elif isinstance(message, FaceObservation):
+            t0 = t1 = message.t
+            if why := fault(message, self._config.min_quality):
+                return (Missing("face", t0, t1, why, partial=True),)
+            assert message.crop is not None
+            images, partial, utterance, unusable = message.crop, True, None, "no usable face"
+        else:
             return ()
-        t = message.t
-        if message.crop is None:
-            return (Missing("face", t, t, message.why or "no face", partial=True),)
-        if message.quality <= 0.0 or message.quality < self._config.min_quality:
-            why = f"poor picture: {message.why or 'low quality'}"
-            return (Missing("face", t, t, why, partial=True),)
-        prediction = self._model.predict(message.crop)
-        if prediction.usable < self._usable_below:
-            return (Missing("face", t, t, "no usable face", partial=True),)
+        prediction = self._model.predict(images)
+        if prediction.usable <= 0.0 or prediction.usable < self._usable_below:
+            return (Missing("face", t0, t1, unusable, partial),)
         return (
             Evidence(
                 "face",
-                t0=t,
-                t1=t,
+                t0=t0,
+                t1=t1,
                 log_probs=prediction.log_probs,
                 quality=message.quality * prediction.usable,
-                partial=True,
+                partial=partial,
+                utterance=utterance,
                 embedding=prediction.embedding,
             ),
         )
 
-    def flush(self) -> Sequence[Message]:
-        """Nothing is held back."""
-        return ()
 
-    def reset(self) -> None:
-        """Nothing to forget."""
+def fault(observed: FaceObservation, min_quality: float) -> str:
+    """Why a face is not to be evaluated; "" where it is."""
+    if observed.crop is None:
+        return observed.why or "no face"
+    if observed.quality <= 0.0 or observed.quality < min_quality:
+        return f"poor picture: {observed.why or 'low quality'}"
+    return ""

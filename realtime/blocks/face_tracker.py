@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from mmer.models.errors import MmerError
 from mmer.models.preparation.face_crop import CropGeometry, align
+from mmer.models.quality import assess, share_inside
 from mmer.realtime.blocks.block import Block
 from mmer.realtime.blocks.face_detector import DetectedFace, FaceDetector
-from mmer.realtime.blocks.face_quality import assess, share_inside
 from mmer.realtime.messages import FaceObservation, Message, VideoFrame
 
 

@@ -1,39 +1,31 @@
-"""From the words of an utterance, and of those before it, to what they say of the emotion."""
+"""Text encoder block: transcript of an utterance, in its context, to evidence of emotion."""
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from mmer.models.errors import MmerError
+from mmer.models.quality import FULL_WORDS, text_quality
+from mmer.realtime.blocks.block import Block
 from mmer.realtime.messages import Evidence, Message, Missing, Transcript
 
 if TYPE_CHECKING:
+    from mmer.models.encoder import TextModel
     from mmer.models.prediction import Prediction
-    from mmer.models.preparation.text_style import TextStyle
 
 _REMEMBERED = 32
 """More utterances than any model reads."""
 
 
-class TextModel(Protocol):
-    """What the block needs of a text network."""
-
-    def predict(
-        self, text: str, past: Sequence[str] = (), style: TextStyle = "written"
-    ) -> Prediction:
-        """Emotion of the transcript so far, after those of earlier utterances, oldest first."""
-        ...
-
-
 @dataclass(frozen=True)
 class TextEncoderConfig:
-    """How far the recognized words are believed, and how long they are remembered."""
+    """How far the transcript is trusted, and how long it is context."""
 
     trust: float = 1.0  # 0..1, in the recognizer (``AsrModel.trust``)
-    full_words: int = 4  # from so many words on, length takes nothing from the quality
+    full_words: int = FULL_WORDS  # from so many words on, length takes nothing from the quality
     past_s: float = (
         60.0  # utterances that ended earlier than so long before are no context; 0: none
     )
@@ -47,30 +39,14 @@ class TextEncoderConfig:
             raise MmerError(f"past_s must be at least 0 seconds, got {self.past_s}")
 
 
-def text_quality(transcript: Transcript, config: TextEncoderConfig) -> float:
-    """How far the words can be relied on, 0..1; a product of three factors.
-
-    - trust in the recognizer, from the config;
-    - its confidence in the whole, where it gives one;
-    - length: (1 + words) / (1 + ``full_words``), at most 1 (a single word says less).
-    """
-    words = len(transcript.text.split())
-    if words == 0:
-        return 0.0
-    confidence = 1.0
-    if transcript.confidence is not None:
-        confidence = min(1.0, max(0.0, transcript.confidence))
-    return config.trust * confidence * min(1.0, (1 + words) / (1 + config.full_words))
-
-
-class TextEncoder:
+class TextEncoder(Block):
     """Transcript -> Evidence("text").
 
-    A partial transcript is judged when its words differ from the last ones (case and spaces
+    A partial transcript is evaluated when its words differ from the last ones (case and spaces
     aside); the final gives exactly one Evidence or Missing with ``partial=False``, and takes over
-    the last judgement when the words are the same.
+    the last prediction when the words are the same.
 
-    What was said before is read along: the final words of the last ``past_s`` seconds, of which
+    The context is input too: the final transcripts of the last ``past_s`` seconds, of which
     the model takes as many utterances as it was trained on; never a partial. One microphone hears
     whoever speaks, so they may be another person's: so they were in the dialogues of the training.
     """
@@ -88,7 +64,7 @@ class TextEncoder:
         self.reset()
 
     def push(self, message: Message) -> Sequence[Message]:
-        """Take a Transcript; other messages pass unseen."""
+        """Evaluate a Transcript; ignores other messages."""
         if not isinstance(message, Transcript):
             return ()
         if message.utterance != self._utterance:
@@ -101,7 +77,8 @@ class TextEncoder:
             self._words, self._prediction = words, None
         text = " ".join(message.text.split())
         past = tuple(said for _, said in self._past)
-        quality = text_quality(message, self._config)
+        trust, full_words = self._config.trust, self._config.full_words
+        quality = text_quality(text, trust, message.confidence, full_words)
         if self._ended and quality > 0.0:
             self._past.append((message.t1, text))
         if quality <= 0.0:
@@ -126,12 +103,7 @@ class TextEncoder:
             ),
         )
 
-    def flush(self) -> Sequence[Message]:
-        """Nothing: the end of an utterance comes as a final transcript."""
-        return ()
-
     def reset(self) -> None:
-        """Forget the utterance under way and those before it."""
         self._past.clear()
         self._utterance = None
         self._forget_words()

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Literal, TypeAlias
 
 from mmer.models.cards.card import KINDS, check_file, load_card, weights_dir
-from mmer.models.engine import lengths_of, open_best
+from mmer.models.encoder import preparation_of
+from mmer.models.engine import open_best
 from mmer.models.errors import MmerError
 from mmer.models.labels import MODALITIES
 from mmer.models.store.store import Store
@@ -218,7 +219,7 @@ def _engines(weights: Path) -> Iterator[Item]:
     for name in MODALITIES:
         try:
             card = load_card(weights / f"{name}.json")
-            lengths = lengths_of(name, card.preprocessing)
+            lengths = preparation_of(card, weights).lengths()
             choice = open_best(weights / card.file, lengths=lengths)
         except MmerError:
             continue  # reported among the models

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from mmer.benchmarks import cli
-from mmer.benchmarks.accuracy import run
+from mmer.benchmarks.accuracy import command as run
 from mmer.benchmarks.accuracy.anchors import ANCHORS
 from mmer.benchmarks.accuracy.cards import CARD_OF, write_cards
 from mmer.benchmarks.accuracy.face import FACE_ROWS, blurred, dark, small
@@ -194,7 +194,7 @@ def test_rows_measure_tiny_corpora(corpora: Path) -> None:
     rows = [r for r in (*SPEECH_ROWS, *FACE_ROWS, *TEXT_ROWS) if r.key.endswith(wanted)]
     assert len(rows) == len(wanted)
     for outcome in run.measure(rows, Setting(corpora, None), lambda _: None, lambda _: None):
-        assert outcome.figures is not None, outcome.told
+        assert outcome.figures is not None, outcome.summary
         # 14 of 16 clips: calm maps to none
         assert outcome.figures["n"] == {"speech": 14, "face": 14, "text": 7}[outcome.row.group]
         assert outcome.figures["floor_accuracy"] == pytest.approx(1 / 7, abs=1e-4)

@@ -12,7 +12,6 @@ from moonshine_files import moonshine_files
 
 from mmer.benchmarks import cli
 from mmer.benchmarks.live.command import Live
-from mmer.benchmarks.live.run import LiveSettings
 from mmer.benchmarks.soak.command import Soak
 from mmer.models.cards.card import weights_dir
 from mmer.models.errors import MmerError
@@ -43,7 +42,7 @@ def test_mistakes_are_told(capsys: pytest.CaptureFixture[str], tmp_path: Path) -
 
 def test_the_command_is_told_without_paths() -> None:
     given = ["live", "--data", "/x", "--json=/y", "--plot", "/z", "--asr", "none"]
-    assert cli.told(given) == "mmer-bench live --data DATA --asr none"
+    assert cli.repeatable(given) == "mmer-bench live --data DATA --asr none"
 
 
 @pytest.mark.parametrize("command", [Live, Soak])
@@ -77,12 +76,12 @@ def test_an_unknown_recognizer_is_refused_at_the_door(
 
 @pytest.mark.parametrize(("minutes", "rounds"), [(None, 1), (0.5, 1), (1.5, 2), (10, 10)])
 def test_minutes_are_whole_rounds_of_the_clip(minutes: float | None, rounds: int) -> None:
-    assert LiveSettings(minutes=minutes).rounds == rounds
+    assert Live(minutes=minutes).rounds == rounds
 
 
 def test_noise_louder_than_speech_is_refused() -> None:
     with pytest.raises(MmerError, match="--noise-db"):
-        LiveSettings(noise_db=0)
+        Live(noise_db=0).check()
 
 
 @pytest.mark.slow

@@ -12,8 +12,7 @@ import numpy as np
 import pytest
 
 from mmer.benchmarks import cli
-from mmer.benchmarks.compare.figures import compare
-from mmer.benchmarks.compare.stored import Stored, read_stored, refusals, warnings
+from mmer.benchmarks.compare import Stored, compare, read_stored, refusals, warnings
 from mmer.benchmarks.report.report import Report, Row
 from mmer.models.errors import MmerError
 

@@ -10,16 +10,15 @@ import pytest
 from moonshine_files import moonshine_files
 
 from mmer.benchmarks import cli
-from mmer.benchmarks.curve.clips import Recorder, at, at_end
-from mmer.benchmarks.curve.gold import GoldWords, timed
-from mmer.benchmarks.curve.plot import draw
-from mmer.benchmarks.curve.points import MOMENTS, Answers, Line, Panel
-from mmer.benchmarks.curve.report import Curves
+from mmer.benchmarks.accuracy.curve import Curves, draw
+from mmer.benchmarks.accuracy.curve_clips import Recorder, at, at_end
+from mmer.benchmarks.accuracy.moments import MOMENTS, Answers, Line, Panel
 from mmer.models.cards.card import weights_dir
 from mmer.models.labels import EMOTIONS, MODALITIES
 from mmer.realtime.demo import clip
 from mmer.realtime.messages import EmotionEstimate, SpeechState, SpeechUpdate, Transcript
 from mmer.training.datasets.item import Item
+from mmer.training.evaluation.whole_clip import GoldWords, timed
 
 needs_weights = pytest.mark.skipif(
     not all((weights_dir() / f"{name}.onnx").exists() for name in MODALITIES),

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from mmer.benchmarks import cli
-from mmer.benchmarks.hangover.run import HangoverSettings, ends, row
+from mmer.benchmarks.hangover import Hangover, ends, row
 from mmer.benchmarks.harness.clip import Span, mix
 from mmer.benchmarks.harness.matching import Matching, match
 from mmer.benchmarks.harness.utterances import Utterance, demo_utterances
@@ -63,4 +63,4 @@ def test_the_command(tmp_path: Path) -> None:
         "hangover 300 ms (default), noise -45 dBFS",
     ]
     with pytest.raises(MmerError, match="--count"):
-        HangoverSettings(count=0)
+        Hangover(count=0).check()

@@ -11,23 +11,21 @@ import pytest
 from mmer.benchmarks.harness.clip import AnnotatedClip, Span
 from mmer.benchmarks.harness.matching import Result
 from mmer.benchmarks.harness.process import Sample, Watched
-from mmer.benchmarks.harness.realtime_run import Estimate, Recording
-from mmer.benchmarks.live import estimates, replays, trends
-from mmer.benchmarks.live.finals import final_rows
-from mmer.benchmarks.live.plot import draw_stages
-from mmer.benchmarks.live.stable import stable_rows, stable_since
-from mmer.benchmarks.live.stages import find_stages, stage_rows
+from mmer.benchmarks.harness.trace import Estimate, Recording
+from mmer.benchmarks.live import estimates, trends
+from mmer.benchmarks.live.finals import final_rows, stable_rows, stable_since
+from mmer.benchmarks.live.stages import draw_stages, find_stages, stage_rows
 from mmer.benchmarks.report.statistics import thinned
 from mmer.realtime.stage_times import StageTime
 
-SESSION = {"models": {"words": "moonshine (tiny-en)"}, "provider": {}}
+MODELS = {"words": "moonshine (tiny-en)"}
 SPANS = tuple(Span(n * 48000, n * 48000 + 24000, str(n), "joy") for n in range(20))
 CLIP = AnnotatedClip(Path("clip.mkv"), 60, SPANS)
 
 
 def answered(delay_s: float, but: int = 0) -> Recording:
     """Every sentence answered ``delay_s`` after its end, the first ``but`` ones not at all."""
-    recording = Recording(SESSION)
+    recording = Recording(MODELS)
     for n, span in list(enumerate(CLIP.spans))[but:]:
         window = (span.t0 - 0.2, span.t1 + 0.06)
         written = span.t1 + delay_s
@@ -43,14 +41,14 @@ def watched(wall_s: float, memory: tuple[tuple[float, float], ...] = ()) -> Watc
 
 
 def test_replay_counts_the_whole_process() -> None:
-    row = replays.replay_row("moonshine", watched(32.0), 60, 1200, 1.5)
+    row = trends.replay_row("moonshine", watched(32.0), 60, 1200, 1.5)
     assert row.values["times_real_time"] == pytest.approx(60 / 32)
     assert row.values["times_real_time_without_start"] == pytest.approx(2.0)
     assert row.values["frames_per_s"] == 20
     assert row.verdict == "pass"
     assert row.better == "more"
-    assert replays.replay_row("none", watched(32.0), 60, 1200, 4.0).verdict == "miss"
-    assert replays.replay_row("none", watched(1.0), 20, 400, 4.0).verdict == "not judged"
+    assert trends.replay_row("none", watched(32.0), 60, 1200, 4.0).verdict == "miss"
+    assert trends.replay_row("none", watched(1.0), 20, 400, 4.0).verdict == "not judged"
 
 
 def test_finals_in_time_and_their_parts() -> None:
@@ -102,7 +100,7 @@ def test_a_shorter_hangover_that_splits_sentences_is_seen() -> None:
 
 def test_without_words_there_is_no_row_for_them() -> None:
     recording = answered(0.42)
-    recording.session = {"models": {}}
+    recording.models = {}
     assert "final_words_ms" not in [r.key for r in final_rows(recording, CLIP, 0.3)]
 
 
@@ -138,7 +136,7 @@ def test_a_label_is_stable_from_when_it_no_longer_changes(
 
 
 def test_onset_to_stable_label() -> None:
-    recording = Recording(SESSION)
+    recording = Recording(MODELS)
     for n, span in enumerate(SPANS):
         said = ("joy", "anger")[n % 2]  # every other one ends wrong
         for late, final in ((0.5, False), (0.75, False), (1.9, True)):
@@ -186,8 +184,8 @@ def test_delay_of_the_newest_face() -> None:
 def test_waiting_for_the_tick_is_no_work() -> None:
     frames = [0.03 + i / 20 for i in range(1200)]  # 20 ms before a tick, and 70, 120 ...
     used = [0.03 + 0.25 * i - 0.05 for i in range(1, 101)]  # the last but one of each tick
-    estimates = [Estimate(t + 0.09, t + 0.08, 0, t, False, t, "joy", None) for t in used]
-    total, waiting, compute = estimates.face_delay_rows(estimates, frames, 0.25)
+    late = [Estimate(t + 0.09, t + 0.08, 0, t, False, t, "joy", None) for t in used]
+    total, waiting, compute = estimates.face_delay_rows(late, frames, 0.25)
     assert total.values["p50"] == pytest.approx(90)
     assert waiting.values["p50"] == pytest.approx(20)
     assert compute.values["p50"] == pytest.approx(70)
@@ -196,8 +194,8 @@ def test_waiting_for_the_tick_is_no_work() -> None:
 
 def test_after_the_clip_no_frame_is_late() -> None:
     final = Estimate(9.4, 9.4, 7, 8, True, 8.2, "joy", 1)
-    estimates = [*at_ticks(36, 0.08), final]  # up to 9 s
-    assert estimates.while_playing(estimates, 5.0) == [*estimates[:20], final]
+    written = [*at_ticks(36, 0.08), final]  # up to 9 s
+    assert estimates.while_playing(written, 5.0) == [*written[:20], final]
 
 
 def test_finals_are_judged_with_the_others() -> None:
@@ -208,7 +206,7 @@ def test_finals_are_judged_with_the_others() -> None:
 
 
 def test_analysed_frames() -> None:
-    recording = Recording(SESSION, faces=[i / 19.9 for i in range(1194)], tracked=1200)
+    recording = Recording(MODELS, frames=[i / 19.9 for i in range(1194)], tracked=1200)
     row = estimates.analysed_row(recording, 60)
     assert row.values == {"analysed": 19.9, "searched": 20}
     assert row.verdict == "pass"
@@ -217,19 +215,19 @@ def test_analysed_frames() -> None:
 
 def test_slopes_are_judged_over_half_an_hour_by_their_interval_alone() -> None:
     long = AnnotatedClip(CLIP.path, 1800, CLIP.spans)
-    still = Recording(SESSION, at_ticks(7200, 0.08))
+    still = Recording(MODELS, estimates=at_ticks(7200, 0.08))
     assert trends.slope_rows(still, long)[0].verdict == "pass"
     assert trends.slope_rows(still, CLIP)[0].verdict == "not judged"
     # one millisecond in half an hour is nothing to anybody, and still growth
-    creeping = Recording(SESSION, at_ticks(7200, 0.08, grows_s=0.001))
+    creeping = Recording(MODELS, estimates=at_ticks(7200, 0.08, grows_s=0.001))
     row = trends.slope_rows(creeping, long)[0]
     assert row.verdict == "miss"
     assert row.values["per_minute"] == pytest.approx(1 / 30, rel=0.01)
-    assert [r.verdict for r in trends.slope_rows(Recording(SESSION), long)] == ["not judged"] * 2
+    assert [r.verdict for r in trends.slope_rows(Recording(MODELS), long)] == ["not judged"] * 2
 
 
 def test_queues_and_drops_are_told() -> None:
-    recording = Recording(SESSION, drops={"video": 3, "face": 0})
+    recording = Recording(MODELS, drops={"video": 3, "face": 0})
     recording.health = [(float(t), {"audio": t / 100, "video": 0.01}) for t in range(6)]
     row = trends.queue_row(recording)
     assert row.measured == "at most 50 ms"
@@ -269,7 +267,7 @@ def test_processor_time_without_start_up() -> None:
 
 
 def test_first_label_is_the_median() -> None:
-    row = replays.first_label_row([(2.0, 2.2), (9.0, 9.5), (1.9, 2.1)])
+    row = trends.first_label_row([(2.0, 2.2), (9.0, 9.5), (1.9, 2.1)])
     assert row.values == {"first_label": 2.2, "first_line": 2.0}
     assert row.verdict == "pass"
 

@@ -18,20 +18,18 @@ import pytest
 from mmer.benchmarks import cli
 from mmer.benchmarks.harness.clip import AnnotatedClip, Span, make_clip, repeated
 from mmer.benchmarks.harness.matching import Result
+from mmer.benchmarks.harness.media import read_media, read_sound
 from mmer.benchmarks.harness.process import Sample, Watched
-from mmer.benchmarks.harness.realtime_run import Estimate, Recording
-from mmer.benchmarks.harness.utterances import Utterance, read_sound
+from mmer.benchmarks.harness.trace import Estimate
+from mmer.benchmarks.harness.utterances import Utterance
 from mmer.benchmarks.soak import findings
-from mmer.benchmarks.soak.drift import Stamp, drift_row, offsets_ms
-from mmer.benchmarks.soak.findings import Soaked
+from mmer.benchmarks.soak.command import Soak
+from mmer.benchmarks.soak.findings import SoakRecording, Stamp, drift_row, offsets_ms
 from mmer.benchmarks.soak.marks import Onsets, mark_number, read_number
-from mmer.benchmarks.soak.run import SoakSettings
 from mmer.models.cards.card import weights_dir
 from mmer.models.errors import MmerError
 from mmer.models.labels import MODALITIES
-from mmer.realtime.clock import ManualClock
 from mmer.realtime.messages import VideoFrame
-from mmer.realtime.sources.media import MediaFile
 
 SECONDS = 15
 
@@ -49,10 +47,7 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> AnnotatedClip:
 
 
 def test_every_picture_tells_its_number_through_the_codec(clip: AnnotatedClip) -> None:
-    source = MediaFile(str(clip.path), video_fps=None, wanted=frozenset({"video"}))
-    source.open(ManualClock())
-    frames = [m for m in source.messages() if isinstance(m, VideoFrame)]
-    source.close()
+    frames = [m for m in read_media(clip.path, "video") if isinstance(m, VideoFrame)]
     assert [read_number(frame.image) for frame in frames] == [*range(SECONDS * 25)] * 2
     assert read_number(np.zeros((480, 640, 3), np.uint8)) is None
 
@@ -122,36 +117,36 @@ CLIP = AnnotatedClip(
 )
 
 
-def soaked(lost: int = 0, twice: int = 0) -> Soaked:
+def soaked(lost: int = 0, twice: int = 0) -> SoakRecording:
     """Four rounds of a minute, an utterance every 10 s; some have no final, some have two."""
-    recording = Recording({"models": {"words": None}, "provider": {}})
+    recording = SoakRecording({"words": None}, over=240.5)
     for n, span in enumerate(CLIP.spans):
         recording.ends.append(Result(span.t0, span.t1, span.t1 + 0.3, n))
         final = Estimate(span.t1 + 0.4, span.t1 + 0.4, span.t0, span.t1, True, None, "joy", n)
         recording.estimates += [final] * ((n >= lost) + (n < twice))
     recording.health = [(float(t), {"audio": 0.0}) for t in range(241)]
-    return Soaked(recording, over=240.5)
+    return recording
 
 
 def test_every_round_gives_the_same_and_every_utterance_one_final() -> None:
-    rounds, finals = findings.count_rows(soaked().recording, CLIP, 4, 60)
+    rounds, finals = findings.count_rows(soaked(), CLIP, 4, 60)
     assert (rounds.measured, rounds.verdict) == ("6 to 6", "pass")
     assert (finals.measured, finals.verdict) == ("0 of 24", "pass")
-    assert findings.count_rows(soaked().recording, CLIP, 2, 60)[0].verdict == "not judged"
+    assert findings.count_rows(soaked(), CLIP, 2, 60)[0].verdict == "not judged"
 
 
 def test_losses_are_counted() -> None:
-    recording = soaked(lost=2).recording
+    recording = soaked(lost=2)
     assert findings.count_rows(recording, CLIP, 4, 60)[1].measured == "2 of 24"
-    assert findings.count_rows(soaked(twice=1).recording, CLIP, 4, 60)[1].verdict == "miss"
+    assert findings.count_rows(soaked(twice=1), CLIP, 4, 60)[1].verdict == "miss"
     del recording.ends[-1]
     rounds = findings.count_rows(recording, CLIP, 4, 60)[0]
     assert (rounds.measured, rounds.verdict) == ("5 to 6", "miss")
 
 
 def test_final_words_are_counted_where_there_are_words() -> None:
-    recording = soaked().recording
-    recording.session = {"models": {"words": "moonshine (tiny-en)"}}
+    recording = soaked()
+    recording.models = {"words": "moonshine (tiny-en)"}
     recording.transcripts = [replace(end) for end in recording.ends[1:]]
     row = findings.count_rows(recording, CLIP, 4, 60)[1]
     assert row.values == {"wrong_labels": 0, "wrong_words": 1}
@@ -178,7 +173,7 @@ def test_memory_is_an_hour_of_the_clip() -> None:
 
 
 def test_threads_must_not_grow() -> None:
-    held = Soaked(soaked().recording, resources={"begin": (2, 5), "closed": (3, 5)})
+    held = replace(soaked(), resources=[("begin", 2, 5), ("closed", 3, 5)])
     row = findings.resources_row(held, watched(), 4.0)
     assert row.verdict == "pass"
     assert "closed: 3 threads, 5 files" in row.note
@@ -208,8 +203,8 @@ def test_what_was_not_played_is_not_missed() -> None:
 def test_settings_that_make_no_sense_are_refused() -> None:
     for wrong in ({"hours": 0.0}, {"hours": 100.0}, {"rate": 0.0}):
         with pytest.raises(MmerError, match="must be above 0"):
-            SoakSettings(**wrong)
-    assert SoakSettings(hours=1).rounds == 60
+            Soak(**wrong).check()
+    assert Soak(hours=1).rounds == 60
 
 
 needs_networks = pytest.mark.skipif(
@@ -253,7 +248,7 @@ def test_an_interrupted_soak_tells_what_it_measured(tmp_path: Path) -> None:
         text=True,
     )
     deadline = time.monotonic() + 60
-    while not any(p.stat().st_size > 12_000 for p in tmp_path.rglob("soak.jsonl")):
+    while not any(p.stat().st_size > 12_000 for p in tmp_path.rglob("lines.jsonl")):
         assert time.monotonic() < deadline
         time.sleep(0.2)
     child.send_signal(signal.SIGINT)

@@ -188,6 +188,7 @@ def write_card(folder: Path, name: str, settings: Mapping[str, Any], temperature
         file=f"{name}.onnx",
         sha256=sha256_of(folder / f"{name}.onnx"),
         preprocessing=dict(settings),
+        recipe={"task": "combined"},
         temperature=temperature,
         seen="",
         abstain_below=0.0,

@@ -12,14 +12,12 @@ from typing import Any
 import numpy as np
 
 from mmer.models.cards.card import load_card, weights_dir
-from mmer.models.face import FaceModel
+from mmer.models.encoder import FaceModel, SpeechModel, TextModel
 from mmer.models.fusion import FusionModel, Opinion
 from mmer.models.labels import MODALITIES
 from mmer.models.prediction import Prediction
 from mmer.models.preparation.logmel import SAMPLE_RATE
 from mmer.models.preparation.text_style import TextStyle
-from mmer.models.speech import SpeechModel
-from mmer.models.text import TextModel
 
 STORED = Path(__file__).with_name("stored_predictions.json")
 SEEDS = (1, 2)

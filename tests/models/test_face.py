@@ -8,13 +8,15 @@ import numpy as np
 import pytest
 
 from mmer.models.cards.card import weights_dir
+from mmer.models.encoder import FaceModel
 from mmer.models.errors import MmerError
-from mmer.models.face import FaceModel
 from mmer.models.preparation.face_crop import CropGeometry
 
 
 class FakeEngine:
     provider = "cpu"
+    inputs = ("image",)
+    outputs = ("logits", "embedding", "usable")
 
 
 @pytest.fixture(scope="module")
@@ -54,14 +56,14 @@ def test_the_belief_in_a_usable_face_is_told(
             out = {"logits": np.zeros((1, 7), np.float32), "embedding": np.ones((1, 3))}
             return out if logits is None else out | {"usable": np.array(logits, np.float32)}
 
-    prediction = FaceModel(model.card, Network()).predict(mask())  # type: ignore[arg-type]
+    prediction = FaceModel(model.card, Network(), model.preparation).predict(mask())  # type: ignore[arg-type]
     assert prediction.usable == pytest.approx(usable, abs=1e-4)
 
 
 def test_a_card_without_a_limit_for_usable_faces_has_none(model: FaceModel) -> None:
     settings = {k: v for k, v in model.card.preprocessing.items() if k != "usable_below"}
     card = replace(model.card, preprocessing=settings)
-    assert FaceModel(card, FakeEngine()).usable_below == 0.0  # type: ignore[arg-type]
+    assert FaceModel(card, FakeEngine(), model.preparation).usable_below == 0.0  # type: ignore[arg-type]
 
 
 def test_it_says_how_to_cut_the_crop(model: FaceModel) -> None:
@@ -126,7 +128,8 @@ def test_another_shape_or_type_is_refused(model: FaceModel, crop: np.ndarray) ->
 def test_a_card_with_a_senseless_crop_is_refused(tmp_path: Path, change: dict[str, object]) -> None:
     shutil.copy(weights_dir() / "face.onnx", tmp_path)
     card = json.loads((weights_dir() / "face.json").read_text(encoding="utf-8"))
-    card["preprocessing"] |= change
+    table = card["preprocessing"]
+    (table if "usable_below" in change else table["input"]).update(change)
     (tmp_path / "face.json").write_text(json.dumps(card))
     with pytest.raises(MmerError, match="card face"):
         FaceModel.load(tmp_path)

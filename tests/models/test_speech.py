@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from mmer.models.cards.card import weights_dir
+from mmer.models.encoder import SpeechModel
 from mmer.models.errors import MmerError
 from mmer.models.preparation.logmel import SAMPLE_RATE
-from mmer.models.speech import SpeechModel
 
 LOW = [0.0468, 0.0267, 0.0692, 0.0197, 0.2449, 0.5647, 0.0279]
 HIGH = [0.1365, 0.0262, 0.4767, 0.1528, 0.0588, 0.0745, 0.0744]
@@ -78,7 +78,7 @@ def test_extreme_samples_are_finite(model: SpeechModel) -> None:
 
 
 def test_of_a_long_sound_the_last_seconds_count(model: SpeechModel) -> None:
-    tail = voice(model.card.number("max_s"))
+    tail = voice(model.max_s)
     before = np.random.default_rng(0).integers(-9000, 9000, SAMPLE_RATE * 3).astype(np.int16)
     long = model.predict(np.concatenate([before, tail]))
     assert long.log_probs == pytest.approx(model.predict(tail).log_probs, abs=1e-6)
@@ -95,8 +95,8 @@ def test_other_samples_are_refused(model: SpeechModel, samples: np.ndarray) -> N
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"logmel": {"bones": 64}}, "logmel is not understood"),
-        ({"logmel": 64}, "logmel is not understood"),
+        ({"input": {"kind": "log-mel-segment", "bones": 64}}, "has no bones"),
+        ({"input": 64}, "input must be a table"),
         ({"min_s": "long"}, "min_s is 'long'"),
     ],
 )

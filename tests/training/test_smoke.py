@@ -11,7 +11,7 @@ import pytest
 
 from mmer.models.cards.card import load_card
 from mmer.models.cards.seen import Seen
-from mmer.models.speech import SpeechModel
+from mmer.models.encoder import SpeechModel
 
 RECIPE = Path(__file__).with_name("smoke.toml")
 

@@ -1,8 +1,8 @@
-"""Simulated recognition errors: what a speech recognizer might have made of a text.
+"""Simulated recognition errors: substitutions by similar words, deletions and insertions.
 
-Words are replaced by words that sound or are spelt alike, left out, and put in. Of the errors, 58 %
-are substitutions, 30 % deletions and 12 % insertions: a judgement of what recognizers of
-conversation do, not a measurement.
+Words are similar in sound or spelling. Of the errors, 58 %
+are substitutions, 30 % deletions and 12 % insertions: an estimate
+for recognizers of conversation, not a measurement.
 """
 
 from __future__ import annotations
@@ -23,18 +23,18 @@ SUBSTITUTED: Final = 0.58
 DELETED: Final = 0.30
 INSERTED: Final = 0.12
 _ALIKE: Final = 8
-"""So many of the likest words may take a word's place."""
+"""Number of the most similar words that may replace a word."""
 _MARKS: Final = ".,?!;:"
 """Punctuation that ends a word."""
 _SHORT: Final = 4
-"""Words of up to so many letters are put in: recognizers hear short words in noise."""
+"""Longest word, in letters, that is inserted: recognizers insert short words in noise."""
 
 
 class ErrorModel:
     """Confusions among the words of one vocabulary, found as they are needed."""
 
     def __init__(self, vocabulary: Sequence[str]) -> None:
-        """``vocabulary``: the words that may be heard, in any order.
+        """``vocabulary``: the words that errors consist of, in any order.
 
         Raises:
             MmerError: fewer than two words.
@@ -47,7 +47,7 @@ class ErrorModel:
         for word in self._words:
             for sound in _near_sounds(word):
                 self._by_sound[sound].append(word)
-        self._likest: dict[str, tuple[list[str], np.ndarray]] = {}
+        self._similar: dict[str, tuple[list[str], np.ndarray]] = {}
 
     def misrecognize(
         self, text: str, rate: float, rng: np.random.Generator, style: TextStyle = "bare"
@@ -62,30 +62,30 @@ class ErrorModel:
         if not 0 <= rate <= 1:
             raise MmerError(f"a word error rate must be 0..1, got {rate}")
         words = _words_and_marks(RESTYLE[style](text))
-        heard: list[str] = []
+        out: list[str] = []
         draws = rng.random((len(words), 2))
         for k, ((word, marks), (draw, extra)) in enumerate(zip(words, draws, strict=True)):
-            last_chance = k == len(words) - 1 and not heard
-            if draw < rate * DELETED and not last_chance:
-                if heard and marks:
-                    heard[-1] = heard[-1].rstrip(_MARKS) + marks
+            must_stay = k == len(words) - 1 and not out
+            if draw < rate * DELETED and not must_stay:
+                if out and marks:
+                    out[-1] = out[-1].rstrip(_MARKS) + marks
                 continue  # no insertion here: a deletion and an insertion would count as one error
             if draw < rate * (DELETED + SUBSTITUTED):
                 word = self._sounding_like(word, rng)
-            heard.append(word + marks)
+            out.append(word + marks)
             if extra < rate * INSERTED / (1 - rate * DELETED):
-                heard.append(self._short[int(rng.integers(len(self._short)))])
-        return " ".join(heard)
+                out.append(self._short[int(rng.integers(len(self._short)))])
+        return " ".join(out)
 
     def _sounding_like(self, word: str, rng: np.random.Generator) -> str:
         word = word.lower()
-        if word not in self._likest:
-            self._likest[word] = self._find_likest(word)
-        words, shares = self._likest[word]
+        if word not in self._similar:
+            self._similar[word] = self._find_similar(word)
+        words, shares = self._similar[word]
         return words[int(rng.choice(len(words), p=shares))]
 
-    def _find_likest(self, word: str) -> tuple[list[str], np.ndarray]:
-        """The likest other words and how often each takes the word's place."""
+    def _find_similar(self, word: str) -> tuple[list[str], np.ndarray]:
+        """The most similar other words and the probability of each."""
         near = {w for sound in _near_sounds(word) for w in self._by_sound.get(sound, ())} - {word}
         candidates = sorted(near) or [w for w in self._words if w != word]
         sound = jellyfish.metaphone(word)
@@ -102,7 +102,7 @@ class ErrorModel:
 
 
 def _words_and_marks(text: str) -> list[tuple[str, str]]:
-    """Words, each with the punctuation that ends it; what stands before a word is left out."""
+    """Words, each with the punctuation that ends it; punctuation before a word is dropped."""
     return re.findall(rf"([\w']*\w[\w']*)([{_MARKS}]*)", text.replace("’", "'"))
 
 

@@ -1,56 +1,20 @@
-"""Sounds and pictures made worse for a fusion to learn from, and the quality they then have.
-
-The qualities are those of the live blocks (``realtime.blocks``), as far as they depend on what is
-spoilt here; a test holds the two together.
-"""
+"""Degraded sounds and faces for a fusion to learn from, and the quality of such a face."""
 
 from __future__ import annotations
-
-from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mmer.models.preparation.face_crop import CropGeometry
-from mmer.models.preparation.logmel import SAMPLE_RATE
-
-FULL_S: Final = 2.0
-"""From this length on, duration takes nothing from a voice's quality."""
-FULL_WORDS: Final = 4
-"""From so many words on, length takes nothing from the words' quality."""
-EYES_PX: Final = (6.0, 20.0)
-LUMA: Final = (12.0, 40.0)
-SHARPNESS: Final = (0.02, 0.15)
-"""Where a face's quality is 0 and from where it is 1, by each of its faults."""
-MIN_FACE_QUALITY: Final = 0.1
-"""Below it a picture of a face gives no evidence."""
-
-
-def speech_quality(samples: NDArray[np.int16]) -> float:
-    """Of a voice, int16 (n,), that is neither faint nor clipped."""
-    return min(1.0, len(samples) / SAMPLE_RATE / FULL_S)
-
-
-def text_quality(text: str, trust: float) -> float:
-    """Of words from a recognizer that is believed as far as ``trust`` (0..1) says."""
-    words = len(text.split())
-    return trust * min(1.0, (1 + words) / (1 + FULL_WORDS)) if words else 0.0
+from mmer.models.quality import MIN_FACE_QUALITY, crop_factors
+from mmer.training.augment import recording
+from mmer.training.augment.recording import limited
 
 
 def face_quality(grey: NDArray[np.uint8], eyes_px: float) -> float:
     """Of a frontal and whole face, uint8 (48, 48): its size, light and sharpness."""
-    import cv2
-
-    luma = np.asarray(grey, np.float32)
-    middle = luma[8:44, 8:40]
-    detail = float(cv2.Laplacian(luma, cv2.CV_32F)[8:44, 8:40].var() / max(middle.var(), 1.0))
-    quality = 1.0
-    for value, (zero, one) in (
-        (eyes_px, EYES_PX),
-        (float(middle.mean()), LUMA),
-        (detail, SHARPNESS),
-    ):
-        quality *= float(np.clip((value - zero) / (one - zero), 0.0, 1.0))
+    factors = crop_factors(grey, eyes_px)
+    quality = factors["size"] * factors["brightness"] * factors["sharpness"]
     return quality if quality >= MIN_FACE_QUALITY else 0.0
 
 
@@ -60,13 +24,9 @@ def in_noise(
     snr_db: float,
     rng: np.random.Generator,
 ) -> NDArray[np.int16]:
-    """int16 (n,) with ``noise`` (m,), from somewhere in it on, ``snr_db`` below its mean power."""
-    piece = np.resize(np.roll(noise, -int(rng.integers(len(noise)))), len(samples))
-    power, disturbance = (float(np.mean(s**2)) for s in (samples.astype(np.float64), piece))
-    gain = np.sqrt(power / max(disturbance, 1e-9) / 10 ** (snr_db / 10))
-    mixed = samples + piece * gain
-    mixed *= 32_000 / max(32_000.0, float(np.abs(mixed).max(initial=0.0)))
-    return np.asarray(mixed, np.int16)
+    """int16 (n,) with ``noise`` (m,), from a random place on, ``snr_db`` below its mean power."""
+    rolled = np.roll(noise, -int(rng.integers(len(noise))))
+    return limited(recording.in_noise(samples, rolled, snr_db), 32_000)
 
 
 def far_dark_blurred(

@@ -1,4 +1,4 @@
-"""Random changes to face crops that leave the expression as it is."""
+"""Augmentation of face crops that preserves the expression."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 
 @dataclass(frozen=True)
 class FaceChanges:
-    """How far a face crop may be changed; probabilities are each picture's."""
+    """Ranges and probabilities of the augmentation of a face crop."""
 
     turn_deg: float = 14.0
     scale: float = 0.12
@@ -32,7 +32,7 @@ class FaceChanges:
     """Largest standard deviation of added noise, in grey levels."""
     erase_probability: float = 0.3
     cover_probability: float = 0.06
-    """How often a half of the face is hidden."""
+    """Probability that a half of the face is covered."""
 
 
 def change_face(
@@ -40,7 +40,7 @@ def change_face(
 ) -> np.ndarray:
     """Flip, turn, stretch, tilt, blur, light and cover a grey crop, uint8 (S, S).
 
-    What comes back is a window of ``side`` pixels at a random place: float32 (side, side), 0..255.
+    Returns a window of ``side`` pixels at a random place: float32 (side, side), 0..255.
     """
     out = cv2.warpPerspective(
         image, _tilt(rng, by, image.shape[0], side), (side, side), borderMode=cv2.BORDER_REPLICATE

@@ -1,7 +1,7 @@
-"""Crops that are no usable face, to teach the face network to say so.
+"""Negative examples of the face network: crops that are no usable face.
 
-Drawn at random from what a detector may hand on by mistake: scenery, textures and noise, and faces
-that nobody could read: turned over, half out of the crop, far too near or far, blurred away,
+Drawn at random from false detections: scenery, textures and noise, and faces that cannot be read:
+turned over, half out of the crop, far too near or far, blurred away,
 covered up, in pieces.
 """
 
@@ -18,31 +18,31 @@ _SCENES: Final = (
     "horse", "hubble_deep_field", "immunohistochemistry", "logo", "moon", "page", "retina",
     "rocket", "text",
 )  # fmt: skip
-"""scikit-image's bundled pictures without a human face."""
+"""scikit-image's bundled images without a human face."""
 SCENES_SOURCE: Final = ("bundled pictures of scikit-image and scikit-learn", "CC0, CC BY 2.0")
-"""What they are and what their makers allow, for the card."""
+"""Source and licences, for the card."""
 _FONTS: Final = (cv2.FONT_HERSHEY_SIMPLEX, cv2.FONT_HERSHEY_SCRIPT_COMPLEX)
 
 
 def read_scenes() -> list[np.ndarray]:
-    """Grey pictures of scikit-image and scikit-learn in which there is no human face, uint8."""
+    """Grey images of scikit-image and scikit-learn without a human face, uint8."""
     import skimage.data
     from sklearn.datasets import load_sample_images
 
-    pictures = [getattr(skimage.data, name)() for name in _SCENES]
-    pictures += load_sample_images().images
-    return [_grey(np.asarray(picture)) for picture in pictures]
+    images = [getattr(skimage.data, name)() for name in _SCENES]
+    images += load_sample_images().images
+    return [_grey(np.asarray(image)) for image in images]
 
 
-def _grey(picture: np.ndarray) -> np.ndarray:
-    if picture.dtype == np.bool_:
-        picture = picture.astype(np.uint8) * 255
-    if picture.ndim == 3:
-        picture = cv2.cvtColor(np.ascontiguousarray(picture[..., :3]), cv2.COLOR_RGB2GRAY)
-    return np.ascontiguousarray(picture, np.uint8)
+def _grey(image: np.ndarray) -> np.ndarray:
+    if image.dtype == np.bool_:
+        image = image.astype(np.uint8) * 255
+    if image.ndim == 3:
+        image = cv2.cvtColor(np.ascontiguousarray(image[..., :3]), cv2.COLOR_RGB2GRAY)
+    return np.ascontiguousarray(image, np.uint8)
 
 
-class NoFaces:
+class NonFaces:
     """Makes crops that are no usable face from faces, uint8 (N, S, S), and scenes, uint8 (H, W)."""
 
     def __init__(self, faces: np.ndarray, scenes: Sequence[np.ndarray]) -> None:
@@ -77,13 +77,13 @@ class NoFaces:
         return np.asarray(self._faces[rng.integers(len(self._faces))])
 
     def _scene(self, rng: np.random.Generator) -> np.ndarray:
-        """A square of a picture, from the crop's own size to all of the picture."""
-        picture = self._scenes[int(rng.integers(len(self._scenes)))]
-        longest = min(picture.shape)
+        """A square of a scene, from the crop's own size to all of the scene."""
+        scene = self._scenes[int(rng.integers(len(self._scenes)))]
+        longest = min(scene.shape)
         side = int(np.exp(rng.uniform(np.log(min(24, longest)), np.log(longest))))
-        top = rng.integers(0, picture.shape[0] - side + 1)
-        left = rng.integers(0, picture.shape[1] - side + 1)
-        patch = picture[top : top + side, left : left + side]
+        top = rng.integers(0, scene.shape[0] - side + 1)
+        left = rng.integers(0, scene.shape[1] - side + 1)
+        patch = scene[top : top + side, left : left + side]
         patch = np.rot90(patch, int(rng.integers(4)))
         mode = cv2.INTER_AREA if side > self._size else cv2.INTER_LINEAR
         shape = (self._size, self._size)
@@ -153,7 +153,7 @@ class NoFaces:
         return out
 
     def _blurred(self, rng: np.random.Generator) -> np.ndarray:
-        """A face of which no feature is left."""
+        """A face without visible features."""
         face, size = self._face(rng), self._size
         if rng.random() < 0.5:
             return np.asarray(cv2.GaussianBlur(face, (0, 0), size * rng.uniform(0.13, 0.3)))
@@ -163,7 +163,7 @@ class NoFaces:
         return np.asarray(cv2.resize(face, (size, size), interpolation=mode))
 
     def _covered(self, rng: np.random.Generator) -> np.ndarray:
-        """A face of which little is left to see."""
+        """A face of which little is visible."""
         out, size = self._face(rng).copy(), self._size
         height, width = (size * rng.uniform(0.75, 0.95, 2)).astype(int)
         top = int(rng.uniform(0, size - height))

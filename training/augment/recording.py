@@ -1,4 +1,4 @@
-"""Another voice, room and channel for a recording: changes that need the waveform itself."""
+"""Augmentation of recordings in the waveform: voice, room, codec, noise and level."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ CODECS: Final = (
 
 @dataclass(frozen=True)
 class RecordingChanges:
-    """How far a recording may be changed, and how often."""
+    """Ranges and probabilities of the augmentation of a recording."""
 
     voice_probability: float = 0.8
     voice: float = 0.14
@@ -36,7 +36,7 @@ class RecordingChanges:
 
 
 def play(samples: np.ndarray, factor: float) -> np.ndarray:
-    """Play ``factor`` times as fast, as a tape does: float (n,) to float (n / factor,)."""
+    """Resample to ``factor`` times the speed, pitch included: float (n,) to float (n / factor,)."""
     size = round(len(samples) / factor)
     spectrum = np.fft.rfft(samples)
     bins = size // 2 + 1
@@ -104,10 +104,23 @@ def to_int16(samples: np.ndarray, peak: float = 0.9) -> np.ndarray:
     return np.asarray(samples * (peak * 32_767 / loudest), dtype=np.int16)
 
 
+def in_noise(speech: np.ndarray, noise: np.ndarray, snr_db: float) -> np.ndarray:
+    """Speech (n,) in noise of any length, repeated to fit, by mean power: float (n,)."""
+    noise = np.resize(noise.astype(np.float64), len(speech))
+    power = np.mean(speech.astype(np.float64) ** 2) / max(np.mean(noise**2), 1e-12)
+    return np.asarray(speech + noise * np.sqrt(power * 10 ** (-snr_db / 10)))
+
+
+def limited(samples: np.ndarray, peak: float = 32_767.0) -> np.ndarray:
+    """Float (n,) as int16, scaled down where its loudest sample is above ``peak``."""
+    loudest = float(np.abs(samples).max(initial=0.0))
+    return np.asarray(samples / max(1.0, loudest / peak), dtype=np.int16)
+
+
 def change_recording(
     samples: np.ndarray, rng: np.random.Generator, by: RecordingChanges
 ) -> np.ndarray:
-    """int16 (n,) at 16 kHz as another voice, in a room, through a codec, each perhaps."""
+    """int16 (n,) at 16 kHz in another voice, in a room, through a codec, each at random."""
     sound = samples.astype(np.float64)
     if rng.random() < by.voice_probability:
         sound = play(sound, float(np.exp(rng.uniform(-by.voice, by.voice))))

@@ -1,6 +1,6 @@
-"""Random changes to a log-mel spectrum that leave the emotion as it is.
+"""Augmentation of log-mel spectra that preserves the emotion.
 
-Rooms, codecs and other voices need the waveform: see ``waveform``.
+Rooms, codecs and other voices need the waveform: see ``recording``.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from mmer.models.preparation.logmel import SAMPLE_RATE, LogMel
 
 @dataclass(frozen=True)
 class SpeechChanges:
-    """How far a log-mel spectrum may be changed."""
+    """Ranges of the augmentation of a log-mel spectrum."""
 
     speed: float = 0.12
     """Largest relative change of pace."""

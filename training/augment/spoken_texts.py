@@ -1,7 +1,7 @@
-"""Written texts through speech and back: spoken by flite, in noise, transcribed by Moonshine.
+"""Transcripts of synthetic speech: texts spoken by flite, in noise, transcribed by Moonshine.
 
 ``python -m mmer.training.augment.spoken_texts --data DATA --cache CACHE`` makes the transcripts
-that ``mmer-train text --cache CACHE`` mixes into its training. It may be stopped and started again.
+for ``mmer-train text --cache CACHE``. An interrupted run can be continued.
 """
 
 from __future__ import annotations
@@ -22,11 +22,12 @@ import numpy as np
 import tyro
 from numpy.typing import NDArray
 
+from mmer.models.command import run_command
 from mmer.models.errors import MmerError
 from mmer.realtime.asr.interface import AsrModel
+from mmer.training.augment.recording import in_noise, limited
 from mmer.training.datasets.media import decode, sound_files
 from mmer.training.datasets.registry import read
-from mmer.training.tasks.speech_data import in_noise
 
 FILE: Final = "spoken-texts.jsonl"
 CORPORA: Final = ("meld", "emorynlp")
@@ -41,7 +42,7 @@ TIMEOUT_S: Final = 60.0
 
 @dataclass(frozen=True)
 class Arguments:
-    """Speak the training texts, add noise, transcribe them, and keep the transcripts."""
+    """Speak the training texts, add noise, transcribe them, and write the transcripts."""
 
     data: Path
     """Folder of the corpora (text/meld, text/emorynlp, audio/esc10)."""
@@ -52,7 +53,7 @@ class Arguments:
 
 
 def load(cache: Path) -> dict[str, str]:
-    """Transcripts by written text; empty where none were made. Texts without a word are left out.
+    """Transcripts by written text; empty without a file, "" where no word was recognized.
 
     Raises:
         MmerError: the file cannot be read.
@@ -99,9 +100,9 @@ def speak(text: str, voice: str, stretch: float) -> NDArray[np.int16]:
 def transcripts(
     texts: Iterable[str], model: AsrModel, noises: Sequence[NDArray[np.int16]]
 ) -> Iterator[Mapping[str, str | float]]:
-    """Each text with its transcript ("" where no word came back), voice and noise.
+    """Each text with its transcript ("" where no word was recognized), voice and noise.
 
-    What is drawn for a text depends on the text alone, so an interrupted run goes on as it began.
+    Random numbers depend on the text alone, so an interrupted run continues identically.
     """
     stream = model.stream()
     for text in texts:
@@ -112,15 +113,13 @@ def transcripts(
         snr_db = float(rng.uniform(*SNR_DB))
         noise = noises[int(rng.integers(len(noises)))]
         noise = np.roll(noise, int(rng.integers(len(noise))))
-        noisy = in_noise(speech, noise, snr_db)
-        loudest = max(1.0, float(np.abs(noisy).max()) / 32767)
-        stream.accept((noisy / loudest).astype(np.int16))
-        heard = stream.finish().text
-        yield {"text": text, "transcript": heard, "voice": voice, "snr_db": round(snr_db, 1)}
+        stream.accept(limited(in_noise(speech, noise, snr_db)))
+        transcript = stream.finish().text
+        yield {"text": text, "transcript": transcript, "voice": voice, "snr_db": round(snr_db, 1)}
 
 
 def make(arguments: Arguments, model: AsrModel) -> None:
-    """Transcribe what the cache does not hold yet.
+    """Transcribe the texts that are not in the cache yet.
 
     Raises:
         MmerError: a corpus or flite is missing, or the cache cannot be written.
@@ -148,17 +147,11 @@ def make(arguments: Arguments, model: AsrModel) -> None:
 
 
 def main() -> None:
-    """The command; a user's mistake is one line, with exit status 2."""
+    """The command."""
     from mmer.realtime.asr.registry import load_model
 
-    try:
-        make(
-            tyro.cli(Arguments, prog="python -m mmer.training.augment.spoken_texts"),
-            load_model("moonshine"),
-        )
-    except MmerError as error:
-        print(f"spoken_texts: {error}", file=sys.stderr)
-        raise SystemExit(2) from error
+    arguments = tyro.cli(Arguments, prog="python -m mmer.training.augment.spoken_texts")
+    run_command("spoken_texts", lambda: make(arguments, load_model("moonshine")))
 
 
 if __name__ == "__main__":

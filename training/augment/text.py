@@ -1,4 +1,4 @@
-"""Random changes to training texts that leave the emotion as it is."""
+"""Augmentation of texts that preserves the emotion: styles and recognition errors."""
 
 from __future__ import annotations
 
@@ -14,19 +14,18 @@ from mmer.training.datasets.texts import RESTYLE
 
 @dataclass(frozen=True)
 class TextChanges:
-    """How far texts may be changed."""
+    """Probabilities of the changes to texts."""
 
     asr_probability: float = 0.3
-    """Share of stretches of dialogue written as a recognizer that punctuates writes."""
+    """Share of windows of dialogue in the style of a recognizer with punctuation."""
     bare_probability: float = 0.35
-    """Share written as a recognizer that does not; the rest stays as it is."""
+    """Share in the style of a recognizer without; the rest stays as written."""
     spoken_probability: float = 0.3
-    """Share of the ``asr`` stretches that are taken from a round trip through speech, as far as
-    there is one of their texts."""
+    """Share of the ``asr`` windows replaced by transcripts of synthetic speech, where there are."""
     error_probability: float = 0.5
-    """Share of the other recognized stretches that have simulated recognition errors."""
+    """Share of the other ``asr`` and ``bare`` windows with simulated recognition errors."""
     word_error_rate: tuple[float, float] = (0.05, 0.35)
-    """From where to where the rate of those errors is drawn."""
+    """Range of the rate of those errors."""
 
 
 def change_texts(
@@ -36,7 +35,7 @@ def change_texts(
     by: TextChanges,
     spoken: Mapping[str, str] | None = None,
 ) -> tuple[list[str], TextStyle]:
-    """A stretch of dialogue and its style: as written, or as a recognizer might write it.
+    """A window of dialogue in a random style, and the style.
 
     ``spoken`` holds transcripts by written text; an empty one is not used.
     """

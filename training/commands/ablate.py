@@ -1,9 +1,8 @@
-"""``mmer-ablate RECIPE``: every choice of the recipe's modalities, and of fusions, in one table."""
+"""``mmer-ablate RECIPE``: every subset of the recipe's modalities, and fusions, in one table."""
 
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
@@ -12,12 +11,14 @@ from typing import Annotated, Any
 
 import tyro
 
+from mmer.models.command import run_command
 from mmer.models.errors import MmerError
 from mmer.models.networks.fusions import FUSIONS
 from mmer.training.commands.train import train, train_folds
 from mmer.training.datasets.data_folder import data_dir
 from mmer.training.multimodal.options import read_options
 from mmer.training.recipes.recipe import Recipe, load_recipe, need_torch
+from mmer.training.storage import write_json
 
 Flag = Annotated[bool, tyro.conf.FlagCreatePairsOff]
 SHOWN = ("weighted_f1", "macro_f1", "accuracy", "unweighted_recall")
@@ -25,19 +26,19 @@ SHOWN = ("weighted_f1", "macro_f1", "accuracy", "unweighted_recall")
 
 @dataclass(frozen=True)
 class Arguments:
-    """Train and judge a recipe with each modality alone, each two, and all, in one table.
+    """Train and evaluate a recipe with each modality alone, each pair, and all, in one table.
 
-    Runs that are finished stay: an interrupted ablation goes on where it stopped.
+    Finished runs are not repeated: an interrupted ablation goes on where it stopped.
     """
 
     recipe: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="RECIPE")]
-    """A bundled recipe or the path of a .toml file, of the field's models."""
+    """A bundled multimodal recipe or the path of a .toml file."""
     output: Path
     """Folder of the runs, of ablation.md and ablation.json."""
     data: Path | None = None
     """Folder of the corpora; by default what MMER_DATA names."""
     cache: Path | None = None
-    """Folder of what frozen encoders say: see mmer-features."""
+    """Folder of frozen encoders' outputs: see mmer-features."""
     fusions: str = ""
     """Fusions to compare, with commas; by default the recipe's own."""
     folds: Flag = False
@@ -48,10 +49,12 @@ def variants(recipe: Recipe, fusions: Sequence[str]) -> dict[str, Recipe]:
     """The recipe of each row by its name: "speech", "speech+text concat".
 
     Raises:
-        MmerError: an unknown fusion, or the recipe is not of the field's models.
+        MmerError: an unknown fusion, or the recipe is not multimodal.
     """
-    if recipe.task != "combined":
-        raise MmerError(f"recipe {recipe.name} is of the task {recipe.task}; ablate takes combined")
+    if recipe.task != "multimodal":
+        raise MmerError(
+            f"recipe {recipe.name} is of the task {recipe.task}; ablate takes multimodal"
+        )
     options = read_options(recipe)
     if unknown := [name for name in fusions if name not in FUSIONS]:
         raise MmerError(f"no fusion {', '.join(unknown)}; known are {', '.join(FUSIONS)}")
@@ -78,10 +81,10 @@ def ablate(
     fusions: Sequence[str],
     folds: bool,
 ) -> dict[str, Any]:
-    """Train what is not trained yet; returns each row's figures, and writes the table.
+    """Train the missing runs and write the table; returns each row's figures.
 
     Raises:
-        MmerError: a recipe, the data or the folder is not fit for it.
+        MmerError: a recipe is invalid, data is missing, or the folder is of another recipe.
     """
     need_torch()
     from mmer.training.loop.trainer import CHECKPOINT
@@ -108,7 +111,7 @@ def ablate(
         rows[name] = json.loads((folder / FIGURES).read_text(encoding="utf-8"))
     table = render(recipe.name, rows)
     (output / "ablation.md").write_text(table + "\n", encoding="utf-8")
-    (output / "ablation.json").write_text(json.dumps(rows, indent=2) + "\n", encoding="utf-8")
+    write_json(output / "ablation.json", rows)
     return rows
 
 
@@ -135,26 +138,17 @@ def render(title: str, rows: dict[str, Any]) -> str:
 
 
 def main() -> None:
-    """The command; a user's mistake is told in one line, with exit status 2."""
+    """The command."""
+    run_command("mmer-ablate", _run, "stopped; run it again to go on")
+
+
+def _run() -> None:
     arguments = tyro.cli(Arguments, prog="mmer-ablate")
-    try:
-        recipe = load_recipe(arguments.recipe)
-        fusions = [name.strip() for name in arguments.fusions.split(",") if name.strip()]
-        rows = ablate(
-            recipe,
-            data_dir(arguments.data),
-            arguments.output,
-            arguments.cache,
-            fusions,
-            arguments.folds,
-        )
-        print(render(recipe.name, rows))
-    except MmerError as error:
-        print(f"mmer-ablate: {error}", file=sys.stderr)
-        raise SystemExit(2) from error
-    except KeyboardInterrupt:
-        print("mmer-ablate: stopped; run it again to go on", file=sys.stderr)
-        raise SystemExit(130) from None
+    recipe = load_recipe(arguments.recipe)
+    fusions = [name.strip() for name in arguments.fusions.split(",") if name.strip()]
+    data = data_dir(arguments.data)
+    rows = ablate(recipe, data, arguments.output, arguments.cache, fusions, arguments.folds)
+    print(render(recipe.name, rows))
 
 
 if __name__ == "__main__":

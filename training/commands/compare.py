@@ -1,9 +1,7 @@
-"""``mmer-compare A B [C ...]``: is B better than A on the same items, or was it luck?"""
+"""``mmer-compare A B [C ...]``: significance of differences on the same items."""
 
 from __future__ import annotations
 
-import json
-import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -12,6 +10,7 @@ from typing import Annotated, Any
 import numpy as np
 import tyro
 
+from mmer.models.command import run_command
 from mmer.models.errors import MmerError
 from mmer.training.evaluation.report import NAMES
 from mmer.training.metrics.bootstrap import Groups, regroup
@@ -27,18 +26,19 @@ from mmer.training.metrics.significance import (
     mcnemar,
     over_folds,
 )
+from mmer.training.storage import write_json
 
 
 @dataclass(frozen=True)
 class Arguments:
-    """Compare models by what they said of the same items.
+    """Compare models by their predictions of the same items.
 
     By McNemar's exact test and by the bootstrap over speakers or dialogues; with several models p
-    is also corrected by Holm's method, since one of many looks better by luck.
+    is also corrected by Holm's method.
     """
 
     reference: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="A")]
-    """What the others are compared with: a file of predictions (mmer-evaluate --predictions), or
+    """Reference: a file of predictions (mmer-evaluate --predictions), or
     the folder of a run that holds predictions.npz."""
     others: Annotated[tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(metavar="B [C ...]")]
     """One or more others."""
@@ -54,7 +54,7 @@ class Arguments:
 
 @dataclass(frozen=True)
 class Versus:
-    """One model against the reference; ``corrected`` has each test's p after Holm."""
+    """One model and its difference from the reference; ``corrected`` has p after Holm."""
 
     name: str
     figures: Figures
@@ -75,7 +75,7 @@ class Comparison:
     others: tuple[Versus, ...]
 
     def for_json(self) -> dict[str, Any]:
-        """All of it."""
+        """All fields."""
         return {
             "reference": {"name": self.name, **asdict(self.figures)},
             "resampled_by": self.groups.by,
@@ -86,32 +86,33 @@ class Comparison:
 
 
 def compare(
-    said: Sequence[Predictions],
+    predictions: Sequence[Predictions],
     names: Sequence[str],
     *,
     common: bool = False,
     resamples: int = 10_000,
     seed: int = 0,
 ) -> Comparison:
-    """The first against each of the others, two or more in all.
+    """The first compared with each of the others, two or more in all.
 
     Raises:
-        MmerError: they did not judge the same items, or do not agree on their labels.
+        MmerError: they are of different items, or do not agree on their labels.
     """
     if resamples < 100:
         raise MmerError(f"--resamples is {resamples}: an interval needs 100 or more")
-    said, left_out = _matched(said, names, common)
-    first = said[0]
+    matched, left_out = _matched(predictions, names, common)
+    first = matched[0]
     groups = regroup(first.groups.tolist())
-    right = [p.log_probs.argmax(axis=1) == first.labels for p in said]
+    right = [p.log_probs.argmax(axis=1) == first.labels for p in matched]
     tests = [mcnemar(right[0], r) for r in right[1:]]
     gaps = [
         differences(first.log_probs, p.log_probs, first.labels, groups.of, resamples, seed)
-        for p in said[1:]
+        for p in matched[1:]
     ]
     corrected = {"mcnemar": holm([test.p for test in tests])}
     for measure in MEASURES:
         corrected[measure] = holm([gap[measure].p for gap in gaps])
+    rows = zip(names[1:], matched[1:], tests, gaps, strict=True)
     others = tuple(
         Versus(
             name,
@@ -121,29 +122,29 @@ def compare(
             _folds(first, p),
             {measure: values[k] for measure, values in corrected.items()},
         )
-        for k, (name, p, test, gap) in enumerate(zip(names[1:], said[1:], tests, gaps, strict=True))
+        for k, (name, p, test, gap) in enumerate(rows)
     )
     return Comparison(names[0], figures(first.log_probs, first.labels), groups, left_out, others)
 
 
 def _matched(
-    said: Sequence[Predictions], names: Sequence[str], common: bool
+    predictions: Sequence[Predictions], names: Sequence[str], common: bool
 ) -> tuple[list[Predictions], int]:
     """Each with the items that all have, in the first's order; how many items are left out."""
-    everyone = [set(p.ids.tolist()) for p in said]
-    shared, union = set.intersection(*everyone), set.union(*everyone)
+    ids = [set(p.ids.tolist()) for p in predictions]
+    shared, union = set.intersection(*ids), set.union(*ids)
     if not shared:
-        raise MmerError("no item is in all of them: they judged different data")
+        raise MmerError("no item is in all of them: they are of different data")
     left_out = len(union) - len(shared)
     if left_out and not common:
-        counts = ", ".join(f"{name} {len(ids)}" for name, ids in zip(names, everyone, strict=True))
+        counts = ", ".join(f"{name} {len(one)}" for name, one in zip(names, ids, strict=True))
         raise MmerError(
-            f"they did not judge the same items ({counts}, in all of them {len(shared)}): "
+            f"they are not of the same items ({counts}, in all of them {len(shared)}): "
             "--common compares on those that all have"
         )
-    order = [name for name in said[0].ids.tolist() if name in shared]
+    order = [name for name in predictions[0].ids.tolist() if name in shared]
     matched = []
-    for p, name in zip(said, names, strict=True):
+    for p, name in zip(predictions, names, strict=True):
         row = {item: k for k, item in enumerate(p.ids.tolist())}
         matched.append(p.of([row[item] for item in order]))
         if (wrong := np.flatnonzero(matched[-1].labels != matched[0].labels)).size:
@@ -155,7 +156,7 @@ def _matched(
 
 
 def _folds(first: Predictions, second: Predictions) -> dict[str, Folds] | None:
-    """Over the folds, where both have the same two or more of all items."""
+    """Figures over the folds, where both have the same two or more for all items."""
     fold = first.fold
     if (fold < 0).any() or len(np.unique(fold)) < 2 or (fold != second.fold).any():
         return None
@@ -163,7 +164,7 @@ def _folds(first: Predictions, second: Predictions) -> dict[str, Folds] | None:
 
 
 def render(c: Comparison) -> str:
-    """For people; figures and differences in percent."""
+    """The comparison as text; figures and differences in percent."""
     by = f"items ({c.groups.why})" if c.groups.by == "item" else f"{c.groups.n} {c.groups.by}s"
     lines = [f"reference {c.name}: {c.figures.n} items, resampled by {by}"]
     if c.left_out:
@@ -223,22 +224,14 @@ def _run(arguments: Arguments) -> None:
         resamples=arguments.resamples,
         seed=arguments.seed,
     )
-    if (path := arguments.json) is not None:
-        try:
-            path.write_text(json.dumps(found.for_json(), indent=2) + "\n", encoding="utf-8")
-        except OSError as error:
-            raise MmerError(f"cannot write {path}: {error.strerror or error}") from error
+    if arguments.json is not None:
+        write_json(arguments.json, found.for_json())
     print(render(found))
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """The command; a user's mistake is told in one line, with exit status 2."""
-    arguments = tyro.cli(Arguments, prog="mmer-compare", args=argv)
-    try:
-        _run(arguments)
-    except MmerError as error:
-        print(f"mmer-compare: {error}", file=sys.stderr)
-        raise SystemExit(2) from error
+    """The command."""
+    run_command("mmer-compare", lambda: _run(tyro.cli(Arguments, prog="mmer-compare", args=argv)))
 
 
 if __name__ == "__main__":

@@ -1,29 +1,25 @@
-"""``mmer-evaluate MODALITY --dataset NAME --root DIR``: honest figures of any weights."""
+"""``mmer-evaluate MODALITY --dataset NAME --root DIR``: figures of any weights."""
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Annotated, Literal
 
 import tyro
 
+from mmer.models.command import run_command
 from mmer.models.errors import MmerError
 from mmer.realtime.asr.registry import ASR_METAVAR
 from mmer.realtime.options import parse_modalities
-from mmer.realtime.sinks.output import (
-    ReaderGone,
-    check_output_path,
-    print_line,
-    refuse_source,
-)
-from mmer.training.datasets.registry import NAMES
+from mmer.realtime.sinks.output import ReaderGone, check_output_path, print_line, refuse_source
+from mmer.training.datasets.registry import default_split
 from mmer.training.evaluation.result import Evaluation
 from mmer.training.evaluation.settings import Settings
+from mmer.training.storage import write_json
 
 Flag = Annotated[bool, tyro.conf.FlagCreatePairsOff]
 
@@ -51,13 +47,13 @@ class Arguments:
     plots: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None
     """Write confusion.png and reliability.png into this folder."""
     predictions: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
-    """Write what was said of each item here (.npz): mmer-compare reads it."""
+    """Write the prediction of each item here (.npz): mmer-compare reads it."""
     allow_leak: Flag = False
     """Evaluate even on what was trained on."""
     drop_leaks: Flag = False
     """Leave out what was trained on, and go on with the rest."""
     drop_twins: Flag = False
-    """Leave out look-alikes of training data: equal texts, pictures that look the same."""
+    """Leave out look-alikes of training data: equal texts, images that look the same."""
     style: Literal["written", "asr", "bare"] = "written"
     """Text: as it is; as a recognizer that punctuates writes ("?!" is "?", "!" and "..." are ".");
     or bare, lower case without punctuation."""
@@ -66,9 +62,9 @@ class Arguments:
     word_error_rate: Annotated[float, tyro.conf.arg(metavar="RATE")] = 0.0
     """Text: simulated recognition errors, 0 to 1 (0.25: a word in four)."""
     context: Annotated[int | None, tyro.conf.arg(metavar="N")] = None
-    """Text: how many earlier utterances are seen; by default as many as the model reads."""
+    """Text: how many earlier utterances are used; by default as many as the model reads."""
     cropped: Flag = False
-    """Face: the pictures are face crops already; no face is looked for."""
+    """Face: the images are face crops already; no face is looked for."""
     modalities: Annotated[str, tyro.conf.arg(metavar="NAMES")] = "speech,text,face"
     """Clip: what the recognizer may use, with commas."""
     asr: Annotated[str, tyro.conf.arg(metavar=ASR_METAVAR)] = "auto"
@@ -87,50 +83,30 @@ class Arguments:
     """Of the draws and of simulated errors."""
 
     def settings(self) -> Settings:
-        """The options that shape the figures.
+        """The options of the evaluation.
 
         Raises:
             MmerError: two of them contradict each other.
         """
         if self.asr_style and self.style == "asr":
             raise MmerError("--asr-style means --style bare: leave one of the two out")
-        return Settings(
-            allow_leak=self.allow_leak,
-            drop_leaks=self.drop_leaks,
-            drop_twins=self.drop_twins,
-            style="bare" if self.asr_style else self.style,
-            word_error_rate=self.word_error_rate,
-            context=self.context,
-            cropped=self.cropped,
-            modalities=parse_modalities(self.modalities),
-            asr=self.asr,
-            gold_words=self.gold_words,
-            provider=self.provider,
-            offline=self.offline,
-            resamples=self.resamples,
-            seed=self.seed,
-        )
+        values = {f.name: getattr(self, f.name) for f in fields(Settings)}
+        values["modalities"] = parse_modalities(self.modalities)
+        if self.asr_style:
+            values["style"] = "bare"
+        return Settings(**values)
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """The command; a user's mistake is told in one line, with exit status 2."""
-    arguments = tyro.cli(Arguments, prog="mmer-evaluate", args=argv)
-    try:
-        _run(arguments)
-    except MmerError as error:
-        print(f"mmer-evaluate: {error}", file=sys.stderr)
-        raise SystemExit(2) from error
-    except KeyboardInterrupt:
-        print("mmer-evaluate: stopped", file=sys.stderr)
-        raise SystemExit(130) from None
+    """The command."""
+    run_command("mmer-evaluate", lambda: _run(tyro.cli(Arguments, prog="mmer-evaluate", args=argv)))
 
 
 def _run(arguments: Arguments) -> None:
     from mmer.training.evaluation.evaluate import evaluate
     from mmer.training.evaluation.report import render
 
-    if arguments.dataset not in NAMES:
-        raise MmerError(f"no dataset {arguments.dataset!r}; known are {', '.join(NAMES)}")
+    default_split(arguments.dataset)  # an unknown dataset is reported first
     _check_outputs(arguments)
     with _Bar() as bar:
         found = evaluate(
@@ -150,41 +126,40 @@ def _run(arguments: Arguments) -> None:
 
 
 def _check_outputs(arguments: Arguments) -> None:
-    """Say before the work what could not be written after it."""
+    """Report before the work what could not be written after it."""
     for file in (arguments.json, arguments.predictions):
         if file is not None:
             check_output_path(file)
             refuse_source(file, arguments.root)
     if arguments.plots is not None:
-        from mmer.training.evaluation.plots import PICTURES, need_matplotlib
+        from mmer.training.evaluation.plots import PLOTS
+        from mmer.training.plotting import need_matplotlib
 
         need_matplotlib()
         folder = arguments.plots
         if folder.exists() and not folder.is_dir():
             raise MmerError(f"--plots {folder} is a file; name a folder")
-        for name in PICTURES:
+        for name in PLOTS:
             check_output_path(folder / name if folder.exists() else folder)
 
 
 def _write(found: Evaluation, arguments: Arguments) -> None:
-    path = arguments.json
-    try:
-        if path is not None:
-            text = json.dumps(found.for_json(), indent=2, ensure_ascii=False)
-            path.write_text(text + "\n", encoding="utf-8")
-        if arguments.predictions is not None:
-            found.predictions().save(arguments.predictions)
-        if (path := arguments.plots) is not None:
-            from mmer.training.evaluation.plots import draw
+    if arguments.json is not None:
+        write_json(arguments.json, found.for_json(), ensure_ascii=False)
+    if arguments.predictions is not None:
+        found.predictions().save(arguments.predictions)
+    if (path := arguments.plots) is not None:
+        from mmer.training.evaluation.plots import draw
 
+        try:
             path.mkdir(exist_ok=True)
             draw(found, path)
-    except OSError as error:
-        raise MmerError(f"cannot write {path}: {error.strerror or error}") from error
+        except OSError as error:
+            raise MmerError(f"cannot write {path}: {error.strerror or error}") from error
 
 
 class _Bar:
-    """Progress on stderr, where somebody is looking."""
+    """Progress bar on stderr, where that is a terminal."""
 
     def __init__(self) -> None:
         from rich.console import Console
@@ -206,7 +181,7 @@ class _Bar:
             self._progress.stop()
 
     def show(self, done: int, total: int) -> None:
-        """So many items of so many are done."""
+        """Show so many items of so many as done."""
         self._progress.update(self._task, completed=done, total=total)
 
 

@@ -1,9 +1,8 @@
-"""``mmer-features RECIPE``: what frozen encoders say of every item, computed once into a cache."""
+"""``mmer-features RECIPE``: outputs of frozen encoders on every item, computed into a cache."""
 
 from __future__ import annotations
 
 import multiprocessing
-import sys
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
+from mmer.models.command import run_command
 from mmer.models.errors import MmerError
 from mmer.training.datasets.data_folder import data_dir
 from mmer.training.datasets.item import Item
@@ -26,14 +26,14 @@ _CHUNK = 16
 
 @dataclass(frozen=True)
 class Arguments:
-    """Compute what a recipe's frozen encoders say of its corpus, so that training takes seconds.
+    """Compute the outputs of a recipe's frozen encoders on its corpus: training then takes seconds.
 
-    What is in the cache already stays: an interrupted run goes on where it stopped. Give
+    Cached outputs are not repeated: an interrupted run goes on where it stopped. Give
     mmer-train and mmer-ablate the same --cache.
     """
 
     recipe: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="RECIPE")]
-    """A bundled recipe or the path of a .toml file; its encoders with frozen = true count."""
+    """A bundled recipe or the path of a .toml file; for its encoders with frozen = true."""
     cache: Path
     """Folder of the cache."""
     data: Path | None = None
@@ -44,7 +44,7 @@ class Arguments:
 
 
 def precompute(recipe: Recipe, data: Path, cache: Path, workers: int) -> int:
-    """Fill the cache; returns how many items were computed anew.
+    """Fill the cache; returns the number of items computed.
 
     Raises:
         MmerError: the recipe has no frozen encoder, or an item cannot be read.
@@ -60,21 +60,21 @@ def precompute(recipe: Recipe, data: Path, cache: Path, workers: int) -> int:
     frozen = [m for m in options.modalities if options.encoders[m].frozen]
     if not frozen:
         raise MmerError(
-            f"recipe {recipe.name}: no encoder is frozen, so nothing can be kept: set frozen = true"
+            f"recipe {recipe.name}: no encoder is frozen, nothing to cache: set frozen = true"
         )
     if workers < 1:
         raise MmerError(f"--workers must be 1 or more, got {workers}")
     # with folds every item is in one of the three parts of any fold
     parts = read_parts(replace(options, drop_twins=False), data, recipe.seed)
-    items = {i.id: i for part in (parts.train, parts.development, parts.judged) for i in part}
+    items = {i.id: i for part in (parts.train, parts.development, parts.evaluated) for i in part}
     done = 0
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     with Progress(*columns, console=Console(stderr=True)) as progress:
         for modality in frozen:
             source = _source(recipe, modality, cache)
             assert source.cache is not None
-            kept = source.cache
-            left = [i for i in items.values() if item_key(i, options.words) not in kept]
+            cached = source.cache
+            left = [i for i in items.values() if item_key(i, options.words) not in cached]
             bar = progress.add_task(
                 f"{modality}: {options.encoders[modality].kind}",
                 total=len(items),
@@ -89,7 +89,7 @@ def precompute(recipe: Recipe, data: Path, cache: Path, workers: int) -> int:
 def _work(
     recipe: Recipe, modality: str, cache: Path, items: Sequence[Item], workers: int
 ) -> Iterator[int]:
-    """Numbers of items done, as they are."""
+    """Numbers of items done, chunk by chunk."""
     chunks = [items[k : k + _CHUNK] for k in range(0, len(items), _CHUNK)]
     if workers == 1:
         _begin(recipe, modality, cache, alone=True)
@@ -107,7 +107,7 @@ def _source(recipe: Recipe, modality: str, cache: Path) -> Source:
 
 
 _HERE: list[Source] = []
-"""The source of this process, alone."""
+"""The one source of this process."""
 
 
 def _begin(recipe: Recipe, modality: str, cache: Path, alone: bool) -> None:
@@ -128,18 +128,15 @@ def _encode(items: Sequence[Item]) -> int:
 
 
 def main() -> None:
-    """The command; a user's mistake is told in one line, with exit status 2."""
+    """The command."""
+    run_command("mmer-features", _run, "stopped; run it again to go on")
+
+
+def _run() -> None:
     arguments = tyro.cli(Arguments, prog="mmer-features")
-    try:
-        recipe = load_recipe(arguments.recipe)
-        done = precompute(recipe, data_dir(arguments.data), arguments.cache, arguments.workers)
-        print(f"{done} computed, the rest was there; --cache {arguments.cache}")
-    except MmerError as error:
-        print(f"mmer-features: {error}", file=sys.stderr)
-        raise SystemExit(2) from error
-    except KeyboardInterrupt:
-        print("mmer-features: stopped; run it again to go on", file=sys.stderr)
-        raise SystemExit(130) from None
+    recipe = load_recipe(arguments.recipe)
+    done = precompute(recipe, data_dir(arguments.data), arguments.cache, arguments.workers)
+    print(f"{done} computed, the rest was cached; --cache {arguments.cache}")
 
 
 if __name__ == "__main__":

@@ -29,7 +29,7 @@ def listing() -> str:
 
 
 def about(name: str) -> str:
-    """What the first sentence of a recipe's comment says."""
+    """The first sentence of a recipe's comment."""
     file = resources.files("mmer.training.recipes") / f"{name}.toml"
     words = []
     for line in file.read_text(encoding="utf-8").splitlines():

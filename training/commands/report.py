@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Annotated
 
 import tyro
 
+from mmer.models.command import run_command
 from mmer.models.errors import MmerError
 
 
@@ -17,8 +17,8 @@ from mmer.models.errors import MmerError
 class Arguments:
     """Write a report of a training run: figures, curves, confusion, calibration, attention.
 
-    It tells of what lies in the folder: NAME.json or figures.json, curves.csv, predictions.npz,
-    attention.npz; and of what is missing.
+    It covers the files in the folder: NAME.json or figures.json, curves.csv, predictions.npz,
+    attention.npz; and lists missing ones.
     """
 
     folder: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="FOLDER")]
@@ -26,7 +26,7 @@ class Arguments:
     output: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
     """The HTML file; by default report.html in the folder."""
     plots: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None
-    """Write the pictures into this folder as PNG, too."""
+    """Write the plots into this folder as PNG, too."""
     resamples: Annotated[int, tyro.conf.arg(metavar="N")] = 2000
     """Draws of the intervals' bootstrap."""
     seed: Annotated[int, tyro.conf.arg(metavar="N")] = 0
@@ -34,23 +34,22 @@ class Arguments:
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """The command; a user's mistake is told in one line, with exit status 2."""
-    arguments = tyro.cli(Arguments, prog="mmer-report", args=argv)
-    try:
-        from mmer.training.report.page import write_report
+    """The command."""
+    run_command("mmer-report", lambda: _run(tyro.cli(Arguments, prog="mmer-report", args=argv)))
 
-        if arguments.resamples < 100:
-            raise MmerError(f"--resamples is {arguments.resamples}: an interval needs 100 or more")
-        path = write_report(
-            arguments.folder,
-            arguments.output,
-            arguments.plots,
-            resamples=arguments.resamples,
-            seed=arguments.seed,
-        )
-    except MmerError as error:
-        print(f"mmer-report: {error}", file=sys.stderr)
-        raise SystemExit(2) from error
+
+def _run(arguments: Arguments) -> None:
+    from mmer.training.report.page import write_report
+
+    if arguments.resamples < 100:
+        raise MmerError(f"--resamples is {arguments.resamples}: an interval needs 100 or more")
+    path = write_report(
+        arguments.folder,
+        arguments.output,
+        arguments.plots,
+        resamples=arguments.resamples,
+        seed=arguments.seed,
+    )
     print(f"wrote {path}")
 
 

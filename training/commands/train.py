@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 
+from mmer.models.command import run_command
 from mmer.models.errors import MmerError
 from mmer.training.datasets.data_folder import data_dir
 from mmer.training.recipes.recipe import Recipe, load_recipe, need_torch
+from mmer.training.storage import make_folder
 
 Flag = Annotated[bool, tyro.conf.FlagCreatePairsOff]
 
@@ -28,7 +30,7 @@ class Arguments:
     """Train one of mmer's networks by a recipe."""
 
     recipe: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="RECIPE")] = ""
-    """A bundled recipe (--list tells them) or the path of a .toml file."""
+    """A bundled recipe (see --list) or the path of a .toml file."""
     list: Flag = False
     """Print every recipe, encoder, head and fusion, one line each, and stop."""
     data: Path | None = None
@@ -37,17 +39,17 @@ class Arguments:
     """Folder for the checkpoint, curves, network and card; by default ./runs/NAME (and
     -without-CORPUS where one is left out)."""
     cache: Path | None = None
-    """Folder for decoded features, kept between runs; by default nothing is kept."""
+    """Folder for decoded features, reused by later runs; by default none."""
     weights: Path | None = None
     """Folder of the encoders that a fusion is trained for; by default the shipped ones."""
     folds: Flag = False
-    """Train once for each fold of the recipe, into OUTPUT/fold-0 and so on, and judge every item
-    by the run that held it out."""
+    """Train once for each fold of the recipe, into OUTPUT/fold-0 and so on, and evaluate every
+    item by the run that held it out."""
     leave_out: str | None = None
     """A corpus of the recipe not to train on (speech), so as to evaluate on another domain."""
     resume: bool = False
-    """Take up the run in the output folder after its last finished epoch; a finished run is
-    exported anew."""
+    """Resume the run in the output folder after its last finished epoch; a finished run is
+    exported again."""
 
 
 def train(
@@ -58,10 +60,10 @@ def train(
     resume: bool,
     weights: Path | None = None,
 ) -> None:
-    """Train, and leave in ``output`` a network with its card, or a run of the field's models.
+    """Train, and write into ``output`` a network with its card, or a multimodal run.
 
     Raises:
-        MmerError: the recipe, the data or the folder is not fit for it.
+        MmerError: the recipe is invalid, data is missing, or the folder cannot be written.
     """
     # before CUDA starts: without it, its matrix products are not repeatable
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
@@ -72,15 +74,12 @@ def train(
 
     from mmer.training.export.encoder import export
     from mmer.training.loop.trainer import Trainer
-    from mmer.training.tasks import open_task
+    from mmer.training.tasks.registry import open_task
 
     torch.set_num_threads(recipe.threads)
     if torch.cuda.is_available():
         torch.use_deterministic_algorithms(True, warn_only=True)
-    try:
-        output.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise MmerError(f"cannot make the folder {output}: {error.strerror}") from error
+    make_folder(output)
     console = Console(stderr=True)
     console.print(f"[bold]{recipe.name}[/]: reading the data")
     task = open_task(recipe, data, cache, weights)
@@ -109,10 +108,10 @@ def train(
             )
     if not trainer.processes.is_main_process:
         return
-    if recipe.task == "combined":
-        from mmer.training.multimodal.run import leave_behind
+    if recipe.task == "multimodal":
+        from mmer.training.multimodal.run import write_results
 
-        _tell(console, leave_behind(trainer, output))
+        _print_figures(console, write_results(trainer, output))
         console.print(f"mmer-export {output} makes it ready for mmer-live")
     else:
         console.print("exporting, and measuring what was exported")
@@ -123,11 +122,11 @@ def train(
             f"{d.accuracy:.3f}, macro F1 {d.macro_f1:.3f}, recall {d.unweighted_recall:.3f}, "
             f"ece {d.ece:.3f}; {card.latency_ms} ms an item"
         )
-    console.print(f"most memory held: {peak_memory_gb():.1f} GB")
+    console.print(f"peak memory: {peak_memory_gb():.1f} GB")
 
 
 def train_folds(recipe: Recipe, data: Path, output: Path, cache: Path | None, resume: bool) -> None:
-    """Every fold of a recipe, one after another; with ``resume`` finished ones are kept.
+    """Train every fold of a recipe; with ``resume`` finished folds are not trained again.
 
     Raises:
         MmerError: the recipe has no folds; else as ``train``.
@@ -136,9 +135,9 @@ def train_folds(recipe: Recipe, data: Path, output: Path, cache: Path | None, re
     from rich.console import Console
 
     from mmer.training.metrics.predictions import FILE
-    from mmer.training.multimodal.run import run_recipe, together, write_summary
+    from mmer.training.multimodal.run import join_folds, run_recipe, write_summary
 
-    if recipe.task != "combined" or not recipe.options.get("folds"):
+    if recipe.task != "multimodal" or not recipe.options.get("folds"):
         raise MmerError(f"recipe {recipe.name} has no folds: set options.folds")
     folders = []
     for fold in range(int(recipe.options["folds"])):
@@ -150,15 +149,15 @@ def train_folds(recipe: Recipe, data: Path, output: Path, cache: Path | None, re
                 raise MmerError(f"{folder} is of another recipe: choose another --output")
             continue
         train(one, data, folder, cache, resume and (folder / "checkpoint.pt").is_file())
-    whole = together(folders)
+    whole = join_folds(folders)
     whole.save(output / FILE)
-    _tell(Console(stderr=True), write_summary(whole, output))
+    _print_figures(Console(stderr=True), write_summary(whole, output))
 
 
-def _tell(console: Console, found: dict[str, Any]) -> None:
-    """The judged items' figures, with their intervals."""
+def _print_figures(console: Console, found: dict[str, Any]) -> None:
+    """Figures of the evaluated items, with their intervals."""
     console.print(
-        f"{found['what']}, judged on {found['n']} items (floor {found['floor_accuracy']:.3f}; "
+        f"{found['what']}, evaluated on {found['n']} items (floor {found['floor_accuracy']:.3f}; "
         f"intervals by {found['resampled_by']}):"
     )
     for name, (low, high) in found["interval"].items():
@@ -166,39 +165,36 @@ def _tell(console: Console, found: dict[str, Any]) -> None:
 
 
 def peak_memory_gb() -> float:
-    """The most that this process has held at once, in 10^9 bytes."""
+    """Peak memory of this process, in 10^9 bytes."""
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak / 1e9 if sys.platform == "darwin" else peak * 1024 / 1e9  # bytes, KiB
 
 
 def main() -> None:
-    """The command; a user's mistake is told in one line, with exit status 2."""
+    """The command."""
+    run_command("mmer-train", _run, "stopped; --resume takes up after a finished epoch")
+
+
+def _run() -> None:
     arguments = tyro.cli(Arguments, prog="mmer-train")
     if arguments.list:
         from mmer.training.commands.listing import listing
 
-        with suppress(BrokenPipeError):  # head has seen enough
+        with suppress(BrokenPipeError):  # as by head
             print(listing(), flush=True)
         return
-    try:
-        if not arguments.recipe:
-            raise MmerError("name a recipe; --list tells those there are")
-        recipe, folder = load_recipe(arguments.recipe), ""
-        if corpus := arguments.leave_out:
-            recipe = replace(recipe, options={**recipe.options, "leave_out": corpus})
-            folder = f"-without-{corpus}"
-        data = data_dir(arguments.data)
-        output = arguments.output or Path("runs") / f"{recipe.name}{folder}"
-        if arguments.folds:
-            train_folds(recipe, data, output, arguments.cache, arguments.resume)
-        else:
-            train(recipe, data, output, arguments.cache, arguments.resume, arguments.weights)
-    except MmerError as error:
-        print(f"mmer-train: {error}", file=sys.stderr)
-        raise SystemExit(2) from error
-    except KeyboardInterrupt:
-        print("mmer-train: stopped; --resume takes up after a finished epoch", file=sys.stderr)
-        raise SystemExit(130) from None
+    if not arguments.recipe:
+        raise MmerError("name a recipe; --list shows them all")
+    recipe, folder = load_recipe(arguments.recipe), ""
+    if corpus := arguments.leave_out:
+        recipe = replace(recipe, options={**recipe.options, "leave_out": corpus})
+        folder = f"-without-{corpus}"
+    data = data_dir(arguments.data)
+    output = arguments.output or Path("runs") / f"{recipe.name}{folder}"
+    if arguments.folds:
+        train_folds(recipe, data, output, arguments.cache, arguments.resume)
+    else:
+        train(recipe, data, output, arguments.cache, arguments.resume, arguments.weights)
 
 
 if __name__ == "__main__":

@@ -1,1 +1,1 @@
-"""Readers of the corpora: one module a modality, each returning plain frozen records."""
+"""Corpora: their registry, readers and labelled items, and decoding of their files."""

@@ -1,4 +1,4 @@
-"""Data folder: where the corpora lie."""
+"""Data folder: the folder of the corpora."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from mmer.models.errors import MmerError
 
 
 def data_dir(given: Path | None) -> Path:
-    """The folder of the corpora: what was given, else what ``MMER_DATA`` names.
+    """The folder of the corpora: the given one, else that of ``MMER_DATA``.
 
     Raises:
         MmerError: neither is set, or there is no such folder.
@@ -23,10 +23,10 @@ def data_dir(given: Path | None) -> Path:
 
 
 def need(path: Path) -> Path:
-    """The path, if it is there.
+    """The path, checked to exist.
 
     Raises:
-        MmerError: it is not.
+        MmerError: it is missing.
     """
     if not path.exists():
         raise MmerError(f"{path} is missing: is this the data folder that training expects?")

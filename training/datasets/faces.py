@@ -1,4 +1,4 @@
-"""FER2013 pictures with the crowd's votes of FER+ (Barsoum et al. 2016)."""
+"""Training and development faces: FER2013 images with the votes of FER+ (Barsoum et al. 2016)."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ _COLUMNS: Final = [VOTES.index(e) for e in EMOTIONS]
 class TrainFaces:
     """``images`` uint8 (N, 48, 48), ``targets`` float32 (N, 7): shares of the votes.
 
-    ``unusable`` uint8 (M, 48, 48): pictures that the taggers could not read or called no face.
-    ``keys`` uint64: the image keys of both. ``dropped``: pictures left out, by reason.
+    ``unusable`` uint8 (M, 48, 48): images that the annotators could not label or called no face.
+    ``keys`` uint64: the image keys of both. ``dropped``: images left out, by reason.
     """
 
     images: np.ndarray
@@ -42,20 +42,20 @@ class DevelopmentFaces:
 
 
 def image_keys(images: np.ndarray) -> np.ndarray:
-    """``image_key`` of each picture, uint64 (N,)."""
+    """``image_key`` of each image, uint64 (N,)."""
     return np.array([image_key(image) for image in images], np.uint64)
 
 
 def read_train(root: Path) -> TrainFaces:
-    """The training split: one of each set of twins, none of what the public test split shows.
+    """The training split: one of each set of twins, none that is like one of the public test split.
 
-    Single votes are dropped, as FER+ does; a picture stays when the seven emotions hold at least
-    half of the votes that are left. Twins' votes are added up.
+    Single votes are dropped, as in FER+; an image stays where the seven emotions have at least half
+    of the remaining votes. Votes of twins are added.
     """
-    judged_by = image_keys(_load(root, "public_test")[0].images)
+    held_out = image_keys(_load(root, "public_test")[0].images)
     part, votes = _load(root, "train")
     images, keys = part.images, image_keys(part.images)
-    fresh = ~near(keys, judged_by, TWIN_DISTANCE)
+    fresh = ~near(keys, held_out, TWIN_DISTANCE)
     dropped = {"shown in the public test split": int((~fresh).sum())}
     keys, first, which = np.unique(keys[fresh], return_index=True, return_inverse=True)
     dropped["twin of another, votes added to its"] = len(which) - len(keys)
@@ -81,7 +81,7 @@ def read_train(root: Path) -> TrainFaces:
 
 
 def read_development(root: Path, twins: bool = False) -> DevelopmentFaces:
-    """The public test split: pictures with a majority for one of the seven.
+    """The public test split: images with a majority for one of the seven.
 
     ``twins``: also those that occur in FER2013's training split.
     """
@@ -103,7 +103,7 @@ def _load(root: Path, split: str) -> tuple[FerSplit, np.ndarray]:
 
 
 def _twins(root: Path, part: FerSplit) -> np.ndarray:
-    """Which pictures are also in train: as documented, else by their keys."""
+    """Which images are also in train: as documented, else by their keys."""
     if part.twins is not None:
         return part.twins
     train, _ = _load(root, "train")

@@ -1,7 +1,7 @@
-"""FER2013 (Goodfellow et al. 2013) with the crowd's votes of FER+ (Barsoum et al. 2016).
+"""Reader of FER2013 (Goodfellow et al. 2013) with the votes of FER+ (Barsoum et al. 2016).
 
 In the root, or in ``fer2013/`` below it, either as published, ``fer2013.csv`` (emotion, pixels,
-Usage) and beside it ``fer2013new.csv`` of FER+, row by row the same pictures; or as arrays,
+Usage) and beside it ``fer2013new.csv`` of FER+, row by row the same images; or as arrays,
 ``train.npz``, ``public_test.npz``, ``private_test.npz`` with ``images``, ``fer_label``,
 ``ferplus_votes`` and ``row``. Without FER+ the labels are FER2013's own, which are noisy.
 """
@@ -46,8 +46,8 @@ _SIDE: Final = 48
 class FerSplit:
     """``images`` uint8 (N, 48, 48), ``labels`` FER2013's codes (N,), ``rows`` in fer2013.csv (N,).
 
-    ``votes`` uint8 (N, 10) in the order of ``VOTES``; None where FER+ is not there. ``twins`` bool
-    (N,): pictures that are also in train, where that is documented.
+    ``votes`` uint8 (N, 10) in the order of ``VOTES``; None without FER+. ``twins`` bool
+    (N,): images that are also in train, where that is documented.
     """
 
     images: NDArray[np.uint8]
@@ -58,7 +58,7 @@ class FerSplit:
 
 
 def read_fer2013(root: Path, modality: str, split: str) -> Reading:
-    """Pictures with a majority of votes for one of the seven.
+    """Images with a majority of votes for one of the seven.
 
     Raises:
         MmerError: the split is missing or not understood.
@@ -86,7 +86,7 @@ def majority(votes: NDArray[np.uint8]) -> str:
 
 
 def load_fer2013(root: Path, split: str) -> dict[str, FerSplit]:
-    """The pictures of a split, or of all splits there are, by split.
+    """The images of a split, or of all splits present, by split.
 
     Raises:
         MmerError: the split is missing or not understood.
@@ -173,5 +173,5 @@ def _votes(path: Path, usages: list[str]) -> NDArray[np.uint8] | None:
         except (ValueError, KeyError) as error:
             raise MmerError(f"{path}, line {line}: expected a usage and ten counts") from error
     if splits != usages:
-        raise MmerError(f"{path} is not of the pictures of fer2013.csv: their rows differ")
+        raise MmerError(f"{path} is not of the images of fer2013.csv: their rows differ")
     return np.array(votes, np.uint8)

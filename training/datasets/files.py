@@ -1,4 +1,4 @@
-"""Finding and reading the files of a corpus: folders, texts and tables as people really have them.
+"""Files of a corpus: folders, texts and tables as they are found on disks.
 
 Hidden files (macOS leaves ``._name.wav`` behind) are passed over, links are followed, suffixes may
 be written large, tables may begin with a byte order mark or be in Windows' encoding.
@@ -9,7 +9,7 @@ from __future__ import annotations
 import csv
 import io
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -28,7 +28,7 @@ VIDEOS: Final = _suffixes(
 )
 PICTURES: Final = _suffixes("png jpg jpeg bmp tif tiff webp pgm ppm")
 
-# 0x80 to 0x9f are printable in Windows' encoding alone; five of them are not even there
+# 0x80 to 0x9f are printable in Windows' encoding alone; it leaves five of them undefined
 _CONTROLS: Final = {
     code: bytes([code]).decode("cp1252", errors="ignore") or " " for code in range(0x80, 0xA0)
 }
@@ -60,6 +60,12 @@ def walk(root: Path) -> list[Path]:
     return sorted(found, key=lambda path: path.relative_to(root).as_posix())
 
 
+def media_files(files: Iterable[Path], modality: str) -> list[Path]:
+    """Videos and, for speech, after them the sound files."""
+    wanted = [VIDEOS, SOUNDS] if modality == "speech" else [VIDEOS]
+    return [path for suffixes in wanted for path in files if path.suffix.lower() in suffixes]
+
+
 def read_text(path: Path) -> str:
     """A text file, UTF-8 or else Windows' encoding; stray control characters become quotes.
 
@@ -74,7 +80,7 @@ def read_text(path: Path) -> str:
 
 
 def decode_text(content: bytes) -> str:
-    """See ``read_text``."""
+    """The content of a text file as in ``read_text``."""
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError:
@@ -91,7 +97,7 @@ def read_table(
     columns are not ``needed``. ``text`` is the content where the file is packed.
 
     Raises:
-        MmerError: the file cannot be read, or a needed column or value is not there.
+        MmerError: the file cannot be read, or a needed column or value is missing.
     """
     content = read_text(path) if text is None else text
     reader = csv.reader(io.StringIO(content, newline=""), delimiter=delimiter)

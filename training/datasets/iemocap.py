@@ -1,11 +1,12 @@
-"""IEMOCAP (Busso et al. 2008) as released: dialogues of ten actors in five sessions.
+"""Reader of IEMOCAP (Busso et al. 2008) as released: dialogues of ten actors in five sessions.
 
     IEMOCAP_full_release/SessionN/dialog/EmoEvaluation/Ses01F_impro01.txt   labels
     IEMOCAP_full_release/SessionN/dialog/transcriptions/Ses01F_impro01.txt  texts
     IEMOCAP_full_release/SessionN/sentences/wav/Ses01F_impro01/Ses01F_impro01_F000.wav
 
 A split is a session. Excitement counts as joy, as is usual; frustration, other and utterances
-without agreement map to none. The speaker is who speaks ("Ses01F"), not who wears the markers.
+without agreement map to none. The speaker is the one who speaks ("Ses01F"), not the one with the
+markers.
 """
 
 from __future__ import annotations
@@ -41,11 +42,11 @@ _LAYOUT: Final = "Session1/dialog/EmoEvaluation/Ses01F_impro01.txt"
 # [6.2901 - 8.2357]<tab>Ses01F_impro01_F000<tab>neu<tab>[2.5000, 2.5000, 2.5000]
 _EVALUATION: Final = re.compile(r"\[\s*([\d.]+)\s*-\s*[\d.]+\s*\]\s+(Ses\w+)\s+(\w{3})\b")
 # Ses01F_impro01_F000 [006.2901-008.2357]: Excuse me.
-_SAID: Final = re.compile(r"(Ses\w+)\s+\[\s*([\d.]+)\s*-\s*[\d.]+\s*\]\s*:(.*)")
+_UTTERANCE: Final = re.compile(r"(Ses\w+)\s+\[\s*([\d.]+)\s*-\s*[\d.]+\s*\]\s*:(.*)")
 
 
 def read_iemocap(root: Path, modality: str, split: str) -> Reading:
-    """Utterances, dialogue by dialogue, as they were said.
+    """Utterances, dialogue by dialogue, in the order of time.
 
     Raises:
         MmerError: a session, or what the modality needs of it, is missing or not understood.
@@ -77,18 +78,18 @@ def read_iemocap(root: Path, modality: str, split: str) -> Reading:
 def _dialogue(
     session: Path, split: str, evaluation: Path, modality: str, sounds: Mapping[str, Path]
 ) -> Iterator[Item | str]:
-    """The items of a dialogue, or why one is left out, in the order of speaking."""
-    labels, said = _labels(evaluation), _said(session, evaluation.name, modality)
-    # what is said but has no label (laughter and such) is heard all the same
-    names = list(dict.fromkeys([*said, *labels]))
-    heard = pasts(("dialogue", said.get(name, "")) for name in names)
-    for name, past in zip(names, heard, strict=True):
+    """The items of a dialogue, or why one is left out, in the order of time."""
+    labels, texts = _labels(evaluation), _texts(session, evaluation.name, modality)
+    # an utterance without a label (laughter and such) belongs to the past all the same
+    names = list(dict.fromkeys([*texts, *labels]))
+    before = pasts(("dialogue", texts.get(name, "")) for name in names)
+    for name, past in zip(names, before, strict=True):
         if name not in labels:
             continue
         label = LABELS[CODES[labels[name]]]
         if label is None:
             yield maps_to_none(CODES[labels[name]])
-        elif modality == "text" and not said.get(name):
+        elif modality == "text" and not texts.get(name):
             yield "no words"
         elif modality == "speech" and name not in sounds:
             yield "no clip"
@@ -101,7 +102,7 @@ def _dialogue(
                 speaker=name[:5] + name.rpartition("_")[2][0],
                 dialogue=evaluation.stem,
                 path=sounds.get(name),
-                text=said.get(name),
+                text=texts.get(name),
                 past=past,
             )
 
@@ -133,14 +134,16 @@ def _labels(evaluation: Path) -> dict[str, str]:
     return {utterance: code for _, utterance, code in sorted(found)}
 
 
-def _said(session: Path, name: str, modality: str) -> dict[str, str]:
+def _texts(session: Path, name: str, modality: str) -> dict[str, str]:
     """Texts of the utterances of a dialogue, in the order of time."""
     transcript = session / "dialog/transcriptions" / name
     if not transcript.is_file():
         if modality == "text":
             raise MmerError(f"{transcript} is missing: it has the dialogue's texts")
         return {}
-    matches = [m for line in read_text(transcript).splitlines() if (m := _SAID.match(line.strip()))]
+    matches = [
+        m for line in read_text(transcript).splitlines() if (m := _UTTERANCE.match(line.strip()))
+    ]
     matches.sort(key=lambda m: float(m[2]))
     return {m[1]: tidy(m[3]) for m in matches}
 

@@ -1,4 +1,4 @@
-"""Pictures in folders named after their labels, and other small collections of faces.
+"""Reader of images in folders named after their labels, and of muxspace's faces.
 
     ROOT/happy/anything.png or ROOT/train/happy/anything.png
 
@@ -27,15 +27,15 @@ _FOLDERS: Final[Mapping[str, str]] = {
 
 
 def read_images(root: Path, modality: str, split: str) -> Reading:
-    """The pictures below the folders of labels; a picture's label is the nearest folder's.
+    """The images below the folders of labels; an image's label is that of the nearest folder.
 
     Raises:
-        MmerError: no such folder, a folder that is no label, or no pictures in the split.
+        MmerError: no such folder, a folder that is no label, or no image in the split.
     """
     items: list[Item] = []
     dropped: Counter[str] = Counter()
-    pictures = [f for f in walk(need_folder(root, "images")) if f.suffix.lower() in PICTURES]
-    for path in pictures:
+    images = [f for f in walk(need_folder(root, "images")) if f.suffix.lower() in PICTURES]
+    for path in images:
         folders = [folded(part) for part in path.relative_to(root).parts[:-1]]
         fold = next((_FOLDERS[f] for f in folders if f in _FOLDERS), "")
         if split not in ("all", fold):
@@ -54,7 +54,7 @@ def read_images(root: Path, modality: str, split: str) -> Reading:
             items.append(Item("images", key, label, fold, path=path))
     if not items and not dropped:
         folder = root if split == "all" else root / split
-        raise MmerError(f"no pictures: expected folders such as {folder / 'happy'}")
+        raise MmerError(f"no images: expected folders such as {folder / 'happy'}")
     return Reading(items, dropped)
 
 
@@ -62,7 +62,7 @@ def read_muxspace(root: Path, modality: str, split: str) -> Reading:
     """muxspace's facial expressions: ``labels.csv`` (image, label) beside the folder ``images``.
 
     Raises:
-        MmerError: the table or a picture is missing, or a label is unknown.
+        MmerError: the table or an image is missing, or a label is unknown.
     """
     items: list[Item] = []
     dropped: Counter[str] = Counter()

@@ -1,4 +1,4 @@
-"""One labelled item of a corpus, whatever the modality, and what a reader returns."""
+"""Labelled item of a corpus, and the result of reading a corpus."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True, eq=False)
 class Item:
-    """``label`` is an index into EMOTIONS: what maps to none of the seven is no item.
+    """One labelled item; ``label`` is an index into EMOTIONS.
 
     ``key`` names the item within its corpus and split ("Actor_01/03-01-05-01-01-01-01.wav",
     "dia3_utt4", "row 17"). Of ``path`` the seconds ``start_s`` to ``end_s`` count, all where None.
-    ``past`` are the texts said before in the dialogue, oldest first, whatever their label.
-    ``pixels`` is a picture that has no file of its own, uint8 (H, W) grey or (H, W, 3) BGR.
+    ``past`` are the earlier texts of the dialogue, oldest first, with or without a label.
+    ``pixels`` is an image that has no file of its own, uint8 (H, W) grey or (H, W, 3) BGR.
     """
 
     corpus: str
@@ -51,7 +51,7 @@ class Item:
 
 @dataclass(frozen=True)
 class Reading:
-    """A corpus read: its items, and what was left out, by reason ("calm maps to none": 8)."""
+    """The items of a corpus, and counts of those left out, by reason ("calm maps to none": 8)."""
 
     items: list[Item]
     dropped: Counter[str] = field(default_factory=Counter)

@@ -1,4 +1,4 @@
-"""What corpora call the seven emotions, and what they have beside them."""
+"""Label names of the corpora: spellings of the seven emotions, and labels beside them."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ LABELS: Final[Mapping[str, int | None]] = {
 
 
 def folded(name: str) -> str:
-    """A label's name in lower case, its words joined by underscores."""
+    """A label name in lower case, its words joined by underscores."""
     return "_".join(name.lower().replace("-", " ").replace("_", " ").split())
 
 
 def maps_to_none(name: str) -> str:
-    """The reason for leaving an item out, as it is counted."""
+    """The reason for leaving an item out, for the counts."""
     return f"{folded(name).replace('_', ' ')} maps to none"

@@ -1,9 +1,9 @@
-"""Likeness by content: keys that equal sentences and twin pictures share.
+"""Keys by content, equal for like sentences and near-identical images.
 
-Pictures: a difference hash (Krawetz 2013) of 64 bits, taken down the columns, which on faces
-tells more than along the rows. Of the pictures of FER+'s public test split that have a documented
+Images: a difference hash (Krawetz 2013) of 64 bits along the columns, which separates faces better
+than along the rows. Of the images of FER+'s public test split that have a documented
 twin in train (300 of 3,579, mirrored ones counted) a distance of ``TWIN_DISTANCE`` finds 98.7 %;
-87 % of what it finds is documented, and most of the rest are one photograph cut differently.
+87 % of its findings are documented, and most of the rest are one photograph cut differently.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from mmer.models.cards.seen import digest64
 
 TWIN_DISTANCE: Final = 2
-"""Bits by which the keys of one picture, encoded twice, may differ."""
+"""Bits by which the keys of one image, encoded twice, may differ."""
 _BITS: Final = 64
 _CHUNK: Final = 1024
 
@@ -28,7 +28,7 @@ def text_key(text: str) -> int:
 
 
 def image_key(grey: NDArray[np.uint8]) -> int:
-    """Difference hash of a grey picture (H, W), the same for its mirror image."""
+    """Difference hash of a grey image (H, W), the same for its mirror image."""
     return min(_hash(grey), _hash(grey[:, ::-1]))
 
 
@@ -42,8 +42,8 @@ def near(
 ) -> NDArray[np.bool_]:
     """Which of ``keys`` (N,) differ from some key of ``seen`` (M,) by at most ``distance`` bits.
 
-    Texts are alike when their keys are equal: distance 0. With a distance the keys are pictures',
-    and their mirror images are compared too: under noise, a twin's key may be of the other side.
+    Texts are alike when their keys are equal: distance 0. With a distance the keys are of images,
+    and their mirror images are compared too: under noise, a twin's key may be the mirrored one.
     """
     if not distance or not len(seen):
         return np.isin(keys, seen)

@@ -1,4 +1,4 @@
-"""A plain table of anybody's data: a CSV file with a header line, or a folder's ``manifest.csv``.
+"""Reader of a user's own data: a CSV file with a header line, or a folder's ``manifest.csv``.
 
 Columns: ``label``, one of the seven names exactly; ``path``, relative to the table's folder;
 ``text``; and where wanted ``speaker``, ``start`` and ``end`` (seconds), ``split``, ``dialogue``
@@ -20,7 +20,7 @@ from mmer.training.datasets.item import Item, Reading
 from mmer.training.datasets.texts import pasts
 
 FILE: Final = "manifest.csv"
-"""Its name where the root is a folder, as it is below a data folder."""
+"""File name where the root is a folder."""
 
 
 def read_manifest(root: Path, modality: str, split: str) -> Reading:
@@ -41,10 +41,10 @@ def read_manifest(root: Path, modality: str, split: str) -> Reading:
     if split != "all" and split not in splits:
         known = ", ".join(sorted(splits - {""})) or "none: there is no column split"
         raise MmerError(f"{root} has no split {split}; it has {known}")
-    said = [(_dialogue(row), row.get("text", "")) for _, row in rows]
+    texts = [(_dialogue(row), row.get("text", "")) for _, row in rows]
     items: list[Item] = []
     dropped: Counter[str] = Counter()
-    for (line, row), past in zip(rows, pasts(said), strict=True):
+    for (line, row), past in zip(rows, pasts(texts), strict=True):
         if split not in ("all", row.get("split", "")):
             continue
         where = f"{root}, line {line}"

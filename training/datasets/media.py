@@ -1,10 +1,10 @@
-"""The sound of a recording, whatever its container, and the cutting off of silence."""
+"""Decoding of recordings in any container (PyAV), and trimming of silence."""
 
 from __future__ import annotations
 
 from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +12,9 @@ from numpy.typing import NDArray
 from mmer.models.errors import MmerError
 from mmer.models.preparation.logmel import SAMPLE_RATE
 from mmer.training.datasets.files import SOUNDS, VIDEOS, need_folder, walk
+
+BELOW_PEAK_DB: Final = 35.0
+MARGIN_S: Final = 0.15
 
 
 def decode(
@@ -43,29 +46,25 @@ def decode(
     return samples[first:last]
 
 
-def trim(
-    samples: NDArray[np.int16], below_peak_db: float = 35.0, margin_s: float = 0.15
-) -> NDArray[np.int16]:
-    """Cut silence off both ends: frames of 20 ms that are ``below_peak_db`` under the loudest.
+def trim(samples: NDArray[np.int16]) -> NDArray[np.int16]:
+    """Cut silence off both ends: frames of 20 ms more than ``BELOW_PEAK_DB`` under the loudest.
 
-    Acted corpora have up to a second of it, which a voice detector would never pass on.
+    Acted corpora have up to a second of it, which the live voice activity detection leaves out.
     """
-    return samples[sounding(samples, below_peak_db, margin_s)]
+    return samples[sounding(samples)]
 
 
-def sounding(
-    samples: NDArray[np.int16], below_peak_db: float = 35.0, margin_s: float = 0.15
-) -> slice:
-    """Which samples ``trim`` keeps."""
+def sounding(samples: NDArray[np.int16]) -> slice:
+    """The samples that ``trim`` keeps, ``MARGIN_S`` of silence at each end included."""
     frame = SAMPLE_RATE // 50
     n = len(samples) // frame
     if n < 2:
         return slice(0, len(samples))
     power = (samples[: n * frame].reshape(n, frame).astype(np.float64) ** 2).mean(axis=1)
-    loud = np.flatnonzero(power > power.max() * 10 ** (-below_peak_db / 10))
+    loud = np.flatnonzero(power > power.max() * 10 ** (-BELOW_PEAK_DB / 10))
     if not len(loud):
         return slice(0, len(samples))
-    margin = round(margin_s * SAMPLE_RATE)
+    margin = round(MARGIN_S * SAMPLE_RATE)
     end = min(len(samples), (int(loud[-1]) + 1) * frame + margin)
     return slice(max(0, int(loud[0]) * frame - margin), end)
 

@@ -1,4 +1,4 @@
-"""MELD (Poria et al. 2019): the CSV files of utterances, and the clips cut from the series.
+"""Reader of MELD (Poria et al. 2019): CSV files of utterances, and clips cut from the series.
 
 ``train_sent_emo.csv``, ``dev_sent_emo.csv`` and ``test_sent_emo.csv`` lie anywhere below the root
 (``MELD.Raw/``, ``data/MELD/``), clips ``dia0_utt0.mp4`` or sound files of that name in folders
@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Final
 
 from mmer.models.errors import MmerError
-from mmer.training.datasets.files import SOUNDS, VIDEOS, need_folder, read_table, walk
+from mmer.training.datasets.files import media_files, need_folder, read_table, walk
 from mmer.training.datasets.item import Item, Reading
 from mmer.training.datasets.label_names import LABELS, folded, maps_to_none
 from mmer.training.datasets.texts import pasts, tidy
@@ -63,23 +63,20 @@ def _table(files: list[Path], split: str) -> Path | None:
 
 
 def _clips(files: list[Path], root: Path, split: str, modality: str) -> dict[str, Path]:
-    """Paths by "dia0_utt0"; sound files go before videos for speech."""
-    wanted = [VIDEOS, SOUNDS] if modality == "speech" else [VIDEOS]
+    """Paths by "dia0_utt0"; sound files, the later, go before videos."""
     return {
         path.stem: path
-        for suffixes in wanted  # the later win
-        for path in files
-        if path.suffix.lower() in suffixes
-        and re.fullmatch(r"dia\d+_utt\d+", path.stem)
+        for path in media_files(files, modality)
+        if re.fullmatch(r"dia\d+_utt\d+", path.stem)
         and any(p.startswith(_CLIPS[split]) for p in path.relative_to(root).parts[:-1])
     }
 
 
 def _read(table: Path, split: str, dropped: Counter[str]) -> list[Item]:
     rows = list(read_table(table, _COLUMNS))
-    said = [(row["dialogue_id"], tidy(row["utterance"])) for _, row in rows]
+    texts = [(row["dialogue_id"], tidy(row["utterance"])) for _, row in rows]
     items = []
-    for (line, row), (dialogue, text), past in zip(rows, said, pasts(said), strict=True):
+    for (line, row), (dialogue, text), past in zip(rows, texts, pasts(texts), strict=True):
         name = folded(row["emotion"])
         if name not in LABELS:
             raise MmerError(f"{table}, line {line}: unknown emotion {row['emotion']!r}")

@@ -1,4 +1,4 @@
-"""CMU-MOSEI (Zadeh et al. 2018) as its makers give it: raw files and the SDK's labels.
+"""Reader of CMU-MOSEI (Zadeh et al. 2018) as distributed: raw files and the SDK's labels.
 
 Below the root, wherever they lie:
 
@@ -27,14 +27,7 @@ from numpy.typing import NDArray
 
 from mmer.models.errors import MmerError
 from mmer.models.labels import EMOTIONS
-from mmer.training.datasets.files import (
-    SOUNDS,
-    VIDEOS,
-    need_folder,
-    read_table,
-    read_text,
-    walk,
-)
+from mmer.training.datasets.files import media_files, need_folder, read_table, read_text, walk
 from mmer.training.datasets.item import Item, Reading
 from mmer.training.datasets.texts import pasts, tidy
 
@@ -146,7 +139,7 @@ def _clips(files: list[Path], root: Path) -> list[_Clip]:
 
 
 def _folds(files: list[Path]) -> dict[str, str]:
-    """The split of each video that is in one; nothing where the list is not there."""
+    """The split of each video that is in one; empty without the list."""
     path = next((f for f in files if f.name == FOLDS), None)
     if path is None:
         return {}
@@ -217,13 +210,8 @@ class _Media:
     """Recordings of clips, or of whole videos from which clips are cut."""
 
     def __init__(self, files: list[Path], modality: str) -> None:
-        wanted = [VIDEOS, SOUNDS] if modality == "speech" else [VIDEOS]
-        self._paths = {
-            ("Segmented" in f.parts, f.stem): f
-            for suffixes in wanted  # the later win
-            for f in files
-            if f.suffix.lower() in suffixes
-        }
+        found = media_files(files, modality)
+        self._paths = {("Segmented" in f.parts, f.stem): f for f in found}  # sounds, the later, win
 
     def find(self, clip: _Clip) -> tuple[Path, float | None, float | None] | None:
         if whole := self._paths.get((True, f"{clip.video}_{clip.number}")):

@@ -1,4 +1,4 @@
-"""Corpora whose file names say who acts what; ``named_corpora`` has the names."""
+"""Reader of corpora that name their files after speaker and emotion (``named_corpora``)."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _LACKS: Final = {"speech": "no sound", "face": "no picture", "clip": "no picture
 
 @dataclass(frozen=True)
 class NamedFiles:
-    """How a corpus names its files.
+    """The reader of one such corpus: how it names its files.
 
     ``pattern`` matches folder/name without suffix, from whatever point to the end. Its groups:
     ``code`` (a key of ``codes``; none means the only one), ``speaker``, ``take`` (what is the same
@@ -30,6 +30,7 @@ class NamedFiles:
     speakers. ``slips``: speakers as misspelt in published names.
     """
 
+    corpus: str
     layout: str
     pattern: re.Pattern[str]
     codes: Mapping[str, str]
@@ -38,20 +39,34 @@ class NamedFiles:
     folds: Mapping[str, frozenset[str]] = field(default_factory=dict)
     slips: Mapping[str, str] = field(default_factory=dict)
 
+    def __call__(self, root: Path, modality: str, split: str) -> Reading:
+        """The recordings or images below ``root``, one file a performance.
 
-def read_named_files(
-    corpus: str, names: NamedFiles, root: Path, modality: str, split: str
-) -> Reading:
-    """The recordings or pictures below ``root``, one file a performance.
+        Sound files go before videos for speech, and the least compressed before the others.
 
-    Sound files go before videos for speech, and the least compressed before the others.
+        Raises:
+            MmerError: no such folder, or no file in it is named as in this corpus.
+        """
+        takes, dropped = _find_takes(self, need_folder(root, self.corpus), modality, split)
+        items = []
+        for _, path, match in sorted(takes.values(), key=lambda c: c[0][1]):
+            item = _item(self, root, path, match.groupdict())
+            if isinstance(item, str):
+                dropped[item] += 1
+            else:
+                items.append(item)
+        return Reading(items, dropped)
 
-    Raises:
-        MmerError: no such folder, nothing there that is understood, or nothing of the modality or
-            of the split.
-    """
-    need_folder(root, corpus)
-    takes: dict[str, tuple[tuple[int, int], Path, re.Match[str]]] = {}
+
+_Take = tuple[tuple[int, int], Path, re.Match[str]]
+"""Rank and place of a file, its path, and its name as matched."""
+
+
+def _find_takes(
+    names: NamedFiles, root: Path, modality: str, split: str
+) -> tuple[dict[str, _Take], Counter[str]]:
+    """The best file of each performance, and how many files were left out, by reason."""
+    takes: dict[str, _Take] = {}
     dropped: Counter[str] = Counter()
     understood = 0
     for place, path in enumerate(walk(root)):
@@ -81,15 +96,10 @@ def read_named_files(
             candidate = min(candidate, takes[take], key=lambda c: c[0])
         takes[take] = candidate
     if not understood:
-        raise MmerError(f"nothing below {root} is named as in {corpus}: expected {names.layout}")
-    items = []
-    for _, path, match in sorted(takes.values(), key=lambda c: c[0][1]):
-        item = _item(corpus, names, root, path, match.groupdict())
-        if isinstance(item, str):
-            dropped[item] += 1
-        else:
-            items.append(item)
-    return Reading(items, dropped)
+        raise MmerError(
+            f"nothing below {root} is named as in {names.corpus}: expected {names.layout}"
+        )
+    return takes, dropped
 
 
 def _rank(suffix: str, modality: str) -> int | None:
@@ -103,9 +113,7 @@ def _rank(suffix: str, modality: str) -> int | None:
     return 1 if modality == "face" and suffix in PICTURES else None
 
 
-def _item(
-    corpus: str, names: NamedFiles, root: Path, path: Path, parts: Mapping[str, str | None]
-) -> Item | str:
+def _item(names: NamedFiles, root: Path, path: Path, parts: Mapping[str, str | None]) -> Item | str:
     """The item, or why there is none."""
     code = names.codes.get(parts.get("code") or "")
     if code is None:
@@ -115,7 +123,7 @@ def _item(
         return maps_to_none(code)
     speaker = parts.get("speaker") or ""
     return Item(
-        corpus,
+        names.corpus,
         path.relative_to(root).as_posix(),
         label,
         speaker=names.slips.get(speaker, speaker),

@@ -1,22 +1,22 @@
-"""Reading of corpora by name, with modality and split checked."""
+"""Reading of corpora by name: modality and split checked, then the entry's reader."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Final
 
 from mmer.models.errors import MmerError
-from mmer.training.datasets.corpora import CORPORA
-from mmer.training.datasets.corpus import ALL, Corpus
+from mmer.training.datasets.corpora import ALL, CORPORA, Corpus
 from mmer.training.datasets.item import Reading
 
-NAMES: Final = tuple(name for name, corpus in CORPORA.items() if corpus.read)
-"""The corpora with labels; those of noise alone have no reader."""
+
+def corpus_names() -> tuple[str, ...]:
+    """The corpora with labels; those of noise alone have no reader."""
+    return tuple(name for name, corpus in CORPORA.items() if corpus.place)
 
 
 def _corpus(name: str) -> Corpus:
-    if name not in NAMES:
-        known = ", ".join(NAMES)
+    if name not in corpus_names():
+        known = ", ".join(corpus_names())
         if name in CORPORA:
             raise MmerError(f"{name} is noise, without emotions to read; corpora are {known}")
         raise MmerError(f"no dataset {name!r}; known are {known}")
@@ -45,10 +45,10 @@ def read(name: str, root: Path, modality: str, split: str | None = None) -> Read
     """The items of a corpus in its official layout below ``root`` (a manifest's CSV file).
 
     Args:
-        name: one of ``NAMES``.
+        name: one of ``corpus_names()``.
         root: its folder; splits and media that are not asked for may be absent.
-        modality: speech, text, face or clip: items then have a recording with sound, a text, a
-            picture or video, or a video with sound.
+        modality: speech, text, face or clip: items then have a recording with sound, a text, an
+            image or video, or a video with sound.
         split: one of ``splits_of(name)``; None is the default.
 
     Raises:
@@ -63,8 +63,7 @@ def read(name: str, root: Path, modality: str, split: str | None = None) -> Read
         return _read_default(name, root, modality)
     if corpus.splits is not None and split not in splits_of(name):
         raise MmerError(f"{name} has no split {split}; it has {', '.join(splits_of(name))}")
-    assert corpus.read is not None  # a name of NAMES
-    reading = corpus.read(Path(root), modality, split)
+    reading: Reading = CORPORA.load(name)(Path(root), modality, split)
     if not reading.items:
         left_out = ", ".join(f"{reason} ({n})" for reason, n in reading.dropped.items())
         raise MmerError(

@@ -1,4 +1,4 @@
-"""From a corpus' item to raw signals: its sound, its words, its pictures. Containers by PyAV."""
+"""Raw signals of items: sound, text with its past, and frames. Containers by PyAV."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ from mmer.models.errors import MmerError
 from mmer.models.images import shorter_side
 from mmer.models.preparation.face_crop import CropGeometry
 from mmer.models.preparation.frames import evenly
-from mmer.models.preparation.preparation import Frames, Said, Sound
+from mmer.models.preparation.preparation import Frames, Sound, Utterance
 from mmer.models.store.store import Store
 from mmer.realtime.blocks.face_tracker import FaceTracker
 from mmer.realtime.choose import find_detector, load_detector
 from mmer.realtime.messages import FaceObservation, VideoFrame
 from mmer.realtime.sources.reader import choose_streams, open_container
 from mmer.training.datasets.files import PICTURES, walk
+from mmer.training.datasets.images import read_image, resized, video_frames
 from mmer.training.datasets.item import Item
 from mmer.training.datasets.media import decode
-from mmer.training.evaluation.images import read_picture, shrunk, video_pictures
 
 FRAMES_FPS: Final = 25.0
-"""Pictures of a video that are drawn from, a second."""
+"""Frames a second of a video that are sampled from."""
 FACES_FPS: Final = 10.0
-"""Pictures of a video in which the face is looked for, a second."""
-_SPARE: Final = 8  # times the wanted count is kept while a video's length is not known
+"""Frames a second of a video in which the face is looked for."""
+_SPARE: Final = 8  # times the wanted count is buffered while a video's length is unknown
 
 
 def sound_of(item: Item) -> Sound | None:
@@ -46,13 +46,13 @@ def sound_of(item: Item) -> Sound | None:
     return samples if len(samples) else None
 
 
-def said_of(item: Item) -> Said | None:
-    """The item's words and those before them; None where it has none."""
-    return Said(item.text, item.past) if item.text else None
+def text_of(item: Item) -> Utterance | None:
+    """The item's text and its past; None where it has no text."""
+    return Utterance(item.text, item.past) if item.text else None
 
 
 def seconds_of(item: Item) -> tuple[float, float]:
-    """Where the item begins and ends in its recording; the end as its container says.
+    """Start and end of the item in its recording; the end by its container.
 
     Raises:
         MmerError: its file cannot be read.
@@ -72,44 +72,44 @@ def seconds_of(item: Item) -> tuple[float, float]:
 def frames_of(
     item: Item, count: int, sees: str, size: int = 224, *, cropped: bool = False
 ) -> Frames | None:
-    """``count`` pictures spread evenly over the item (fewer where it has fewer), in order of time.
+    """``count`` frames spread evenly over the item (fewer where it has fewer), in order of time.
 
-    An item's pictures are those of its video, of a folder, one file, or its pixels.
+    The frames of an item are those of its video, the images of a folder, one file, or its pixels.
 
     Args:
-        item: whose pictures.
-        count: how many at most.
-        sees: "frames": whole pictures, shrunk to ``size`` pixels on the shorter side; or "faces":
-            crops (size, size) of the most prominent face, found and aligned as live. Of a video
-            those of the pictures with a face count.
+        item: the item.
+        count: largest number of frames.
+        sees: "frames": whole frames, resized to ``size`` pixels on the shorter side; or "faces":
+            crops (size, size) of the most prominent face, found and aligned as live; of a video,
+            of its frames with a face.
         size: in pixels.
-        cropped: pictures that are not moving are crops of faces already, as pixels and the files
-            of a folder always are.
+        cropped: images (not videos) are face crops already, as pixels and the files of a folder
+            always are.
 
     Returns:
-        uint8 (N, H, W, 3) BGR, N >= 1; None where there is no picture, or no face in any.
+        uint8 (N, H, W, 3) BGR, N >= 1; None where there is no frame, or no face in any.
 
     Raises:
-        MmerError: what there is cannot be read.
+        MmerError: a file cannot be read.
     """
-    shown = _shown(item, FACES_FPS if sees == "faces" else FRAMES_FPS)
-    if shown is None:
+    timed = _timed(item, FACES_FPS if sees == "faces" else FRAMES_FPS)
+    if timed is None:
         return None
     if sees != "faces":
-        return _spread((shorter_side(image, size) for _, image in shown), count)
+        return _spread((shorter_side(image, size) for _, image in timed), count)
     if item.pixels is not None or (item.path and item.path.is_dir()) or (cropped and _still(item)):
-        return _spread((shrunk(image, size) for _, image in shown), count)
-    return _spread(_faces(shown, size), count)
+        return _spread((resized(image, size) for _, image in timed), count)
+    return _spread(_faces(timed, size), count)
 
 
-def _shown(item: Item, fps: float) -> Iterator[tuple[float, NDArray[np.uint8]]] | None:
-    """Times and pictures of the item; None where it has none."""
+def _timed(item: Item, fps: float) -> Iterator[tuple[float, NDArray[np.uint8]]] | None:
+    """Times and frames of the item; None where it has none."""
     if item.pixels is not None or _still(item):
-        return iter([(0.0, read_picture(item))])
+        return iter([(0.0, read_image(item))])
     if item.path is not None and item.path.is_dir():
         paths = [path for path in walk(item.path) if path.suffix.lower() in PICTURES]
-        return ((i / fps, read_picture(replace(item, path=p))) for i, p in enumerate(paths))
-    return video_pictures(item, fps) if _has(item, "video") else None
+        return ((i / fps, read_image(replace(item, path=p))) for i, p in enumerate(paths))
+    return video_frames(item, fps) if _has(item, "video") else None
 
 
 def _still(item: Item) -> bool:
@@ -131,11 +131,11 @@ def _has(item: Item, kind: str) -> bool:
 
 
 def _faces(
-    shown: Iterable[tuple[float, NDArray[np.uint8]]], size: int
+    timed: Iterable[tuple[float, NDArray[np.uint8]]], size: int
 ) -> Iterator[NDArray[np.uint8]]:
     tracker = _tracker(size, get_ident())
     tracker.reset()
-    for t, image in shown:
+    for t, image in timed:
         observed = tracker.push(VideoFrame(t, np.ascontiguousarray(image)))[0]
         assert isinstance(observed, FaceObservation)
         if observed.crop is not None:
@@ -144,28 +144,28 @@ def _faces(
 
 @cache
 def _tracker(size: int, thread: int) -> FaceTracker:
-    """BlazeFace where its file is on this machine, else Haar; one a thread, for it remembers."""
+    """BlazeFace where its file is on this machine, else Haar; one a thread, as it has state."""
     choice = load_detector("auto", find_detector("auto", Store(offline=True)))
     assert choice.made is not None  # Haar's comes with OpenCV
     return FaceTracker(choice.made, CropGeometry(size))
 
 
 def _spread(images: Iterable[NDArray[np.uint8]], count: int) -> Frames | None:
-    """``count`` of them evenly, in one pass and without keeping all; the first sets the size."""
+    """``count`` of them evenly, in one pass and with a bounded buffer; the first sets the size."""
     import cv2
 
-    kept: list[NDArray[np.uint8]] = []
+    buffered: list[NDArray[np.uint8]] = []
     stride = 1
     for i, image in enumerate(images):
         if i % stride:
             continue
-        kept.append(image)
-        if len(kept) >= _SPARE * count:
-            kept, stride = kept[::2], 2 * stride
-    if not kept:
+        buffered.append(image)
+        if len(buffered) >= _SPARE * count:
+            buffered, stride = buffered[::2], 2 * stride
+    if not buffered:
         return None
-    height, width = kept[0].shape[:2]
-    chosen = [kept[i] for i in evenly(len(kept), count)]
+    height, width = buffered[0].shape[:2]
+    chosen = [buffered[i] for i in evenly(len(buffered), count)]
     return np.stack(
         [
             image

@@ -1,4 +1,4 @@
-"""Written dialogue, comments and reports of feelings, as tables of tab-separated values.
+"""Reader of text corpora: dialogue, comments and reports of feelings in tab-separated tables.
 
 One file a split, ``train.tsv`` or ``train.tsv.gz`` and so on, in the corpus' own folder or one
 below it: columns ``text``, ``label7`` (one of the seven emotions, or empty) and where there are
@@ -26,46 +26,54 @@ _SUFFIXES: Final = (".tsv.gz", ".tsv")
 
 
 @dataclass(frozen=True)
-class TextCorpus:
-    """A folder of tables; ``several`` says that a text can have more than one label."""
+class TextTables:
+    """The reader of one such corpus; ``several``: a text can have more than one label."""
 
-    folder: str
+    corpus: str
+    folder: str = ""
+    """Below the root; the corpus' name by default."""
     splits: tuple[str, ...] = ("train", "dev", "test")
     several: bool = False
 
+    def __call__(self, root: Path, modality: str, split: str) -> Reading:
+        """The texts with exactly one of the seven emotions, in the order of their files.
 
-def read_text_corpus(corpus: str, kind: TextCorpus, root: Path, split: str) -> Reading:
-    """The texts with exactly one of the seven emotions, in the order of their files.
-
-    Raises:
-        MmerError: the split's file is missing or not understood.
-    """
-    need_folder(root, corpus)
-    wanted = (kind.splits or ("all",)) if split == "all" else (split,)
-    files = {s: path for s in wanted if (path := _file(root, kind.folder, s))}
-    if not files:
-        names = " or ".join(f"{s}.tsv.gz" for s in wanted)
-        raise MmerError(f"no {names} in {root} or {root / kind.folder}")
-    items: list[Item] = []
-    dropped: Counter[str] = Counter()
-    for name, path in files.items():
-        items += _read(corpus, kind, path, name if kind.splits else "", dropped)
-    return Reading(items, dropped)
+        Raises:
+            MmerError: the split's file is missing or not understood.
+        """
+        need_folder(root, self.corpus)
+        folder = root / (self.folder or self.corpus)
+        wanted = (self.splits or ("all",)) if split == "all" else (split,)
+        files = {s: path for s in wanted if (path := _file((root, folder), s))}
+        if not files:
+            names = " or ".join(f"{s}.tsv.gz" for s in wanted)
+            raise MmerError(f"no {names} in {root} or {folder}")
+        items: list[Item] = []
+        dropped: Counter[str] = Counter()
+        for name, path in files.items():
+            items += _read(self, path, name if self.splits else "", dropped)
+        return Reading(items, dropped)
 
 
-def _file(root: Path, folder: str, split: str) -> Path | None:
-    places = [base / f"{split}{s}" for base in (root, root / folder) for s in _SUFFIXES]
+EMORYNLP: Final = TextTables("emorynlp")
+DAILYDIALOG: Final = TextTables("dailydialog")
+GOEMOTIONS: Final = TextTables("goemotions", several=True)
+CARER: Final = TextTables("carer")
+TWEETEVAL: Final = TextTables("tweeteval", "tweeteval_emotion")
+ISEAR: Final = TextTables("isear", splits=())  # one table, all.tsv
+
+
+def _file(folders: tuple[Path, ...], split: str) -> Path | None:
+    places = [folder / f"{split}{suffix}" for folder in folders for suffix in _SUFFIXES]
     return next((path for path in places if path.is_file()), None)
 
 
-def _read(
-    corpus: str, kind: TextCorpus, path: Path, split: str, dropped: Counter[str]
-) -> list[Item]:
-    column = "labels7" if kind.several else "label7"
+def _read(tables: TextTables, path: Path, split: str, dropped: Counter[str]) -> list[Item]:
+    column = "labels7" if tables.several else "label7"
     rows = list(read_table(path, ("text", column), "\t", _unpacked(path)))
-    said = [(row.get("dialogue", ""), tidy(row["text"])) for _, row in rows]
+    texts = [(row.get("dialogue", ""), tidy(row["text"])) for _, row in rows]
     items = []
-    for (line, row), (dialogue, text), past in zip(rows, said, pasts(said), strict=True):
+    for (line, row), (dialogue, text), past in zip(rows, texts, pasts(texts), strict=True):
         names = [name for name in row[column].split(",") if name]
         if unknown := [n for n in names if n not in EMOTIONS]:
             raise MmerError(f"{path}, line {line}: {unknown[0]!r} is none of {', '.join(EMOTIONS)}")
@@ -78,8 +86,9 @@ def _read(
             dropped["no words"] += 1
         else:
             label = EMOTIONS.index(names[0])
+            key = f"line {line}"
             items.append(
-                Item(corpus, f"line {line}", label, split, dialogue=dialogue, text=text, past=past)
+                Item(tables.corpus, key, label, split, dialogue=dialogue, text=text, past=past)
             )
     return items
 

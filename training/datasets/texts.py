@@ -1,4 +1,4 @@
-"""Texts of corpora: undoing what corpora did to them, and what was said before in a dialogue."""
+"""Texts of corpora: normalisation, styles, and the past of each utterance in a dialogue."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from mmer.models.preparation.text_style import TextStyle
 
 
 def bare(text: str) -> str:
-    """Lower-case words, straight apostrophes, no other punctuation: as plain recognizers write."""
+    """Lower-case words, straight apostrophes, no other punctuation, as by plain recognizers."""
     text = text.lower().replace("’", "'").replace("‘", "'")
     return " ".join(re.sub(r"[^\w\s']|_|(?<!\w)'|'(?!\w)", " ", text).split())
 
 
 def as_recognized(text: str) -> str:
-    """The text as a recognizer that punctuates writes it: case and commas stay, "!" does not.
+    """The text as written by a recognizer with punctuation: case and commas stay, "!" does not.
 
-    Of a run of "!", "?", "." and "…" a "?" is left where it holds one, else a ".".
+    A run of "!", "?", "." and "…" becomes "?" where it holds one, else ".".
     """
     return re.sub(r"[!?.…]+", lambda run: "?" if "?" in run[0] else ".", text)
 
 
 def tidy(text: str) -> str:
-    """Undo what corpora do to texts: tokenised punctuation (DailyDialog), masks (GoEmotions)."""
+    """Undo tokenised punctuation (DailyDialog) and masks (GoEmotions)."""
     text = text.replace("’", "'").replace("‘", "'")
     text = re.sub(r"\[(NAME|RELIGION)\]", " ", text)
     text = re.sub(r"(?<=\w) ?' ?(?=(?:s|m|t|d|re|ve|ll)\b)", "'", text)
@@ -33,17 +33,17 @@ def tidy(text: str) -> str:
     return " ".join(re.sub(r"(?<=[a-z][.,!?;:])(?=[A-Z])", " ", text).split())
 
 
-def pasts(said: Iterable[tuple[str, str]]) -> list[tuple[str, ...]]:
-    """For each (dialogue, text), in the order of saying: the texts before it, oldest first.
+def pasts(texts: Iterable[tuple[str, str]]) -> list[tuple[str, ...]]:
+    """For each (dialogue, text), in order of time: the texts before it, oldest first.
 
-    A text without a dialogue has no past, and an empty text is in nobody's.
+    A text without a dialogue has no past; empty texts are left out of it.
     """
-    heard: defaultdict[str, tuple[str, ...]] = defaultdict(tuple)
+    before: defaultdict[str, tuple[str, ...]] = defaultdict(tuple)
     out = []
-    for dialogue, text in said:
-        out.append(heard[dialogue] if dialogue else ())
+    for dialogue, text in texts:
+        out.append(before[dialogue] if dialogue else ())
         if dialogue and text:
-            heard[dialogue] += (text,)
+            before[dialogue] += (text,)
     return out
 
 
@@ -52,4 +52,4 @@ RESTYLE: Final[Mapping[TextStyle, Callable[[str], str]]] = {
     "asr": as_recognized,
     "bare": bare,
 }
-"""From a written text to the same text in each style."""
+"""Conversions of a written text to each style."""

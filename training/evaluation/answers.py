@@ -1,4 +1,4 @@
-"""What a model says of one item, and who asks it."""
+"""Answers: a model's prediction of one item, and the protocol of models under evaluation."""
 
 from __future__ import annotations
 
@@ -11,16 +11,17 @@ from numpy.typing import NDArray
 
 from mmer.models.prediction import Prediction
 from mmer.training.datasets.item import Item
+from mmer.training.metrics.figures import log_softmax
 
 Change: TypeAlias = Callable[[Any], Any]
-"""What is done to an input before it is judged: int16 (n,) of sound, a picture, a text."""
+"""A change to an input before prediction: int16 (n,) of sound, an image, a text."""
 
 
 @dataclass(frozen=True, eq=False)
 class Answer:
-    """Log-probabilities (7,); ``parts``: what each modality of a clip said, where it said a thing.
+    """Log-probabilities (7,); ``parts``: those of each modality of a clip that has evidence.
 
-    ``usable`` False: there was nothing to judge, and the answer is the uniform one.
+    ``usable`` False: there was no evidence, and the answer is uniform.
     """
 
     log_probs: NDArray[np.floating]
@@ -29,18 +30,18 @@ class Answer:
 
     @classmethod
     def of(cls, prediction: Prediction) -> Answer:
-        """A network's."""
+        """The answer of one network."""
         return cls(prediction.log_probs, prediction.embedding is not None)
 
 
 class Answerer(Protocol):
-    """One model, or all of them, opened to judge items."""
+    """One model, or the whole recognizer, opened for evaluation."""
 
     notices: list[str]
-    """What a user should know of how it is done."""
+    """Warnings for the user."""
 
     def answer(self, item: Item) -> Answer:
-        """Judge one item.
+        """Predict one item.
 
         Raises:
             MmerError: it cannot be read.
@@ -48,14 +49,13 @@ class Answerer(Protocol):
         ...
 
     def about(self) -> dict[str, Any]:
-        """How items were judged so far, fit for JSON: counts, and what was used."""
+        """Counts so far and the parts used, fit for JSON."""
         ...
 
 
 def pooled(log_probs: list[NDArray[np.floating]], weights: list[float]) -> NDArray[np.float64]:
-    """The weighted geometric mean of distributions, normalised; weights of 0 count alike."""
+    """The weighted geometric mean of distributions, normalised; unweighted where all are 0."""
     w = np.asarray(weights, np.float64)
     w = w if w.sum() > 0 else np.ones_like(w)
     mean = (w[:, None] * np.asarray(log_probs, np.float64)).sum(axis=0) / w.sum()
-    mean -= mean.max()
-    return np.asarray(mean - np.log(np.exp(mean).sum()))
+    return log_softmax(mean)

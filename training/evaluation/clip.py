@@ -1,4 +1,4 @@
-"""Audio-visual clips, judged by the whole recognizer: voice, words and face fused to one label."""
+"""Evaluation of audio-visual clips by the whole recognizer: speech, text and face, fused."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from mmer.models.encoder import TextModel
 from mmer.models.errors import MmerError
 from mmer.models.labels import EMOTIONS, MODALITIES
-from mmer.models.loading import load_text
 from mmer.models.store.store import Store
 from mmer.realtime.assemble import assemble
 from mmer.realtime.blocks.text_encoder import TextEncoder
@@ -31,8 +31,8 @@ _UNIFORM = np.full(len(EMOTIONS), -np.log(len(EMOTIONS)))
 class ClipAnswerer:
     """The pipeline of replay with one change: a clip is one utterance, whose final is the answer.
 
-    So no clip goes without an answer for want of a voice. What has no evidence at all gets the
-    uniform answer, and is counted as ``unanswered``.
+    So every clip has an answer, with or without speech; without any evidence it is uniform, and
+    counted as ``unanswered``.
     """
 
     def __init__(self, weights: Path | None, settings: Settings) -> None:
@@ -54,13 +54,12 @@ class ClipAnswerer:
         self._gold: GoldWords | None = None
         if settings.gold_words and "asr" in blocks:
             self._gold = blocks["asr"] = GoldWords()
-            blocks["text"] = TextEncoder(load_text(_own(weights), settings.provider))
+            blocks["text"] = TextEncoder(TextModel.load(_own(weights), settings.provider))
             self._models["words"] = "gold"
         blocks["vad"] = WholeClip()
         self._pipeline = Pipeline(blocks.pop("fusion"), **blocks)
 
     def answer(self, item: Item) -> Answer:
-        """See ``Answerer``."""
         if item.path is None:
             raise MmerError(f"{item.key} has no recording")
         if self._gold is not None:
@@ -71,11 +70,10 @@ class ClipAnswerer:
         parts = {m: np.log(c.probs) for m, c in final.modalities.items() if c is not None}
         if final.probs is None:
             return Answer(_UNIFORM, usable=False, parts=parts)
-        probs = np.maximum(final.probs, np.finfo(np.float32).tiny)  # a fusion may be too sure
+        probs = np.maximum(final.probs, np.finfo(np.float32).tiny)  # a fusion may give 0
         return Answer(np.log(probs), parts=parts)
 
     def about(self) -> dict[str, Any]:
-        """The parts that were used, and how many notices of damage there were."""
         return {"models": self._models, "damaged": self._damaged}
 
     def _final(self, item: Item) -> EmotionEstimate:
@@ -93,11 +91,11 @@ class ClipAnswerer:
                     break
         finally:
             source.close()
-        # tells where a clip without sound ends
+        # the end of a clip without sound
         self._pipeline.push(Gap("audio", until, until, "the clip has ended"))
         finals = _finals(self._pipeline.flush())
         if not finals:
-            raise MmerError(f"{item.path} has neither sound nor picture there")
+            raise MmerError(f"{item.path} has neither sound nor video there")
         return finals[-1]
 
 

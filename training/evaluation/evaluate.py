@@ -1,4 +1,4 @@
-"""From a corpus and weights to figures: read, refuse leaks, ask the model, count, judge."""
+"""Evaluation of weights on a corpus: read, refuse leaks, predict, figures."""
 
 from __future__ import annotations
 
@@ -13,25 +13,25 @@ import numpy as np
 from mmer.models.errors import MmerError
 from mmer.models.labels import MODALITIES
 from mmer.realtime.commands.needs import version
+from mmer.training.datasets.images import image_or_none
 from mmer.training.datasets.item import Item
 from mmer.training.datasets.registry import default_split, read
 from mmer.training.evaluation.answers import Answer, Answerer, Change
-from mmer.training.evaluation.images import picture_or_none
-from mmer.training.evaluation.leaks import LEAK, TWIN, find_leaks, find_twins, leave_out, tell
-from mmer.training.evaluation.result import Evaluation, judge
+from mmer.training.evaluation.leaks import LEAK, TWIN, describe, find_leaks, find_twins, leave_out
+from mmer.training.evaluation.result import Evaluation, evaluation_of
 from mmer.training.evaluation.settings import Settings
 from mmer.training.evaluation.weights import Weights, weights_of
 from mmer.training.metrics.bootstrap import group
 from mmer.training.metrics.figures import figures
 
 UNREADABLE: Final = "cannot be read"
-_NAMED: Final = 3
+_SHOWN: Final = 3
 _VERSIONS: Final = ("mmer-live", "numpy", "onnxruntime", "opencv-contrib-python")
 
 
 @dataclass
 class _Run:
-    """What gathers on the way."""
+    """Counts and warnings of an evaluation under way."""
 
     dropped: Counter[str]
     about: dict[str, Any]
@@ -49,7 +49,7 @@ def evaluate(
     change: Change | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Evaluation:
-    """Judge a model by the likeliest answer to every item of a corpus' split.
+    """Figures of a model's likeliest label for every item of a corpus' split.
 
     Args:
         modality: speech, text, face or clip.
@@ -58,19 +58,19 @@ def evaluate(
         split: by default the official test split, else everything.
         weights: NAME.onnx, its card NAME.json or their folder; for a clip a folder; by default
             the shipped ones.
-        settings: how; see ``Settings``.
-        change: done to each input before it is judged: trimmed sound int16 (n,), a picture uint8
+        settings: see ``Settings``.
+        change: applied to each input before prediction: trimmed sound int16 (n,), an image uint8
             (H, W, 3) BGR, a text. Not for clips.
         progress: called with items done and items in all.
 
     Raises:
-        MmerError: something is missing or not sound, the items leak, or none can be read.
+        MmerError: a file is missing or damaged, the items leak, or none can be read.
     """
     settings = settings or Settings()
     settings.check(modality)
     if modality == "clip" and change is not None:
         raise ValueError("change is for a single modality, not for clips")
-    judged = weights_of(modality, weights, settings)
+    evaluated = weights_of(modality, weights, settings)
     reading = read(dataset, root, modality, split)
     run = _Run(
         Counter(reading.dropped),
@@ -78,15 +78,15 @@ def evaluate(
             "modality": modality,
             "dataset": dataset,
             "split": default_split(dataset) if split is None else split,
-            "weights": {w.card.modality: w.card.sha256 for w in judged},
+            "weights": {w.card.modality: w.card.sha256 for w in evaluated},
             "options": settings.for_json(modality),
             "versions": {name: version(name) for name in _VERSIONS},
         },
     )
-    items = _without_leaks(reading.items, judged, settings, run)
-    items = _without_twins(items, judged, settings, run)
-    answerer, items = _answerer(modality, weights, judged[0], settings, change, items, run)
-    items, answers = _ask(answerer, items, run, progress)
+    items = _without_leaks(reading.items, evaluated, settings, run)
+    items = _without_twins(items, evaluated, settings, run)
+    answerer, items = _answerer(modality, weights, evaluated[0], settings, change, items, run)
+    items, answers = _predict(answerer, items, run, progress)
     labels = np.array([item.label for item in items], np.int64)
     log_probs = np.array([answer.log_probs for answer in answers], np.float64)
     unanswered = sum(not answer.usable for answer in answers)
@@ -94,14 +94,14 @@ def evaluate(
     run.warnings += answerer.notices
     if unanswered:
         run.warnings.append(
-            f"{unanswered} of {len(items)} items had nothing to judge (silence, no word): they "
+            f"{unanswered} of {len(items)} items had no evidence (silence, no word): they "
             "count with the uniform answer, whose first label is anger"
         )
     if modality == "clip":
         run.about["parts"] = _parts(answers, labels)
-    elif (limit := judged[0].card.abstain_below) > 0:
+    elif (limit := evaluated[0].card.abstain_below) > 0:
         run.about["selective"] = _selective(log_probs, labels, limit)
-    return judge(
+    return evaluation_of(
         log_probs,
         labels,
         group(items, dialogues_first=modality == "text"),
@@ -115,10 +115,10 @@ def evaluate(
 
 
 def _without_leaks(
-    items: list[Item], judged: Sequence[Weights], settings: Settings, run: _Run
+    items: list[Item], evaluated: Sequence[Weights], settings: Settings, run: _Run
 ) -> list[Item]:
     reasons: dict[int, str] = {}
-    for w in judged:
+    for w in evaluated:
         if w.seen is None:
             run.warnings.append(
                 f"{w.path.name} does not say what it was trained on: leaks cannot be checked"
@@ -127,25 +127,25 @@ def _without_leaks(
         leaks = find_leaks(items, w.seen)
         if not leaks:
             continue
-        told = tell(leaks, len(items), w.path)
+        message = describe(leaks, len(items), w.path)
         if not (settings.allow_leak or settings.drop_leaks):
             raise MmerError(
-                f"{told}. Such figures would flatter: --drop-leaks leaves these items out, "
+                f"{message}. Such figures would flatter: --drop-leaks leaves these items out, "
                 "--allow-leak evaluates all the same"
             )
-        run.warnings.append(told + ("" if settings.allow_leak else ": left out"))
+        run.warnings.append(message + ("" if settings.allow_leak else ": left out"))
         reasons = {k: LEAK[kind] for k, (kind, _) in leaks.items()} | reasons
     run.about["leaks"] = dict(Counter(reasons.values()))
-    return items if settings.allow_leak else _kept(items, reasons, run)
+    return items if settings.allow_leak else _remaining(items, reasons, run)
 
 
 def _without_twins(
-    items: list[Item], judged: Sequence[Weights], settings: Settings, run: _Run
+    items: list[Item], evaluated: Sequence[Weights], settings: Settings, run: _Run
 ) -> list[Item]:
     twins = np.zeros(len(items), np.bool_)
-    for w in judged:
+    for w in evaluated:
         if w.seen is not None:
-            twins |= find_twins(items, w.seen, picture_or_none)
+            twins |= find_twins(items, w.seen, image_or_none)
     run.about["twins"] = int(twins.sum())
     if 2 * twins.sum() >= len(items):
         run.warnings.append(
@@ -154,30 +154,30 @@ def _without_twins(
         )
     if not settings.drop_twins:
         return items
-    return _kept(items, {int(k): TWIN for k in np.flatnonzero(twins)}, run)
+    return _remaining(items, {int(k): TWIN for k in np.flatnonzero(twins)}, run)
 
 
-def _kept(items: list[Item], reasons: dict[int, str], run: _Run) -> list[Item]:
-    kept = leave_out(items, reasons, run.dropped)
-    if not kept:
-        raise MmerError(f"nothing is left to evaluate: {_told(run.dropped)}")
-    return kept
+def _remaining(items: list[Item], reasons: dict[int, str], run: _Run) -> list[Item]:
+    remaining = leave_out(items, reasons, run.dropped)
+    if not remaining:
+        raise MmerError(f"nothing is left to evaluate: {_reasons(run.dropped)}")
+    return remaining
 
 
-def _told(dropped: Counter[str]) -> str:
+def _reasons(dropped: Counter[str]) -> str:
     return ", ".join(f"{reason} ({n})" for reason, n in dropped.items())
 
 
 def _answerer(
     modality: str,
     weights: Path | None,
-    judged: Weights,
+    evaluated: Weights,
     settings: Settings,
     change: Change | None,
     items: list[Item],
     run: _Run,
 ) -> tuple[Answerer, list[Item]]:
-    """Who answers, and the items as they are shown to it."""
+    """The answerer of a modality, and the items as it is to read them."""
     if modality == "clip":
         from mmer.training.evaluation.clip import ClipAnswerer
 
@@ -185,36 +185,32 @@ def _answerer(
     if modality == "speech":
         from mmer.training.evaluation.speech import SpeechAnswerer
 
-        return SpeechAnswerer(judged.path, settings.provider, change), items
+        return SpeechAnswerer(evaluated.path, settings.provider, change), items
     if modality == "face":
-        from mmer.models.loading import load_face
-        from mmer.models.prepared import PreparedFace
+        from mmer.models.encoder import FaceModel
         from mmer.training.evaluation.face import FaceAnswerer
 
         cropped, offline = settings.cropped, settings.offline
-        model = load_face(judged.path, settings.provider)
-        if isinstance(model, PreparedFace):
-            from mmer.training.evaluation.image_sequence import PicturesAnswerer
+        model = FaceModel.load(evaluated.path, settings.provider)
+        if model.clips:
+            from mmer.training.evaluation.image_sequence import SequenceAnswerer
 
-            return PicturesAnswerer(model, change, cropped=cropped), items
+            return SequenceAnswerer(model, change, cropped=cropped), items
         return FaceAnswerer(model, change, cropped=cropped, offline=offline), items
     from mmer.training.evaluation.text import (
         TextAnswerer,
-        as_heard,
+        prepared_items,
         style_of,
         warn_of_context,
     )
 
-    texts = TextAnswerer(judged.path, settings.provider, change, style_of(settings))
+    texts = TextAnswerer(evaluated.path, settings.provider, change, style_of(settings))
     run.warnings += warn_of_context(settings.context, texts.past_utterances)
-    return texts, as_heard(items, settings, texts.past_utterances)
+    return texts, prepared_items(items, settings, texts.past_utterances)
 
 
-def _ask(
-    answerer: Answerer,
-    items: list[Item],
-    run: _Run,
-    progress: Callable[[int, int], None] | None,
+def _predict(
+    answerer: Answerer, items: list[Item], run: _Run, progress: Callable[[int, int], None] | None
 ) -> tuple[list[Item], list[Answer]]:
     answered, answers, problems = [], [], []
     for done, item in enumerate(items, 1):
@@ -229,15 +225,15 @@ def _ask(
         raise MmerError(f"none of {len(items)} items could be read: {problems[0]}")
     if problems:
         run.dropped[UNREADABLE] += len(problems)
-        more = f"; and {len(problems) - _NAMED} more" if len(problems) > _NAMED else ""
+        more = f"; and {len(problems) - _SHOWN} more" if len(problems) > _SHOWN else ""
         run.warnings.append(
-            f"{len(problems)} items are left out: {'; '.join(problems[:_NAMED])}{more}"
+            f"{len(problems)} items are left out: {'; '.join(problems[:_SHOWN])}{more}"
         )
     return answered, answers
 
 
 def _parts(answers: Sequence[Answer], labels: np.ndarray) -> dict[str, Any]:
-    """By modality: of how many clips it said something, and how right that was."""
+    """Figures of each modality over the clips in which it has evidence."""
     out: dict[str, Any] = {}
     for modality in MODALITIES:
         rows = [k for k, answer in enumerate(answers) if modality in answer.parts]
@@ -252,7 +248,7 @@ def _parts(answers: Sequence[Answer], labels: np.ndarray) -> dict[str, Any]:
 
 
 def _selective(log_probs: np.ndarray, labels: np.ndarray, limit: float) -> dict[str, Any]:
-    """What the card's threshold would leave unanswered, and how right the rest would be."""
+    """Coverage and accuracy at the card's threshold."""
     sure = np.exp(log_probs.max(axis=1)) >= limit
     right = log_probs.argmax(axis=1) == labels
     accuracy = float(right[sure].mean()) if sure.any() else None

@@ -1,4 +1,4 @@
-"""Pictures and videos, judged by the face in them."""
+"""Evaluation of the face model on images and videos."""
 
 from __future__ import annotations
 
@@ -8,31 +8,24 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mmer.models.encoder import FaceModel
 from mmer.models.errors import MmerError
-from mmer.models.face import FaceModel
 from mmer.models.prediction import Prediction
 from mmer.models.store.store import Store
 from mmer.realtime.blocks.face_tracker import FaceTracker
 from mmer.realtime.choose import find_detector, load_detector
 from mmer.realtime.messages import FaceObservation, VideoFrame
+from mmer.training.datasets.images import centre_square, is_video, read_image, resized, video_frames
 from mmer.training.datasets.item import Item
 from mmer.training.evaluation.answers import Answer, Change, pooled
-from mmer.training.evaluation.images import (
-    centre_square,
-    is_video,
-    read_picture,
-    shrunk,
-    video_pictures,
-)
 
 
 class FaceAnswerer:
-    """The most prominent face, found and aligned as live; every item is answered.
+    """The most prominent face, found and aligned as live; every item has an answer.
 
-    A picture that is a face crop (``cropped``, and every picture that has no file of its own) goes
-    to the network as it is, squeezed to its size. Where no face is found the middle of the picture
-    is judged, and counted as ``no_face``. Of a video the pictures with a face count, each by the
-    quality that it has live.
+    An image that is a face crop (``cropped``, and every image without a file) is resized to the
+    network's input. Where no face is found the middle of the image is used, and counted as
+    ``no_face``. The answer to a video is the mean over its frames with a face, weighted by quality.
     """
 
     def __init__(
@@ -62,41 +55,39 @@ class FaceAnswerer:
         return FaceTracker(choice.made, self._model.geometry)
 
     def answer(self, item: Item) -> Answer:
-        """See ``Answerer``."""
         if is_video(item):
             return self._answer_video(item)
-        image = self._changed(read_picture(item))
+        image = self._changed(read_image(item))
         if self._cropped or item.pixels is not None:
-            return Answer.of(self._model.predict(shrunk(image, self._side)))
+            return Answer.of(self._model.predict(resized(image, self._side)))
         self._tracker.reset()
         found = self._find(image, 0.0)
         return Answer.of(self._anyway(image) if found.crop is None else self._look(found)[0])
 
     def about(self) -> dict[str, Any]:
-        """Who looked for faces (None: nobody had to), and how many items showed none."""
         return {"detector": self._detector, "no_face": self._faceless}
 
     def _answer_video(self, item: Item) -> Answer:
         if not self._cropped:
             self._tracker.reset()
-        said: list[Prediction] = []
+        found: list[Prediction] = []
         weights: list[float] = []
         first: NDArray[np.uint8] | None = None
-        for t, raw in video_pictures(item):
+        for t, raw in video_frames(item):
             image = self._changed(raw)
             first = image if first is None else first
             if self._cropped:
-                said.append(self._model.predict(shrunk(image, self._side)))
-                weights.append(said[-1].usable)
-            elif (found := self._find(image, t)).crop is not None:
-                prediction, quality = self._look(found)
-                said.append(prediction)
+                found.append(self._model.predict(resized(image, self._side)))
+                weights.append(found[-1].usable)
+            elif (face := self._find(image, t)).crop is not None:
+                prediction, quality = self._look(face)
+                found.append(prediction)
                 weights.append(quality)
         if first is None:
-            raise MmerError(f"{item.path} has no picture")
-        if not said:
+            raise MmerError(f"{item.path} has no frame")
+        if not found:
             return Answer.of(self._anyway(first))
-        return Answer(pooled([p.log_probs for p in said], weights))
+        return Answer(pooled([p.log_probs for p in found], weights))
 
     def _changed(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
         return image if self._change is None else self._change(image)
@@ -113,4 +104,4 @@ class FaceAnswerer:
 
     def _anyway(self, image: NDArray[np.uint8]) -> Prediction:
         self._faceless += 1
-        return self._model.predict(shrunk(centre_square(image), self._side))
+        return self._model.predict(resized(centre_square(image), self._side))

@@ -1,4 +1,4 @@
-"""Nothing is judged on what it was fitted to: leaks are named, look-alikes are counted."""
+"""Leaks: items of the training data are named and refused, look-alikes are counted."""
 
 from __future__ import annotations
 
@@ -54,8 +54,8 @@ def _digest(path: Path) -> int:
         raise MmerError(f"cannot read {path}: {error.strerror}") from error
 
 
-def tell(leaks: Mapping[int, tuple[str, str]], n: int, card: Path) -> str:
-    """One line that names the first few of each kind and counts the rest."""
+def describe(leaks: Mapping[int, tuple[str, str]], n: int, card: Path) -> str:
+    """One line that names the first few leaks of each kind and counts the rest."""
     parts = []
     for kind in LEAK:
         names = list(dict.fromkeys(name for k, name in leaks.values() if k == kind))
@@ -66,11 +66,11 @@ def tell(leaks: Mapping[int, tuple[str, str]], n: int, card: Path) -> str:
 
 
 def find_twins(
-    items: Sequence[Item], seen: Seen, picture: Callable[[Item], NDArray[np.uint8] | None]
+    items: Sequence[Item], seen: Seen, image_of: Callable[[Item], NDArray[np.uint8] | None]
 ) -> NDArray[np.bool_]:
-    """Which items (N,) equal a training text in letters and digits, or a training picture to sight.
+    """Which items (N,) equal a training text in letters and digits, or look like a training image.
 
-    ``picture`` gives an item's picture, uint8 (H, W) or (H, W, 3) BGR, or None where it has none.
+    ``image_of`` returns an item's image, uint8 (H, W) or (H, W, 3) BGR, or None.
     """
     found = np.zeros(len(items), np.bool_)
     texts = [k for k, item in enumerate(items) if item.text]
@@ -78,7 +78,9 @@ def find_twins(
         keys = np.array([text_key(items[k].text or "") for k in texts], np.uint64)
         found[texts] = near(keys, seen.texts)
     if len(seen.images):
-        shown = [(k, image) for k, item in enumerate(items) if (image := picture(item)) is not None]
+        shown = [
+            (k, image) for k, item in enumerate(items) if (image := image_of(item)) is not None
+        ]
         keys = np.array([image_key(_grey(image)) for _, image in shown], np.uint64)
         found[[k for k, _ in shown]] |= near(keys, seen.images, TWIN_DISTANCE)
     return found

@@ -1,4 +1,4 @@
-"""An evaluation as pictures: confusion.png and reliability.png."""
+"""Plots of an evaluation: confusion.png and reliability.png."""
 
 from __future__ import annotations
 
@@ -7,46 +7,30 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mmer.models.errors import MmerError
 from mmer.models.labels import EMOTIONS
 from mmer.training.evaluation.result import Evaluation
+from mmer.training.plotting import new_figure
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-PICTURES = ("confusion.png", "reliability.png")
+PLOTS = ("confusion.png", "reliability.png")
 _BINS = 10
 
 
-def need_matplotlib(what: str = "--plots") -> None:
-    """See that pictures can be drawn; ``what`` wants them.
-
-    Raises:
-        MmerError: matplotlib is not installed.
-    """
-    try:
-        import matplotlib  # noqa: F401
-    except ImportError as error:
-        raise MmerError(f"{what} needs matplotlib: pip install 'mmer-live[eval]'") from error
-
-
 def draw(e: Evaluation, folder: Path) -> None:
-    """Write ``PICTURES`` into a folder that exists.
+    """Write ``PLOTS`` into a folder that exists.
 
     Raises:
         OSError: the folder cannot be written to.
     """
-    for name, drawn in zip(PICTURES, (confusion_figure, reliability_figure), strict=True):
+    for name, drawn in zip(PLOTS, (confusion_figure, reliability_figure), strict=True):
         drawn(e).savefig(folder / name, dpi=110)
 
 
 def confusion_figure(e: Evaluation) -> Figure:
     """Counts, coloured by their share of the true class."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(7, 6), layout="constrained")
-    FigureCanvasAgg(figure)  # no display is asked for
+    figure = new_figure(7, 6)
     axes = figure.subplots()
     support = e.confusion.sum(axis=1, keepdims=True)
     shares = e.confusion / np.maximum(support, 1)
@@ -56,27 +40,23 @@ def confusion_figure(e: Evaluation) -> Figure:
         axes.text(column, row, f"{n}", ha="center", va="center", color=colour, fontsize=9)
     axes.set_xticks(range(len(EMOTIONS)), EMOTIONS, rotation=30)
     axes.set_yticks(range(len(EMOTIONS)), EMOTIONS)
-    axes.set(xlabel="said", ylabel="true", title=_title(e))
+    axes.set(xlabel="predicted", ylabel="true", title=_title(e))
     figure.colorbar(image, label="share of the true class", shrink=0.8)
     return figure
 
 
 def reliability_figure(e: Evaluation) -> Figure:
     """How often answers of a confidence are right (DeGroot & Fienberg 1983)."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
     probs = np.exp(e.log_probs)
     confidence, right = probs.max(axis=1), probs.argmax(axis=1) == e.labels
     bins = np.minimum((confidence * _BINS).astype(int), _BINS - 1)
-    there = [b for b in range(_BINS) if (bins == b).any()]
-    figure = Figure(figsize=(6, 6), layout="constrained")
-    FigureCanvasAgg(figure)  # no display is asked for
+    filled = [b for b in range(_BINS) if (bins == b).any()]
+    figure = new_figure(6, 6)
     reliability, counts = figure.subplots(2, 1, height_ratios=(3, 1), sharex=True)
     reliability.plot([0, 1], [0, 1], color="grey", linestyle="--", label="calibrated")
     reliability.plot(
-        [confidence[bins == b].mean() for b in there],
-        [right[bins == b].mean() for b in there],
+        [confidence[bins == b].mean() for b in filled],
+        [right[bins == b].mean() for b in filled],
         marker="o",
         label=f"answers (calibration error {100 * e.figures.ece:.1f} %)",
     )

@@ -1,4 +1,4 @@
-"""An evaluation as text for people."""
+"""Report of an evaluation as text."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ NAMES: Final = {
     "unweighted_recall": "unweighted recall",
     "ece": "calibration error",
 }
-"""What figures are called."""
+"""Names of the figures."""
 
 
 def render(e: Evaluation) -> str:
@@ -40,7 +40,7 @@ def render(e: Evaluation) -> str:
         "  means over the classes that occur",
     ]
     if parts := about.get("parts"):
-        lines += ["", "  each modality alone, where it had something to say:"]
+        lines += ["", "  each modality alone, where it had evidence:"]
         for name, part in parts.items():
             lines.append(
                 f"    {name:7s} accuracy {100 * part['accuracy']:5.1f} %, unweighted recall "
@@ -68,7 +68,7 @@ def _matrix(e: Evaluation) -> list[str]:
     width = max(len(name) for name in EMOTIONS)
     columns = [max(len(name), len(str(e.confusion[:, c].max()))) for c, name in enumerate(EMOTIONS)]
     head = " ".join(name.rjust(w) for name, w in zip(EMOTIONS, columns, strict=True))
-    corner = "true, said".ljust(width + 2)
+    corner = "true, predicted".ljust(width + 2)
     lines = [f"  {corner} {head}   recall"]
     for name, row in zip(EMOTIONS, e.confusion, strict=True):
         cells = " ".join(str(n).rjust(w) for n, w in zip(row, columns, strict=True))
@@ -82,8 +82,8 @@ def _counted(e: Evaluation) -> list[str]:
     left_out = ", ".join(f"{reason} ({n})" for reason, n in e.dropped.items()) or "nothing"
     lines = [f"  left out: {left_out}"]
     if twins := e.about.get("twins"):
-        kept = "" if e.about["options"]["drop_twins"] else "; --drop-twins leaves them out"
-        lines.append(f"  look-alikes of training data: {twins}{kept}")
+        option = "" if e.about["options"]["drop_twins"] else "; --drop-twins leaves them out"
+        lines.append(f"  look-alikes of training data: {twins}{option}")
     if faceless := e.about.get("no_face"):
-        lines.append(f"  pictures in which no face was found, judged all the same: {faceless}")
+        lines.append(f"  images without a face, evaluated all the same: {faceless}")
     return lines

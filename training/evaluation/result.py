@@ -1,4 +1,4 @@
-"""What an evaluation found: figures, intervals, confusion matrix, and what they were taken of."""
+"""Result of an evaluation: figures, intervals, confusion matrix and provenance."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Evaluation:
     ``figures`` are fractions; means over classes take the classes that occur among the labels, as
     scikit-learn's with ``labels=`` those. ``interval`` is 95 %, by drawing ``groups``.
     ``confusion`` has a row a true class, (7, 7). ``dropped`` counts what was left out, by reason;
-    ``about`` is what else there is to say (data set, weights, options, twins ...), fit for JSON.
+    ``about`` has the provenance (dataset, weights, options, twins ...), fit for JSON.
     ``log_probs`` (N, 7), ``labels`` (N,) and ``ids`` are the answers themselves.
     """
 
@@ -47,7 +47,7 @@ class Evaluation:
         }
 
     def for_json(self) -> dict[str, Any]:
-        """Everything but the single answers."""
+        """All but the predictions."""
         return {
             **asdict(self.figures),
             "interval": {name: list(edges) for name, edges in self.interval.items()},
@@ -62,7 +62,7 @@ class Evaluation:
         }
 
     def predictions(self) -> Predictions:
-        """The single answers, for a file.
+        """The predictions, for a file.
 
         Raises:
             MmerError: two items have the same id.
@@ -78,7 +78,7 @@ class Evaluation:
         )
 
 
-def judge(
+def evaluation_of(
     log_probs: NDArray[np.float64],
     labels: NDArray[np.int64],
     groups: Groups,

@@ -1,4 +1,4 @@
-"""How an evaluation is done, checked at the door."""
+"""Settings of an evaluation, validated."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from mmer.models.preparation.text_style import STYLES, TextStyle
 from mmer.realtime.asr.registry import asr_names
 
 KINDS: Final = (*MODALITIES, "clip")
-"""What can be evaluated."""
+"""Targets of an evaluation."""
 _FOR: Final[Mapping[str, tuple[str, ...]]] = {
     "style": ("text",),
     "word_error_rate": ("text",),
@@ -27,10 +27,10 @@ _FOR: Final[Mapping[str, tuple[str, ...]]] = {
 
 @dataclass(frozen=True)
 class Settings:
-    """What ``mmer-evaluate`` has options for; see its ``--help``.
+    """The options of ``mmer-evaluate``; see its ``--help``.
 
-    ``style``: what written texts are turned into before they are read. ``context``: how many
-    earlier utterances a text is read after, at most; None: as many as the model reads.
+    ``style``: the style that written texts are converted to. ``context``: the largest number of
+    earlier utterances before a text; None: as many as the model reads.
     ``resamples`` and ``seed`` are of the bootstrap and of simulated errors.
     """
 
@@ -50,10 +50,10 @@ class Settings:
     seed: int = 0
 
     def check(self, modality: str) -> None:
-        """See that the values make sense for what is evaluated.
+        """Check the values against what is evaluated.
 
         Raises:
-            MmerError: they do not.
+            MmerError: a value is out of range, or an option is for something else.
         """
         if modality not in KINDS:
             raise MmerError(f"cannot evaluate {modality!r}: name one of {', '.join(KINDS)}")
@@ -82,7 +82,7 @@ class Settings:
             )
 
     def for_json(self, modality: str) -> dict[str, Any]:
-        """Those that mean something for what is evaluated."""
+        """The settings that apply to what is evaluated."""
         # asr_style: the name of style "bare" until 0.2
         values = asdict(self) | ({"asr_style": self.style == "bare"} if modality == "text" else {})
         return {k: v for k, v in values.items() if modality in _FOR.get(k, KINDS)}

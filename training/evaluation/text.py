@@ -7,8 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from mmer.models.encoder import TextModel
 from mmer.models.errors import MmerError
-from mmer.models.loading import load_text
 from mmer.models.preparation.text_style import TextStyle
 from mmer.training.datasets.item import Item
 from mmer.training.datasets.texts import RESTYLE
@@ -17,7 +17,7 @@ from mmer.training.evaluation.settings import Settings
 
 
 class TextAnswerer:
-    """The text with the past that its item brings."""
+    """The text model on utterances, with the past of their item."""
 
     def __init__(
         self,
@@ -28,29 +28,27 @@ class TextAnswerer:
     ) -> None:
         self._style = style
         self.notices: list[str] = []
-        self._model = load_text(weights, provider)
+        self._model = TextModel.load(weights, provider)
         self._change = change or str
         self.past_utterances = self._model.past_utterances
 
     def answer(self, item: Item) -> Answer:
-        """See ``Answerer``."""
         text = self._change(item.text or "")
-        past = [self._change(said) for said in item.past]
+        past = [self._change(earlier) for earlier in item.past]
         return Answer.of(self._model.predict(text, past, self._style))
 
     def about(self) -> dict[str, Any]:
-        """How much of the past the model reads."""
         return {"past_utterances": self.past_utterances}
 
 
-def as_heard(items: Sequence[Item], settings: Settings, past_utterances: int) -> list[Item]:
-    """The items as the settings want them read: context cut, style and recognition errors applied.
+def prepared_items(items: Sequence[Item], settings: Settings, past_utterances: int) -> list[Item]:
+    """The items with the settings applied: context cut, style changed, recognition errors added.
 
-    Word errors make a written text bare. Errors are drawn anew for each text and each of the past;
-    the words that are put in are those of all the texts.
+    Word errors make a written text bare. Errors are drawn for each text and each of the past;
+    insertions are words of all the texts.
 
     Raises:
-        MmerError: too few words to make errors of, or what makes them is not installed.
+        MmerError: too few words for errors, or jellyfish is not installed.
     """
     context = past_utterances if settings.context is None else settings.context
     cut = [replace(item, past=item.past[max(0, len(item.past) - context) :]) for item in items]
@@ -59,12 +57,12 @@ def as_heard(items: Sequence[Item], settings: Settings, past_utterances: int) ->
             from mmer.training.augment.asr_errors import misrecognize
         except ImportError as error:
             raise MmerError(f"--word-error-rate: {error}; pip install 'mmer-live[eval]'") from error
-        texts = [item.text or "" for item in cut] + [said for item in cut for said in item.past]
+        texts = [item.text or "" for item in cut] + [text for item in cut for text in item.past]
         rate, style = settings.word_error_rate, style_of(settings)
-        heard = iter(misrecognize(texts, rate, texts, settings.seed, style))
-        words = [next(heard) for _ in cut]
+        changed = iter(misrecognize(texts, rate, texts, settings.seed, style))
+        words = [next(changed) for _ in cut]
         return [
-            replace(item, text=text, past=tuple(next(heard) for _ in item.past))
+            replace(item, text=text, past=tuple(next(changed) for _ in item.past))
             for item, text in zip(cut, words, strict=True)
         ]
     restyle = RESTYLE[settings.style]
@@ -75,12 +73,12 @@ def as_heard(items: Sequence[Item], settings: Settings, past_utterances: int) ->
 
 
 def style_of(settings: Settings) -> TextStyle:
-    """The style that the texts have in the end."""
+    """The style of the texts after all changes."""
     return "bare" if settings.word_error_rate and settings.style == "written" else settings.style
 
 
 def warn_of_context(context: int | None, past_utterances: int) -> list[str]:
-    """A line where more of the past is asked for than the model reads."""
+    """A warning where the context is longer than the model reads."""
     if context is None or context <= past_utterances:
         return []
     return [f"--context {context}: this model reads {past_utterances} earlier utterances at most"]

@@ -1,4 +1,4 @@
-"""Which weights are judged, and what they were fitted to."""
+"""Weights under evaluation, and the fingerprint of their training set."""
 
 from __future__ import annotations
 
@@ -6,20 +6,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from mmer.models.bundle import Bundle
 from mmer.models.cards.card import Card, load_card, weights_dir
 from mmer.models.cards.seen import Seen
 from mmer.models.errors import MmerError
 from mmer.models.labels import MODALITIES
-from mmer.models.weights_folder import WeightsFolder
 from mmer.training.evaluation.settings import Settings
 
 _NO_WORDS: Final = ("text", "none")
-"""Of the modalities and the recognizers of words: goes without."""
+"""Modality and ASR engine: no text is recognized."""
 
 
 @dataclass(frozen=True)
 class Weights:
-    """A card, where it lies, and what its network has seen (None: nobody wrote it down)."""
+    """A card, its path, and the fingerprint of its training set (None: not stored)."""
 
     path: Path
     card: Card
@@ -27,7 +27,7 @@ class Weights:
 
 
 def weights_of(modality: str, given: Path | None, settings: Settings) -> list[Weights]:
-    """The models that an answer rests on: one, or for a clip all that the recognizer opens.
+    """The models under evaluation: one, or for a clip all that the recognizer opens.
 
     Raises:
         MmerError: see ``find_weights``.
@@ -39,7 +39,7 @@ def weights_of(modality: str, given: Path | None, settings: Settings) -> list[We
     names: list[str] = [
         m for m in MODALITIES if m in settings.modalities and (m, settings.asr) != _NO_WORDS
     ]
-    folder = None if given is None else WeightsFolder(given)
+    folder = None if given is None else Bundle(given)
     if folder is not None:
         names = [n for n in names if not folder.why_not(n)]
     own = [n for n in (*names, "fusion") if folder is not None and n in folder.cards]
@@ -50,11 +50,10 @@ def weights_of(modality: str, given: Path | None, settings: Settings) -> list[We
 
 
 def find_weights(given: Path | None, modality: str) -> Weights:
-    """The card of ``modality`` for what a user named: a network, a card or their folder.
+    """The card of ``modality`` at a given network, card or folder.
 
     Raises:
-        MmerError: there is none, it is not sound, or the file that it names of what was seen is
-            missing or not sound.
+        MmerError: there is none, or it or its training-set fingerprint is damaged or missing.
     """
     path = _card_of(given, modality)
     card = load_card(path)

@@ -1,4 +1,4 @@
-"""A stand-in for the voice activity: what was cut by a corpus is one utterance, heard or not."""
+"""Replacements of VAD and ASR for evaluation: a clip is one utterance, its words are known."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from mmer.realtime.messages import (
     SpeechState,
     SpeechUpdate,
     Transcript,
+    Word,
 )
 from mmer.training.datasets.media import sounding
 
@@ -69,21 +70,58 @@ class WholeClip:
 
 
 class GoldWords:
-    """A stand-in for the recognizer: SpeechUpdate in, the words of the corpus out."""
+    """SpeechUpdate -> Transcript, as the block ``Transcriber``, but with the corpus' own words.
 
-    def __init__(self) -> None:
+    ``text`` is the final transcript of any utterance. Timed ``words`` are revealed as they are
+    spoken instead: while the person speaks, a word is there as soon as it has ended; the final of
+    an utterance holds every word whose middle lies in it.
+    """
+
+    def __init__(self, words: Sequence[Word] = ()) -> None:
         self.text = ""
+        self._words = tuple(words)
+        self._revealed: tuple[Word, ...] = ()
 
     def push(self, message: Message) -> Sequence[Transcript]:
-        """The words, at the end of the utterance."""
-        if not isinstance(message, SpeechUpdate) or message.state is not SpeechState.ENDED:
+        """The words so far, where there are new ones; all of them at the utterance's end."""
+        if not isinstance(message, SpeechUpdate):
             return ()
-        span = (message.t0, message.t1)
-        return (Transcript(message.utterance, *span, self.text, False, "gold", style="written"),)
+        ended = message.state is SpeechState.ENDED
+        inside = [w for w in self._words if message.t0 <= (w.t0 + w.t1) / 2 < message.t1]
+        words = tuple(w for w in inside if ended or w.t1 <= message.t1)
+        if words == self._revealed and not ended:
+            return ()
+        self._revealed = () if ended else words
+        return (
+            Transcript(
+                message.utterance,
+                message.t0,
+                message.t1,
+                " ".join(w.text for w in words) if self._words else self.text,
+                partial=not ended,
+                asr="gold",
+                words=words,
+                confidence=1.0,
+                style="written",
+            ),
+        )
 
     def flush(self) -> Sequence[Transcript]:
-        """Nothing is held back."""
+        """Nothing: the end of an utterance comes as an update."""
         return ()
 
     def reset(self) -> None:
-        """Nothing to forget."""
+        """Forget the utterance under way."""
+        self._revealed = ()
+
+
+def timed(sentence: str, begin: float, end: float) -> tuple[Word, ...]:
+    """The words of ``sentence``, spread over ``begin``..``end`` seconds by their letters."""
+    texts = sentence.split()
+    letters = sum(map(len, texts))
+    words, before = [], 0
+    for text in texts:
+        t0, t1 = (begin + (end - begin) * n / letters for n in (before, before + len(text)))
+        words.append(Word(text, t0, t1, 1.0))
+        before += len(text)
+    return tuple(words)

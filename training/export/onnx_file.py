@@ -1,10 +1,11 @@
-"""A trained network as one ONNX file, checked against the one it was made from."""
+"""ONNX file of a trained network, checked against torch."""
 
 from __future__ import annotations
 
 import inspect
 import logging
 import warnings
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,23 +13,32 @@ import numpy as np
 import torch
 from torch import nn
 
-from mmer.models.engine import open_engine
+from mmer.models.engine import Engine, open_engine
 from mmer.models.errors import MmerError
 from mmer.training.loop.trainer import tensors
-from mmer.training.tasks.task import Sampled
+from mmer.training.tasks.task import Arrays
 
 OPSET = 18
+Axes = Mapping[str, Mapping[int, str]]
+"""Names of the axes that vary, by input and number."""
 
 
-def write_onnx(network: nn.Module, task: Sampled, path: Path, tolerance: float = 1e-3) -> None:
-    """Export, and see that ONNX Runtime answers as torch does on development data.
+def write_onnx(
+    network: nn.Module,
+    samples: Sequence[Arrays],
+    axes: Axes,
+    outputs: Sequence[str],
+    path: Path,
+    tolerance: float = 1e-3,
+) -> Engine:
+    """Export, and see that ONNX Runtime outputs what torch does for ``samples``; the open file.
+
+    The first sample is the example of the export: no axis that varies may be 1 long there.
 
     Raises:
         MmerError: the largest difference of the outputs is above ``tolerance``.
     """
     network = network.eval().to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
-    samples = [inputs for (inputs, _), _ in zip(task.development(), range(3), strict=False)]
-    axes = task.dynamic_axes()
     shapes: tuple[Any, ...] = tuple(
         dict.fromkeys(axes[name], torch.export.Dim.DYNAMIC) for name in samples[0]
     )
@@ -60,17 +70,22 @@ def write_onnx(network: nn.Module, task: Sampled, path: Path, tolerance: float =
         node.metadata_props.clear()  # stack traces, with the paths of this machine
         for value in node.outputs:
             value.metadata_props.clear()
-            if value.name in task.outputs:  # a layer of that name; the exporter misses the clash
-                value.name += "_inside"
-    for value, name in zip(graph.outputs, task.outputs, strict=True):
+            if value.name in outputs:  # a layer of that name; the exporter misses the clash
+                value.name = f"{value.name}_inside"
+    for value, name in zip(graph.outputs, outputs, strict=True):
         value.name = name
     program.save(str(path), external_data=False)
     engine = open_engine(path, "cpu")
     for inputs in samples:
-        with torch.no_grad():
-            ours = network(*tensors(inputs))
         theirs = engine.run(inputs)
-        for tensor, name in zip(ours, task.outputs, strict=True):
-            gap = float(np.abs(tensor.numpy() - theirs[name]).max())
+        for ours, name in zip(torch_outputs(network, inputs), outputs, strict=True):
+            gap = float(np.abs(ours - theirs[name]).max())
             if not gap <= tolerance:
                 raise MmerError(f"{path}: {name} differs from torch's by {gap:.2g}")
+    return engine
+
+
+@torch.no_grad()
+def torch_outputs(network: nn.Module, inputs: Arrays) -> list[np.ndarray]:
+    """The outputs of the trained network, in its order."""
+    return [output.numpy() for output in network(*tensors(inputs))]

@@ -1,4 +1,4 @@
-"""Does the shipped network answer as the trained one does, and how fast?"""
+"""Parity of the exported network with the trained one, and its latency."""
 
 from __future__ import annotations
 
@@ -6,27 +6,31 @@ import time
 from collections.abc import Iterator
 
 import numpy as np
-import torch
 from torch import nn
 
 from mmer.models.cards.card import Parity
 from mmer.models.engine import Engine
 from mmer.models.errors import MmerError
-from mmer.training.loop.trainer import tensors
+from mmer.training.export.onnx_file import torch_outputs
 from mmer.training.metrics.figures import log_softmax
 from mmer.training.tasks.task import Arrays, Task
 
 ITEMS = 500
 TOLERANCE = 1e-3
-"""Largest difference of a float32 logit."""
+"""Largest difference of a float32 logit, or of a probability."""
 AGREEMENT = 0.98
 """Least share of items that keep their label in the shipped precision."""
 
 
+def spread(total: int, most: int = ITEMS) -> list[int]:
+    """At most so many of ``total`` items, evenly spread."""
+    places = np.linspace(0, total - 1, min(most, total)).round().astype(int)
+    return [int(place) for place in np.unique(places)]
+
+
 def some_items(task: Task, most: int = ITEMS) -> Iterator[Arrays]:
     """At most so many development items, spread evenly over the fold, one at a time."""
-    total = len(task.development_groups())
-    wanted = set(np.linspace(0, total - 1, min(most, total)).round().astype(int).tolist())
+    wanted = set(spread(len(task.development_groups()), most))
     start = 0
     for inputs, labels in task.development():
         for row in range(len(labels)):
@@ -35,35 +39,38 @@ def some_items(task: Task, most: int = ITEMS) -> Iterator[Arrays]:
         start += len(labels)
 
 
-@torch.no_grad()
 def compare(network: nn.Module, task: Task, float32: Engine, shipped: Engine) -> Parity:
-    """Torch against ONNX Runtime in float32 and as shipped.
-
-    Raises:
-        MmerError: the float32 logits differ by more than ``TOLERANCE``, or the shipped network
-            gives fewer than ``AGREEMENT`` of the items the label that torch gives them.
-    """
+    """Torch against ONNX Runtime in float32 and as shipped: see ``measure``."""
     network.eval()
-    answers = [
-        np.concatenate(
-            [
-                network(*tensors(inputs))[0].numpy(),
-                float32.run(inputs)["logits"],
-                shipped.run(inputs)["logits"],
-            ]
-        )
+    logits = [
+        [torch_outputs(network, inputs)[0], *(e.run(inputs)["logits"] for e in (float32, shipped))]
         for inputs in some_items(task)
     ]
-    logits = np.stack(answers)  # shape (items, 3, 7)
+    return measure(*(np.concatenate(each) for each in zip(*logits, strict=True)))
+
+
+def measure(
+    trained: np.ndarray, float32: np.ndarray, shipped: np.ndarray, *, by_probability: bool = False
+) -> Parity:
+    """Parity of logits (N, 7) of the trained network, of its float32 file and of the shipped one.
+
+    Raises:
+        MmerError: the float32 logits (or probabilities, of networks whose many layers add up
+            rounding) differ by more than ``TOLERANCE``, or the shipped network labels fewer than
+            ``AGREEMENT`` of the items as torch does.
+    """
+    logits = np.stack([trained, float32, shipped], axis=1)  # shape (items, 3, 7)
     probs = np.exp(log_softmax(logits))
     logit_gaps = np.abs(logits - logits[:, :1]).max(axis=(0, 2))
     probability_gaps = np.abs(probs - probs[:, :1]).max(axis=(0, 2))
     labels = logits.argmax(axis=2)
     agreement = (labels == labels[:, :1]).mean(axis=0)
-    if not logit_gaps[1] <= TOLERANCE:
+    what, gap = "logits", logit_gaps[1]
+    if by_probability:
+        what, gap = "probabilities", probability_gaps[1]
+    if not gap <= TOLERANCE:
         raise MmerError(
-            f"ONNX Runtime's logits differ from torch's by {logit_gaps[1]:.2g}, "
-            f"more than {TOLERANCE:g}"
+            f"ONNX Runtime's {what} differ from torch's by {gap:.2g}, more than {TOLERANCE:g}"
         )
     if not agreement[2] >= AGREEMENT:
         raise MmerError(

@@ -1,4 +1,8 @@
-"""A float32 ONNX file with its matrices and embeddings in int8."""
+"""Dynamic int8 quantization of a float32 ONNX file: matrices and embeddings.
+
+For files that are shipped; static int8 by calibration, for engines, is
+``mmer.models.engine.precision.int8``.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The course of a training run: curves.csv and curves.png, rewritten after every epoch."""
+"""Training curves: curves.csv and curves.png, rewritten after every epoch."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from mmer.models.errors import MmerError
+from mmer.training.plotting import new_figure
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 CURVES: Final = "curves.csv"
-"""Its name in the folder of a run."""
+"""File name in the folder of a run."""
 Row = Mapping[str, float]
 """One epoch: its number, losses, figures on development data, seconds."""
 _LOSSES: Final = {"train_loss": "training, augmented", "development_loss": "development"}
@@ -52,11 +53,7 @@ def read_curves(path: Path) -> list[Row]:
 
 def curves_figure(rows: Sequence[Row], title: str) -> Figure:
     """Losses on the left, figures on development data on the right."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(9, 4), layout="constrained")
-    FigureCanvasAgg(figure)  # no display is asked for
+    figure = new_figure(9, 4)
     figure.suptitle(title, parse_math=False)
     epochs = [row["epoch"] for row in rows]
     losses, quality = figure.subplots(1, 2)

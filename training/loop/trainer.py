@@ -1,4 +1,4 @@
-"""The training loop: one epoch after another, repeatable, resumable, its course on disk."""
+"""Training loop: epochs with exact resumption, averaged weights and curves on disk."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ CHECKPOINT = "checkpoint.pt"
 
 @dataclass(frozen=True)
 class EpochReport:
-    """What one epoch came to; ``figures`` are of the averaged weights on development data."""
+    """Result of one epoch; ``figures`` are of the averaged weights on development data."""
 
     epoch: int
     train_loss: float
@@ -64,13 +64,13 @@ def development_logits(network: nn.Module, task: Task) -> tuple[np.ndarray, np.n
 class Trainer:
     """Trains one task by one recipe; the state is saved after every epoch.
 
-    The weights that are judged and exported are a running average over steps, after the last
-    epoch: no epoch is chosen by its development figures unless the recipe has ``patience``. Every
-    epoch starts its random numbers from the recipe's seed and its own number, so a run that was
-    interrupted, wherever, and taken up again ends with the very weights of one that was not.
+    The weights that are evaluated and exported are a running average over steps, after the last
+    epoch: no epoch is chosen by its development figures unless the recipe has ``patience``. The
+    random numbers of an epoch depend on the recipe's seed and its number alone, so an interrupted
+    run that is resumed ends with the same weights as an unbroken one.
 
     Under ``accelerate launch`` every process trains on its share of the batches; the first one
-    judges and saves.
+    evaluates and saves.
     """
 
     def __init__(
@@ -83,10 +83,10 @@ class Trainer:
         self.network = task.network()
         self.network.to(self.device)
         for parameter in self.network.parameters():
-            if parameter.dim() == 4:  # the 5 axes of a 3D convolution have no such order
+            if parameter.dim() == 4:  # channels_last is for 4 axes; 3D convolutions have 5
                 parameter.data = parameter.data.to(memory_format=torch.channels_last)
         if recipe.start:
-            self._begin_with(self.network)
+            self._load_start(self.network)
         self.average = deepcopy(self.network).requires_grad_(False)
         kind = {"adamw": torch.optim.AdamW, "adam": torch.optim.Adam}[recipe.optimizer]
         self.optimizer = kind(
@@ -99,7 +99,7 @@ class Trainer:
         )
         self.epoch = 0
         self._best: tuple[float, int, dict[str, torch.Tensor]] | None = None
-        self._course: list[dict[str, Any]] = []
+        self._epochs: list[dict[str, Any]] = []
         weights = class_weights(task.class_shares, recipe.class_balance)
         self._weights = torch.from_numpy(weights).to(self.device)
         self._batches = task.batches_per_epoch // self.processes.num_processes
@@ -116,8 +116,8 @@ class Trainer:
     def _checkpoint(self) -> Path:
         return self.folder / CHECKPOINT
 
-    def _begin_with(self, network: nn.Module) -> None:
-        """Take the averaged weights of other runs' last epochs into ``network``."""
+    def _load_start(self, network: nn.Module) -> None:
+        """Load the averaged weights of the runs in the recipe's ``start`` into ``network``."""
         paths = [self.folder.parent / run / CHECKPOINT for run in self.recipe.start]
         for path in paths:
             if not path.is_file():
@@ -140,7 +140,7 @@ class Trainer:
         return dict(state)
 
     def resume(self) -> None:
-        """Take up where the checkpoint in the folder stopped.
+        """Continue from the checkpoint in the folder.
 
         Raises:
             MmerError: there is none, or another recipe wrote it.
@@ -148,7 +148,8 @@ class Trainer:
         if not self._checkpoint.is_file():
             raise MmerError(f"nothing to resume: {self._checkpoint} does not exist")
         state = self._read(self._checkpoint)
-        if state["recipe"] != self.recipe.fingerprint():
+        written = Recipe.from_fingerprint(state["recipe"], str(self._checkpoint))
+        if written.fingerprint() != self.recipe.fingerprint():
             raise MmerError(
                 f"{self._checkpoint} was written by another recipe: choose another --output"
             )
@@ -158,16 +159,18 @@ class Trainer:
         self._scaler.load_state_dict(state["scaler"])
         self.epoch = state["epoch"]
         self._best = state["best"]
-        self._course = state["course"]
+        self._epochs = state["course"]
 
     def run(self, on_step: Callable[[float], None] = lambda loss: None) -> Iterator[EpochReport]:
         """Train to the recipe's last epoch or the end of its patience.
 
-        ``on_step`` hears the loss of each batch. Of several processes only the first one reports.
+        ``on_step`` is called with the loss of each batch. Only the first of several processes
+        reports.
         """
         if self.recipe.start and self.epoch < self.recipe.epochs:
-            first = self.task.network().to(self.device)  # not ours, which may be a later epoch's
-            self._begin_with(first)
+            # not self.network, which may be that of a later epoch
+            first = self.task.network().to(self.device)
+            self._load_start(first)
             self.task.begin(first)
         while self.epoch < self.recipe.epochs and not self._out_of_patience():
             begun = time.perf_counter()
@@ -182,7 +185,7 @@ class Trainer:
                 figures(log_probs, labels),
                 time.perf_counter() - begun,
             )
-            self._judge(report)
+            self._remember_best(report)
             if self.processes.is_main_process:
                 self._save(report)
                 yield report
@@ -190,8 +193,8 @@ class Trainer:
         if self._best is not None:
             self.average.load_state_dict(self._best[2])
 
-    def _judge(self, report: EpochReport) -> None:
-        """Keep the weights where the recipe chooses an epoch and this is the best so far."""
+    def _remember_best(self, report: EpochReport) -> None:
+        """Store the weights where the recipe has patience and this epoch is the best so far."""
         if not self.recipe.patience:
             return
         watch = self.recipe.watch
@@ -233,14 +236,14 @@ class Trainer:
         return float(np.mean(losses))
 
     def _shared(self) -> nn.Module:
-        """The network, its gradients averaged over the processes where there are several."""
+        """The network, with gradients averaged over several processes."""
         if self.processes.num_processes == 1:
             return self.network
-        # modalities that no item of a batch has leave their encoder without gradients
+        # a modality that no item of a batch has leaves its encoder without gradients
         return nn.parallel.DistributedDataParallel(self.network, find_unused_parameters=True)
 
     def _update(self, number: int) -> None:
-        """Change the weights by the gradients gathered; ``number`` counts updates from 0."""
+        """One optimizer step on the accumulated gradients; ``number`` counts updates from 0."""
         for group in self.optimizer.param_groups:
             rate = self.recipe.learning_rate * group.get("scale", 1.0)
             group["lr"] = rate * self._schedule(number)
@@ -286,7 +289,7 @@ class Trainer:
 
     def _save(self, report: EpochReport) -> None:
         row = {k: v for k, v in asdict(report).items() if k != "figures"} | asdict(report.figures)
-        self._course.append(row)
+        self._epochs.append(row)
         state = {
             "recipe": self.recipe.fingerprint(),
             "epoch": self.epoch,
@@ -295,13 +298,13 @@ class Trainer:
             "optimizer": self.optimizer.state_dict(),
             "scaler": self._scaler.state_dict(),
             "best": self._best,
-            "course": self._course,
+            "course": self._epochs,
         }
         partial = self._checkpoint.with_suffix(".partial")
         try:
             torch.save(state, partial)
             partial.replace(self._checkpoint)
-            write_curves(self._course, self.folder, f"{self.recipe.name}: training")
+            write_curves(self._epochs, self.folder, f"{self.recipe.name}: training")
         except (OSError, RuntimeError) as error:  # torch's writer raises RuntimeError
             partial.unlink(missing_ok=True)
             raise MmerError(f"cannot write into {self.folder}: {error}") from error

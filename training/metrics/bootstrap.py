@@ -1,7 +1,7 @@
-"""How far the figures would move with other people: intervals by resampling speakers or dialogues.
+"""Bootstrap intervals by resampling speakers or dialogues.
 
 The percentile bootstrap over clusters (Efron & Tibshirani 1993; Field & Welsh 2007): whole groups
-are drawn with replacement, since what one speaker says is no independent evidence.
+are drawn with replacement, since items of one speaker are not independent.
 """
 
 from __future__ import annotations
@@ -17,19 +17,21 @@ from mmer.models.labels import EMOTIONS
 from mmer.training.datasets.item import Item
 
 FEWEST_GROUPS: Final = 10
-"""With fewer groups than this, items are drawn instead."""
+"""Smallest number of groups; with fewer, items are drawn instead."""
 METRICS: Final = ("accuracy", "weighted_f1", "macro_f1", "unweighted_recall", "ece")
 _BINS: Final = 15
+_SHARE: Final = 0.95
+"""Of the resamples, between low and high."""
 _CHUNK: Final = 2_000_000
-"""Numbers drawn at a time."""
+"""Random numbers drawn at a time."""
 
 
 @dataclass(frozen=True, eq=False)
 class Groups:
-    """Who is drawn together: ``of`` has the group of each item, int (N,), numbered from 0.
+    """Units of resampling: ``of`` has the group of each item, int (N,), numbered from 0.
 
-    ``by`` is "speaker", "dialogue", "group" (one of the two) or "item"; ``why`` says what forbade
-    the better choice. ``names`` has the name of each item's group.
+    ``by`` is "speaker", "dialogue", "group" (one of the two) or "item"; ``why`` has the reason
+    against a better choice. ``names`` has the name of each item's group.
     """
 
     by: str
@@ -60,7 +62,7 @@ def group(items: Sequence[Item], dialogues_first: bool = False) -> Groups:
 
 
 def regroup(names: Sequence[str]) -> Groups:
-    """Groups of items whose groups' names were stored; single items where the groups are few."""
+    """Groups from stored names; single items where the groups are few."""
     n = len(set(names))
     if FEWEST_GROUPS <= n < len(names):
         return _numbered("group", names)
@@ -80,25 +82,23 @@ def intervals(
     groups: NDArray[np.int64],
     resamples: int = 2000,
     seed: int = 0,
-    share: float = 0.95,
 ) -> dict[str, tuple[float, float]]:
-    """Low and high of each of ``METRICS``, percentiles; the same for the same seed.
+    """95 % percentile interval of each of ``METRICS``; the same for the same seed.
 
-    The calibration error's are shifted so that their mean is the error that was found.
+    That of the calibration error is shifted so that the mean of its draws is the measured error.
 
     Args:
         log_probs: (N, 7).
         labels: class indices (N,).
-        groups: the group of each item (N,), from 0 on, each there.
-        resamples: how many times as many groups are drawn as there are.
+        groups: the group of each item (N,), from 0 on, none missing.
+        resamples: number of draws.
         seed: of the draws.
-        share: of the resamples that lie between low and high.
     """
     counts = tallies(log_probs, labels, groups)
     values = scores(resampled(counts, resamples, seed))
     # noise adds to a calibration error and never cancels in it, so resamples lie too high
     values["ece"] += scores(counts.sum(axis=0)[None])["ece"] - values["ece"].mean()
-    edges = [50 * (1 - share), 50 * (1 + share)]
+    edges = [50 * (1 - _SHARE), 50 * (1 + _SHARE)]
     found = {name: np.percentile(values[name], edges).clip(0, 1) for name in METRICS}
     return {name: (float(low), float(high)) for name, (low, high) in found.items()}
 
@@ -120,7 +120,7 @@ def resampled(counts: NDArray[np.float64], resamples: int, seed: int) -> NDArray
 def tallies(
     log_probs: NDArray[np.floating], labels: NDArray[np.int64], groups: NDArray[np.int64]
 ) -> NDArray[np.float64]:
-    """What figures are made of, by group, (G, 49 + 15): all figures are of sums of these.
+    """Sufficient statistics of the figures by group, (G, 49 + 15): figures are of sums of these.
 
     49 cells of the confusion matrix, row by row the true class; then, by bin of confidence, hits
     less the sum of confidence.
@@ -140,15 +140,15 @@ def scores(counts: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:
     classes = len(EMOTIONS)
     tables = counts[:, : classes**2].reshape(-1, classes, classes)
     hits = np.einsum("rcc->rc", tables)
-    support, said = tables.sum(axis=2), tables.sum(axis=1)
+    support, predicted = tables.sum(axis=2), tables.sum(axis=1)
     n = support.sum(axis=1)
-    there = support > 0
-    recall = hits / np.where(there, support, 1)
-    f1 = 2 * hits / np.where(there, support + said, 1)
+    occurs = support > 0
+    recall = hits / np.where(occurs, support, 1)
+    f1 = 2 * hits / np.where(occurs, support + predicted, 1)
     return {
         "accuracy": hits.sum(axis=1) / n,
         "weighted_f1": (f1 * support).sum(axis=1) / n,
-        "macro_f1": (f1 * there).sum(axis=1) / there.sum(axis=1),
-        "unweighted_recall": recall.sum(axis=1) / there.sum(axis=1),
+        "macro_f1": (f1 * occurs).sum(axis=1) / occurs.sum(axis=1),
+        "unweighted_recall": recall.sum(axis=1) / occurs.sum(axis=1),
         "ece": np.abs(counts[:, classes**2 :]).sum(axis=1) / n,
     }

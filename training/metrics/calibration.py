@@ -1,4 +1,4 @@
-"""How sure to be, and when to say nothing: temperature, calibration error, coverage."""
+"""Calibration: cross-fitted temperature, calibration error, coverage and abstention."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from mmer.training.metrics.figures import expected_calibration_error, fit_temper
 
 THRESHOLDS = (0.0, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 WORTH_GIVING = 1 / 3
+_DRAWS = 200
 ABSTENTION = (
     "The threshold is the highest of the curve below which answers are right at most one time in "
     "three: a wrong answer is taken to harm half as much as a right one helps, so that answers "
@@ -59,15 +60,15 @@ def cross_fitted(
     return scaled
 
 
-def calibration_error_by_chance(log_probs: np.ndarray, draws: int = 200) -> float:
-    """The mean error that exactly calibrated answers, as sure as these, would show: 0..1.
+def calibration_error_by_chance(log_probs: np.ndarray) -> float:
+    """Mean error of perfectly calibrated predictions with these confidences: 0..1.
 
-    So many items in so many bins never match to the last one; an error near this is none.
+    A finite sample never matches in every bin; an error near this one is none.
     """
     rng = np.random.default_rng(0)
     probs = np.exp(log_probs)
     errors = []
-    for _ in range(draws):
+    for _ in range(_DRAWS):
         drawn = (probs.cumsum(axis=1) > rng.random((len(probs), 1))).argmax(axis=1)
         errors.append(expected_calibration_error(log_probs, drawn))
     return float(np.mean(errors))
@@ -79,20 +80,20 @@ def coverage_curve(log_probs: np.ndarray, labels: np.ndarray) -> tuple[Coverage,
     right = log_probs.argmax(axis=1) == labels
     curve = []
     for threshold in THRESHOLDS:
-        kept = confidence >= threshold
+        answered = confidence >= threshold
         curve.append(
             Coverage(
                 threshold,
-                round(float(kept.mean()), 4),
-                round(float(right[kept].mean()), 4) if kept.any() else None,
-                round(float(right[~kept].mean()), 4) if not kept.all() else None,
+                round(float(answered.mean()), 4),
+                round(float(right[answered].mean()), 4) if answered.any() else None,
+                round(float(right[~answered].mean()), 4) if not answered.all() else None,
             )
         )
     return tuple(curve)
 
 
 def choose_threshold(curve: Sequence[Coverage]) -> float:
-    """The confidence below which an answer is not worth giving: see ``ABSTENTION``."""
+    """Abstention threshold: the confidence below which there is no label; see ``ABSTENTION``."""
     return max(
         point.threshold
         for point in curve

@@ -1,4 +1,4 @@
-"""Figures of a classifier over the seven emotions, and the temperature that calibrates it."""
+"""Classification figures over the seven emotions, and temperature scaling."""
 
 from __future__ import annotations
 
@@ -7,14 +7,15 @@ from dataclasses import dataclass
 import numpy as np
 
 from mmer.models.labels import EMOTIONS
+from mmer.models.prediction import log_softmax as log_softmax
 
 
 @dataclass(frozen=True)
 class Figures:
-    """How well predictions match labels; all between 0 and 1.
+    """Figures of predictions against labels, 0 to 1.
 
-    ``floor_accuracy`` is what always answering the commonest class reaches; accuracy means little
-    without it. Means over classes take the classes that occur among the labels.
+    ``floor_accuracy`` is that of always predicting the commonest class. Means over classes are of
+    the classes that occur among the labels.
     """
 
     n: int
@@ -26,12 +27,6 @@ class Figures:
     ece: float
 
 
-def log_softmax(logits: np.ndarray) -> np.ndarray:
-    """Log-probabilities along the last axis, float64."""
-    shifted = logits.astype(np.float64) - logits.max(axis=-1, keepdims=True)
-    return np.asarray(shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True)))
-
-
 def confusion(labels: np.ndarray, predicted: np.ndarray) -> np.ndarray:
     """Counts, shape (7, 7): row the true class, column the predicted one."""
     table = np.zeros((len(EMOTIONS), len(EMOTIONS)), dtype=np.int64)
@@ -40,7 +35,7 @@ def confusion(labels: np.ndarray, predicted: np.ndarray) -> np.ndarray:
 
 
 def class_recall(table: np.ndarray) -> dict[str, float]:
-    """Share found of each emotion that occurs, from a ``confusion``."""
+    """Recall of each emotion that occurs, from a ``confusion``."""
     support = table.sum(axis=1)
     return {name: float(table[k, k] / support[k]) for k, name in enumerate(EMOTIONS) if support[k]}
 
@@ -64,15 +59,15 @@ def figures(log_probs: np.ndarray, labels: np.ndarray) -> Figures:
     table = confusion(labels, log_probs.argmax(axis=1))
     support = table.sum(axis=1)
     hits = np.diag(table)
-    seen = support > 0
-    recall = hits[seen] / support[seen]
-    f1 = 2 * hits[seen] / (support[seen] + table.sum(axis=0)[seen])
+    occurs = support > 0
+    recall = hits[occurs] / support[occurs]
+    f1 = 2 * hits[occurs] / (support[occurs] + table.sum(axis=0)[occurs])
     n = int(support.sum())
     return Figures(
         n=n,
         floor_accuracy=float(support.max() / n),
         accuracy=float(hits.sum() / n),
-        weighted_f1=float((f1 * support[seen]).sum() / n),
+        weighted_f1=float((f1 * support[occurs]).sum() / n),
         macro_f1=float(f1.mean()),
         unweighted_recall=float(recall.mean()),
         ece=expected_calibration_error(log_probs, labels),

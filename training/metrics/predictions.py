@@ -1,4 +1,4 @@
-"""What a model said of every item that judged it: the file that comparisons and reports read."""
+"""Predictions of every evaluated item: the file that comparisons and reports read."""
 
 from __future__ import annotations
 
@@ -6,28 +6,28 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Final
-from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mmer.models.errors import MmerError
 from mmer.models.labels import EMOTIONS
+from mmer.training.storage import read_npz, write_npz
 
 FILE: Final = "predictions.npz"
-"""Its name in the folder of a run."""
+"""File name in the folder of a run."""
 
 
 @dataclass(frozen=True, eq=False)
 class Predictions:
-    """N judged items, N at least 1.
+    """N evaluated items, N at least 1.
 
     Raises:
         MmerError: shapes or values are not these.
     """
 
     ids: NDArray[np.str_]
-    """(N,), each once: "corpus/split/key", the same whichever model judged (see ``Item.id``)."""
+    """(N,), each once: "corpus/split/key", the same for every model (see ``Item.id``)."""
     groups: NDArray[np.str_]
     """(N,): the speaker or dialogue, as in ``Item``; the id where neither is known."""
     labels: NDArray[np.int64]
@@ -49,7 +49,7 @@ class Predictions:
                 f"log_probs has the shape {self.log_probs.shape}, expected ({max(n, 1)}, {classes})"
             )
         if len(set(self.ids.tolist())) < n:
-            raise MmerError("an item is there twice")
+            raise MmerError("an item occurs twice")
         if not ((self.labels >= 0) & (self.labels < classes)).all():
             raise MmerError(f"a label is not 0 to {classes - 1}")
         if not np.allclose(np.exp(self.log_probs).sum(axis=1), 1, atol=1e-3):
@@ -69,11 +69,7 @@ class Predictions:
         Raises:
             MmerError: it cannot be written.
         """
-        try:
-            with path.open("wb") as file:
-                np.savez_compressed(file, **{f.name: getattr(self, f.name) for f in fields(self)})
-        except OSError as error:
-            raise MmerError(f"cannot write {path}: {error.strerror or error}") from error
+        write_npz(path, {f.name: getattr(self, f.name) for f in fields(self)})
 
     @classmethod
     def load(cls, path: Path) -> Predictions:
@@ -88,19 +84,21 @@ class Predictions:
                 f"no predictions at {file}: mmer-train leaves them in the folder of a run, and "
                 "mmer-evaluate --predictions FILE writes them"
             )
+        otherwise = f"{file} is not a file of predictions: write it anew"
+        stored = read_npz(file, otherwise)
         try:
-            with np.load(file, allow_pickle=False) as stored:
-                strings = {name: stored[name].astype(np.str_) for name in ("ids", "groups")}
-                numbers = {name: stored[name].astype(np.int64) for name in ("labels", "fold")}
-                log_probs = stored["log_probs"].astype(np.float64)
-                return cls(**strings, **numbers, log_probs=log_probs, what=str(stored["what"]))
+            return cls(
+                ids=stored["ids"].astype(np.str_),
+                groups=stored["groups"].astype(np.str_),
+                labels=stored["labels"].astype(np.int64),
+                log_probs=stored["log_probs"].astype(np.float64),
+                fold=stored["fold"].astype(np.int64),
+                what=str(stored["what"]),
+            )
         except KeyError as error:
             raise MmerError(f"{file} is not a file of predictions: it lacks {error}") from error
-        except (
-            *(OSError, ValueError, EOFError, BadZipFile),
-            *(TypeError, AttributeError),  # a single array: no context manager (3.11; 3.10)
-        ) as error:
-            raise MmerError(f"{file} is not a file of predictions: write it anew") from error
+        except (ValueError, TypeError) as error:
+            raise MmerError(otherwise) from error
         except MmerError as error:
             raise MmerError(f"{file} is not sound: {error}; write it anew") from error
 

@@ -1,4 +1,4 @@
-"""Is one model better than another, or was it luck? Paired tests on the same items."""
+"""Significance of the difference of two models: paired tests on the same items."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from mmer.training.metrics.bootstrap import resampled, scores, tallies
 from mmer.training.metrics.figures import figures
 
 MEASURES: Final = ("weighted_f1", "macro_f1", "accuracy", "unweighted_recall")
-"""What is compared."""
+"""Figures compared."""
 
 
 @dataclass(frozen=True)
@@ -46,10 +46,10 @@ class Folds:
 
 
 def mcnemar(first_right: NDArray[np.bool_], second_right: NDArray[np.bool_]) -> McNemar:
-    """McNemar 1947, by the binomial distribution itself, which few discordant pairs ask for.
+    """McNemar's test (1947), exact, by the binomial distribution.
 
-    It takes items for independent, which utterances of one speaker are not: believe the bootstrap
-    over speakers or dialogues first.
+    It assumes independent items, which utterances of one speaker are not: prefer the bootstrap over
+    speakers or dialogues.
     """
     from scipy.stats import binomtest
 
@@ -67,7 +67,7 @@ def differences(
     resamples: int = 10_000,
     seed: int = 0,
 ) -> dict[str, Difference]:
-    """Each of ``MEASURES``: whole groups are drawn, and both models are judged by the same draw.
+    """Difference of each of ``MEASURES``: paired bootstrap over whole groups.
 
     p is twice the share of draws on the rarer side of 0, so it is below 0.05 where the percentile
     interval leaves 0 out (Efron & Tibshirani 1993, chapter 16); no less than 2 / (resamples + 1).
@@ -76,11 +76,11 @@ def differences(
         first: log-probabilities (N, 7).
         second: those of the other model of the same items.
         labels: class indices (N,).
-        groups: the group of each item (N,), from 0 on, each there.
-        resamples: how often they are drawn.
+        groups: the group of each item (N,), from 0 on, none missing.
+        resamples: number of draws.
         seed: of the draws.
     """
-    counts = [tallies(said, labels, groups) for said in (first, second)]
+    counts = [tallies(p, labels, groups) for p in (first, second)]
     drawn = resampled(np.concatenate(counts, axis=1), resamples, seed)
     ones, others = (scores(half) for half in np.split(drawn, 2, axis=1))
     one, other = (scores(c.sum(axis=0)[None]) for c in counts)
@@ -103,19 +103,19 @@ def over_folds(
 ) -> dict[str, Folds]:
     """Each of ``MEASURES`` over two folds or more; ``fold`` (N,) has the number of each item's."""
     numbers = np.unique(fold)
-    judged = [
-        [figures(said[fold == k], labels[fold == k]) for k in numbers] for said in (first, second)
+    per_fold = [
+        [figures(p[fold == k], labels[fold == k]) for k in numbers] for p in (first, second)
     ]
     found = {}
     for name in MEASURES:
-        one, other = (np.array([getattr(f, name) for f in each]) for each in judged)
+        one, other = (np.array([getattr(f, name) for f in each]) for each in per_fold)
         spread = [(float(x.mean()), float(x.std(ddof=1))) for x in (one, other, other - one)]
         found[name] = Folds(len(numbers), *spread)
     return found
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """The p-values of several tests, each corrected so that one false alarm stays that rare.
+    """p-values of several tests, corrected for the family-wise error rate.
 
     Holm 1979, "A simple sequentially rejective multiple test procedure".
     """

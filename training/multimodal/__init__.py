@@ -1,1 +1,1 @@
-"""Training and comparing the field's encoders and fusions on one corpus at a time."""
+"""Multimodal training: named encoders and a named fusion on one corpus."""

@@ -1,4 +1,4 @@
-"""What a trained network looked at in a few judged items: the attention maps of its report."""
+"""Attention maps of a trained network on a few evaluated items, for its report."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from mmer.models.networks.encoders.text_cnn import TextCNN
 from mmer.models.networks.encoders.text_transformer import TextTransformer
 from mmer.models.networks.fusions.cross_modal import CrossModal
 from mmer.models.networks.fusions.fusion import Part
-from mmer.models.networks.multimodal import Branch, CombinedNetwork
+from mmer.models.networks.multimodal import Branch, MultimodalNetwork
 from mmer.models.preparation.preparation import stack
 from mmer.training.datasets.item import Item
 from mmer.training.datasets.signals import seconds_of
-from mmer.training.multimodal.task import CombinedTask
+from mmer.training.multimodal.task import MultimodalTask
 from mmer.training.report.attention import Example
 
 EXAMPLES: Final = 6
@@ -30,96 +30,99 @@ EXAMPLES: Final = 6
 
 @torch.no_grad()
 def examples_of(
-    network: CombinedNetwork, task: CombinedTask, device: torch.device, most: int = EXAMPLES
+    network: MultimodalNetwork, task: MultimodalTask, device: torch.device, most: int = EXAMPLES
 ) -> list[Example]:
-    """At most ``most`` judged items, evenly spread over those that have the most modalities.
+    """At most ``most`` evaluated items, evenly spread over those with the most modalities.
 
-    Of a text, how much each token counted: in the pooling's attention; else in the last layer's,
-    mean of the heads, as the first token sees it where that is the summary, else mean of all tokens
-    (what attention shows is no proof of what decided: Jain and Wallace 2019); of a text CNN, the
-    share of filters whose largest value is there. Of a video's pictures, the pooling's attention
-    where there is one that the head looks at; pictures of faces are taken to be spread evenly. Of
-    several modalities, the fusion's shares, and of ``CrossModal`` who looked at whom.
+    Token weights of a text: the pooling's attention; else the last layer's, mean of the heads, in
+    the row of the first token where that is the summary, else the mean of all rows (attention is no
+    explanation: Jain and Wallace 2019); of a text CNN, the share of filters with their largest
+    value there. Frame weights of a video: the pooling's attention where the head uses it; frames
+    are taken to be spread evenly. Of several modalities, the fusion's shares, and the attention
+    maps of ``CrossModal``.
     """
     network.eval()
-    items = task.parts.judged
-    count = sum(rows.there.astype(int) for rows in task.sets["judged"].values())
+    items = task.parts.evaluated
+    count = sum(rows.present.astype(int) for rows in task.sets["evaluated"].values())
     best = np.flatnonzero(count == np.max(count))
     chosen = np.unique(np.linspace(0, len(best) - 1, min(most, len(best))).round().astype(int))
-    with _encoders_in_place(network):
+    with _uncached(network):
         return [_example(network, task, items[int(best[k])], device) for k in chosen]
 
 
 @contextmanager
-def _encoders_in_place(network: CombinedNetwork) -> Iterator[None]:
-    """Frozen encoders are asked anew: of what is kept of them there may be no steps."""
+def _uncached(network: MultimodalNetwork) -> Iterator[None]:
+    """Run frozen encoders, whose cached outputs may lack the steps."""
     branches = [branch for branch in network.branches.values() if isinstance(branch, Branch)]
-    kept = [branch.kept for branch in branches]
+    before = [branch.kept for branch in branches]
     for branch in branches:
         branch.kept = False
     try:
         yield
     finally:
-        for branch, was in zip(branches, kept, strict=True):
+        for branch, was in zip(branches, before, strict=True):
             branch.kept = was
 
 
 def _example(
-    network: CombinedNetwork, task: CombinedTask, item: Item, device: torch.device
+    network: MultimodalNetwork, task: MultimodalTask, item: Item, device: torch.device
 ) -> Example:
-    told: dict[str, Any] = {}
+    found: dict[str, Any] = {}
     parts: list[Part] = []
     for m, source in task.sources.items():
         branch = network.branches[m]
         assert isinstance(branch, Branch)
         row = source.prepare(item)
         if row is None:
-            parts.append(_nothing(task.options.width, device))
+            parts.append(_absent(task.options.width, device))
             continue
         arrays = [torch.from_numpy(array).to(device) for array in stack([row])]
         pooled = not HEADS[source.choice.head].steps
         if m == "text":
-            told |= _words(branch.encoder, arrays, pooled)
+            found |= _token_weights(branch.encoder, arrays, pooled)
         elif m == "face" and pooled:
-            told |= _pictures(branch.encoder, arrays, item)
+            found |= _frame_weights(branch.encoder, arrays, item)
         parts.append(branch(*arrays))
     logits = parts[0].logits
     if network.fusion is not None:
         present = torch.stack([part.mask.amax(dim=1) for part in parts], dim=1)
         fused = network.fusion(parts, present)
         logits = fused.logits
-        told["shares"] = dict(zip(task.sources, fused.shares[0].tolist(), strict=True))
+        found["shares"] = dict(zip(task.sources, fused.shares[0].tolist(), strict=True))
         if isinstance(network.fusion, CrossModal):
             maps = network.fusion.attention(parts, present)
-            told["maps"] = {names: m[0].cpu().numpy() for names, m in maps.items() if m.any()}
-    judged = EMOTIONS[int(logits[0].argmax())]
-    return Example(f"{item.key}: {EMOTIONS[item.label]}, judged {judged}", **told)
+            found["maps"] = {names: m[0].cpu().numpy() for names, m in maps.items() if m.any()}
+    predicted = EMOTIONS[int(logits[0].argmax())]
+    return Example(f"{item.key}: {EMOTIONS[item.label]}, predicted {predicted}", **found)
 
 
-def _nothing(width: int, device: torch.device) -> Part:
-    """A modality that an item has not."""
+def _absent(width: int, device: torch.device) -> Part:
+    """The part of a modality that an item lacks."""
     row = torch.zeros(1, width, device=device)
     logits = torch.zeros(1, len(EMOTIONS), device=device)
     return Part(logits, row, row.unsqueeze(1), torch.zeros(1, 1, device=device))
 
 
-def _words(encoder: Encoder, arrays: Sequence[torch.Tensor], pooled: bool) -> dict[str, Any]:
-    """Tokens as text and how much each counted; empty where nothing tells."""
+def _token_weights(
+    encoder: Encoder, arrays: Sequence[torch.Tensor], pooled: bool
+) -> dict[str, Any]:
+    """Tokens as text and their weights; empty where the encoder has none."""
     pool: Any = getattr(encoder, "pool", None)
     if pooled and hasattr(pool, "weights"):
         tokens, mask, _ = encoder(*arrays)
         weights = pool.weights(tokens, mask)[0]
     elif isinstance(encoder, TextTransformer):
-        with _last_attention(encoder.transformer) as seen:
+        with _last_attention(encoder.transformer) as attended:
             encoder(*arrays)
-        if not seen:  # it has none, or does not tell
+        if not attended:  # it has none, or does not return it
             return {}
-        heads = seen[0][0].mean(dim=0)
+        heads = attended[0][0].mean(dim=0)
         weights = heads[0] if pooled and isinstance(pool, FirstPooling) else heads.mean(dim=0)
     elif isinstance(encoder, TextCNN) and pooled:
-        found = encoder(*arrays).tokens[0]  # shape (T, filters), 0 or more
-        there = nn.functional.one_hot(found.argmax(dim=0), len(found))[found.amax(dim=0) > 0]
-        weights = there.sum(dim=0) / max(1, len(there))
+        values = encoder(*arrays).tokens[0]  # shape (T, filters), 0 or more
+        largest = nn.functional.one_hot(values.argmax(dim=0), len(values))
+        largest = largest[values.amax(dim=0) > 0]
+        weights = largest.sum(dim=0) / max(1, len(largest))
     else:
         return {}
     names = encoder.preparation.names_of(arrays[0][0].tolist())  # type: ignore[attr-defined]
@@ -128,28 +131,28 @@ def _words(encoder: Encoder, arrays: Sequence[torch.Tensor], pooled: bool) -> di
 
 @contextmanager
 def _last_attention(transformer: Any) -> Iterator[list[torch.Tensor]]:
-    """In a list what the last layer attends to, (B, heads, T, T), of the forward pass within."""
-    seen: list[torch.Tensor] = []
+    """A list for the last layer's attention, (B, heads, T, T), in the forward pass within."""
+    attended: list[torch.Tensor] = []
 
     def keep(module: nn.Module, given: Any, out: Any) -> None:
         if attentions := getattr(out, "attentions", None):
-            seen.append(attentions[-1])
+            attended.append(attentions[-1])
 
     config = transformer.config
-    how, told = config._attn_implementation, config.output_attentions
-    transformer.set_attn_implementation("eager")  # the others do not tell
+    how, before = config._attn_implementation, config.output_attentions
+    transformer.set_attn_implementation("eager")  # the others return none
     config.output_attentions = True
     hook = transformer.register_forward_hook(keep)
     try:
-        yield seen
+        yield attended
     finally:
         hook.remove()
-        config.output_attentions = told
+        config.output_attentions = before
         transformer.set_attn_implementation(how)
 
 
-def _pictures(encoder: Encoder, arrays: Sequence[torch.Tensor], item: Item) -> dict[str, Any]:
-    """When each picture was, and how much it counted; empty where no pooling tells, or no video."""
+def _frame_weights(encoder: Encoder, arrays: Sequence[torch.Tensor], item: Item) -> dict[str, Any]:
+    """Times and weights of the frames; empty without attention pooling, or without a video."""
     pool: Any = getattr(encoder, "pool", None)
     if not hasattr(pool, "weights") or item.path is None or not item.path.is_file():
         return {}

@@ -1,4 +1,4 @@
-"""A recipe's encoders, sources and network."""
+"""Builders of a recipe's encoders, fusion, network and sources."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from mmer.models.networks.encoders.encoder import Encoder
 from mmer.models.networks.encoders.head_table import HEADS, build_head
 from mmer.models.networks.fusions import build_fusion
 from mmer.models.networks.fusions.fusion import Fusion
-from mmer.models.networks.multimodal import Branch, CombinedNetwork
+from mmer.models.networks.multimodal import Branch, MultimodalNetwork
 from mmer.training.multimodal.options import read_options
 from mmer.training.multimodal.sources import Source, open_source
 from mmer.training.recipes.recipe import Recipe
@@ -23,10 +23,10 @@ CLASSES: Final = len(EMOTIONS)
 
 
 def build_encoders(recipe: Recipe) -> dict[str, Encoder]:
-    """The encoder of each modality; what is not pretrained begins alike in every run.
+    """The encoder of each modality; weights that are not pretrained start alike in every run.
 
     Raises:
-        MmerError: an option is unknown, or what an encoder needs is not there.
+        MmerError: an option is unknown, or a file or package of an encoder is missing.
     """
     encoders = {}
     for modality, choice in read_options(recipe).encoders.items():
@@ -39,7 +39,7 @@ def build_encoders(recipe: Recipe) -> dict[str, Encoder]:
 
 
 def open_fusion(recipe: Recipe) -> Fusion | None:
-    """The recipe's fusion, not trained; None for a single modality."""
+    """The recipe's fusion, untrained; None for a single modality."""
     options = read_options(recipe)
     if len(options.modalities) == 1:
         return None
@@ -47,7 +47,7 @@ def open_fusion(recipe: Recipe) -> Fusion | None:
     return build_fusion(options.fusion, options.modalities, options.width, CLASSES, where)
 
 
-def build_network(recipe: Recipe, encoders: Mapping[str, Encoder]) -> CombinedNetwork:
+def build_network(recipe: Recipe, encoders: Mapping[str, Encoder]) -> MultimodalNetwork:
     """Branches on the given encoders, and the fusion; frozen encoders' branches are ``kept``."""
     options = read_options(recipe)
     fusion = open_fusion(recipe)
@@ -58,13 +58,13 @@ def build_network(recipe: Recipe, encoders: Mapping[str, Encoder]) -> CombinedNe
         uses = fusion.uses if fusion else "logits"
         branches[modality] = Branch(encoder, head, options.width, uses)
         branches[modality].kept = choice.frozen
-    return CombinedNetwork(branches, fusion)
+    return MultimodalNetwork(branches, fusion)
 
 
 def sources_of(
     recipe: Recipe, cache: Path | None, encoders: Mapping[str, Encoder] | None = None
 ) -> dict[str, Source]:
-    """Where the rows of each modality come from; ``cache`` keeps what frozen encoders say."""
+    """The source of each modality's rows; ``cache`` is a folder for frozen encoders' outputs."""
     options = read_options(recipe)
     fusion = open_fusion(recipe)
     tokens = fusion is not None and fusion.uses == "tokens"

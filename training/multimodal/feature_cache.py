@@ -1,4 +1,4 @@
-"""What frozen encoders said of items, computed once and kept in a folder."""
+"""Feature cache: outputs of frozen encoders, one file an item, in a folder."""
 
 from __future__ import annotations
 
@@ -16,10 +16,11 @@ from mmer.models.cards.seen import file_digest
 from mmer.models.errors import MmerError
 from mmer.models.networks.encoders.encoder import Encoder
 from mmer.training.datasets.item import Item
+from mmer.training.storage import make_folder
 
 
 def encoder_key(kind: str, options: Mapping[str, Any], encoder: Encoder, steps: bool) -> str:
-    """What decides the kept values: the encoder, its options, its weights, its preparation."""
+    """Cache key of an encoder: name, options, weights and preparation."""
     digest = hashlib.sha256(
         json.dumps(
             [kind, dict(options), encoder.preparation.settings(), steps],
@@ -34,38 +35,34 @@ def encoder_key(kind: str, options: Mapping[str, Any], encoder: Encoder, steps: 
 
 
 def preparation_key(encoder: Encoder) -> str:
-    """What decides an encoder's inputs."""
+    """Cache key of an encoder's inputs."""
     settings = encoder.preparation.settings()
     digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
     return f"{settings['kind']}-{digest[:16]}"
 
 
 PREPARED: Final = 2
-"""Counts up when the same item gives an encoder something else: 2, sound without silent ends."""
+"""Version of the preparation of items: 2, sound without silence at its ends."""
 
 
 def item_key(item: Item, words: str) -> str:
-    """What an item is to an encoder: its file's bytes, the stretch of it, its words and past."""
+    """Cache key of an item: the bytes of its file, the part of it, its text and past."""
     content = item.pixels.tobytes().hex() if item.pixels is not None else ""
     file = f"{file_digest(item.path):016x}" if item.path is not None else ""
-    said = [item.text, item.past]
-    whole = json.dumps([PREPARED, file, item.start_s, item.end_s, said, words, content])
+    text = [item.text, item.past]
+    whole = json.dumps([PREPARED, file, item.start_s, item.end_s, text, words, content])
     return hashlib.sha256(whole.encode()).hexdigest()[:32]
 
 
 class FeatureCache:
     """Arrays (steps, width) by item key, one file each, so that runs may share it.
 
-    An item of which there is nothing to judge is kept as an empty array. A file is written whole
-    or not at all: an interrupted run goes on where it stopped, and several may fill one cache.
+    An item without the modality is cached as an empty array. A file is written whole or not at
+    all: an interrupted run goes on where it stopped, and several may fill one cache.
     """
 
     def __init__(self, folder: Path, key: str) -> None:
-        self.folder = folder / key
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise MmerError(f"cannot make the cache {self.folder}: {error.strerror}") from error
+        self.folder = make_folder(folder / key)
 
     def _path(self, key: str) -> Path:
         return self.folder / key[:2] / f"{key}.npy"
@@ -74,7 +71,7 @@ class FeatureCache:
         return self._path(key).is_file()
 
     def get(self, key: str) -> NDArray[Any] | None:
-        """The kept array; None where it is not kept, or its file is damaged."""
+        """The cached array; None where it is not cached, or its file is damaged."""
         try:
             found = np.load(self._path(key), allow_pickle=False)
         except (OSError, ValueError, EOFError):
@@ -82,7 +79,7 @@ class FeatureCache:
         return np.asarray(found)
 
     def put(self, key: str, values: NDArray[Any]) -> None:
-        """Keep an array.
+        """Cache an array.
 
         Raises:
             MmerError: the folder cannot be written to.

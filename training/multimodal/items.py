@@ -1,4 +1,4 @@
-"""The items of a run: read, dealt out by speaker or dialogue, twins left out."""
+"""Items of a run: read, split by speaker or dialogue, twins left out."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from mmer.models.errors import MmerError
 from mmer.training.datasets.item import Item
 from mmer.training.datasets.likeness import text_key
 from mmer.training.datasets.registry import read
-from mmer.training.multimodal.options import CombinedOptions
+from mmer.training.multimodal.options import MultimodalOptions
 
 _KINDS: Final[Mapping[str, tuple[str, ...]]] = {
     "face": ("video", "face"),
@@ -22,28 +22,28 @@ _KINDS: Final[Mapping[str, tuple[str, ...]]] = {
     "speech": ("audio",),
     "text": ("text",),
 }
-"""Folders of the data folder in which a corpus is looked for, by what it is read for."""
+"""Folders of the data folder in which a corpus is looked for, by modality."""
 
 
 @dataclass(frozen=True)
 class Parts:
-    """The items that train, those that decide when to stop, and those that are judged."""
+    """The items to train on, to stop by (development), and to evaluate."""
 
     train: list[Item]
     development: list[Item]
-    judged: list[Item]
+    evaluated: list[Item]
     """With the corpus' own splits these are the development items: its test split is for
     ``mmer-evaluate``."""
     dropped: Counter[str] = field(default_factory=Counter)
 
 
 def group_of(item: Item) -> str:
-    """What must not be on both sides: the speaker where one is known, else the dialogue."""
+    """The group that no split may divide: the speaker where one is known, else the dialogue."""
     return item.speaker_group or item.dialogue_group or item.id
 
 
-def _modality(options: CombinedOptions) -> str:
-    """What the reader is asked for: media that hold all that the run needs."""
+def _modality(options: MultimodalOptions) -> str:
+    """The modality to read: one whose media hold all that the run needs."""
     wanted = set(options.modalities)
     if "face" in wanted:
         return "face" if wanted == {"face"} else "clip"
@@ -52,7 +52,7 @@ def _modality(options: CombinedOptions) -> str:
     return "text"
 
 
-def root_of(options: CombinedOptions, data: Path, modality: str) -> Path:
+def root_of(options: MultimodalOptions, data: Path, modality: str) -> Path:
     """The corpus' folder below the data folder.
 
     Raises:
@@ -71,8 +71,8 @@ def root_of(options: CombinedOptions, data: Path, modality: str) -> Path:
     )
 
 
-def read_parts(options: CombinedOptions, data: Path, seed: int) -> Parts:
-    """Read the corpus and deal it out.
+def read_parts(options: MultimodalOptions, data: Path, seed: int) -> Parts:
+    """Read the corpus and split it.
 
     Raises:
         MmerError: it is missing, or too few groups for the folds.
@@ -88,24 +88,24 @@ def read_parts(options: CombinedOptions, data: Path, seed: int) -> Parts:
 
     train = [item for split in options.train for item in items_of(split)]
     if options.folds:
-        train, development, judged = _deal(train, options, seed)
+        train, development, evaluated = _deal(train, options, seed)
     else:
-        development = judged = items_of(options.development)
+        development = evaluated = items_of(options.development)
     if options.drop_twins:
-        held = {text_key(item.text or "") for item in (*development, *judged)}
-        kept = [item for item in train if text_key(item.text or "") not in held]
-        dropped["the judged data has the same text"] += len(train) - len(kept)
-        train = kept
-    shared = {group_of(i) for i in train} & {group_of(i) for i in (*development, *judged)}
+        held_out = {text_key(item.text or "") for item in (*development, *evaluated)}
+        distinct = [item for item in train if text_key(item.text or "") not in held_out]
+        dropped["the evaluated data has the same text"] += len(train) - len(distinct)
+        train = distinct
+    shared = {group_of(i) for i in train} & {group_of(i) for i in (*development, *evaluated)}
     if shared:
         raise MmerError(
-            f"{options.corpus}: {len(shared)} speakers or dialogues would train and be judged "
-            f"({sorted(shared)[0]}); choose splits that share none"
+            f"{options.corpus}: {len(shared)} speakers or dialogues would be in training and "
+            f"evaluation ({sorted(shared)[0]}); choose splits that share none"
         )
-    for what, items in (("train", train), ("develop", development), ("judge", judged)):
+    for what, items in (("train", train), ("develop", development), ("evaluate", evaluated)):
         if not items:
             raise MmerError(f"{options.corpus}: nothing to {what} on below {root}")
-    return Parts(train, development, judged, dropped)
+    return Parts(train, development, evaluated, dropped)
 
 
 def _some(items: list[Item], limit: int) -> list[Item]:
@@ -114,10 +114,10 @@ def _some(items: list[Item], limit: int) -> list[Item]:
     return [items[k] for k in np.linspace(0, len(items) - 1, limit).round().astype(int)]
 
 
-def circles(items: Sequence[Item]) -> list[str]:
-    """Of each item the set of speakers and dialogues that belong together, by one of its names.
+def connected_groups(items: Sequence[Item]) -> list[str]:
+    """The connected component of each item among speakers and dialogues, by one of its names.
 
-    Who speaks in one dialogue is not parted (IEMOCAP: a session); an item of nobody is alone.
+    The speakers of one dialogue belong together (IEMOCAP: a session); an item without is alone.
     """
     of: dict[str, str] = {}
 
@@ -133,12 +133,12 @@ def circles(items: Sequence[Item]) -> list[str]:
 
 
 def _deal(
-    items: Sequence[Item], options: CombinedOptions, seed: int
+    items: Sequence[Item], options: MultimodalOptions, seed: int
 ) -> tuple[list[Item], list[Item], list[Item]]:
-    """Groups dealt into folds, each fold about as large and with about the same classes."""
+    """Groups dealt into folds of about the same size and classes."""
     from sklearn.model_selection import StratifiedGroupKFold
 
-    groups = circles(items)
+    groups = connected_groups(items)
     if len(set(groups)) < options.folds:
         raise MmerError(
             f"{options.corpus}: {len(set(groups))} speakers or sets of them are too few for "
@@ -154,8 +154,8 @@ def _deal(
     fold_of = np.empty(len(items), int)
     for number, (_, rows) in enumerate(dealer.split(items, labels, groups)):
         fold_of[rows] = number
-    judged, development = options.fold, (options.fold + 1) % options.folds
+    evaluated, development = options.fold, (options.fold + 1) % options.folds
     sides: tuple[list[Item], list[Item], list[Item]] = ([], [], [])
     for item, fold in zip(items, fold_of, strict=True):
-        sides[2 if fold == judged else 1 if fold == development else 0].append(item)
+        sides[2 if fold == evaluated else 1 if fold == development else 0].append(item)
     return sides

@@ -1,4 +1,4 @@
-"""What a recipe of the field's models says, checked."""
+"""Options of multimodal recipes, validated."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from mmer.models.labels import MODALITIES
 from mmer.models.networks.encoders import ENCODERS
 from mmer.models.networks.encoders.head_table import HEADS
 from mmer.models.networks.fusions import FUSIONS
-from mmer.training.datasets.registry import NAMES
+from mmer.training.datasets.registry import corpus_names
 from mmer.training.recipes.recipe import Recipe, from_table
 
 WORDS = ("corpus", "recognizer")
@@ -24,52 +24,52 @@ class EncoderChoice:
     kind: str
     head: str = "ffn"
     frozen: bool = False
-    """Keep the encoder as it is: what it says of each item can be computed once."""
+    """Do not train the encoder: its outputs are computed once for each item."""
     rate: float = 1.0
-    """What the recipe's learning rate is multiplied with for the encoder."""
+    """Factor on the recipe's learning rate for the encoder."""
     options: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
-class CombinedOptions:
-    """The options of a recipe whose task is "combined"."""
+class MultimodalOptions:
+    """Options of a recipe whose task is "multimodal"."""
 
     corpus: str
     encoders: Mapping[str, EncoderChoice]
     """By modality: speech, text, face (faces or whole frames)."""
     train: Sequence[str] = ("train",)
-    """Splits to train on, or, with ``folds``, to deal out."""
+    """Splits to train on or, with ``folds``, to deal into folds."""
     development: str = "dev"
     folds: int = 0
-    """Deal speakers (or dialogues) into so many folds: ``fold`` is judged, the one after it is the
-    development data, the rest trains. 0: the corpus' own splits."""
+    """Number of folds of speakers (or dialogues): ``fold`` is evaluated, the next one is the
+    development data, the rest is trained on. 0: the corpus' own splits."""
     fold: int = 0
     root: str = ""
     """Folder of the corpus below the data folder; empty looks for its name."""
     words: str = "corpus"
-    """Whose words the text is: the corpus' own, or a recognizer's."""
+    """Source of the text: "corpus", or "recognizer" for transcripts by the ASR engine."""
     fusion: str = "concat"
-    """Where there are several modalities."""
+    """Fusion of several modalities."""
     width: int = 128
-    """Of every modality's embedding."""
+    """Width of every modality's embedding."""
     each_weight: float = 0.3
-    """How much each modality's own answer counts in the loss beside the fused one."""
+    """Weight of each modality's own loss beside the fused one's."""
     drop_modalities: float = 0.0
-    """How often a present modality is hidden in training, never all of an item's."""
+    """Probability that a present modality is masked in training, never all of an item's."""
     drop_twins: bool = False
-    """Leave out of training the texts that the judged data has too."""
+    """Leave out of training the texts that the evaluated data has too."""
     memory_gb: float = 4.0
-    """Prepared items are held in memory up to this size, the rest prepared anew each time."""
+    """Prepared items are cached in memory up to this size; the rest is prepared each time."""
     limit: int = 0
-    """So many items a split at most, spread evenly, for a trial run; 0 takes all."""
+    """Largest number of items a split, spread evenly, for a trial run; 0 uses all."""
 
     @property
     def modalities(self) -> tuple[str, ...]:
-        """Those of the run, in the order of MODALITIES."""
+        """Modalities of the run, in the order of MODALITIES."""
         return tuple(m for m in MODALITIES if m in self.encoders)
 
 
-def read_options(recipe: Recipe) -> CombinedOptions:
+def read_options(recipe: Recipe) -> MultimodalOptions:
     """The options of a recipe.
 
     Raises:
@@ -87,16 +87,17 @@ def read_options(recipe: Recipe) -> CombinedOptions:
     encoders = {
         m: _choice(chosen[m], m, f"{where}.encoders.{m}") for m in MODALITIES if m in chosen
     }
-    options = from_table(CombinedOptions, {**table, "encoders": encoders}, where)
-    if options.corpus not in NAMES:
-        raise MmerError(f"{where}: no corpus {options.corpus!r}; known are {', '.join(NAMES)}")
+    options = from_table(MultimodalOptions, {**table, "encoders": encoders}, where)
+    if options.corpus not in corpus_names():
+        known = ", ".join(corpus_names())
+        raise MmerError(f"{where}: no corpus {options.corpus!r}; known are {known}")
     if options.fusion not in FUSIONS:
         raise MmerError(f"{where}: no fusion {options.fusion!r}; known are {', '.join(FUSIONS)}")
     if options.words not in WORDS:
         raise MmerError(f"{where}: words is {options.words!r}, use {' or '.join(WORDS)}")
     if options.folds and not (options.folds >= 3 and 0 <= options.fold < options.folds):
         raise MmerError(
-            f"{where}: folds must be 3 or more (one to judge, one for development, the rest to "
+            f"{where}: folds must be 3 or more (one to evaluate, one for development, the rest to "
             f"train) and fold below them, got {options.folds} and {options.fold}"
         )
     return options

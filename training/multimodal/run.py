@@ -1,4 +1,4 @@
-"""A run of the field's models: what it leaves behind when it is trained, and how to open it."""
+"""Multimodal runs: results that training leaves in the folder, and opening of a trained run."""
 
 from __future__ import annotations
 
@@ -13,30 +13,31 @@ import torch
 
 from mmer.models.errors import MmerError
 from mmer.models.labels import EMOTIONS
-from mmer.models.networks.multimodal import CombinedNetwork
+from mmer.models.networks.multimodal import MultimodalNetwork
 from mmer.training.loop.trainer import CHECKPOINT, Trainer, tensors
 from mmer.training.metrics.bootstrap import intervals, regroup
 from mmer.training.metrics.figures import figures, log_softmax
 from mmer.training.metrics.predictions import FILE, Predictions
 from mmer.training.multimodal.attention import examples_of
 from mmer.training.multimodal.items import group_of
-from mmer.training.multimodal.task import CombinedTask
-from mmer.training.recipes.recipe import Recipe, from_table
+from mmer.training.multimodal.task import MultimodalTask
+from mmer.training.recipes.recipe import Recipe
 from mmer.training.report.attention import FILE as ATTENTION
 from mmer.training.report.attention import save_attention
 from mmer.training.report.run import FIGURES
+from mmer.training.storage import write_json
 
 RESAMPLES = 2000
 
 
-def judge(network: torch.nn.Module, task: CombinedTask, device: torch.device) -> Predictions:
-    """What the network says of the judged items, as it is: no temperature, nobody left out."""
+def predict(network: torch.nn.Module, task: MultimodalTask, device: torch.device) -> Predictions:
+    """Predictions of the evaluated items, without temperature; no item is left out."""
     network.eval()
     logits = []
     with torch.no_grad():
-        for inputs, _ in task.of("judged"):
+        for inputs, _ in task.of("evaluated"):
             logits.append(network(*tensors(inputs, device))[0].float().cpu().numpy())
-    items = task.parts.judged
+    items = task.parts.evaluated
     fold = task.options.fold if task.options.folds else -1
     return Predictions(
         ids=np.array([item.id for item in items]),
@@ -49,7 +50,7 @@ def judge(network: torch.nn.Module, task: CombinedTask, device: torch.device) ->
 
 
 def summary(predictions: Predictions) -> dict[str, Any]:
-    """Figures with their intervals, as JSON holds them."""
+    """Figures and their intervals, as in figures.json."""
     groups = regroup(predictions.groups.tolist())
     low_high = intervals(
         predictions.log_probs, predictions.labels, groups.of, resamples=RESAMPLES, seed=0
@@ -63,23 +64,23 @@ def summary(predictions: Predictions) -> dict[str, Any]:
     }
 
 
-def leave_behind(trainer: Trainer, folder: Path) -> dict[str, Any]:
-    """Write predictions.npz, figures.json and attention.npz of judged items; returns the figures.
+def write_results(trainer: Trainer, folder: Path) -> dict[str, Any]:
+    """Write predictions.npz, figures.json and attention.npz; returns the figures.
 
     Raises:
         MmerError: the folder cannot be written to.
     """
     task = trainer.task
-    assert isinstance(task, CombinedTask)
-    predictions = judge(trainer.average, task, trainer.device)
+    assert isinstance(task, MultimodalTask)
+    predictions = predict(trainer.average, task, trainer.device)
     predictions.save(folder / FILE)
-    assert isinstance(trainer.average, CombinedNetwork)
+    assert isinstance(trainer.average, MultimodalNetwork)
     save_attention(examples_of(trainer.average, task, trainer.device), folder / ATTENTION)
     return write_summary(predictions, folder, _about(task))
 
 
-def _about(task: CombinedTask) -> dict[str, Any]:
-    """What a report tells of a run beside its figures."""
+def _about(task: MultimodalTask) -> dict[str, Any]:
+    """Recipe, data and notes of a run, for its report."""
     left_out = [f"left out: {count} of {reason}" for reason, count in task.dropped.items()]
     return {
         "name": task.recipe.name,
@@ -92,17 +93,14 @@ def _about(task: CombinedTask) -> dict[str, Any]:
 def write_summary(
     predictions: Predictions, folder: Path, about: Mapping[str, Any] | None = None
 ) -> dict[str, Any]:
-    """Write figures.json with what there is to say ``about`` the run; returns what is in it."""
+    """Write figures.json, with ``about`` the run in it; returns its content."""
     found = summary(predictions) | dict(about or {})
-    try:
-        (folder / FIGURES).write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
-    except OSError as error:
-        raise MmerError(f"cannot write {folder / FIGURES}: {error.strerror}") from error
+    write_json(folder / FIGURES, found)
     return found
 
 
-def together(folders: list[Path]) -> Predictions:
-    """The predictions of all folds of one recipe as one: every item was held out once."""
+def join_folds(folders: list[Path]) -> Predictions:
+    """The predictions of all folds of one recipe: every item was held out once."""
     parts = [Predictions.load(folder) for folder in folders]
     return Predictions(
         **{
@@ -119,15 +117,15 @@ def run_recipe(folder: Path) -> Recipe:
     Raises:
         MmerError: there is none in the folder.
     """
-    return from_table(Recipe, json.loads(_state(folder)["recipe"]), str(folder / CHECKPOINT))
+    return Recipe.from_fingerprint(_state(folder)["recipe"], str(folder / CHECKPOINT))
 
 
 def open_run(
     folder: Path, data: Path, cache: Path | None, *, rows: bool = True
-) -> tuple[CombinedTask, CombinedNetwork]:
-    """A trained run with its data: the network holds the run's weights, encoders in their places.
+) -> tuple[MultimodalTask, MultimodalNetwork]:
+    """A trained run with its data; the network has the run's weights and its encoders.
 
-    Without ``rows`` the items are not prepared: see ``CombinedTask``.
+    Without ``rows`` the items are not prepared: see ``MultimodalTask``.
 
     Raises:
         MmerError: the folder has no run of the field's models, its weights are of another network
@@ -135,13 +133,13 @@ def open_run(
     """
     state = _state(folder)
     recipe = run_recipe(folder)
-    if recipe.task != "combined":
+    if recipe.task != "multimodal":
         raise MmerError(
             f"{folder} is a run of the {recipe.task} recipe, which is exported when it ends"
         )
-    task = CombinedTask(replace(recipe, precision="float32"), data, cache, rows=rows)
+    task = MultimodalTask(replace(recipe, precision="float32"), data, cache, rows=rows)
     network = task.network()
-    assert isinstance(network, CombinedNetwork)
+    assert isinstance(network, MultimodalNetwork)
     try:
         network.load_state_dict(state["best"][2] if state["best"] else state["average"])
     except RuntimeError as error:
@@ -159,6 +157,6 @@ def _state(folder: Path) -> dict[str, Any]:
     try:
         state = dict(torch.load(path, map_location="cpu", weights_only=True))
         json.loads(state["recipe"])
-    except Exception as error:  # what is wrong in a file shows as any kind of error
+    except Exception as error:  # damage shows as any kind of error
         raise MmerError(f"{path} is damaged: train anew") from error
     return state

@@ -1,8 +1,8 @@
-"""From items to the arrays of one modality's branch, prepared once and held in memory."""
+"""Sources of rows: items to the arrays of one modality's branch, prepared once and cached."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,26 +17,27 @@ from mmer.models.networks.encoders.encoder import Encoder
 from mmer.models.preparation.preparation import stack
 from mmer.training.datasets.item import Item
 from mmer.training.datasets.media import trim
-from mmer.training.datasets.signals import frames_of, said_of, sound_of
+from mmer.training.datasets.signals import frames_of, sound_of, text_of
 from mmer.training.multimodal.feature_cache import (
     FeatureCache,
     encoder_key,
     item_key,
     preparation_key,
 )
-from mmer.training.multimodal.options import CombinedOptions, EncoderChoice
+from mmer.training.multimodal.options import EncoderChoice, MultimodalOptions
 from mmer.training.multimodal.transcribe import recognized
 
 Row = tuple[NDArray[Any], ...]
-KEPT: Final = ("mfcc", "log-mel", "descriptors", "egemaps")
+CACHED: Final = ("mfcc", "log-mel", "descriptors", "egemaps")
+"""Preparations that are slow and small: their arrays are cached for trained encoders, too."""
 
 
 @dataclass(frozen=True)
 class Source:
-    """What one modality's branch is given of an item.
+    """Rows of one modality: items to the inputs of its branch.
 
-    Of a trained encoder its own inputs; of a frozen one what it says, float32 (1 + T, width) with
-    the summary first (T = 0 where nobody looks at the steps), out of ``cache`` where that is kept.
+    For a trained encoder its own inputs; for a frozen one its outputs, float32 (1 + T, width) with
+    the summary first (T = 0 where neither head nor fusion uses the steps), cached where possible.
     """
 
     modality: str
@@ -45,11 +46,10 @@ class Source:
     words: str
     steps: bool
     cache: FeatureCache | None
-    """Also of a trained encoder's inputs where these are small and slow to make (``KEPT``)."""
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The branch's inputs but for the mask."""
+        """Names of the branch's inputs, without the mask."""
         return ("steps",) if self.choice.frozen else self.encoder.preparation.names
 
     def prepare(self, item: Item) -> Row | None:
@@ -60,31 +60,33 @@ class Source:
         """
         raw: Any
         if self.modality == "text":
-            raw = recognized(item) if self.words == "recognizer" else said_of(item)
+            raw = recognized(item) if self.words == "recognizer" else text_of(item)
         elif self.modality == "speech":
             sound = sound_of(item)
-            raw = None if sound is None else trim(sound)  # as the voice detector will
+            raw = (
+                None if sound is None else trim(sound)
+            )  # as the live voice activity detection does
         else:
             settings = self.encoder.preparation.settings()
             raw = frames_of(item, settings["count"], self.encoder.sees, settings["size"])
         return None if raw is None else self.encoder.preparation(raw)
 
     def row(self, item: Item) -> Row | None:
-        """What the branch is given; see the class."""
+        """The branch's inputs for an item, cached where possible; see the class."""
         if not self.choice.frozen and self.cache is None:
             return self.prepare(item)
         if self.cache is None:
-            kept = self._computed(item)
+            values = self._computed(item)
         else:
             key = item_key(item, self.words)
             found = self.cache.get(key)
-            kept = self._computed(item) if found is None else found
+            values = self._computed(item) if found is None else found
             if found is None:
-                self.cache.put(key, kept)
-        return (kept.astype(np.float32),) if len(kept) else None
+                self.cache.put(key, values)
+        return (values.astype(np.float32),) if len(values) else None
 
     def _computed(self, item: Item) -> NDArray[Any]:
-        """What is kept of an item; of one without the modality nothing (0, ...)."""
+        """The values to cache of an item; (0, ...) where it lacks the modality."""
         if self.choice.frozen:
             return self._encoded(item)
         prepared = self.prepare(item)
@@ -103,40 +105,34 @@ class Source:
 
 
 def open_source(
-    modality: str, encoder: Encoder, options: CombinedOptions, steps: bool, cache: Path | None
+    modality: str, encoder: Encoder, options: MultimodalOptions, steps: bool, cache: Path | None
 ) -> Source:
-    """The source of one modality; ``cache`` is where what frozen encoders say is kept."""
+    """The source of one modality; ``cache`` is a folder for frozen encoders' outputs."""
     choice = options.encoders[modality]
-    kept = None
+    store = None
     if cache is not None and choice.frozen:
-        kept = FeatureCache(cache, encoder_key(choice.kind, choice.options, encoder, steps))
-    elif cache is not None and encoder.preparation.kind in KEPT:
-        kept = FeatureCache(cache, preparation_key(encoder))
-    return Source(modality, choice, encoder, options.words, steps, kept)
+        store = FeatureCache(cache, encoder_key(choice.kind, choice.options, encoder, steps))
+    elif cache is not None and encoder.preparation.kind in CACHED:
+        store = FeatureCache(cache, preparation_key(encoder))
+    return Source(modality, choice, encoder, options.words, steps, store)
 
 
 class Rows:
-    """A modality's rows of a list of items, prepared at once; the first ``room`` bytes are held.
+    """A modality's rows of a list of items, prepared at once; the first ``room`` bytes are cached.
 
-    An item whose file cannot be read is without the modality, and ``unread`` says why.
+    An item whose file cannot be read lacks the modality; ``unread`` has the reason.
 
     Raises:
-        MmerError: no item has the modality, or none can be read; the first reason is told.
+        MmerError: no item has the modality, or none can be read.
     """
 
-    def __init__(
-        self,
-        source: Source,
-        items: Sequence[Item],
-        room: float,
-        on_item: Callable[[], None] = lambda: None,
-    ) -> None:
+    def __init__(self, source: Source, items: Sequence[Item], room: float) -> None:
         self._source, self._items = source, items
-        self._held: dict[int, Row | None] = {}
+        self._rows: dict[int, Row | None] = {}
         self.lengths = np.zeros(len(items), int)
         """Steps of each item's row, 0 where it has none."""
         self.unread: dict[str, str] = {}
-        """Why, by the item's id."""
+        """Reasons by the item's id."""
         size = 0.0
         # decoding waits for the disk and frees the interpreter; an encoder is used by one thread
         with ThreadPoolExecutor(1 if source.choice.frozen else 2) as pool:
@@ -145,11 +141,10 @@ class Rows:
                     self.lengths[k] = len(row[0])
                     size += sum(a.nbytes for a in row)
                 if size <= room or row is None:
-                    self._held[k] = row
-                on_item()
+                    self._rows[k] = row
         self.size = min(size, room)
-        self.there = self.lengths > 0
-        if not self.there.any():
+        self.present = self.lengths > 0
+        if not self.present.any():
             why = next(iter(self.unread.values()), f"{items[0].id} and all others have none")
             raise MmerError(
                 f"nothing to read for {source.modality} ({why}): leave its encoder out of the "
@@ -165,13 +160,13 @@ class Rows:
 
     def batch(self, rows: Sequence[int]) -> Row:
         """The rows of some items as one batch, and the mask: see ``stack``."""
-        found = [self._held[k] if k in self._held else self._row(self._items[k]) for k in rows]
+        found = [self._rows[k] if k in self._rows else self._row(self._items[k]) for k in rows]
         if any(row is not None for row in found):
             return stack(found)
-        # a batch in which nobody has it: one that has it gives the shapes, and goes again
-        known = next(k for k in np.flatnonzero(self.there) if self._held.get(int(k)) is not None)
-        return tuple(array[1:] for array in stack([self._held[int(known)], *found]))
+        # no item of the batch has it: one that has it gives the shapes, and is cut off again
+        known = next(k for k in np.flatnonzero(self.present) if self._rows.get(int(k)) is not None)
+        return tuple(array[1:] for array in stack([self._rows[int(known)], *found]))
 
-    def held(self) -> list[Row]:
-        """The rows in memory of the items that have the modality."""
-        return [row for row in self._held.values() if row is not None]
+    def in_memory(self) -> list[Row]:
+        """The cached rows of the items that have the modality."""
+        return [row for row in self._rows.values() if row is not None]

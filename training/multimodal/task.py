@@ -1,8 +1,8 @@
-"""The field's models on one corpus: named encoders, a named fusion, absent modalities masked."""
+"""Multimodal task: named encoders and a named fusion on one corpus, absent modalities masked."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +12,7 @@ from torch import nn
 from mmer.models.cards.card import TrainingData
 from mmer.models.cards.seen import Seen, as_keys, file_digest
 from mmer.models.errors import MmerError
-from mmer.models.networks.multimodal import Branch, CombinedNetwork
+from mmer.models.networks.multimodal import Branch, MultimodalNetwork
 from mmer.training.datasets.corpora import training_data
 from mmer.training.datasets.item import Item
 from mmer.training.datasets.likeness import image_key, text_key
@@ -32,13 +32,16 @@ from mmer.training.tasks.task import Arrays, Task
 if TYPE_CHECKING:
     import torch
 
+MIN_S = 0.5
+"""Speech is evaluated from so many seconds of an utterance on."""
 
-class CombinedTask(Task):
-    """See ``Task``. Targets are (B, 7 + modalities): the class, then which modalities are there.
 
-    What a frozen encoder says of each item is computed once; the network is then trained on that
-    (``Branch.kept``), and exported with its encoders in their places. Without ``rows`` no item is
-    prepared: there are no batches then, but all that is known of the items, and the network.
+class MultimodalTask(Task):
+    """The task of ``MultimodalNetwork``; targets are (B, 7 + modalities): class, present mask.
+
+    A frozen encoder's outputs are computed once for each item and trained on (``Branch.kept``); the
+    exported network includes the encoder. Without ``rows`` no item is prepared: there are no
+    batches then, only the items and the network.
     """
 
     def __init__(
@@ -46,7 +49,7 @@ class CombinedTask(Task):
         recipe: Recipe,
         data: Path,
         cache: Path | None,
-        on_item: Callable[[str, int], None] = lambda what, total: None,
+        weights: Path | None = None,
         *,
         rows: bool = True,
     ) -> None:
@@ -60,30 +63,30 @@ class CombinedTask(Task):
         self.encoders = build_encoders(recipe)
         self.sources = sources_of(recipe, cache, self.encoders)
         self.sets: dict[str, dict[str, Rows]] = {}
-        """Rows by set (train, development, judged) and modality."""
+        """Rows by set (train, development, evaluated) and modality."""
         self.development_data = self._development_words()
         self.outputs = (
             ("logits", "embedding") if len(options.modalities) == 1 else ("logits", "shares")
         )
         if rows:
-            self._prepare(on_item)
+            self._prepare()
 
-    def _prepare(self, on_item: Callable[[str, int], None]) -> None:
-        """Prepare every item, and count what they have."""
+    def _prepare(self) -> None:
+        """Prepare every item, and count what is missing."""
         recipe, options = self.recipe, self.options
         for name, items in (("train", self.parts.train), ("development", self.parts.development)):
-            self.sets[name] = self._rows(name, items, on_item)
-        self.sets["judged"] = (
+            self.sets[name] = self._rows(items)
+        self.sets["evaluated"] = (
             self.sets["development"]
-            if self.parts.judged is self.parts.development
-            else self._rows("judged", self.parts.judged, on_item)
+            if self.parts.evaluated is self.parts.development
+            else self._rows(self.parts.evaluated)
         )
         self._fit()
-        there = self._there("train")
-        self._usable = np.flatnonzero(there.any(axis=1))
-        if lost := len(there) - len(self._usable):
+        present = self._present("train")
+        self._usable = np.flatnonzero(present.any(axis=1))
+        if lost := len(present) - len(self._usable):
             self.dropped[f"{options.corpus}: none of the modalities, not trained on"] = lost
-        for m, found in zip(options.modalities, there.T, strict=True):
+        for m, found in zip(options.modalities, present.T, strict=True):
             if missing := int((~found).sum()):
                 self.dropped[f"{options.corpus}: no {m}, masked"] = missing
         for m, rows in self.sets["train"].items():
@@ -100,41 +103,37 @@ class CombinedTask(Task):
                 f"{recipe.batch}; use a smaller batch"
             )
 
-    def _rows(
-        self, name: str, items: list[Item], on_item: Callable[[str, int], None]
-    ) -> dict[str, Rows]:
-        total = len(items) * len(self.sources)
+    def _rows(self, items: list[Item]) -> dict[str, Rows]:
         room = self.options.memory_gb * 1e9 - sum(
             rows.size for made in self.sets.values() for rows in made.values()
         )
         made: dict[str, Rows] = {}
         for m, source in self.sources.items():
-            made[m] = Rows(source, items, room, lambda: on_item(name, total))
+            made[m] = Rows(source, items, room)
             room -= made[m].size
         return made
 
     def _fit(self) -> None:
-        """Let encoders that standardise their input see the training items once."""
+        """Fit the encoders that standardise their input to the training items."""
         for m, rows in self.sets["train"].items():
             if not self.options.encoders[m].frozen:
-                self.encoders[m].fit(rows.held())
+                self.encoders[m].fit(rows.in_memory())
 
-    def _there(self, name: str) -> np.ndarray:
-        """Which items have which modality, bool (N, modalities)."""
-        return np.stack([rows.there for rows in self.sets[name].values()], axis=1)
+    def _present(self, name: str) -> np.ndarray:
+        """Present mask of the items of a set, bool (N, modalities)."""
+        return np.stack([rows.present for rows in self.sets[name].values()], axis=1)
 
     def network(self) -> nn.Module:
-        """Branches on the prepared encoders, and the fusion."""
         return build_network(self.recipe, self.encoders)
 
     def fusion_uses(self) -> str:
-        """What the fusion looks at: "logits", "embedding" or "tokens"."""
+        """Input of the fusion: "logits", "embedding" or "tokens"."""
         fusion = open_fusion(self.recipe)
         return fusion.uses if fusion else "embedding"
 
     def parameter_groups(self, network: nn.Module) -> list[dict[str, Any]]:
-        """Each encoder at its own rate, frozen ones not at all, and the rest."""
-        assert isinstance(network, CombinedNetwork)
+        """Each trained encoder at its own rate, and the rest; frozen encoders are left out."""
+        assert isinstance(network, MultimodalNetwork)
         groups = []
         inside: set[int] = set()
         for m in self.options.modalities:
@@ -148,7 +147,7 @@ class CombinedTask(Task):
         return [*groups, {"params": rest}] if rest else groups
 
     def batches(self, rng: np.random.Generator) -> Iterator[tuple[Arrays, np.ndarray]]:
-        """Every item that has a modality once, of like length together, in a new order."""
+        """Every item with a modality once, in random order, items of similar length together."""
         size = self.recipe.batch
         order = rng.permutation(self._usable)
         longest = np.max([rows.lengths for rows in self.sets["train"].values()], axis=0)
@@ -161,7 +160,7 @@ class CombinedTask(Task):
         whole = [rows for rows in chunks if len(rows) == size]
         for k in rng.permutation(len(whole))[: self.batches_per_epoch]:
             rows = np.sort(whole[k])
-            present = self._there("train")[rows]
+            present = self._present("train")[rows]
             hidden = rng.random(present.shape) < self.options.drop_modalities
             shown = present & ~hidden
             shown[~shown.any(axis=1)] = present[~shown.any(axis=1)]
@@ -178,7 +177,7 @@ class CombinedTask(Task):
             for key, array in zip((*self.sources[m].names, "mask"), (*arrays, mask), strict=True):
                 inputs[f"{m}_{key}"] = array
         if len(self.sources) > 1:
-            # where nothing is there, the first modality's silence is judged
+            # where nothing is present, the first modality is taken as empty
             some = np.where(
                 present.any(axis=1, keepdims=True), present, np.eye(1, present.shape[1])
             )
@@ -186,17 +185,16 @@ class CombinedTask(Task):
         return inputs
 
     def development(self, condition: str | None = None) -> Iterator[tuple[Arrays, np.ndarray]]:
-        """The development items in their order."""
         yield from self.of("development")
 
     def of(self, name: str) -> Iterator[tuple[Arrays, np.ndarray]]:
-        """The items of a set ("train", "development", "judged") in their order, with labels."""
+        """Inputs and labels of a set ("train", "development", "evaluated"), in order."""
         items = self.parts.train if name == "train" else getattr(self.parts, name)
-        there = self._there(name)
+        present = self._present(name)
         for start in range(0, len(items), self.recipe.batch):
             rows = np.arange(start, min(start + self.recipe.batch, len(items)))
             yield (
-                self._inputs(name, rows, there[rows]),
+                self._inputs(name, rows, present[rows]),
                 np.array([items[int(k)].label for k in rows]),
             )
 
@@ -207,7 +205,7 @@ class CombinedTask(Task):
         weights: torch.Tensor,
         smoothing: float,
     ) -> torch.Tensor:
-        """Of the fused answer, and of each modality's own where it is there."""
+        """Cross-entropy of the fused logits, and of each modality's own where it is present."""
         wanted, present = targets[:, :CLASSES], targets[:, CLASSES:]
         smooth = wanted * (1 - smoothing) + smoothing / CLASSES
         fused = -(weights * smooth * outputs[0].float().log_softmax(dim=1)).sum(dim=1).mean()
@@ -218,7 +216,6 @@ class CombinedTask(Task):
         return fused + self.options.each_weight * own
 
     def single(self, inputs: Arrays, row: int) -> Arrays:
-        """One item without padding."""
         out = {}
         for m, source in self.sources.items():
             steps = max(1, int(inputs[f"{m}_mask"][row].sum()))
@@ -229,11 +226,9 @@ class CombinedTask(Task):
         return out
 
     def development_groups(self) -> list[str]:
-        """The dialogue or speaker of each development item."""
         return [group_of(item) for item in self.parts.development]
 
     def seen(self) -> Seen:
-        """Speakers, dialogues, files, texts and pictures without a file of the training items."""
         items = self.parts.train
         groups = {g for i in items for g in (i.speaker_group, i.dialogue_group) if g}
         files = {i.path for i in items if i.path is not None and i.path.is_file()}
@@ -247,7 +242,6 @@ class CombinedTask(Task):
         )
 
     def dynamic_axes(self) -> Mapping[str, Mapping[int, str]]:
-        """The batch, and each modality's steps."""
         axes: dict[str, Mapping[int, str]] = {
             f"{m}_{key}": {0: "batch", 1: f"{m}_steps"}
             for m, source in self.sources.items()
@@ -258,14 +252,17 @@ class CombinedTask(Task):
         return axes
 
     def preprocessing(self) -> dict[str, Any]:
-        """Each modality's preparation."""
-        return {
-            "inputs": {m: e.preparation.settings() for m, e in self.encoders.items()},
-            "words": self.options.words,
+        """The preprocessing of each part's card, by its name."""
+        parts: dict[str, Any] = {
+            m: {"input": e.preparation.settings()} for m, e in self.encoders.items()
         }
+        if "speech" in parts:
+            parts["speech"]["min_s"] = MIN_S
+        named = list(self.options.modalities)
+        uses, kind = self.fusion_uses(), self.options.fusion
+        return parts | {"fusion": {"modalities": named, "uses": uses, "kind": kind}}
 
     def training_data(self) -> tuple[TrainingData, ...]:
-        """The corpus, and which part of it trained."""
         o = self.options
         split = (
             f"folds other than {o.fold} and {(o.fold + 1) % o.folds} of {o.folds} of "
@@ -276,7 +273,6 @@ class CombinedTask(Task):
         return (training_data(o.corpus, split, len(self.parts.train)),)
 
     def notes(self) -> tuple[str, ...]:
-        """How to read the figures."""
         if not self.recipe.patience:
             return ()
         return (

@@ -1,10 +1,10 @@
-"""Transcripts of recordings by the speech recognizer, for corpora without a text of their own."""
+"""Transcripts of recordings by the ASR engine, for corpora without a text of their own."""
 
 from __future__ import annotations
 
 from functools import cache
 
-from mmer.models.preparation.preparation import Said
+from mmer.models.preparation.preparation import Utterance
 from mmer.realtime.asr.interface import AsrModel
 from mmer.realtime.asr.registry import load_model
 from mmer.training.datasets.item import Item
@@ -13,11 +13,11 @@ from mmer.training.datasets.signals import sound_of
 ENGINE = "moonshine"
 
 
-def recognized(item: Item) -> Said | None:
+def recognized(item: Item) -> Utterance | None:
     """Moonshine's transcript of the item; None where it has no sound or no word.
 
     Raises:
-        MmerError: the file cannot be read, or Moonshine's files cannot be had.
+        MmerError: the file cannot be read, or Moonshine's files are missing.
     """
     samples = sound_of(item)
     if samples is None:
@@ -25,10 +25,10 @@ def recognized(item: Item) -> Said | None:
     stream = _model().stream()
     stream.accept(samples)
     text = stream.finish().text
-    return Said(text) if text else None
+    return Utterance(text) if text else None
 
 
 @cache
 def _model() -> AsrModel:
-    """One for all threads: each call opens a stream of its own."""
+    """One model for all threads: each call opens a stream of its own."""
     return load_model(ENGINE)

@@ -1,4 +1,4 @@
-"""A recipe: everything that decides what a training run does, in one TOML file."""
+"""Recipe: all settings of a training run, in one TOML file."""
 
 from __future__ import annotations
 
@@ -23,12 +23,14 @@ PRECISIONS = ("float32", "int8")
 OPTIMIZERS = ("adamw", "adam")
 SCHEDULES = ("cosine", "linear", "constant")
 MIXED = ("no", "bf16", "fp16")
+OLD_TASKS = {"combined": "multimodal"}
+"""Former names of tasks, in older recipes and checkpoints."""
 WATCHED = ("weighted_f1", "macro_f1", "unweighted_recall", "accuracy", "loss")
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """How a network is trained; ``options`` belong to the task that the recipe names."""
+    """Settings of a training run; ``options`` are those of the task."""
 
     name: str
     task: str
@@ -38,34 +40,35 @@ class Recipe:
     weight_decay: float = 0.02
     label_smoothing: float = 0.0
     average_decay: float = 0.998
-    """Decay a step of the running average of the weights; the average is what is exported."""
+    """Decay per step of the running average of the weights, which is exported."""
     class_balance: float = 0.5
-    """Each class weighs (its share of the targets) ** -class_balance: 0 leaves it, 1 equalises."""
+    """Class weights are (share of the targets) ** -class_balance: 0 for none, 1 equalises."""
     seed: int = 1
     threads: int = 1
     optimizer: str = "adamw"
     schedule: str = "cosine"
-    """How the learning rate falls after its climb: along a cosine, a line, or not at all."""
+    """Decay of the learning rate after warm-up: "cosine", "linear" or "constant"."""
     warm_up: float = 0.05
-    """Share of all updates in which the learning rate climbs."""
+    """Share of all updates with a rising learning rate."""
     accumulate: int = 1
-    """So many batches make one update of the weights."""
+    """Batches in one update of the weights."""
     patience: int = 0
-    """Stop after so many epochs without a better development figure, and keep the best epoch's
-    weights; 0 runs to the last epoch and keeps its weights."""
+    """Early stopping: epochs without a better development figure, after which the best epoch's
+    weights are restored; 0 trains to the last epoch."""
     watch: str = "weighted_f1"
-    """The development figure that ``patience`` goes by."""
+    """The development figure for ``patience``."""
     mixed_precision: str = "no"
     """Train in "bf16", or on a GPU in "fp16", with float32 weights; development figures and
     export are float32."""
     precision: str = "float32"
-    """Of the exported weights: "float32", or "int8" for matrices and embeddings."""
+    """Precision of the exported weights: "float32", or "int8" for matrices and embeddings."""
     start: Sequence[str] = ()
-    """Names of finished runs, folders beside this one's output, whose weights this one begins
-    with (several: where the task can join their networks); none to begin afresh."""
+    """Names of finished runs, folders beside this one's output, whose weights this run starts from
+    (several: where the task can join their networks)."""
     options: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "task", OLD_TASKS.get(self.task, self.task))
         for name in ("weight_decay", "label_smoothing", "average_decay", "class_balance"):
             self._check_number(name, "a number", lowest=0.0)
         for name in ("epochs", "batch", "threads", "accumulate", "learning_rate"):
@@ -100,14 +103,23 @@ class Recipe:
             raise MmerError(f"recipe {self.name}: {name} must be {what}, not {value!r}")
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain values, as the card and the checkpoint keep them."""
+        """Plain values, as stored in cards and checkpoints."""
         return {**asdict(self), "start": list(self.start)}
 
     def fingerprint(self) -> str:
-        """All that decides the trained weights, as text: two that differ are two runs."""
+        """The settings that determine the trained weights, as JSON."""
         table = self.as_dict()
         del table["precision"]
         return json.dumps(table, sort_keys=True)
+
+    @classmethod
+    def from_fingerprint(cls, text: str, where: str) -> Recipe:
+        """The recipe whose ``fingerprint`` a checkpoint holds.
+
+        Raises:
+            MmerError: another version of the project wrote it.
+        """
+        return from_table(cls, json.loads(text), where)
 
 
 def from_table(kind: type[T], table: Mapping[str, Any], where: str) -> T:
@@ -124,7 +136,7 @@ def from_table(kind: type[T], table: Mapping[str, Any], where: str) -> T:
 
 
 def need_torch() -> None:
-    """Say in one line what training needs.
+    """Check that torch is installed.
 
     Raises:
         MmerError: torch is not installed.
@@ -134,20 +146,20 @@ def need_torch() -> None:
 
 
 def recipe_names() -> list[str]:
-    """The recipes that come with mmer."""
+    """Names of the bundled recipes."""
     folder = resources.files("mmer.training.recipes")
     names = [entry.name for entry in folder.iterdir()]
     return sorted(n.removesuffix(".toml") for n in names if n.endswith(".toml"))
 
 
 def load_recipe(name_or_path: str) -> Recipe:
-    """Read a recipe by the name of a bundled one, or by path.
+    """Read a bundled recipe by name, or a file by path.
 
-    ``extends = "NAME"`` (a bundled recipe, or a .toml file relative to this one) takes over what
-    the recipe does not say itself; tables are merged.
+    ``extends = "NAME"`` (a bundled recipe, or a .toml file relative to this one) supplies what the
+    recipe does not set itself; tables are merged.
 
     Raises:
-        MmerError: there is no such recipe, or it is not a sound one.
+        MmerError: there is no such recipe, or it is invalid.
     """
     path = _path(name_or_path, Path())
     return from_table(Recipe, _table(path, ()), str(path))
@@ -165,7 +177,7 @@ def _path(name: str, beside: Path) -> Path:
 
 
 def _table(path: Path, above: tuple[Path, ...]) -> dict[str, Any]:
-    """A recipe's table with what it extends; ``above`` are the recipes that extend it."""
+    """A recipe's table merged with the one it extends; ``above`` are those that extend it."""
     if path.resolve() in above:
         raise MmerError(f"{path} extends itself")
     try:

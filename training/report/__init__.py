@@ -1,4 +1,4 @@
-"""A training run as one page that can be sent to somebody: ``mmer-report FOLDER``.
+"""Report of a training run as one HTML page: ``mmer-report FOLDER``.
 
 From Python: ``mmer.training.report.page.write_report(folder)``.
 """

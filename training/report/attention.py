@@ -1,4 +1,4 @@
-"""What a model looked at: attention.npz in the folder of a run, and its pictures."""
+"""Attention weights of a run: attention.npz and its plots."""
 
 from __future__ import annotations
 
@@ -6,44 +6,45 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
-from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mmer.models.errors import MmerError
+from mmer.training.plotting import new_figure
+from mmer.training.storage import read_npz, write_npz
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 FILE: Final = "attention.npz"
-"""Its name in the folder of a run."""
+"""File name in the folder of a run."""
 _MOST_NAMES: Final = 60
 """Steps beyond which an axis is numbered rather than named."""
 
 
 @dataclass(frozen=True, eq=False)
 class Example:
-    """One judged item; what is empty is not drawn. Weights are 0 or more.
+    """One evaluated item; empty fields are not drawn. Weights are 0 or more.
 
     In the file, of the example k from 0 on: "titles" (all), "k/words", "k/token_weights",
     "k/frame_times_s", "k/frame_weights", "k/modalities" and "k/shares", "k/map/text/speech".
     """
 
     title: str
-    """The item, its label, what was said ("dia3_utt4: joy, judged joy")."""
+    """The item, its label and the predicted one ("dia3_utt4: joy, predicted joy")."""
     words: Sequence[str] = ()
     """Tokens of the text, (T,)."""
     token_weights: ArrayLike = ()
     """(T,)."""
     frame_times_s: ArrayLike = ()
-    """When each frame was, (F,)."""
+    """(F,)."""
     frame_weights: ArrayLike = ()
     """(F,)."""
     shares: Mapping[str, float] = field(default_factory=dict)
-    """How much each modality counted; sum 1."""
+    """Share of each modality; sum 1."""
     maps: Mapping[tuple[str, str], ArrayLike] = field(default_factory=dict)
-    """By (who looks, at whom): weights (steps of the one, steps of the other)."""
+    """By (query modality, key modality): weights (query steps, key steps)."""
 
 
 def save_attention(examples: Sequence[Example], path: Path) -> None:
@@ -51,7 +52,7 @@ def save_attention(examples: Sequence[Example], path: Path) -> None:
 
     Raises:
         MmerError: it cannot be written.
-        ValueError: an example's weights are not as many as what they are of.
+        ValueError: an example's weights differ in length from their tokens or frames.
     """
     arrays: dict[str, Any] = {"titles": np.array([e.title for e in examples], np.str_)}
     for k, e in enumerate(examples):
@@ -67,11 +68,7 @@ def save_attention(examples: Sequence[Example], path: Path) -> None:
             f"{k}/shares": list(e.shares.values()),
         }
         arrays |= {f"{k}/map/{own}/{other}": m for (own, other), m in e.maps.items()}
-    try:
-        with path.open("wb") as file:
-            np.savez_compressed(file, **arrays)
-    except OSError as error:
-        raise MmerError(f"cannot write {path}: {error.strerror or error}") from error
+    write_npz(path, arrays)
 
 
 def load_attention(path: Path) -> list[Example]:
@@ -80,14 +77,12 @@ def load_attention(path: Path) -> list[Example]:
     Raises:
         MmerError: it cannot be read, or holds something else.
     """
+    otherwise = f"{path} does not hold attention weights: write it anew"
+    stored = read_npz(path, otherwise)
     try:
-        with np.load(path, allow_pickle=False) as stored:
-            return [_example(stored, k, str(t)) for k, t in enumerate(stored["titles"])]
-    except (
-        *(OSError, ValueError, KeyError, EOFError, BadZipFile),
-        *(TypeError, AttributeError),  # a single array: no context manager (3.11; 3.10)
-    ) as error:
-        raise MmerError(f"{path} does not hold attention weights: write it anew") from error
+        return [_example(stored, k, str(t)) for k, t in enumerate(stored["titles"])]
+    except (KeyError, ValueError, TypeError) as error:
+        raise MmerError(otherwise) from error
 
 
 def _example(stored: Mapping[str, NDArray[Any]], k: int, title: str) -> Example:
@@ -109,7 +104,7 @@ def _example(stored: Mapping[str, NDArray[Any]], k: int, title: str) -> Example:
 
 
 def figures_of(example: Example) -> dict[str, Figure]:
-    """All pictures of an example, by what they show."""
+    """All plots of an example, by name."""
     drawn = {}
     if len(example.shares):
         drawn["modalities"] = shares_figure(example.shares)
@@ -125,7 +120,7 @@ def figures_of(example: Example) -> dict[str, Figure]:
 
 def tokens_figure(words: Sequence[str], weights: ArrayLike) -> Figure:
     """A strip of words, the darker the more they weigh: words and weights, (T,) each."""
-    figure = _figure(max(4.0, 1 + 0.32 * len(words)), 1.7)
+    figure = new_figure(max(4.0, 1 + 0.32 * len(words)), 1.7)
     axes = figure.subplots()
     row = np.asarray(weights, np.float64)[None]
     image = axes.imshow(row, aspect="auto", cmap="Blues", vmin=0)
@@ -137,7 +132,7 @@ def tokens_figure(words: Sequence[str], weights: ArrayLike) -> Figure:
 
 def frames_figure(times_s: ArrayLike, weights: ArrayLike) -> Figure:
     """A line over time: seconds and weights, (F,) each."""
-    figure = _figure(6, 2.2)
+    figure = new_figure(6, 2.2)
     axes = figure.subplots()
     axes.plot(np.asarray(times_s), np.asarray(weights), marker="o", markersize=3)
     axes.fill_between(np.asarray(times_s), np.asarray(weights), alpha=0.2)
@@ -149,7 +144,7 @@ def frames_figure(times_s: ArrayLike, weights: ArrayLike) -> Figure:
 
 def shares_figure(shares: Mapping[str, float]) -> Figure:
     """A bar a modality, by its name."""
-    figure = _figure(5, 0.8 + 0.4 * len(shares))
+    figure = new_figure(5, 0.8 + 0.4 * len(shares))
     axes = figure.subplots()
     bars = axes.barh(list(shares), list(shares.values()), color="tab:blue")
     axes.bar_label(bars, [f"{100 * share:.0f} %" for share in shares.values()], padding=3)
@@ -166,10 +161,10 @@ def map_figure(
     own_names: Sequence[str] = (),
     other_names: Sequence[str] = (),
 ) -> Figure:
-    """Who looks at whom: weights (steps of ``own``, steps of ``other``); steps may have names."""
+    """A cross-modal map: weights (steps of ``own``, steps of ``other``); steps may have names."""
     table = np.asarray(weights, np.float64)
     rows, columns = table.shape
-    figure = _figure(min(12, 3 + 0.22 * columns), min(10, 1.8 + 0.22 * rows))
+    figure = new_figure(min(12, 3 + 0.22 * columns), min(10, 1.8 + 0.22 * rows))
     axes = figure.subplots()
     image = axes.imshow(table, aspect="auto", cmap="Blues", vmin=0)
     _name(axes.yaxis, own_names, rows)
@@ -186,12 +181,3 @@ def _name(axis: Any, names: Sequence[str], steps: int, rotation: int = 0) -> Non
         axis.set_ticks(range(steps), names, rotation=rotation, parse_math=False, **right)
     else:
         axis.get_major_locator().set_params(integer=True)
-
-
-def _figure(width: float, height: float) -> Figure:
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(width, height), layout="constrained")
-    FigureCanvasAgg(figure)  # no display is asked for
-    return figure

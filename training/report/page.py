@@ -1,4 +1,4 @@
-"""The page: one HTML file with its pictures in it, which asks nobody for anything."""
+"""Report page of a training run: one self-contained HTML file."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from typing import Any, Final
 import numpy as np
 
 from mmer.models.errors import MmerError
-from mmer.training.evaluation.plots import need_matplotlib
 from mmer.training.evaluation.report import NAMES
-from mmer.training.evaluation.result import Evaluation, judge
+from mmer.training.evaluation.result import Evaluation, evaluation_of
 from mmer.training.metrics.bootstrap import METRICS, regroup
 from mmer.training.metrics.figures import Figures, figures
 from mmer.training.metrics.predictions import Predictions
-from mmer.training.report.plots import pictures
+from mmer.training.plotting import need_matplotlib
+from mmer.training.report.plots import plots_of
 from mmer.training.report.run import Run, read_run
 
 REPORT: Final = "report.html"
-_TOLD: Final = {
+_CAPTIONS: Final = {
     "curves": "losses, and figures on development data, by epoch",
     "confusion": "counts; rows are the true classes",
     "reliability": "how often answers of a confidence are right",
@@ -48,10 +48,10 @@ def write_report(
     """Write the report of the run in ``folder``; by default report.html in it.
 
     Args:
-        folder: of the run: NAME.json or figures.json, curves.csv, predictions.npz, attention.npz,
-            what there is.
-        output: where to.
-        plots: a folder for the pictures as PNG files; none for no such files.
+        folder: of the run, with any of NAME.json or figures.json, curves.csv, predictions.npz and
+            attention.npz.
+        output: the HTML file.
+        plots: a folder for the plots as PNG files, too.
         resamples: draws of the intervals' bootstrap.
         seed: of the draws.
 
@@ -60,8 +60,8 @@ def write_report(
     """
     need_matplotlib("a report")
     run = read_run(folder)
-    e = _judged(run.predictions, resamples, seed) if run.predictions is not None else None
-    drawn = pictures(run, e)
+    e = _evaluation(run.predictions, resamples, seed) if run.predictions is not None else None
+    drawn = plots_of(run, e)
     path = written = output or folder / REPORT
     try:
         written.write_text(_page(run, e, drawn), encoding="utf-8")
@@ -75,17 +75,18 @@ def write_report(
     return written
 
 
-def _judged(said: Predictions, resamples: int, seed: int) -> Evaluation:
-    groups = regroup(said.groups.tolist())
-    about = {"what": said.what}
-    return judge(said.log_probs, said.labels, groups, about=about, resamples=resamples, seed=seed)
+def _evaluation(p: Predictions, resamples: int, seed: int) -> Evaluation:
+    groups, about = regroup(p.groups.tolist()), {"what": p.what}
+    return evaluation_of(p.log_probs, p.labels, groups, about=about, resamples=resamples, seed=seed)
 
 
 def _page(run: Run, e: Evaluation | None, drawn: Mapping[str, bytes]) -> str:
     sections = []
     if e is not None and run.predictions is not None:
         what = f"<p>{escape(run.predictions.what)}</p>"
-        both = [_picture(drawn[name], told) for name, told in _TOLD.items() if name != "curves"]
+        both = [
+            _plot(drawn[name], caption) for name, caption in _CAPTIONS.items() if name != "curves"
+        ]
         sections += [
             ("Figures", what + _intervals(e) + _folds(run.predictions)),
             ("Confusion and calibration", "".join(both)),
@@ -93,7 +94,7 @@ def _page(run: Run, e: Evaluation | None, drawn: Mapping[str, bytes]) -> str:
     if run.card:
         sections.append(("Figures of its card", _card_figures(run.card)))
     if run.curves:
-        sections.append(("Training", _picture(drawn["curves"], _TOLD["curves"])))
+        sections.append(("Training", _plot(drawn["curves"], _CAPTIONS["curves"])))
     if run.attention:
         sections.append(("What it looked at", _attention(run, drawn)))
     if run.about:
@@ -129,14 +130,12 @@ def _intervals(e: Evaluation) -> str:
     )
 
 
-def _folds(said: Predictions) -> str:
-    """Mean and deviation over the folds, where there are some."""
-    numbers = np.unique(said.fold)
+def _folds(p: Predictions) -> str:
+    """Mean and deviation over the folds of a cross-validation."""
+    numbers = np.unique(p.fold)
     if len(numbers) < 2 or numbers[0] < 0:
         return ""
-    each = [
-        figures(said.log_probs[rows], said.labels[rows]) for rows in said.fold == numbers[:, None]
-    ]
+    each = [figures(p.log_probs[rows], p.labels[rows]) for rows in p.fold == numbers[:, None]]
     rows = []
     for name in ("floor_accuracy", *METRICS):
         values = np.array([getattr(f, name) for f in each])
@@ -180,10 +179,10 @@ def _notes(card: Mapping[str, Any]) -> str:
     return _list([*card.get("notes", ()), *card.get("known_failures", ())])
 
 
-def _list(told: Sequence[str]) -> str:
-    if not told:
+def _list(lines: Sequence[str]) -> str:
+    if not lines:
         return ""
-    return "<ul>" + "".join(f"<li>{escape(str(one))}</li>" for one in told) + "</ul>"
+    return "<ul>" + "".join(f"<li>{escape(str(line))}</li>" for line in lines) + "</ul>"
 
 
 def _attention(run: Run, drawn: Mapping[str, bytes]) -> str:
@@ -192,15 +191,15 @@ def _attention(run: Run, drawn: Mapping[str, bytes]) -> str:
         parts.append(f"<h3>{escape(example.title)}</h3>")
         for name, png in drawn.items():
             if name.startswith(start := f"attention-{k}-"):
-                parts.append(_picture(png, name.removeprefix(start).replace("-", " ")))
+                parts.append(_plot(png, name.removeprefix(start).replace("-", " ")))
     return "".join(parts)
 
 
-def _picture(png: bytes, told: str) -> str:
+def _plot(png: bytes, caption: str) -> str:
     data = base64.b64encode(png).decode("ascii")
     return (
-        f'<figure><img alt="{escape(told)}" src="data:image/png;base64,{data}">'
-        f"<figcaption>{escape(told)}</figcaption></figure>"
+        f'<figure><img alt="{escape(caption)}" src="data:image/png;base64,{data}">'
+        f"<figcaption>{escape(caption)}</figcaption></figure>"
     )
 
 

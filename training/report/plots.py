@@ -1,4 +1,4 @@
-"""All pictures of a run, as PNG."""
+"""Plots of a run, as PNG."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-def pictures(run: Run, e: Evaluation | None) -> dict[str, bytes]:
-    """By name: curves, confusion, reliability, attention-0-tokens and so on, what there is."""
+def plots_of(run: Run, e: Evaluation | None) -> dict[str, bytes]:
+    """PNG files by name, where the run has the data: curves, confusion, attention-0-tokens, ..."""
     drawn = {}
     if run.curves:
         drawn["curves"] = curves_figure(run.curves, f"{run.name}: training")

@@ -1,4 +1,4 @@
-"""What lies in the folder of a training run."""
+"""Contents of the folder of a training run."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from mmer.training.report.attention import FILE as ATTENTION
 from mmer.training.report.attention import Example, load_attention
 
 FIGURES: Final = "figures.json"
-"""What a run of the field's models says of itself."""
+"""Figures, recipe and data of a multimodal run."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,7 +24,7 @@ class Run:
     """``card`` is NAME.json of the exported network, empty where it was not exported.
 
     ``about`` holds recipe, training and notes: of the card, else of the run's or its first fold's
-    figures.json; empty where neither is there. ``missing`` tells of files that are not there.
+    figures.json; empty where neither is there. ``missing`` lists the files that are not there.
     """
 
     name: str
@@ -37,10 +37,10 @@ class Run:
 
 
 def read_run(folder: Path) -> Run:
-    """Everything a report can tell of.
+    """Read the folder of a run.
 
     Raises:
-        MmerError: no such folder, nothing to tell of in it, or a file is not sound.
+        MmerError: no such folder, nothing to report in it, or a damaged file.
     """
     if not folder.is_dir():
         raise MmerError(f"no folder {folder}: name the --output of a mmer-train run")
@@ -64,25 +64,25 @@ def read_run(folder: Path) -> Run:
     return run
 
 
-def _missing(folder: Path, told: bool) -> list[str]:
-    """What a report would tell of, were it there, and where it is or comes from."""
+def _missing(folder: Path, described: bool) -> list[str]:
+    """Missing files, and where they are instead."""
     folds = sorted(path.name for path in folder.glob("fold-*") if path.is_dir())
     inside = f"; see the reports of {folds[0]} to {folds[-1]}" if folds else ""
     wanted = {
         "losses and figures by epoch": CURVES,
-        "figures of every judged item": PREDICTIONS,
-        "what it looked at": ATTENTION,
+        "predictions of every evaluated item": PREDICTIONS,
+        "attention weights": ATTENTION,
     }
     missing = [
         f"{w}: no {name}{inside}" for w, name in wanted.items() if not (folder / name).exists()
     ]
-    if not told:
-        missing.append(f"recipe and data: neither a card (NAME.json) nor {FIGURES} that tells them")
+    if not described:
+        missing.append(f"recipe and data: neither a card (NAME.json) nor {FIGURES} with them")
     return missing
 
 
 def _about(path: Path) -> dict[str, Any]:
-    """What figures.json tells of its run; empty where it is missing or older than that."""
+    """The description of a run in figures.json; empty where there is none."""
     table = _read(path) if path.exists() else {}
     return table if isinstance(table, dict) and {"name", "recipe"} <= set(table) else {}
 
@@ -95,7 +95,7 @@ def _read(path: Path) -> Any:
 
 
 def _card(folder: Path) -> dict[str, Any]:
-    """The one JSON file that says by which recipe a network was trained."""
+    """The card of the exported network; empty where there is none."""
     found = {}
     for path in sorted(folder.glob("*.json")):
         table = _read(path)

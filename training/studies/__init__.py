@@ -1,1 +1,1 @@
-"""Studies on ready features: what a fusion can be shown to do where no recording is at hand."""
+"""Studies: late fusion against its baselines; eye positions in FER2013."""

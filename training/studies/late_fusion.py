@@ -1,14 +1,13 @@
-"""Is the learned fusion worth it? It against the best model alone, the mean and the product.
+"""Study of late fusion: the learned fusion against the best model alone, the mean and the product.
 
 ``python -m mmer.training.studies.late_fusion [--weights DIR] [--cache DIR] [--json OUT]`` prints
-both comparisons: on label-paired moments of the development data, each half judged by a fusion of
-the other half, and on IEMOCAP's posteriors, each fifth of the dialogues judged by one of the rest.
+two comparisons: on label-paired moments of the development data, each half evaluated by a fusion
+of the other half, and on IEMOCAP's encoder outputs, each fifth of the dialogues by a fusion of the
+rest.
 """
 
 from __future__ import annotations
 
-import json
-import sys
 import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -21,7 +20,7 @@ import tyro
 from numpy.typing import NDArray
 from torch import nn
 
-from mmer.models.errors import MmerError
+from mmer.models.command import run_command
 from mmer.models.labels import EMOTIONS, MODALITIES
 from mmer.models.networks.shipped.fusion import FusionNetwork
 from mmer.training.datasets.data_folder import data_dir, need
@@ -29,13 +28,14 @@ from mmer.training.loop.trainer import Trainer, tensors
 from mmer.training.metrics.bootstrap import intervals
 from mmer.training.metrics.figures import figures, log_softmax
 from mmer.training.recipes.recipe import Recipe, load_recipe
-from mmer.training.tasks.fusion import AS_IN_LIFE, ONLY, FusionTask
+from mmer.training.storage import write_json
+from mmer.training.tasks.fusion import CORRUPTED, ONLY, FusionTask
 from mmer.training.tasks.task import Arrays
 
 ALL: Final = "all three"
 FOLDS: Final = 5
 PENALTY: Final = 3e-3
-"""On the squares of the fusion's numbers, where there are too few moments to learn them freely.
+"""On the squares of the fusion's parameters, where there are too few moments to fit them freely.
 
 From 1e-4 to 1 the learned fusion's weighted F1 on IEMOCAP lies between 0.623 and 0.634.
 """
@@ -45,24 +45,24 @@ Pool = Callable[[Arrays], NDArray[np.float64]]
 
 
 def mean(inputs: Arrays) -> NDArray[np.float64]:
-    """The mean of the distributions that are there."""
+    """Mean of the distributions that are present."""
     present = inputs["present"][..., None]
     probs = (np.exp(inputs["log_probs"]) * present).sum(axis=1) / present.sum(axis=1)
     return np.asarray(np.log(probs), np.float64)
 
 
 def product(inputs: Arrays) -> NDArray[np.float64]:
-    """The product of the distributions that are there."""
+    """Product of the distributions that are present."""
     return log_softmax((inputs["log_probs"] * inputs["present"][..., None]).sum(axis=1))
 
 
 def alone(k: int) -> Pool:
-    """What the model at ``k`` says."""
+    """The distribution of the model at ``k``."""
     return lambda inputs: np.asarray(inputs["log_probs"][:, k], np.float64)
 
 
 def learned(network: nn.Module) -> Pool:
-    """What the fusion says."""
+    """The distribution of a fusion network."""
 
     def fuse(inputs: Arrays) -> NDArray[np.float64]:
         with torch.no_grad():
@@ -83,24 +83,23 @@ def measure(
     for name, given in answers.items():
         absent = np.full((len(given), len(EMOTIONS) - given.shape[1]), -np.inf)
         log_probs = np.concatenate([given, absent], axis=1)
-        found, drawn = figures(log_probs, labels), intervals(log_probs, labels, of)
-        out[name] = {
-            "interval": {k: [round(edge, 4) for edge in edges] for k, edges in drawn.items()}
+        found, edges = figures(log_probs, labels), intervals(log_probs, labels, of)
+        interval = {key: [round(edge, 4) for edge in pair] for key, pair in edges.items()}
+        out[name] = {"interval": interval} | {
+            key: round(getattr(found, key), 4) for key in ("floor_accuracy", *edges)
         }
-        for key in ("floor_accuracy", *drawn):
-            out[name][key] = round(float(getattr(found, key)), 4)
     return out
 
 
 def paired(
     recipe: Recipe, data: Path, weights: Path | None = None, cache: Path | None = None
 ) -> dict[str, Any]:
-    """On label-paired moments of both halves, each judged by the fusion of the other half.
+    """Figures on label-paired moments of both halves, each by the fusion of the other half.
 
-    ``moments``: by what is present and in what state, the figures of each pool; intervals are over
-    the voices' clips, of which there are fewest; the learned fusion is as it was trained, without
-    the card's temperature. ``rest``: by what is left when modalities are
-    removed, the accuracy of the fusion of all and of one trained without them.
+    ``moments``: the figures of each pool, by what is present and in what state; intervals are over
+    the speech clips, of which there are fewest; the learned fusion is without the card's
+    temperature. ``rest``: by what is left when modalities are removed, the accuracy of the fusion
+    of all and of one trained without them.
     """
     tasks = [
         FusionTask(replace(recipe, options={**recipe.options, "half": half}), data, cache, weights)
@@ -108,20 +107,20 @@ def paired(
     ]
     networks = [_trained(task) for task in tasks]
     moments: dict[str, Any] = {}
-    for condition, present in {ALL: MODALITIES, **ONLY, AS_IN_LIFE: MODALITIES}.items():
+    for condition, present in {ALL: MODALITIES, **ONLY, CORRUPTED: MODALITIES}.items():
+        name = None if condition == ALL else condition
         parts = []
         for task, network in zip(tasks, networks, strict=True):
-            pools = {m: alone(MODALITIES.index(m)) for m in present if condition != AS_IN_LIFE}
+            pools = {m: alone(MODALITIES.index(m)) for m in present if condition != CORRUPTED}
             if len(present) > 1:
                 pools |= {"mean": mean, "product": product}
             pools["learned"] = learned(network)
-            asked = None if condition == ALL else condition
-            inputs, labels = next(iter(task.development(asked)))
-            answers = {name: pool(inputs) for name, pool in pools.items()}
-            parts.append((labels, task.voices(asked), answers))
-        labels, voices = (np.concatenate([part[k] for part in parts]) for k in (0, 1))
-        together = {n: np.concatenate([part[2][n] for part in parts]) for n in parts[0][2]}
-        moments[condition] = measure(labels, voices, together)
+            inputs, labels = next(iter(task.development(name)))
+            answers = {pool: fuse(inputs) for pool, fuse in pools.items()}
+            parts.append((labels, task.speech_clips(name), answers))
+        labels, clips = (np.concatenate([part[k] for part in parts]) for k in (0, 1))
+        both = {n: np.concatenate([part[2][n] for part in parts]) for n in parts[0][2]}
+        moments[condition] = measure(labels, clips, both)
     rest = {}
     for condition, present in ONLY.items():
         right: dict[str, list[float]] = {"of all": [], "of the rest": []}
@@ -131,7 +130,7 @@ def paired(
             for name, each in (("of all", network), ("of the rest", own)):
                 right[name] += list(learned(each)(inputs).argmax(axis=1) == labels)
         rest[condition] = {name: round(float(np.mean(hits)), 4) for name, hits in right.items()}
-    return {"n": sum(len(task.voices()) for task in tasks), "moments": moments, "rest": rest}
+    return {"n": sum(len(task.speech_clips()) for task in tasks), "moments": moments, "rest": rest}
 
 
 def _trained(task: FusionTask) -> nn.Module:
@@ -143,11 +142,11 @@ def _trained(task: FusionTask) -> nn.Module:
 
 
 def iemocap(data: Path) -> dict[str, Any]:
-    """On IEMOCAP's posteriors of a voice and a text model, real dialogues, six classes.
+    """Figures on IEMOCAP's outputs of an audio and a text model: real dialogues, six classes.
 
     The development rows alone: the models were fitted to the training rows. Each fifth of the
-    dialogues is judged by a fusion (of two modalities and six classes, without quality and age)
-    that was fitted to the others; intervals resample dialogues. The line to beat is the mean.
+    dialogues is evaluated by a fusion (of two modalities and six classes, without quality and age)
+    that was fitted to the others; intervals resample dialogues. The baseline is the mean.
     """
     with np.load(need(data / "features/iemocap_unimodal.npz"), allow_pickle=False) as file:
         rows = (file["split"] == 2) & (file["label"] >= 0)
@@ -164,9 +163,9 @@ def iemocap(data: Path) -> dict[str, Any]:
     _, number = np.unique(dialogues, return_inverse=True)
     fused = np.empty((len(labels), logits[0].shape[1]))
     for fold in range(FOLDS):
-        held = number % FOLDS == fold
-        network = _fitted({k: v[~held] for k, v in inputs.items()}, labels[~held])
-        fused[held] = learned(network)({k: v[held] for k, v in inputs.items()})
+        held_out = number % FOLDS == fold
+        network = _fitted({k: v[~held_out] for k, v in inputs.items()}, labels[~held_out])
+        fused[held_out] = learned(network)({k: v[held_out] for k, v in inputs.items()})
     answers = {"audio": alone(0)(inputs), "text": alone(1)(inputs)}
     answers |= {"mean": mean(inputs), "product": product(inputs), "learned": fused}
     found = measure(labels, dialogues.astype(np.str_), answers)
@@ -174,7 +173,7 @@ def iemocap(data: Path) -> dict[str, Any]:
 
 
 def _fitted(inputs: Arrays, labels: NDArray[np.int64]) -> nn.Module:
-    """A fusion of few moments: all at once, its numbers held near those of equal treatment."""
+    """A fusion of few moments: fitted to all at once, its parameters held near equal treatment."""
     _, modalities, classes = inputs["log_probs"].shape
     network = FusionNetwork(modalities, classes)
     optimizer = torch.optim.LBFGS(network.parameters(), max_iter=60, line_search_fn="strong_wolfe")
@@ -191,13 +190,11 @@ def _fitted(inputs: Arrays, labels: NDArray[np.int64]) -> nn.Module:
     return network
 
 
-def table(found: Mapping[str, Mapping[str, Any]], key: str) -> str:
-    """One line a pool: a figure and its interval."""
-    lines = []
-    for name, each in found.items():
+def _print(title: str, pools: Mapping[str, Mapping[str, Any]], key: str) -> None:
+    print(title)
+    for name, each in pools.items():
         low, high = each["interval"][key]
-        lines.append(f"  {name:8} {each[key]:.3f} ({low:.3f}-{high:.3f})  ece {each['ece']:.3f}")
-    return "\n".join(lines)
+        print(f"  {name:8} {each[key]:.3f} ({low:.3f}-{high:.3f})  ece {each['ece']:.3f}")
 
 
 @dataclass(frozen=True)
@@ -209,31 +206,27 @@ class Arguments:
     weights: Path | None = None
     """Folder of the encoders; by default the shipped ones."""
     cache: Path | None = None
-    """Folder for what the encoders say, kept between runs."""
+    """Folder for the encoders' outputs, reused by later runs."""
     json: Path | None = None
     """Where to write the figures as well."""
 
 
-def main() -> None:
-    """Print both comparisons; a user's mistake is told in one line, with exit status 2."""
+def _run() -> None:
     arguments = tyro.cli(Arguments)
-    try:
-        data = data_dir(arguments.data)
-        found = {
-            "paired": paired(load_recipe("fusion"), data, arguments.weights, arguments.cache),
-            "iemocap": iemocap(data),
-        }
-    except MmerError as error:
-        print(f"late_fusion: {error}", file=sys.stderr)
-        raise SystemExit(2) from error
+    data = data_dir(arguments.data)
+    recipe = load_recipe("fusion")
+    found = {
+        "paired": paired(recipe, data, arguments.weights, arguments.cache),
+        "iemocap": iemocap(data),
+    }
     for condition, pools in found["paired"]["moments"].items():
-        print(f"{condition}: accuracy\n{table(pools, 'accuracy')}")
+        _print(f"{condition}: accuracy", pools, "accuracy")
     for condition, pair in found["paired"]["rest"].items():
         print(f"{condition} left: {pair}")
-    print(f"IEMOCAP: weighted F1\n{table(found['iemocap']['pools'], 'weighted_f1')}")
+    _print("IEMOCAP: weighted F1", found["iemocap"]["pools"], "weighted_f1")
     if arguments.json is not None:
-        arguments.json.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+        write_json(arguments.json, found)
 
 
 if __name__ == "__main__":
-    main()
+    run_command("late_fusion", _run)

@@ -1,9 +1,9 @@
-"""Where the eyes lie in FER2013's crops, so that live crops can be cut to match.
+"""Study of eye positions in FER2013's crops, for live crops that match them.
 
     python -m mmer.training.studies.measure_eyes DETECTOR.tflite
 
-runs MediaPipe's short-range face detector over enlarged training crops, set into a wider ground
-of their own edge grey (the detector wants some room round a face), and prints the medians for
+runs MediaPipe's short-range face detector over enlarged training crops, with a margin
+of their own edge grey (the detector needs some room round a face), and prints the medians for
 ``training/recipes/face.toml``.
 """
 
@@ -24,7 +24,7 @@ MARGIN = 96
 def measure(images: np.ndarray, detector: Path) -> np.ndarray:
     """Eye positions as fractions of the crop, (M, 2 eyes from the left, x and y); M <= N.
 
-    Pictures without a single plausible detection (eyes level within 25 degrees, in the upper
+    Images without a single plausible detection (eyes level within 25 degrees, in the upper
     two thirds, 20 to 70 % of the crop apart) are left out.
     """
     import cv2

@@ -1,4 +1,4 @@
-"""The face task: FER2013 pictures, FER+ votes, and what is no usable face."""
+"""Face task: FER2013 images with FER+ votes, and crops that are no usable face."""
 
 from __future__ import annotations
 
@@ -16,8 +16,10 @@ from mmer.models.cards.card import TrainingData
 from mmer.models.cards.seen import Seen, as_keys
 from mmer.models.labels import EMOTIONS
 from mmer.models.networks.shipped.face import FaceNetwork
+from mmer.models.preparation.face_crop import CropGeometry
+from mmer.models.preparation.grey_face import GreyFace
 from mmer.training.augment.face import FaceChanges, change_face
-from mmer.training.augment.non_faces import SCENES_SOURCE, NoFaces, read_scenes
+from mmer.training.augment.non_faces import SCENES_SOURCE, NonFaces, read_scenes
 from mmer.training.datasets.corpora import training_data
 from mmer.training.datasets.faces import read_development, read_train
 from mmer.training.recipes.recipe import Recipe, from_table
@@ -28,75 +30,75 @@ TWINS: Final = "all (with those that also occur in FER2013's training split, kep
 
 @dataclass(frozen=True)
 class FaceOptions:
-    """The face recipe's own settings.
+    """Options of the face recipe.
 
     The eyes are where a face detector finds them in the training crops (medians; see
-    ``training/studies/measure_eyes.py``), as fractions of the crop, left and right as seen in the
-    picture: live crops are cut to match.
+    ``training/studies/measure_eyes.py``), as fractions of the crop, left and right in the image:
+    live crops are cut to match.
     """
 
     left_eye: tuple[float, float]
     right_eye: tuple[float, float]
     usable_below: float = 0.0
-    """Below this much belief (0..1) in a usable face, the live recognizer sees none."""
+    """Probability (0..1) of a usable face below which the live recognizer ignores the crop."""
     widths: tuple[int, int, int] = (32, 64, 128)
     dropout: float = 0.2
     side: int = 40
-    """Trained on windows of this many pixels, anywhere in the crop; used on the middle one."""
+    """Pixels of the training windows, anywhere in the crop; inference uses the middle one."""
     no_faces: int = 16
-    """Crops that are no usable face, in each batch, beside the recipe's ``batch`` of faces."""
+    """Crops that are no usable face in each batch, beside the recipe's ``batch`` of faces."""
     usable_weight: float = 0.3
-    """How much telling them apart counts in the loss."""
+    """Weight of the usable-face loss."""
     changes: Mapping[str, float] = field(default_factory=dict)
 
 
-def _as_it_is(image: np.ndarray) -> np.ndarray:
+def _unchanged(image: np.ndarray) -> np.ndarray:
     return image
 
 
-def _smaller(image: np.ndarray, side: int) -> np.ndarray:
+def _downscaled(image: np.ndarray, side: int) -> np.ndarray:
     small = cv2.resize(image, (side, side), interpolation=cv2.INTER_AREA)
     return cv2.resize(small, image.shape[::-1], interpolation=cv2.INTER_LINEAR)
 
 
-def _turn(image: np.ndarray, degrees: float) -> np.ndarray:
+def _rotated(image: np.ndarray, degrees: float) -> np.ndarray:
     size = image.shape[0]
     warp = cv2.getRotationMatrix2D(((size - 1) / 2,) * 2, degrees, 1.0)
     return cv2.warpAffine(image, warp, (size, size), borderMode=cv2.BORDER_REPLICATE)
 
 
-def _hide(image: np.ndarray, side: str) -> np.ndarray:
+def _covered(image: np.ndarray, side: str) -> np.ndarray:
     out, half = image.copy(), image.shape[0] // 2
     {"left": out[:, :half], "lower": out[half:], "upper": out[:half]}[side][:] = 128
     return out
 
 
 CONDITIONS: Final[Mapping[str, Callable[[np.ndarray], np.ndarray]]] = {
-    TWINS: _as_it_is,
+    TWINS: _unchanged,
     "blur of 1 pixel": lambda image: cv2.GaussianBlur(image, (0, 0), 1.0),
     "blur of 2 pixels": lambda image: cv2.GaussianBlur(image, (0, 0), 2.0),
-    "24 pixels, enlarged": lambda image: _smaller(image, 24),
-    "16 pixels, enlarged": lambda image: _smaller(image, 16),
+    "24 pixels, enlarged": lambda image: _downscaled(image, 24),
+    "16 pixels, enlarged": lambda image: _downscaled(image, 16),
     "the dark (gamma 2.5)": lambda image: (255 * (image / 255.0) ** 2.5).astype(np.uint8),
-    "a turn of 20 degrees": lambda image: _turn(image, 20.0),
-    "the left half covered": lambda image: _hide(image, "left"),
-    "the lower half covered": lambda image: _hide(image, "lower"),
-    "the upper half covered": lambda image: _hide(image, "upper"),
+    "a turn of 20 degrees": lambda image: _rotated(image, 20.0),
+    "the left half covered": lambda image: _covered(image, "left"),
+    "the lower half covered": lambda image: _covered(image, "lower"),
+    "the upper half covered": lambda image: _covered(image, "upper"),
 }
 
 
 class FaceTask(Task):
-    """See ``Task``. Targets are (B, 8): the seven shares of the votes, and 1 for a usable face."""
+    """The task of ``FaceNetwork``; targets are (B, 8): shares of the votes, 1 for a usable face."""
 
     modality = "face"
     development_data = (
-        "FER+ public test split: pictures with a majority for one of the seven, "
+        "FER+ public test split: images with a majority for one of the seven, "
         "without those that also occur in the training split"
     )
     conditions = tuple(CONDITIONS)
     known_failures = (
         "Disgust and fear are rare in the training data (below 3 %) and weak.",
-        "Pictures are posed or candid web images of strong expressions; a calm face at a webcam "
+        "Images are posed or candid web images of strong expressions; a calm face at a webcam "
         "is mostly neutral, and a talking mouth can pass for surprise or joy.",
         "Faces half covered, turned well away, or of fewer than about 20 pixels; a lower half "
         "that is hidden (hand, mask, microphone) hides most of joy and surprise.",
@@ -105,7 +107,9 @@ class FaceTask(Task):
     )
     outputs = ("logits", "embedding", "usable")
 
-    def __init__(self, recipe: Recipe, data: Path) -> None:
+    def __init__(
+        self, recipe: Recipe, data: Path, cache: Path | None = None, weights: Path | None = None
+    ) -> None:
         self._recipe = recipe
         self._options = from_table(FaceOptions, recipe.options, f"recipe {recipe.name}: options")
         self._changes = from_table(
@@ -116,17 +120,16 @@ class FaceTask(Task):
         self._with_twins = read_development(data, twins=True)
         self.dropped = {f"fer2013: {why}": n for why, n in self._train.dropped.items()}
         self._scenes = read_scenes()
-        self._no_faces = NoFaces(self._train.images, self._scenes)
+        self._non_faces = NonFaces(self._train.images, self._scenes)
         self.class_shares = self._train.targets.mean(axis=0)
         self.batches_per_epoch = len(self._train.images) // recipe.batch
 
     def network(self) -> nn.Module:
-        """A fresh ``FaceNetwork``."""
         a, b, c = self._options.widths
         return FaceNetwork((a, b, c), self._options.dropout, self._options.side)
 
     def batches(self, rng: np.random.Generator) -> Iterator[tuple[Arrays, np.ndarray]]:
-        """Every picture once, changed, and with each batch some that are no usable face."""
+        """Every image once, augmented, and in each batch some crops that are no usable face."""
         size, extra = self._recipe.batch, self._options.no_faces
         order = rng.permutation(len(self._train.images))
         targets = np.zeros((size + extra, len(EMOTIONS) + 1), np.float32)
@@ -142,25 +145,22 @@ class FaceTask(Task):
         return change_face(image, rng, self._changes, self._options.side)
 
     def _no_face(self, rng: np.random.Generator) -> np.ndarray:
-        unread = self._train.unusable
-        if len(unread) and rng.random() < 0.03:  # few pictures: seldom, lest they be learned
-            return self._change(unread[rng.integers(len(unread))], rng)
-        return self._no_faces.draw(rng, self._options.side)
+        unusable = self._train.unusable
+        if len(unusable) and rng.random() < 0.03:  # few images: seldom, lest they be memorised
+            return self._change(unusable[rng.integers(len(unusable))], rng)
+        return self._non_faces.draw(rng, self._options.side)
 
     def development(self, condition: str | None = None) -> Iterator[tuple[Arrays, np.ndarray]]:
-        """The pictures as they are, or spoilt."""
         faces = self._with_twins if condition == TWINS else self._development
-        spoil = CONDITIONS[condition] if condition else _as_it_is
+        degrade = CONDITIONS[condition] if condition else _unchanged
         for k in range(0, len(faces.images), 256):
-            images = np.stack([spoil(image) for image in faces.images[k : k + 256]])
+            images = np.stack([degrade(image) for image in faces.images[k : k + 256]])
             yield {"image": images[:, None].astype(np.float32)}, faces.labels[k : k + 256]
 
     def development_groups(self) -> list[str]:
-        """Each picture its own: FER2013 does not say who is in it."""
         return [f"fer2013/{k}" for k in range(len(self._development.labels))]
 
     def seen(self) -> Seen:
-        """The pictures, by their keys: there are no speakers and no files."""
         return Seen(frozenset(), images=as_keys(int(key) for key in self._train.keys))
 
     def loss(
@@ -170,29 +170,24 @@ class FaceTask(Task):
         weights: torch.Tensor,
         smoothing: float,
     ) -> torch.Tensor:
-        """Of the expression where there is a usable face; of whether there is one, everywhere."""
+        """Cross-entropy of the expression on usable faces, and of the usable-face output on all."""
         usable = targets[:, -1]
         faces = usable > 0.5
         expression = soft_loss(outputs[0].float()[faces], targets[faces, :-1], weights, smoothing)
-        told = nn.functional.binary_cross_entropy_with_logits(outputs[2].float(), usable)
-        return expression + self._options.usable_weight * told
+        usable_loss = nn.functional.binary_cross_entropy_with_logits(outputs[2].float(), usable)
+        return expression + self._options.usable_weight * usable_loss
 
     def dynamic_axes(self) -> Mapping[str, Mapping[int, str]]:
-        """The batch alone."""
         return {"image": {0: "batch"}}
 
     def preprocessing(self) -> dict[str, Any]:
-        """Size of the crop, where the eyes lie in it, and what counts as a face."""
-        return {
-            "size": int(self._train.images.shape[1]),
-            "colour": "grey, 0..255 (Rec. 601 luma)",
-            "left_eye": list(self._options.left_eye),
-            "right_eye": list(self._options.right_eye),
-            "usable_below": self._options.usable_below,
-        }
+        o = self._options
+        size = int(self._train.images.shape[1])
+        (left_x, left_y), (right_x, right_y) = o.left_eye, o.right_eye  # lists, from TOML
+        crop = GreyFace(CropGeometry(size, (left_x, left_y), (right_x, right_y)))
+        return {"input": crop.settings(), "usable_below": o.usable_below}
 
     def training_data(self) -> tuple[TrainingData, ...]:
-        """FER2013 with FER+, and the scenery of what is no face."""
         scenery, licence = SCENES_SOURCE
         return (
             training_data("fer2013", "train", len(self._train.keys)),
@@ -200,13 +195,12 @@ class FaceTask(Task):
         )
 
     def notes(self) -> tuple[str, ...]:
-        """How to read the figures."""
         return (
             "Trained on the distribution of the crowd's votes, rare classes weighted up "
             f"(class_balance {self._recipe.class_balance}).",
             "Whether a crop is a usable face was learned from generated counter-examples "
             "(scenery, textures, noise, faces turned over, half out, too near or far, blurred "
-            "away, covered, in pieces) and the few training pictures that the taggers could not "
+            "away, covered, in pieces) and the few training images that the annotators could not "
             "read.",
             "FER+ has no subject ids: the same person may occur in both splits.",
         )

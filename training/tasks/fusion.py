@@ -1,4 +1,4 @@
-"""The fusion task: held-out items of three corpora, paired by label, judged by the encoders."""
+"""Fusion task: late fusion trained on encoder outputs, paired by label across three corpora."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from mmer.models.labels import EMOTIONS, MODALITIES
 from mmer.models.networks.shipped.fusion import FusionNetwork
 from mmer.training.datasets.corpora import training_data
 from mmer.training.recipes.recipe import Recipe, from_table
-from mmer.training.tasks.fusion_outputs import Posteriors, encoders, read
-from mmer.training.tasks.fusion_pairing import Life, Moments, Pairing, drop_some, keep_only
+from mmer.training.tasks.fusion_outputs import EncoderOutputs, encoders, read
+from mmer.training.tasks.fusion_pairing import Corruption, Moments, Pairing, drop_some, keep_only
 from mmer.training.tasks.task import Arrays, Task
 
-AS_IN_LIFE: Final = "life: spoilt, aged, misleading or absent as in training"
+CORRUPTED: Final = "life: spoilt, aged, misleading or absent as in training"
 ONLY: Final[Mapping[str, tuple[str, ...]]] = {
     "voice and words": ("speech", "text"),
     "voice and face": ("speech", "face"),
@@ -31,7 +31,7 @@ ONLY: Final[Mapping[str, tuple[str, ...]]] = {
     "words alone": ("text",),
     "face alone": ("face",),
 }
-"""What is present in each of the other conditions."""
+"""The modalities present in each of the other conditions."""
 DEVELOPMENT_MOMENTS: Final = 2100
 
 
@@ -48,18 +48,18 @@ class FusionOptions:
     half: int = 0
     """Which half of the held-out items trains, 0 or 1; the other is the development data."""
     modalities: Sequence[str] = MODALITIES
-    """Those that are ever present in training: fewer make the model for the rest."""
+    """Modalities that are present in training; the others never are."""
     life: Mapping[str, Any] = field(default_factory=dict)
 
 
-def half_of(posteriors: Posteriors, half: int) -> Posteriors:
-    """Half of the items: whole speakers, dialogues and sets of twin pictures.
+def half_of(outputs: EncoderOutputs, half: int) -> EncoderOutputs:
+    """Half of the items: whole speakers, dialogues and sets of twin images.
 
     RAVDESS actors 17 and 18 against 19 and 20 (a man and a woman each), the others by a digest of
     the group's name.
     """
-    side = np.array([_side(str(group)) for group in posteriors.groups])
-    return posteriors.of(side == half)
+    side = np.array([_side(str(group)) for group in outputs.groups])
+    return outputs.subset(side == half)
 
 
 def _side(group: str) -> int:
@@ -68,7 +68,7 @@ def _side(group: str) -> int:
 
 
 class FusionTask(Task):
-    """See ``Task``. The inputs are ``models.fusion.INPUTS``."""
+    """The task of ``FusionNetwork``; its inputs are ``models.fusion.INPUTS``."""
 
     modality = "fusion"
     development_data = (
@@ -76,12 +76,12 @@ class FusionTask(Task):
         "not trained on (voices of RAVDESS actors 19 and 20, words of MELD dev, faces of FER+ "
         "public test), every emotion as often, nothing spoilt or absent"
     )
-    conditions = (AS_IN_LIFE, *ONLY)
+    conditions = (CORRUPTED, *ONLY)
     outputs = ("logits", "shares")
     known_failures = (
         "Where voice, words and face disagree for a reason (irony, a polite smile) it has no idea "
-        "of the reason: it goes by how far each is believed.",
-        "People who talk with a still face: the face's 'neutral' is believed little, so a truly "
+        "of the reason: it goes by the reliability of each.",
+        "People who talk with a still face: the face's 'neutral' has little weight, so a truly "
         "neutral person is found by the voice and the words rather than by the face.",
     )
 
@@ -91,70 +91,71 @@ class FusionTask(Task):
         where = f"recipe {recipe.name}: options"
         self.recipe = recipe
         self._options = options = from_table(FusionOptions, recipe.options, where)
-        self._life = from_table(Life, options.life, f"{where}.life")
+        self._corruption = from_table(Corruption, options.life, f"{where}.life")
         if not options.modalities or not set(options.modalities) <= set(MODALITIES):
             raise MmerError(f"{where}: modalities must be of {', '.join(MODALITIES)}")
         if options.half not in (0, 1):
             raise MmerError(f"{where}: half must be 0 or 1, got {options.half}")
         self._weights = weights or (Path(options.weights) if options.weights else None)
-        held_out = read(data, self._weights, cache, options.per_class)
-        self._train = {m: half_of(p, options.half) for m, p in held_out.items()}
-        self._held = {m: half_of(p, 1 - options.half) for m, p in held_out.items()}
+        outputs = read(data, self._weights, cache, options.per_class)
+        self._train = {m: half_of(p, options.half) for m, p in outputs.items()}
+        self._held_out = {m: half_of(p, 1 - options.half) for m, p in outputs.items()}
         self._pairing = Pairing(self._train)
-        held = Pairing(self._held)
-        clean, apart = (held.draw(DEVELOPMENT_MOMENTS, np.random.default_rng(k)) for k in (1, 2))
-        in_life = held.draw(DEVELOPMENT_MOMENTS, np.random.default_rng(1), self._life)
-        some = drop_some(in_life.inputs, np.random.default_rng(3), MODALITIES)
-        # the temperature is fitted to what has the same labels: clean moments and life, no more
+        held_out_pairs = Pairing(self._held_out)
+        clean, apart = (
+            held_out_pairs.draw(DEVELOPMENT_MOMENTS, np.random.default_rng(k)) for k in (1, 2)
+        )
+        corrupted = held_out_pairs.draw(
+            DEVELOPMENT_MOMENTS, np.random.default_rng(1), self._corruption
+        )
+        some = drop_some(corrupted.inputs, np.random.default_rng(3), MODALITIES)
+        # the temperature is fitted to the states with the same labels: clean and corrupted
         self._development: dict[str | None, Moments] = {
             None: clean,
-            AS_IN_LIFE: in_life._replace(inputs=some),
+            CORRUPTED: corrupted._replace(inputs=some),
         }
         for condition, present in ONLY.items():
-            kept = keep_only(apart.inputs, present)
-            self._development[condition] = apart._replace(inputs=kept)
+            inputs = keep_only(apart.inputs, present)
+            self._development[condition] = apart._replace(inputs=inputs)
         self.class_shares = np.full(len(EMOTIONS), 1 / len(EMOTIONS))
         self.batches_per_epoch = options.draws // recipe.batch
 
     def network(self) -> nn.Module:
-        """A fresh ``FusionNetwork``: all modalities treated alike."""
         return FusionNetwork(len(MODALITIES), len(EMOTIONS))
 
     def batches(self, rng: np.random.Generator) -> Iterator[tuple[Arrays, np.ndarray]]:
-        """Moments as in life, with any choice of the modalities."""
+        """Corrupted moments, with any choice of the modalities."""
         for _ in range(self.batches_per_epoch):
-            moments = self._pairing.draw(self.recipe.batch, rng, self._life)
+            moments = self._pairing.draw(self.recipe.batch, rng, self._corruption)
             inputs = drop_some(moments.inputs, rng, self._options.modalities)
             yield _not_empty(inputs, np.eye(len(EMOTIONS), dtype=np.float32)[moments.labels])
 
     def development(self, condition: str | None = None) -> Iterator[tuple[Arrays, np.ndarray]]:
-        """Clean moments with all modalities, some of them, or as in life."""
         moments = self._development[condition]
         yield _not_empty(moments.inputs, moments.labels)
 
     def development_groups(self) -> list[str]:
-        """The speaker of each moment's voice: the other two modalities have many groups."""
+        """The speaker in each moment: the other two modalities have many groups."""
         rows = self._development[None].rows[:, MODALITIES.index("speech")]
-        return [str(group) for group in self._held["speech"].groups[rows]]
+        return [str(group) for group in self._held_out["speech"].groups[rows]]
 
-    def voices(self, condition: str | None = None) -> np.ndarray:
-        """The voice's clip of each moment that ``development`` gives, uint64 (N,).
+    def speech_clips(self, condition: str | None = None) -> np.ndarray:
+        """The key of the speech clip in each moment of ``development``, uint64 (N,).
 
         There are fewest of them, so each is in many moments.
         """
         moments = self._development[condition]
-        there = moments.inputs["present"].any(axis=1)
-        rows = moments.rows[there, MODALITIES.index("speech")]
-        return self._held["speech"].contents[rows]
+        present = moments.inputs["present"].any(axis=1)
+        rows = moments.rows[present, MODALITIES.index("speech")]
+        return self._held_out["speech"].contents[rows]
 
     def without_others(self, modalities: Sequence[str]) -> FusionTask:
-        """The same data for a fusion that never meets the others in training."""
+        """The same data with only ``modalities`` present in training."""
         other = copy(self)
         other._options = replace(self._options, modalities=tuple(modalities))
         return other
 
     def seen(self) -> Seen:
-        """The half that trained."""
         parts = self._train
         return Seen(
             frozenset(str(g) for m in ("speech", "text") for g in parts[m].groups),
@@ -164,15 +165,12 @@ class FusionTask(Task):
         )
 
     def dynamic_axes(self) -> Mapping[str, Mapping[int, str]]:
-        """The batch alone."""
         return {name: {0: "batch"} for name in ("log_probs", "quality", "age_s", "present")}
 
     def preprocessing(self) -> dict[str, Any]:
-        """The order of the modalities, and the encoders that it was trained with."""
         return {"modalities": list(MODALITIES), "encoders": encoders(self._weights)}
 
     def training_data(self) -> tuple[TrainingData, ...]:
-        """Items by corpus."""
         splits = {
             "speech": "actors 17 and 18, development speakers of the voice's network",
             "text": "half of the dialogues of dev",
@@ -182,17 +180,16 @@ class FusionTask(Task):
         return tuple(training_data(corpora[m], splits[m], len(self._train[m])) for m in MODALITIES)
 
     def notes(self) -> tuple[str, ...]:
-        """How to read the figures."""
-        life = self._life
+        c = self._corruption
         return (
             "No corpus that may be trained on has voice, words and face of one moment: held-out "
             "items were paired by label across corpora. Given the emotion the three are then "
             "independent, which flatters any fusion; the real clips are the check.",
             "Assumed, not learned: in so many moments a modality is neutral whatever is felt "
-            f"({_shares(life.masked)}) or shows another emotion ({_shares(life.wrong)}).",
+            f"({_shares(c.masked)}) or shows another emotion ({_shares(c.wrong)}).",
             "Evidence loses its worth with age as emotions change between a speaker's utterances "
-            f"in MELD train: of the agreement above chance 1/e is left after {life.persistence_s:g}"
-            " s.",
+            f"in MELD train: of the agreement above chance 1/e is left after "
+            f"{c.persistence_s:g} s.",
             "Every emotion was as frequent as any other: it has no belief in what people mostly "
             "feel.",
         )
@@ -203,6 +200,6 @@ def _shares(table: Mapping[str, float]) -> str:
 
 
 def _not_empty(inputs: Arrays, answers: np.ndarray) -> tuple[Arrays, np.ndarray]:
-    """Without the moments in which nothing is present: there the answer is none, by rule."""
-    there = inputs["present"].any(axis=1)
-    return {name: array[there] for name, array in inputs.items()}, answers[there]
+    """Without the moments in which nothing is present: their label is null by rule."""
+    present = inputs["present"].any(axis=1)
+    return {name: array[present] for name, array in inputs.items()}, answers[present]

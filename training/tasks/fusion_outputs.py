@@ -1,14 +1,15 @@
-"""What the encoders say of items that they were not fitted to: what a fusion learns from.
+"""Encoder outputs on held-out items: the training data of a fusion.
 
-Voice: RAVDESS actors 17-20. Words: MELD's development split. Faces: FER+'s public test split. Each
-item is judged in several states (cut short, in noise, misheard, far away, dark, blurred), and each
-judgement has the quality that the live blocks would give it.
+Speech: RAVDESS actors 17-20. Text: MELD's development split. Faces: FER+'s public test split. Each
+item is predicted in several states (cut short, in noise, misrecognized, far away, dark, blurred),
+and each prediction has the quality that the live blocks would assign.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,27 +18,21 @@ from numpy.typing import NDArray
 
 from mmer.models.cards.card import Card, load_card, weights_dir
 from mmer.models.cards.seen import digest64, file_digest
-from mmer.models.face import FaceModel
+from mmer.models.encoder import FaceModel, SpeechModel, TextModel
 from mmer.models.labels import EMOTIONS, MODALITIES
 from mmer.models.prediction import Prediction
 from mmer.models.preparation.logmel import SAMPLE_RATE
 from mmer.models.preparation.text_style import TextStyle
-from mmer.models.speech import SpeechModel
-from mmer.models.text import TextModel
+from mmer.models.quality import duration_quality, text_quality
 from mmer.training.augment.asr_errors import misrecognize
-from mmer.training.augment.degrade import (
-    face_quality,
-    far_dark_blurred,
-    in_noise,
-    speech_quality,
-    text_quality,
-)
+from mmer.training.augment.degrade import face_quality, far_dark_blurred, in_noise
 from mmer.training.datasets.data_folder import need
 from mmer.training.datasets.faces import read_development as read_faces
 from mmer.training.datasets.likeness import image_key, text_key
 from mmer.training.datasets.media import decode, trim
 from mmer.training.datasets.registry import read as read_corpus
 from mmer.training.datasets.texts import as_recognized, bare
+from mmer.training.storage import cached_arrays
 
 SPEECH_STATES: Final = (
     *("whole", "first 2 s", "first 1 s", "first 0.5 s"),
@@ -51,52 +46,49 @@ FACE_STATES: Final = ("as it is", "far", "dark", "blurred")
 
 
 @dataclass(frozen=True, eq=False)
-class Posteriors:
-    """One encoder's opinions of N items in S states; the first state is the item as it is."""
+class EncoderOutputs:
+    """One encoder's outputs on N items in S states; the first state is the item as it is."""
 
     states: tuple[str, ...]
     log_probs: NDArray[np.float32]  # shape (N, S, 7), calibrated
-    quality: NDArray[np.float32]  # shape (N, S), 0..1; 0 gives no evidence
+    quality: NDArray[np.float32]  # shape (N, S), 0..1; 0 is no evidence
     labels: NDArray[np.int64]  # shape (N,)
-    groups: NDArray[np.str_]  # shape (N,): speaker, dialogue or picture, as in ``Seen``
-    contents: NDArray[np.uint64]  # shape (N,): the key of the file, the text or the picture
+    groups: NDArray[np.str_]  # shape (N,): speaker, dialogue or image, as in ``Seen``
+    contents: NDArray[np.uint64]  # shape (N,): the key of the file, the text or the image
 
     def __len__(self) -> int:
         return len(self.labels)
 
-    def of(self, rows: NDArray[np.bool_]) -> Posteriors:
-        """Some of the items; ``rows`` is bool (N,)."""
-        return Posteriors(
-            self.states,
-            *(getattr(self, name)[rows] for name in _ARRAYS),
-        )
+    def subset(self, rows: NDArray[np.bool_]) -> EncoderOutputs:
+        """The items whose row, bool (N,), is set."""
+        return EncoderOutputs(self.states, *(getattr(self, name)[rows] for name in _ARRAYS))
 
 
 _ARRAYS: Final = ("log_probs", "quality", "labels", "groups", "contents")
-_Judged = tuple[int, str, int, Sequence[tuple[Prediction, float]]]
+_Item = tuple[int, str, int, Sequence[tuple[Prediction, float]]]
 """Label, group, content and, for each state, prediction and quality."""
 
 
-def _gather(states: tuple[str, ...], judged: Iterator[_Judged]) -> Posteriors:
-    rows = list(judged)
-    return Posteriors(
+def _gather(states: tuple[str, ...], items: Iterator[_Item]) -> EncoderOutputs:
+    labels, groups, contents, predictions = zip(*items, strict=True)
+    return EncoderOutputs(
         states,
-        np.array([[p.log_probs for p, _ in said] for *_, said in rows], np.float32),
-        np.array([[quality for _, quality in said] for *_, said in rows], np.float32),
-        np.array([row[0] for row in rows], np.int64),
-        np.array([row[1] for row in rows]),
-        np.array([row[2] for row in rows], np.uint64),
+        np.array([[p.log_probs for p, _ in row] for row in predictions], np.float32),
+        np.array([[quality for _, quality in row] for row in predictions], np.float32),
+        np.array(labels, np.int64),
+        np.array(groups),
+        np.array(contents, np.uint64),
     )
 
 
 def _some(labels: NDArray[np.int64], per_class: int) -> NDArray[np.int64]:
     """At most ``per_class`` rows of each class, evenly spaced, in order."""
     rows = [np.flatnonzero(labels == c) for c in range(len(EMOTIONS))]
-    kept = [r[np.linspace(0, len(r) - 1, min(len(r), per_class)).astype(int)] for r in rows]
-    return np.sort(np.concatenate([k for k, r in zip(kept, rows, strict=True) if len(r)]))
+    chosen = [r[np.linspace(0, len(r) - 1, min(len(r), per_class)).astype(int)] for r in rows]
+    return np.sort(np.concatenate([k for k, r in zip(chosen, rows, strict=True) if len(r)]))
 
 
-def judge_voices(data: Path, model: SpeechModel, per_class: int) -> Posteriors:
+def _speech(data: Path, model: SpeechModel, per_class: int) -> Iterator[_Item]:
     """The development actors' clips without the silence at their ends."""
     noises = [
         decode(path).astype(np.float64)
@@ -104,81 +96,70 @@ def judge_voices(data: Path, model: SpeechModel, per_class: int) -> Posteriors:
         if path.suffix in (".opus", ".wav", ".ogg")
     ]
     items = read_corpus("ravdess", data / "audio/ravdess", "speech", "dev").items
-
-    def judge() -> Iterator[_Judged]:
-        for row in _some(np.array([i.label for i in items]), per_class):
-            item, rng = items[row], np.random.default_rng([1, int(row)])
-            assert item.path is not None
-            whole = trim(decode(item.path))
-            sounds = [whole, *(whole[: round(s * SAMPLE_RATE)] for s in (2.0, 1.0, 0.5))]
-            for snr_db in (20, 10, 5, 0):
-                noise = noises[int(rng.integers(len(noises)))]
-                sounds.append(in_noise(whole, noise, snr_db, rng))
-            said = [(p, speech_quality(s) * p.usable) for s in sounds for p in [model.predict(s)]]
-            yield item.label, item.speaker_group, file_digest(item.path), said
-
-    return _gather(SPEECH_STATES, judge())
+    for row in _some(np.array([i.label for i in items]), per_class):
+        item, rng = items[row], np.random.default_rng([1, int(row)])
+        assert item.path is not None
+        whole = trim(decode(item.path))
+        sounds = [whole, *(whole[: round(s * SAMPLE_RATE)] for s in (2.0, 1.0, 0.5))]
+        for snr_db in (20, 10, 5, 0):
+            noise = noises[int(rng.integers(len(noises)))]
+            sounds.append(in_noise(whole, noise, snr_db, rng))
+        predictions = [
+            (p, duration_quality(s) * p.usable) for s in sounds for p in [model.predict(s)]
+        ]
+        yield item.label, item.speaker_group, file_digest(item.path), predictions
 
 
-def judge_words(data: Path, model: TextModel, per_class: int) -> Posteriors:
-    """MELD's development utterances, after what was said before."""
+def _text(data: Path, model: TextModel, per_class: int) -> Iterator[_Item]:
+    """MELD's development utterances, after the utterances before them."""
     items = read_corpus("meld", data / "text/meld", "text", "dev").items
     texts = [item.text or "" for item in items]
     rates: tuple[tuple[float, TextStyle], ...] = ((0.15, "asr"), (0.3, "bare"))
-    misheard = [misrecognize(texts, rate, texts, 1, style) for rate, style in rates]
-
-    def judge() -> Iterator[_Judged]:
-        for row in _some(np.array([i.label for i in items]), per_class):
-            item, words = items[row], as_recognized(texts[row]).split()
-            past = tuple(map(as_recognized, item.past))
-            bare_past = tuple(map(bare, item.past))
-            # text, context, style, and confidence of the recognizer
-            states: tuple[tuple[str, Sequence[str], TextStyle, float], ...] = (
-                (texts[row], item.past, "written", 1.0),
-                (" ".join(words), past, "asr", 1.0),
-                (misheard[0][row], past, "asr", 0.85),
-                (misheard[1][row], bare_past, "bare", 0.7),
-                (" ".join(words[: (len(words) + 1) // 2]), past, "asr", 1.0),
-                (bare(texts[row]), (), "bare", 1.0),
-            )
-            said = []
-            for text, context, style, trust in states:
-                prediction = model.predict(text, context, style)
-                said.append((prediction, text_quality(text, trust) * prediction.usable))
-            yield item.label, item.dialogue_group, text_key(texts[row]), said
-
-    return _gather(TEXT_STATES, judge())
+    wrong = [misrecognize(texts, rate, texts, 1, style) for rate, style in rates]
+    for row in _some(np.array([i.label for i in items]), per_class):
+        item, words = items[row], as_recognized(texts[row]).split()
+        past = tuple(map(as_recognized, item.past))
+        bare_past = tuple(map(bare, item.past))
+        # text, context, style, and confidence of the recognizer
+        states: tuple[tuple[str, Sequence[str], TextStyle, float], ...] = (
+            (texts[row], item.past, "written", 1.0),
+            (" ".join(words), past, "asr", 1.0),
+            (wrong[0][row], past, "asr", 0.85),
+            (wrong[1][row], bare_past, "bare", 0.7),
+            (" ".join(words[: (len(words) + 1) // 2]), past, "asr", 1.0),
+            (bare(texts[row]), (), "bare", 1.0),
+        )
+        predictions = []
+        for text, context, style, confidence in states:
+            prediction = model.predict(text, context, style)
+            predictions.append((prediction, text_quality(text, confidence) * prediction.usable))
+        yield item.label, item.dialogue_group, text_key(texts[row]), predictions
 
 
-def judge_faces(data: Path, model: FaceModel, per_class: int) -> Posteriors:
-    """The pictures with a majority for one of the seven that do not occur in the train split."""
+def _face(data: Path, model: FaceModel, per_class: int) -> Iterator[_Item]:
+    """The images with a majority for one of the seven that do not occur in the train split."""
     import cv2
 
-    faces = read_faces(data)
-    size = model.geometry.size
-
-    def judge() -> Iterator[_Judged]:
-        for row in _some(faces.labels, per_class):
-            image, rng = faces.images[row], np.random.default_rng([3, int(row)])
-            said = []
-            for picture, eyes_px in far_dark_blurred(image, model.geometry, rng):
-                crop = cv2.resize(picture, (size, size), interpolation=cv2.INTER_LINEAR)
-                prediction = model.predict(np.asarray(crop, np.uint8))
-                usable = prediction.usable if prediction.usable >= model.usable_below else 0.0
-                said.append((prediction, face_quality(picture, eyes_px) * usable))
-            key = image_key(image)
-            yield int(faces.labels[row]), f"fer2013/{key:016x}", key, said
-
-    return _gather(FACE_STATES, judge())
+    faces, size = read_faces(data), model.geometry.size
+    for row in _some(faces.labels, per_class):
+        image, rng = faces.images[row], np.random.default_rng([3, int(row)])
+        predictions = []
+        for degraded, eyes_px in far_dark_blurred(image, model.geometry, rng):
+            crop = cv2.resize(degraded, (size, size), interpolation=cv2.INTER_LINEAR)
+            prediction = model.predict(np.asarray(crop, np.uint8))
+            usable = prediction.usable if prediction.usable >= model.usable_below else 0.0
+            predictions.append((prediction, face_quality(degraded, eyes_px) * usable))
+        key = image_key(image)
+        yield int(faces.labels[row]), f"fer2013/{key:016x}", key, predictions
 
 
 def read(
     data: Path, weights: Path | None, cache: Path | None, per_class: int
-) -> dict[str, Posteriors]:
-    """By modality, what the encoders in ``weights`` (by default the shipped) say.
+) -> dict[str, EncoderOutputs]:
+    """Outputs of the encoders in ``weights`` (by default the shipped), by modality.
 
-    ``per_class`` bounds the items of each emotion; ``cache`` keeps the answers between runs, keyed
-    by the encoder.
+    ``per_class`` bounds the items of each emotion; ``cache`` is a folder for the outputs, keyed by
+    the encoder.
 
     Raises:
         MmerError: a corpus or an encoder is missing or damaged.
@@ -187,35 +168,39 @@ def read(
     speech = SpeechModel.load(folder, "cpu")
     text = TextModel.load(folder, "cpu")
     face = FaceModel.load(folder, "cpu")
-    judges: dict[str, tuple[Card, Callable[[], Posteriors]]] = {
-        "speech": (speech.card, lambda: judge_voices(data, speech, per_class)),
-        "text": (text.card, lambda: judge_words(data, text, per_class)),
-        "face": (face.card, lambda: judge_faces(data, face, per_class)),
-    }
     return {
-        modality: judge() if cache is None else _kept(cache, f"{per_class}", card, judge)
-        for modality, (card, judge) in judges.items()
+        "speech": _cached(
+            cache, per_class, speech.card, SPEECH_STATES, partial(_speech, data, speech, per_class)
+        ),
+        "text": _cached(
+            cache, per_class, text.card, TEXT_STATES, partial(_text, data, text, per_class)
+        ),
+        "face": _cached(
+            cache, per_class, face.card, FACE_STATES, partial(_face, data, face, per_class)
+        ),
     }
 
 
-def _kept(cache: Path, how: str, card: Card, judge: Callable[[], Posteriors]) -> Posteriors:
-    key = digest64(f"{how} {card.sha256} {card.temperature}".encode())
-    path = cache / f"posteriors-{card.modality}-{key:016x}.npz"
-    if not path.is_file():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        said = judge()
-        arrays: dict[str, Any] = {name: getattr(said, name) for name in _ARRAYS}
-        partial = path.with_suffix(".partial.npz")
-        np.savez(partial, states=np.array(said.states), **arrays)
-        partial.replace(path)
-        return said
-    with np.load(path, allow_pickle=False) as data:
-        states = tuple(str(state) for state in data["states"])
-        return Posteriors(states, *(data[name] for name in _ARRAYS))
+def _cached(
+    cache: Path | None,
+    per_class: int,
+    card: Card,
+    states: tuple[str, ...],
+    predict: Callable[[], Iterator[_Item]],
+) -> EncoderOutputs:
+    def compute() -> dict[str, Any]:
+        outputs = _gather(states, predict())
+        return {name: np.asarray(getattr(outputs, name)) for name in ("states", *_ARRAYS)}
+
+    key = digest64(f"{per_class} {card.sha256} {card.temperature}".encode())
+    # the name under which caches already lie
+    path = None if cache is None else cache / f"posteriors-{card.modality}-{key:016x}.npz"
+    found = cached_arrays(path, compute)
+    return EncoderOutputs(tuple(map(str, found["states"])), *(found[name] for name in _ARRAYS))
 
 
 def encoders(weights: Path | None) -> dict[str, str]:
-    """By modality, the SHA-256 of the encoder's network in ``weights``, as its card says.
+    """SHA-256 of each encoder's network in ``weights``, by modality, from its card.
 
     Raises:
         MmerError: a card is missing or not sound.

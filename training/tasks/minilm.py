@@ -1,4 +1,4 @@
-"""The pretrained transformer that the text network starts from."""
+"""MiniLM, the pretrained transformer that the text network starts from."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ NAME: Final = (
 
 
 def folder() -> Path:
-    """Where the installed package keeps model and tokenizer.
+    """Folder of model and tokenizer in the installed package.
 
     Raises:
         MmerError: it is not installed.

@@ -1,4 +1,4 @@
-"""The starting point's word pieces, cut down to those that the training texts need."""
+"""Tokenizer pruning: the starting point's word pieces cut down to those of the training texts."""
 
 from __future__ import annotations
 
@@ -12,18 +12,17 @@ import numpy as np
 from numpy.typing import NDArray
 from tokenizers import Tokenizer, normalizers
 
+from mmer.models.preparation.dialogue_tokens import FIRST, SEPARATOR
 from mmer.models.preparation.text_style import TextStyle
-from mmer.models.text import FIRST, SEPARATOR
 
 STYLE_PIECES: Final[Mapping[TextStyle, str]] = {
     "written": FIRST,
     "asr": "[unused1]",
     "bare": "[unused2]",
 }
-"""The first piece of a stretch of dialogue says how it is written; the starting point's training
-left the last two without a meaning."""
+"""First piece of a text, by its style; the last two have no meaning in the starting point."""
 SPECIAL: Final = ("[PAD]", "[UNK]", FIRST, SEPARATOR, *list(STYLE_PIECES.values())[1:])
-"""They come first; ``PAD`` of the network is the first of them."""
+"""Special pieces, numbered first; ``PAD`` of the network is the first of them."""
 _CONTINUED: Final = "##"
 
 
@@ -42,17 +41,17 @@ def prune_tokenizer(
     for encoding in whole.encode_batch(list(texts), add_special_tokens=False):
         count.update(encoding.ids)
     old = whole.get_vocab()
-    kept = sorted(
+    remaining = sorted(
         (number, piece)
         for piece, number in old.items()
         if piece not in SPECIAL
         and not (piece.startswith("[") and piece.endswith("]") and len(piece) > 1)
         and (count[number] >= at_least or len(piece.removeprefix(_CONTINUED)) == 1)
     )
-    pieces = [*SPECIAL, *(piece for _, piece in kept)]
+    pieces = [*SPECIAL, *(piece for _, piece in remaining)]
     table = json.loads(whole.to_str())
     table["model"]["vocab"] = {piece: number for number, piece in enumerate(pieces)}
-    table["added_tokens"] = []  # "[SEP]" in what somebody says is no separator
+    table["added_tokens"] = []  # "[SEP]" in an utterance is no separator
     table["post_processor"] = None
     pruned = Tokenizer.from_str(json.dumps(table))
     pruned.normalizer = normalizers.Sequence(

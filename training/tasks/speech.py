@@ -1,4 +1,4 @@
-"""The speech task: acted and natural speech of five corpora, log-mel, a small ensemble."""
+"""Speech task: acted and natural speech of five corpora, log-mel to a small CNN ensemble."""
 
 from __future__ import annotations
 
@@ -16,11 +16,12 @@ from mmer.models.errors import MmerError
 from mmer.models.labels import EMOTIONS
 from mmer.models.networks.shipped.speech import SpeechNetwork
 from mmer.models.preparation.logmel import SAMPLE_RATE, LogMel
+from mmer.models.preparation.logmel_frames import LogMelSegment
 from mmer.training.augment.recording import RecordingChanges
 from mmer.training.augment.spectrogram import SpeechChanges, change_speech, mask_speech
-from mmer.training.datasets.corpora import corpus_of
+from mmer.training.datasets.corpora import CORPORA
 from mmer.training.recipes.recipe import Recipe, from_table
-from mmer.training.tasks.speech_data import SpeechData, conditions, heard_in
+from mmer.training.tasks.speech_data import SpeechData, conditions, degraded
 from mmer.training.tasks.task import Arrays, Task
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ MAX_S = 6.0
 
 @dataclass(frozen=True)
 class SpeechOptions:
-    """The speech recipe's own settings.
+    """Options of the speech recipe.
 
     A training example is drawn by corpus (``shares``, relative), then class, then clip, so that
     large corpora and common classes do not drown the others.
@@ -40,19 +41,19 @@ class SpeechOptions:
 
     shares: Mapping[str, float]
     leave_out: str = ""
-    """A corpus of ``shares`` that is not trained on, to be evaluated on as another domain."""
+    """A corpus of ``shares`` that is left out, for evaluation out of domain."""
     copies: Mapping[str, int] = field(default_factory=dict)
-    """Versions of each clip of a corpus in another voice, room and codec."""
+    """Number of augmented copies of each clip of a corpus: another voice, room and codec."""
     clean: float = 0.4
-    """How often the clip itself is drawn where there are copies."""
+    """Probability of the clip itself where there are copies."""
     noise: str = "esc10"
     """Corpus of background sounds; empty for synthetic noise alone."""
     not_speech: float = 0.04
-    """Share of examples that are noise and tones, of which no emotion may be thought likelier."""
+    """Share of examples that are noise and tones, whose target is uniform."""
     mixup: float = 0.0
     """Alpha of mixup (Zhang et al. 2018); 0 for none."""
     own_classes: bool = True
-    """Let a clip compete only among the classes that its corpus has."""
+    """Restrict the softmax of a clip to the classes of its corpus."""
     draws: int = 6000
     """Training examples an epoch."""
     shortest_s: float = 0.5
@@ -67,7 +68,7 @@ class SpeechOptions:
 
 
 class SpeechTask(Task):
-    """See ``Task``. Targets are (B, 14): the distribution, then which classes may compete."""
+    """The task of ``SpeechNetwork``; targets are (B, 14): distribution, allowed classes."""
 
     modality = "speech"
     development_data = (
@@ -81,20 +82,22 @@ class SpeechTask(Task):
         "Quiet sadness is taken for fear, joy or neutral, joy for fear: where the voice is equally "
         "aroused, the spectrum hardly tells pleasant from unpleasant.",
         "Speakers differ as much as classes do; the development fold has two women and two men, "
-        "all of them actors from North America. Children and the elderly were never heard.",
+        "all of them actors from North America. Children and the elderly are not in the data.",
         "A language or a kind of sentence that is not in the training data (see measured).",
         "Sounds that are no speech get little confidence if they are noise or tones; an animal's "
         "or a baby's cry can get much of it: leave it to the voice detector to keep them out.",
     )
 
-    def __init__(self, recipe: Recipe, data: Path, cache: Path | None) -> None:
+    def __init__(
+        self, recipe: Recipe, data: Path, cache: Path | None, weights: Path | None = None
+    ) -> None:
         where = f"recipe {recipe.name}: options"
         self._recipe = recipe
         self._options = options = from_table(SpeechOptions, recipe.options, where)
         self._changes = from_table(SpeechChanges, options.changes, f"{where}.changes")
         recording = from_table(RecordingChanges, options.recording, f"{where}.recording")
         if options.noise:
-            corpus_of(options.noise)  # unknown ones have no licence for the card
+            CORPORA[options.noise]  # unknown ones have no licence for the card
         shares = dict(options.shares)
         if options.leave_out and shares.pop(options.leave_out, None) is None:
             raise MmerError(f"{where}: leave_out is {options.leave_out!r}, which is not in shares")
@@ -111,12 +114,11 @@ class SpeechTask(Task):
             for label in self.data.groups[corpus]:
                 self.class_shares[label] += share / len(self.data.groups[corpus])
         self.batches_per_epoch = options.draws // recipe.batch
-        self.conditions = conditions(bool(self.data.held_noises))
-        # in the worst noise the live path trusts the voice less by its quality
+        self.conditions = conditions(bool(self.data.held_out_noises))
+        # in the worst noise the live path weights speech by its quality
         self.usual = tuple(c for c in self.conditions if c.endswith(("20 dB", "10 dB", "2 s")))
 
     def network(self) -> nn.Module:
-        """A fresh ``SpeechNetwork``."""
         o = self._options
         return SpeechNetwork(
             self.mel.bins, o.branches, o.widths, o.channels, o.embedding, o.dropout
@@ -155,7 +157,7 @@ class SpeechTask(Task):
         return versions[int(rng.integers(1, len(versions)))], target
 
     def batches(self, rng: np.random.Generator) -> Iterator[tuple[Arrays, np.ndarray]]:
-        """Pieces of one random length a batch, in another voice, room, codec and noise."""
+        """Clips cut to one random length a batch, in another voice, room, codec and noise."""
         o = self._options
         for _ in range(self.batches_per_epoch):
             frames = self.mel.frames(int(rng.uniform(o.shortest_s, o.longest_s) * SAMPLE_RATE))
@@ -181,7 +183,7 @@ class SpeechTask(Task):
         weights: torch.Tensor,
         smoothing: float,
     ) -> torch.Tensor:
-        """Mean of the branches' cross-entropies, each among the classes that may compete."""
+        """Mean of the branches' cross-entropies, each over the allowed classes."""
         logits = outputs[2].float()  # (branches, B, 7)
         wanted, allowed = targets[:, : len(EMOTIONS)], targets[:, len(EMOTIONS) :]
         smooth = wanted * (1 - smoothing) + smoothing * allowed / allowed.sum(1, keepdim=True)
@@ -189,45 +191,35 @@ class SpeechTask(Task):
         return -(weights * smooth * log_probs).sum(dim=2).mean()
 
     def development(self, condition: str | None = None) -> Iterator[tuple[Arrays, np.ndarray]]:
-        """One clip at a time, at its own length, cut to the last seconds as the wrapper does.
+        """One clip at a time, at its own length, cut to the last ``MAX_S`` as live.
 
         Conditions are ``conditions``: noise mixed into the waveform, or the first seconds alone.
         """
         longest = self.mel.frames(round(MAX_S * SAMPLE_RATE))
         for index, (clip, raw) in enumerate(
-            zip(self.data.held, self.data.held_features, strict=True)
+            zip(self.data.development, self.data.development_features, strict=True)
         ):
             if condition:
-                raw = self.mel.raw(heard_in(condition, self.data, index))
+                raw = self.mel.raw(degraded(condition, self.data, index))
             yield {"features": self.mel.normalise(raw[-longest:])[None]}, np.array([clip.label])
 
     def development_groups(self) -> list[str]:
-        """ "ravdess/17" of each development clip."""
-        return [c.speaker_group for c in self.data.held]
+        return [c.speaker_group for c in self.data.development]
 
     def seen(self) -> Seen:
-        """Every speaker and file of the training clips, and the files of the noises."""
         return self.data.seen()
 
     def dynamic_axes(self) -> Mapping[str, Mapping[int, str]]:
-        """The batch and the frames."""
         return {"features": {0: "batch", 1: "frames"}}
 
     def preprocessing(self) -> dict[str, Any]:
-        """The filter bank and how much sound the wrapper takes."""
-        return {
-            "sample_rate_hz": SAMPLE_RATE,
-            "logmel": asdict(self.mel),
-            "min_s": MIN_S,
-            "max_s": MAX_S,
-        }
+        segment = LogMelSegment(**asdict(self.mel), least_s=MIN_S, longest_s=MAX_S)
+        return {"input": segment.settings(), "min_s": MIN_S}
 
     def training_data(self) -> tuple[TrainingData, ...]:
-        """Clips by corpus, and the noise mixed in."""
         return self.data.training_data()
 
     def notes(self) -> tuple[str, ...]:
-        """How to read the figures."""
         return (
             "Acted speech shows emotion more strongly than conversation: expect less in the wild.",
             "English in training is RAVDESS alone (two sentences, 15 actors); the rest is German, "

@@ -1,4 +1,4 @@
-"""What the speech task hears: clips and their changed copies, noises, the development clips."""
+"""Data of the speech task: clips and their augmented copies, noises, development clips."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy as np
 from mmer.models.cards.card import TrainingData
 from mmer.models.cards.seen import Seen, as_keys, file_digest
 from mmer.models.preparation.logmel import SAMPLE_RATE, LogMel
-from mmer.training.augment.recording import RecordingChanges
+from mmer.training.augment.recording import RecordingChanges, in_noise
 from mmer.training.augment.spectrogram import synthetic_sounds
 from mmer.training.datasets.corpora import training_data
 from mmer.training.datasets.item import Item
@@ -24,28 +24,21 @@ SNR_DB: Final = (20, 10, 5, 0)
 SECONDS: Final = (0.5, 1.0, 2.0)
 WHITE, SOUNDS, FIRST = "white noise at", "ESC-10 sounds at", "its first"
 HELD_NOISE: Final = "5-"
-"""ESC-10's fifth fold is kept for the evaluation: one sound of each of its ten classes."""
+"""ESC-10's fifth fold is held out for evaluation: one sound of each of its ten classes."""
 TRAIN: Final = "train"
 SPLITS: Final = {"ravdess": "actors 02-16", "emogator": "wordless bursts of all contributors"}
-"""What the training clips of a corpus are, where neither its train split nor all speakers."""
+"""Training clips of a corpus, for the card, where neither its train split nor all speakers."""
 
 
 def conditions(sounds: bool) -> tuple[str, ...]:
-    """States of the development data that the card gives figures of."""
+    """Conditions of the development data with figures in the card."""
     kinds = (WHITE, SOUNDS) if sounds else (WHITE,)
     noisy = [f"{kind} {snr} dB" for kind in kinds for snr in SNR_DB]
     return (*noisy, *(f"{FIRST} {seconds:g} s" for seconds in SECONDS))
 
 
-def in_noise(speech: np.ndarray, noise: np.ndarray, snr_db: float) -> np.ndarray:
-    """Speech (n,) in noise of any length, repeated to fit, by mean power: float (n,)."""
-    noise = np.resize(noise.astype(np.float64), len(speech))
-    power = np.mean(speech.astype(np.float64) ** 2) / max(np.mean(noise**2), 1e-12)
-    return np.asarray(speech + noise * np.sqrt(power * 10 ** (-snr_db / 10)))
-
-
 def read_corpus(root: Path, corpus: str, split: str) -> list[Item]:
-    """The clips of a split of a corpus in ``root``/audio; "all" is what may train.
+    """The clips of a split of a corpus in ``root``/audio; "all" is the training data.
 
     That is the train split where there is one. It leaves RAVDESS' actors 17-20 to development and
     21-24 to tests, and actor 01, of whom the audio-visual clips are, out.
@@ -56,17 +49,17 @@ def read_corpus(root: Path, corpus: str, split: str) -> list[Item]:
 
 
 def paths_of(items: Sequence[Item]) -> list[Path]:
-    """Their recordings."""
+    """The recordings of the items."""
     return [item.path for item in items if item.path is not None]
 
 
 def spans_of(items: Sequence[Item]) -> list[Span]:
-    """Which seconds of its recording each is; (None, None) for all."""
+    """Start and end of each item in its recording; (None, None) for all of it."""
     return [(item.start_s, item.end_s) for item in items if item.path is not None]
 
 
 class SpeechData:
-    """Clips of ``corpora`` that may train, each in all its versions, and those that may not.
+    """Training clips of ``corpora``, each in all its versions, and the development clips.
 
     Raises:
         MmerError: a corpus is not in ``root``, or a recording cannot be read.
@@ -84,7 +77,7 @@ class SpeechData:
     ) -> None:
         self.train: list[Item] = []
         self.versions: list[list[np.ndarray]] = []
-        """Of each training clip: raw log-mel (T, bins) as it is, then its changed copies."""
+        """Raw log-mel (T, bins) of each training clip: as it is, then its augmented copies."""
         for corpus in corpora:
             clips = read_corpus(root, corpus, "all")
             paths, spans = paths_of(clips), spans_of(clips)
@@ -107,24 +100,24 @@ class SpeechData:
         """Rows of ``train`` by corpus and class."""
         for row, clip in enumerate(self.train):
             self.groups.setdefault(clip.corpus, {}).setdefault(clip.label, []).append(row)
-        self.held = read_corpus(root, "ravdess", "dev")
-        self.held_features = clip_features(paths_of(self.held), mel, cache)
-        self._held_samples: dict[int, np.ndarray] = {}
+        self.development = read_corpus(root, "ravdess", "dev")
+        self.development_features = clip_features(paths_of(self.development), mel, cache)
+        self._development_samples: dict[int, np.ndarray] = {}
         self.noise = noise
         sounds = sound_files(root / "audio" / noise, noise) if noise else []
         self.noise_files = [f for f in sounds if not f.name.startswith(HELD_NOISE)]
-        self.held_noises = [decode(f) for f in sounds if f.name.startswith(HELD_NOISE)]
+        self.held_out_noises = [decode(f) for f in sounds if f.name.startswith(HELD_NOISE)]
         self.noises = clip_features(self.noise_files, mel, cache)
         # as often synthetic as recorded
         self.noises += synthetic_sounds(
             mel, np.random.default_rng(0), max(4, len(self.noises) // 2)
         )
 
-    def held_samples(self, index: int) -> np.ndarray:
+    def development_samples(self, index: int) -> np.ndarray:
         """A development clip without the silence at its ends, int16 (n,)."""
-        if index not in self._held_samples:
-            self._held_samples[index] = trim(decode(paths_of(self.held)[index]))
-        return self._held_samples[index]
+        if index not in self._development_samples:
+            self._development_samples[index] = trim(decode(paths_of(self.development)[index]))
+        return self._development_samples[index]
 
     def seen(self) -> Seen:
         """Speakers, dialogues and files of the training clips, and the files of the noises."""
@@ -143,18 +136,18 @@ class SpeechData:
 
 
 def _split_words(corpus: str) -> str:
-    """Which part of a corpus trains, for the card."""
+    """The part of a corpus that is trained on, for the card."""
     return SPLITS.get(corpus, TRAIN if TRAIN in splits_of(corpus) else "all speakers")
 
 
-def heard_in(condition: str, data: SpeechData, index: int) -> np.ndarray:
+def degraded(condition: str, data: SpeechData, index: int) -> np.ndarray:
     """Development clip ``index`` in one of ``conditions``, the same at each call: float (n,)."""
-    speech = data.held_samples(index).astype(np.float64)
+    speech = data.development_samples(index).astype(np.float64)
     number = float(condition.split()[-2])
     if condition.startswith(FIRST):
         return speech[: round(number * SAMPLE_RATE)]
     rng = np.random.default_rng([index, 1])
     if condition.startswith(WHITE):
         return in_noise(speech, rng.standard_normal(len(speech)), number)
-    noise = data.held_noises[index % len(data.held_noises)]
+    noise = data.held_out_noises[index % len(data.held_out_noises)]
     return in_noise(speech, np.roll(noise, -int(rng.integers(len(noise)))), number)

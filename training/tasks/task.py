@@ -1,4 +1,4 @@
-"""What the training loop and the export ask of a modality."""
+"""Task interface: data, network and card of one modality, for the training loop and export."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -30,41 +30,27 @@ def soft_loss(
     return -(weights * smooth * logits.log_softmax(dim=1)).sum(dim=1).mean()
 
 
-class Sampled(Protocol):
-    """What writing an ONNX file asks of a task: inputs to try, and which axes vary."""
-
-    outputs: tuple[str, ...]
-
-    def development(self, condition: str | None = None) -> Iterator[tuple[Arrays, np.ndarray]]:
-        """Inputs and class indices."""
-        ...
-
-    def dynamic_axes(self) -> Mapping[str, Mapping[int, str]]:
-        """Which axes of which inputs vary, and what to call them."""
-        ...
-
-
 class Task(ABC):
-    """The data of one modality, split, and the network that learns it.
+    """The data of one modality, split, and the network trained on it.
 
-    Arrays are NumPy throughout, so that the exported network is judged by the very inputs that
-    the trained one was judged by.
+    Constructed as ``Task(recipe, data, cache, weights)``: see ``registry.open_task``. Arrays are
+    NumPy throughout, so that the exported network is evaluated on the inputs of the trained one.
     """
 
     modality: str
     class_shares: np.ndarray
     """Share of each class in the training targets as they are drawn, shape (7,)."""
     development_data: str
-    """What the development figures are measured on, in words."""
+    """Description of the development data."""
     conditions: tuple[str, ...] = ()
-    """Other states of the development data that the card gives figures of, in words."""
+    """Descriptions of degraded development data with figures in the card."""
     usual: tuple[str, ...] | None = None
-    """The conditions that confidence is calibrated to, beside the data as they are; None: all."""
+    """Conditions that confidence is calibrated on, beside the clean data; None: all."""
     outputs: tuple[str, ...] = ("logits", "embedding")
-    """Names of what the network returns, in its order: logits (B, 7) first."""
+    """Names of the network's outputs, in order: logits (B, 7) first."""
     batches_per_epoch: int
     starting_point: str = ""
-    """Whose weights the network starts from, with their licence; empty where from none."""
+    """Pretrained weights that the network starts from, with their licence; empty for none."""
     intended_use: tuple[str, ...] = (
         "Prototypes and studies of interaction, with people who know of it and agree.",
         "Research on how emotion shows in voice, words and face.",
@@ -76,13 +62,13 @@ class Task(ABC):
         "Diagnosis. An expression is not what a person feels.",
     )
     known_failures: tuple[str, ...] = ()
-    """Who and what it does badly on, beside what the development figures themselves show."""
+    """Known weaknesses beside those that the development figures show."""
     dropped: Mapping[str, int] = MappingProxyType({})
-    """How many items of the corpora were left out, by corpus and reason, in words."""
+    """Number of items left out, by corpus and reason."""
 
     @abstractmethod
     def network(self) -> nn.Module:
-        """A fresh network: inputs by position, a tuple of ``outputs`` out."""
+        """A new network: inputs by position, a tuple of ``outputs`` out."""
 
     def joined(self, weights: Sequence[Mapping[str, torch.Tensor]]) -> Mapping[str, torch.Tensor]:
         """One network's state from that of several runs, in the recipe's order.
@@ -103,7 +89,7 @@ class Task(ABC):
         """The development fold without augmentation: inputs and class indices (B,)."""
 
     def single(self, inputs: Arrays, row: int) -> Arrays:
-        """One item of a development batch as the wrapper gives it: a batch of 1, no padding."""
+        """One item of a development batch as in inference: a batch of 1, no padding."""
         return {name: array[row : row + 1] for name, array in inputs.items()}
 
     @abstractmethod
@@ -112,15 +98,15 @@ class Task(ABC):
 
     @abstractmethod
     def seen(self) -> Seen:
-        """What the weights were fitted to: groups, files, contents."""
+        """Training-set fingerprint: groups, files, contents."""
 
     @abstractmethod
     def dynamic_axes(self) -> Mapping[str, Mapping[int, str]]:
-        """Which axes of which inputs vary, and what to call them."""
+        """Names of the dynamic axes by input."""
 
     @abstractmethod
     def preprocessing(self) -> dict[str, Any]:
-        """The wrapper's configuration, for the card."""
+        """Preprocessing, for the card."""
 
     @abstractmethod
     def training_data(self) -> tuple[TrainingData, ...]:
@@ -128,10 +114,10 @@ class Task(ABC):
 
     @abstractmethod
     def notes(self) -> tuple[str, ...]:
-        """Known failures and how to read the figures, for the card."""
+        """Notes on the figures, for the card."""
 
     def begin(self, network: nn.Module) -> None:  # noqa: B027 (most tasks need none)
-        """Look at the network that a run with a ``start`` begins with, before its first epoch."""
+        """Prepare with the network that a run starts from, before the first epoch."""
 
     def loss(
         self,
@@ -140,7 +126,7 @@ class Task(ABC):
         weights: torch.Tensor,
         smoothing: float,
     ) -> torch.Tensor:
-        """What training minimises; class weights (7,), label smoothing 0..1."""
+        """Training loss; class weights (7,), label smoothing 0..1."""
         return soft_loss(outputs[0].float(), targets, weights, smoothing)
 
     def parameter_groups(self, network: nn.Module) -> list[dict[str, Any]]:
@@ -148,7 +134,7 @@ class Task(ABC):
         return [{"params": list(network.parameters())}]
 
     def settle(self, network: nn.Module) -> None:  # noqa: B027 (most tasks need none)
-        """Ready the trained network for the export; its answers must stay as they are."""
+        """Prepare the trained network for export; its outputs must not change."""
 
     def save_extras(self, folder: Path) -> None:  # noqa: B027 (most tasks have none)
-        """Write what the wrapper needs beside the network (a tokenizer)."""
+        """Write further files of the model, as a tokenizer."""

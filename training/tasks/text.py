@@ -1,11 +1,9 @@
-"""The text task: dialogues of four corpora, word pieces, a transformer cut down from MiniLM."""
+"""Text task: dialogues of four corpora, word pieces, a transformer cut down from MiniLM."""
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -19,11 +17,11 @@ from mmer.models.cards.seen import Seen, as_keys
 from mmer.models.errors import MmerError
 from mmer.models.labels import EMOTIONS
 from mmer.models.networks.shipped.text import PAD, TextNetwork
+from mmer.models.preparation.dialogue_tokens import DialogueTokens
 from mmer.models.preparation.text_style import TextStyle
-from mmer.models.text import SEPARATOR, lay_out
 from mmer.training.augment import spoken_texts
 from mmer.training.augment.asr_errors import ErrorModel
-from mmer.training.augment.text import TextChanges, change_texts
+from mmer.training.augment.text import TextChanges
 from mmer.training.datasets.corpora import training_data
 from mmer.training.datasets.likeness import text_key
 from mmer.training.datasets.registry import read
@@ -32,10 +30,11 @@ from mmer.training.recipes.recipe import Recipe, from_table
 from mmer.training.tasks import minilm
 from mmer.training.tasks.prune_tokenizer import STYLE_PIECES, prune_tokenizer
 from mmer.training.tasks.task import Arrays, Task
-from mmer.training.tasks.text_data import Window, conversations, cut, overlapping
+from mmer.training.tasks.text_batches import WindowSampler
+from mmer.training.tasks.text_data import conversations
+from mmer.training.tasks.text_encoding import DialogueEncoder, padded
 from mmer.training.tasks.text_options import TextOptions
 
-TOKENIZER = "text-tokenizer.json"
 ASR = 'as a recognizer that punctuates writes (no "!", no "..."), the past too'
 BARE = "lower case without punctuation, as other recognizers write, the past too"
 ERRORS = {
@@ -44,53 +43,8 @@ ERRORS = {
 ALONE = "as written, without the utterances before"
 _STYLES: Mapping[str | None, TextStyle] = {None: "written", ASR: "asr", ALONE: "written"}
 """Style of the development data by condition; bare in the others."""
-_SORTED_TOGETHER = 20
-"""So many batches are drawn at once and sorted by length, which saves padding."""
 _SETTLED_BY = 12
-"""So many batches show how large the network's inner values become."""
-
-
-def _pad(rows: Sequence[np.ndarray]) -> np.ndarray:
-    """Rows of different lengths as one array, int64 (B, T)."""
-    out = np.full((len(rows), max(len(r) for r in rows)), PAD, np.int64)
-    for line, row in zip(out, rows, strict=True):
-        line[: len(row)] = row
-    return out
-
-
-@dataclass(frozen=True)
-class _Row:
-    """One window as the network reads it: tokens and turns (T,), targets (M, 7) of M turns."""
-
-    tokens: np.ndarray
-    turns: np.ndarray
-    places: list[int]  # of the learned utterances in the window
-    asked: list[int]  # their turns
-    targets: np.ndarray
-    corpus: int  # whose head answers
-
-
-def _batch(rows: Sequence[_Row]) -> Arrays:
-    """Inputs of ``TextNetwork`` in training."""
-    counts = [len(row.asked) for row in rows]
-    return {
-        "tokens": _pad([row.tokens for row in rows]),
-        "turns": _pad([row.turns for row in rows]),
-        "rows": np.repeat(np.arange(len(rows)), counts),
-        "asked": np.array([turn for row in rows for turn in row.asked]),
-        "corpus": np.repeat([row.corpus for row in rows], counts),
-    }
-
-
-@torch.no_grad()
-def _probabilities(network: TextNetwork, inputs: Arrays) -> np.ndarray:
-    """Of the turns that are asked for, float32 (M, 7), without dropout."""
-    training = network.training
-    network.eval()
-    device = next(network.parameters()).device
-    logits, _ = network(*(torch.from_numpy(a).to(device) for a in inputs.values()))
-    network.train(training)
-    return logits.softmax(dim=1).float().cpu().numpy()  # type: ignore[no-any-return]
+"""Batches from which the ranges of the network's activations are measured."""
 
 
 def _spoken(options: TextOptions, cache: Path | None, where: str) -> dict[str, str]:
@@ -107,7 +61,7 @@ def _spoken(options: TextOptions, cache: Path | None, where: str) -> dict[str, s
 
 
 class TextTask(Task):
-    """See ``Task``."""
+    """The task of ``TextNetwork``."""
 
     modality = "text"
     conditions: tuple[str, ...] = (ASR, BARE, *ERRORS, ALONE)
@@ -117,62 +71,72 @@ class TextTask(Task):
         'Sarcasm, and feelings that lie in the voice alone: "Great." can be anything.',
         "Series dialogue and written comments: scripted, American English, before 2020. Other "
         "varieties of English, slang, children's and technical talk are untried.",
-        "Who speaks is not told: the utterances before may be another person's, and a quarrel "
+        "The speaker is not an input: the utterances before may be another person's, and a quarrel "
         "colours the answer that calms it.",
         'Hatred is disgust rather than anger to it ("I hate you, shut up!": 0.74 to 0.17).',
         "Simulated recognition errors fall on all words alike; real ones gather in noise, "
         "accents and names.",
     )
 
-    def __init__(self, recipe: Recipe, data: Path, cache: Path | None = None) -> None:
+    def __init__(
+        self, recipe: Recipe, data: Path, cache: Path | None = None, weights: Path | None = None
+    ) -> None:
         where = f"recipe {recipe.name}: options"
         self._recipe = recipe
         self._options = options = from_table(TextOptions, recipe.options, where)
-        self._changes = from_table(TextChanges, options.changes, f"{where}.changes")
+        changes = from_table(TextChanges, options.changes, f"{where}.changes")
         self.development_data = (
             "MELD development split (its own split, by dialogue), as written, with up to "
             f"{options.past_utterances} utterances before; training is without every text like "
             "one in it"
         )
-        self._held = read("meld", data / "text" / "meld", "text", "dev").items
+        self._development = read("meld", data / "text" / "meld", "text", "dev").items
         readings = {c: read(c, data / "text" / c, "text", "train") for c in options.shares}
         self._train = [
             conversation
             for reading in readings.values()
-            for conversation in conversations(reading.items, self._held)
+            for conversation in conversations(reading.items, self._development)
         ]
         self.dropped = {
             f"{corpus}: {why}": n
             for corpus, reading in readings.items()
             for why, n in reading.dropped.items()
         }
-        self._by_corpus = [[c for c in self._train if c.corpus == name] for name in options.shares]
-        if not all(self._by_corpus):
+        by_corpus = [[c for c in self._train if c.corpus == name] for name in options.shares]
+        if not all(by_corpus):
             raise MmerError(f"{where}: a corpus has no utterance left to train on")
-        shares = np.array(list(options.shares.values()), float)
-        self._shares = shares / shares.sum()
         texts = [text for c in self._train for text in c.texts]
         count = Counter(word for text in texts for word in bare(text).split())
-        self._words = [word for word, n in count.items() if n >= options.word_count]
-        self._errors = ErrorModel(self._words)
+        words = [word for word, n in count.items() if n >= options.word_count]
+        self._errors = ErrorModel(words)
         self._tokenizer, self._numbers = prune_tokenizer(
             minilm.folder() / "tokenizer.json",
             [*texts, *map(as_recognized, texts), *map(bare, texts)],
             options.piece_count,
         )
-        vocabulary = self._tokenizer.get_vocab()
-        self._first = {style: vocabulary[piece] for style, piece in STYLE_PIECES.items()}
-        self._separator = vocabulary[SEPARATOR]
+        self.encoder = DialogueEncoder(self._tokenizer, options.max_tokens)
         self._spoken = _spoken(options, cache, where)
+        shares = np.array(list(options.shares.values()), float)
+        shares /= shares.sum()
         self.class_shares = np.zeros(len(EMOTIONS))
-        for share, group in zip(self._shares, self._by_corpus, strict=True):
+        for share, group in zip(shares, by_corpus, strict=True):
             labels = [label for c in group for label in c.labels.values()]
             self.class_shares += share * np.bincount(labels, minlength=len(EMOTIONS)) / len(labels)
-        self._batches = [max(1, round(s * options.draws / recipe.batch)) for s in self._shares]
-        self.batches_per_epoch = sum(self._batches)
+        batches = [max(1, round(share * options.draws / recipe.batch)) for share in shares]
+        self.batches_per_epoch = sum(batches)
+        self._sampler = WindowSampler(
+            by_corpus,
+            batches,
+            recipe.batch,
+            options.window,
+            self.encoder,
+            self._errors,
+            changes,
+            self._spoken,
+            options.self_training,
+        )
 
     def network(self) -> nn.Module:
-        """A ``TextNetwork`` with the starting point's weights."""
         o = self._options
         network = TextNetwork(
             self._tokenizer.get_vocab_size(),
@@ -183,11 +147,11 @@ class TextTask(Task):
             heads=len(o.shares),
         )
         minilm.fill(network, self._numbers)
-        network.words.requires_grad_(False)  # words that training hardly holds keep their place
+        network.words.requires_grad_(False)  # rare words keep their pretrained embedding
         return network
 
     def settle(self, network: nn.Module) -> None:
-        """Even out the transformer's inner values over some training texts, for 8 bits."""
+        """Even out the ranges of activations over some training texts, for int8."""
         assert isinstance(network, TextNetwork)
         batches = islice(self.batches(np.random.default_rng(self._recipe.seed)), _SETTLED_BY)
         for layer, name, largest in network.largest_inputs(
@@ -196,7 +160,7 @@ class TextTask(Task):
             layer.even_out(name, largest)
 
     def parameter_groups(self, network: nn.Module) -> list[dict[str, Any]]:
-        """The layers, slower from above to below; what is not pretrained, faster."""
+        """The layers, at lower rates from top to bottom; new layers at a higher one."""
         assert isinstance(network, TextNetwork)
         o = self._options
         body = {f"layers.{k}.": o.layer_decay ** (o.layers - 1 - k) for k in range(o.layers)} | {
@@ -211,136 +175,58 @@ class TextTask(Task):
         return [{"params": params, "scale": scale} for scale, params in groups.items()]
 
     def batches(self, rng: np.random.Generator) -> Iterator[tuple[Arrays, np.ndarray]]:
-        """Windows of one corpus and similar length, some as a recognizer would write them."""
-        order = np.repeat(np.arange(len(self._batches)), self._batches)
-        streams = [self._corpus_batches(k, n, rng) for k, n in enumerate(self._batches)]
-        for k in rng.permutation(order):
-            yield next(streams[int(k)])
-
-    def _corpus_batches(
-        self, corpus: int, number: int, rng: np.random.Generator
-    ) -> Iterator[tuple[Arrays, np.ndarray]]:
-        windows = self._windows(corpus, rng)
-        while number:
-            now = min(number, _SORTED_TOGETHER)
-            number -= now
-            rows: list[_Row] = []
-            wanted = now * self._recipe.batch
-            while wanted > 0:
-                rows.append(self._encode_window(next(windows), corpus, rng))
-                wanted -= len(rows[-1].asked)
-            rows.sort(key=lambda row: len(row.tokens))
-            counts = np.array([len(row.asked) for row in rows])
-            ends = np.cumsum(counts) * now / counts.sum()
-            for k in rng.permutation(now):
-                some = [r for r, end in zip(rows, ends, strict=True) if k < end <= k + 1]
-                if not some:
-                    some = [rows[-1]]
-                yield _batch(some), np.concatenate([row.targets for row in some])
-
-    def _windows(self, corpus: int, rng: np.random.Generator) -> Iterator[Window]:
-        """Pass after pass over the corpus, cut anew each time, without end."""
-        while True:
-            windows = [
-                window
-                for conversation in self._by_corpus[corpus]
-                for window in cut(conversation, self._options.window, rng)
-            ]
-            for k in rng.permutation(len(windows)):
-                yield windows[k]
+        yield from self._sampler.epoch(rng)
 
     def begin(self, network: nn.Module) -> None:
-        """Soft labels of the other corpora, by the first corpus' head of ``network``."""
-        if not self._options.self_training:
-            return
         assert isinstance(network, TextNetwork)
-        size = self._options.window
-        for group in self._by_corpus[1:]:
-            found = [(c, *w) for c, one in enumerate(group) for w in overlapping(one, size)]
-            found.sort(key=lambda place: sum(map(len, place[2].texts)))
-            soft: list[dict[int, np.ndarray]] = [{} for _ in group]
-            for k in range(0, len(found), self._recipe.batch):
-                part = found[k : k + self._recipe.batch]
-                rows = [self._row(w, w.texts, "written") for _, _, w in part]
-                probs = iter(_probabilities(network, _batch(rows)))
-                for (c, start, _), row in zip(part, rows, strict=True):
-                    soft[c] |= {start + place: next(probs) for place in row.places}
-            group[:] = [replace(one, soft=s) for one, s in zip(group, soft, strict=True)]
-
-    def _encode_window(self, window: Window, corpus: int, rng: np.random.Generator) -> _Row:
-        """A window in some style, and the turns of it that are learned, with their targets."""
-        texts, style = change_texts(window.texts, self._errors, rng, self._changes, self._spoken)
-        row = self._row(window, texts, style, corpus)
-        share = self._options.self_training
-        if window.soft.keys() >= set(row.places) and rng.random() < share:
-            soft = np.array([window.soft[place] for place in row.places], np.float32)
-            return replace(row, targets=soft, corpus=0)
-        return row
-
-    def _row(self, window: Window, texts: Sequence[str], style: TextStyle, corpus: int = 0) -> _Row:
-        tokens, turns = self._lay_out(texts, style)
-        missing = len(texts) - int(turns.max())  # the oldest, where there was no room
-        places = [k for k in window.labels if k >= missing]
-        hard = np.eye(len(EMOTIONS), dtype=np.float32)[[window.labels[k] for k in places]]
-        return _Row(tokens, turns, places, [k + 1 - missing for k in places], hard, corpus)
-
-    def _lay_out(self, texts: Sequence[str], style: TextStyle) -> tuple[np.ndarray, np.ndarray]:
-        pieces = [e.ids for e in self._tokenizer.encode_batch(list(texts))]
-        return lay_out(pieces, self._first[style], self._separator, self._options.max_tokens)
+        if self._options.self_training:
+            self._sampler.label_softly(network)
 
     def development(self, condition: str | None = None) -> Iterator[tuple[Arrays, np.ndarray]]:
-        """MELD's utterances with those before them, as they are or in one of ``conditions``."""
         past = 0 if condition == ALONE else self._options.past_utterances
-        stretches = [[*u.past[max(0, len(u.past) - past) :], u.text or ""] for u in self._held]
+        items = self._development
+        histories = [[*u.past[max(0, len(u.past) - past) :], u.text or ""] for u in items]
         style = _STYLES.get(condition, "bare")
         if condition in (ASR, BARE):
-            stretches = [[RESTYLE[style](text) for text in texts] for texts in stretches]
+            histories = [[RESTYLE[style](text) for text in texts] for texts in histories]
         if condition in ERRORS:
             rng = np.random.default_rng(self._recipe.seed)
             rate = ERRORS[condition]
-            stretches = [
+            histories = [
                 [self._errors.misrecognize(text, rate, rng) for text in texts]
-                for texts in stretches
+                for texts in histories
             ]
-        for k in range(0, len(stretches), 64):
-            rows = [self._lay_out([t for t in s if t], style) for s in stretches[k : k + 64]]
-            inputs = {"tokens": _pad([r[0] for r in rows]), "turns": _pad([r[1] for r in rows])}
-            yield inputs, np.array([u.label for u in self._held[k : k + 64]])
+        for k in range(0, len(histories), 64):
+            rows = [self.encoder.encode([t for t in s if t], style) for s in histories[k : k + 64]]
+            inputs = {"tokens": padded([r[0] for r in rows]), "turns": padded([r[1] for r in rows])}
+            yield inputs, np.array([u.label for u in items[k : k + 64]])
 
     def single(self, inputs: Arrays, row: int) -> Arrays:
-        """One stretch of dialogue without its padding."""
         length = int((inputs["turns"][row] != PAD).sum())
         return {name: array[row : row + 1, :length] for name, array in inputs.items()}
 
     def development_groups(self) -> list[str]:
-        """MELD's dialogues."""
-        return [u.dialogue_group for u in self._held]
+        return [u.dialogue_group for u in self._development]
 
     def seen(self) -> Seen:
-        """The dialogues and the texts that were learned."""
         return Seen(
             frozenset(c.group for c in self._train if c.group),
             texts=as_keys(text_key(c.texts[k]) for c in self._train for k in c.labels),
         )
 
     def dynamic_axes(self) -> Mapping[str, Mapping[int, str]]:
-        """The batch and the tokens."""
         axes = {0: "batch", 1: "tokens"}
         return {"tokens": axes, "turns": axes}
 
     def preprocessing(self) -> dict[str, Any]:
-        """The tokenizer's file and how much text the wrapper takes."""
-        text = self._tokenizer.to_str().encode()
-        return {
-            "tokenizer": TOKENIZER,
-            "tokenizer_sha256": hashlib.sha256(text).hexdigest(),
-            "styles": dict(STYLE_PIECES),
-            "max_tokens": self._options.max_tokens,
-            "past_utterances": self._options.past_utterances,
-        }
+        return {"input": self._preparation().settings()}
+
+    def _preparation(self) -> DialogueTokens:
+        o = self._options
+        text = self._tokenizer.to_str()
+        return DialogueTokens(text, o.max_tokens, o.past_utterances, STYLE_PIECES)
 
     def training_data(self) -> tuple[TrainingData, ...]:
-        """Utterances by corpus."""
         count: Counter[str] = Counter()
         for conversation in self._train:
             count[conversation.corpus] += len(conversation.labels)
@@ -348,7 +234,6 @@ class TextTask(Task):
         return tuple(training_data(c, split, n) for c, n in count.items())
 
     def notes(self) -> tuple[str, ...]:
-        """How to read the figures."""
         first = next(iter(self._options.shares))
         texts = {text for c in self._train for text in c.texts}
         spoken = sum(bool(self._spoken.get(text)) for text in texts)
@@ -356,13 +241,14 @@ class TextTask(Task):
             f"Of {len(texts)} training texts, {spoken} had a transcript of a round trip through "
             "speech: spoken by flite, in noise, transcribed by Moonshine.",
             f"{self._options.layers} of the starting point's 6 layers and "
-            f"{self._tokenizer.get_vocab_size()} of its 30522 word pieces are kept.",
+            f"{self._tokenizer.get_vocab_size()} of its 30522 word pieces are used.",
             f"Each corpus had a head of its own in training; the exported one is {first}'s.",
-            "An utterance sees those before it, and these do not see it.",
+            "An utterance attends to those before it, never the other way round.",
             "Texts like one of the development data were not learned, but stand in the past of "
             "others that were.",
         )
 
     def save_extras(self, folder: Path) -> None:
         """The tokenizer."""
-        (folder / TOKENIZER).write_bytes(self._tokenizer.to_str().encode())
+        for name, content in self._preparation().files().items():
+            (folder / name).write_bytes(content)

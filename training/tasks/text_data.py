@@ -1,4 +1,4 @@
-"""The dialogues that train the text network: whole, cut from the development data, in windows."""
+"""Data of the text task: dialogues without overlap with the development data, in windows."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from mmer.training.datasets.item import Item
 from mmer.training.datasets.likeness import text_key
 from mmer.training.datasets.texts import bare
 
-TELLING_WORDS = 5
-"""A text of so many words in two conversations means that they are one scene."""
+SHARED_WORDS = 5
+"""Words of a text that make two conversations with it one scene."""
 
 
 @dataclass(frozen=True)
 class Conversation:
-    """Utterances in order; ``labels`` by position, of those utterances that are learned.
+    """Utterances in order; ``labels`` by position, of the utterances that are trained on.
 
-    ``soft`` holds probabilities (7,) by another network, of as many of them as it could read.
+    ``soft`` holds probabilities (7,) by another network, for those that fitted its input.
     """
 
     corpus: str
@@ -34,14 +34,13 @@ class Conversation:
 def conversations(items: Iterable[Item], development: Sequence[Item]) -> list[Conversation]:
     """The items as conversations, one text each where a corpus has no dialogues.
 
-    Left out are all conversations that share a text of ``TELLING_WORDS`` words or more with the
-    development items or what was said before them (EmoryNLP and MELD are cut from one series).
-    No text that is like one of the development items (``text_key``) is learned; in the past of
-    another utterance it stays.
+    Left out are all conversations that share a text of ``SHARED_WORDS`` words or more with the
+    development items or their past (EmoryNLP and MELD are cut from one series). A text like one
+    of the development items (``text_key``) is not trained on, but stays in the past of others.
     """
     barred = {text_key(item.text or "") for item in development}
-    said = {text for item in development for text in (*item.past, item.text or "")}
-    telling = {text_key(text) for text in said if len(bare(text).split()) >= TELLING_WORDS}
+    held_out = {text for item in development for text in (*item.past, item.text or "")}
+    shared_keys = {text_key(text) for text in held_out if len(bare(text).split()) >= SHARED_WORDS}
     scenes: dict[str, list[Item]] = defaultdict(list)
     for number, item in enumerate(items):
         scenes[item.dialogue_group or f"{item.corpus}//{number}"].append(item)
@@ -52,7 +51,7 @@ def conversations(items: Iterable[Item], development: Sequence[Item]) -> list[Co
         labels = {
             len(item.past): item.label for item in scene if text_key(item.text or "") not in barred
         }
-        shared = any(text_key(text) in telling for text in texts)
+        shared = any(text_key(text) in shared_keys for text in texts)
         if labels and not (shared and last.dialogue):
             out.append(Conversation(last.corpus, last.dialogue_group, texts, labels))
     return out
@@ -60,7 +59,7 @@ def conversations(items: Iterable[Item], development: Sequence[Item]) -> list[Co
 
 @dataclass(frozen=True)
 class Window:
-    """A stretch of a conversation: its texts, labels and soft labels by place among them."""
+    """A part of a conversation: its texts, labels and soft labels by place among them."""
 
     texts: tuple[str, ...]
     labels: dict[int, int]
@@ -91,7 +90,7 @@ def cut(conversation: Conversation, turns: int, rng: np.random.Generator) -> lis
         start, end = max(0, edge), edge + turns
         labels = {k - start: v for k, v in conversation.labels.items() if start <= k < end}
         if labels:
-            length = max(labels) + 1  # what follows the last label teaches nothing
+            length = max(labels) + 1  # texts after the last label have no effect
             soft = {
                 k: conversation.soft[k + start] for k in labels if k + start in conversation.soft
             }

@@ -1,4 +1,4 @@
-"""What a recipe of the text task may set."""
+"""Options of text recipes."""
 
 from __future__ import annotations
 
@@ -9,37 +9,36 @@ from typing import Any
 
 @dataclass(frozen=True)
 class TextOptions:
-    """The text recipe's own settings.
+    """Options of a text recipe.
 
-    A training example is drawn by corpus (``shares``, relative), then at random. The first corpus
-    is the one whose understanding of the labels the exported network follows.
+    A training example is drawn by corpus (``shares``, relative), then at random. The
+    exported network has the head of the first corpus.
     """
 
     shares: Mapping[str, float]
     draws: int = 20_000
-    """Utterances an epoch; the recipe's batch is in utterances, too."""
+    """Utterances an epoch; the recipe's ``batch`` is in utterances, too."""
     layers: int = 5
-    """Of the starting point's layers, so many from below."""
+    """Number of the starting point's layers, from the bottom."""
     piece_count: int = 8
-    """Word pieces that the training texts hold less often are left out."""
+    """Smallest count of a word piece in the training texts; rarer ones are left out."""
     word_count: int = 3
-    """Words that the training texts hold less often are never heard for others."""
+    """Smallest count of a word that simulated recognition errors insert."""
     past_utterances: int = 4
-    """How many earlier utterances the exported network is given."""
+    """Number of earlier utterances in the input of the exported network."""
     window: int = 6
-    """How many utterances one training example holds at most."""
+    """Largest number of utterances in a training example."""
     max_tokens: int = 128
     embedding: int = 128
     dropout: float = 0.1
     layer_decay: float = 0.9
     """Learning rate of each layer, relative to the one above."""
     head_rate: float = 10.0
-    """Learning rate of what is not pretrained, relative to the topmost layer's."""
+    """Learning rate of new layers, relative to the topmost layer's."""
     self_training: float = 0.0
-    """Share of the other corpora's windows that are learned as the first corpus sees them: targets
-    are the probabilities that the run's first network gives, by the first corpus' head, from the
-    written text. What punctuation tells it is then learned of texts without (privileged
-    information, Lopez-Paz et al. 2016)."""
+    """Share of the other corpora's windows with soft labels: probabilities of the network that the
+    run starts from, by the first corpus' head, from the written text. So texts without punctuation
+    are trained on labels that used it (privileged information, Lopez-Paz et al. 2016)."""
     spoken_texts: bool = False
-    """Needs the transcripts of ``training.spoken_texts`` in the cache, for ``changes`` to use."""
+    """Use the transcripts of ``training.augment.spoken_texts``, which must be in the cache."""
     changes: Mapping[str, Any] = field(default_factory=dict)

@@ -1,1 +1,1 @@
-"""TensorRT itself: plans built from our ONNX files, kept, and run. Written to 10.x and 11.x."""
+"""TensorRT engine: plans built from ONNX files, cached, and run (TensorRT 10 and 11)."""

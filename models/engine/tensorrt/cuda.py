@@ -1,4 +1,4 @@
-"""The few calls of CUDA's runtime that are needed, by ``cuda-python``."""
+"""CUDA runtime calls, by ``cuda-python``."""
 
 from __future__ import annotations
 

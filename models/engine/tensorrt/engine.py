@@ -1,4 +1,4 @@
-"""Run a plan."""
+"""TensorRT engine: one plan, its weights and its buffers on the GPU."""
 
 from __future__ import annotations
 

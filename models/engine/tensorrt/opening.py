@@ -1,4 +1,4 @@
-"""Open a network on TensorRT: by the plan that is kept, or by one built now."""
+"""Opening of a network on TensorRT, by a cached plan or by one built now."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How far a build is: TensorRT tells it step by step, and asks whether to go on."""
+"""Progress of a plan build, and its interruption by Ctrl-C."""
 
 from __future__ import annotations
 

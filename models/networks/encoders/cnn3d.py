@@ -1,4 +1,4 @@
-"""A small 3D convolutional network over the pictures of a clip, from scratch."""
+"""3D CNN encoder over the frames of a clip, trained from scratch."""
 
 from __future__ import annotations
 
@@ -8,24 +8,24 @@ import torch
 from torch import nn
 
 from mmer.models.networks.encoders.encoder import Encoded, Encoder, masked_mean
-from mmer.models.networks.encoders.masked_norm import MaskedBatchNorm
-from mmer.models.preparation.frames import pictures_of
+from mmer.models.networks.encoders.masking import MaskedBatchNorm
+from mmer.models.preparation.frames import images_of
 
 
 class CNN3D(Encoder):
     """R(2+1)D (Tran et al. 2018, "A Closer Look at Spatiotemporal Convolutions for Action
-    Recognition"), small: each 3D convolution of C3D (Tran et al. 2015) in two, over the picture and
+    Recognition"), small: each 3D convolution of C3D (Tran et al. 2015) in two, over the image and
     over time, with short cuts.
 
-    In: pictures float (B, T, 3, S, S), mask float (B, T). Out: a step a picture (B, T,
-    ``widths[-1]``), which has seen one more picture to each side with every block, and their mean.
-    Time is not strided (the pictures are few), and what is padding stays 0, as a convolution pads.
+    In: images float (B, T, 3, S, S), mask float (B, T). Out: a step an image (B, T,
+    ``widths[-1]``), which has seen one more image to each side with every block, and their mean.
+    Time is not strided (the images are few), and what is padding stays 0, as a convolution pads.
 
     Args:
-        sees: "frames" (whole pictures) or "faces" (crops aligned by the eyes).
-        count: pictures a clip.
+        sees: "frames" (whole images) or "faces" (crops aligned by the eyes).
+        count: images a clip.
         size: their sides, pixels.
-        widths: channels of the stem and of each block, which halves the picture.
+        widths: channels of the stem and of each block, which halves the image.
         dropout: of the steps.
     """
 
@@ -41,7 +41,7 @@ class CNN3D(Encoder):
     ) -> None:
         super().__init__()
         self.sees = sees
-        self.preparation = pictures_of(sees, count, size, (0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
+        self.preparation = images_of(sees, count, size, (0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
         stem, *rest = widths
         self.stem = nn.Conv3d(3, stem, (1, 5, 5), (1, 2, 2), (0, 2, 2), bias=False)
         self.norm = MaskedBatchNorm(stem)
@@ -52,10 +52,9 @@ class CNN3D(Encoder):
         self.width = int(widths[-1])
 
     def forward(self, *arrays: torch.Tensor) -> Encoded:
-        """See the class."""
-        pictures, mask = arrays
+        images, mask = arrays
         there = mask[:, None, :, None, None]
-        x = torch.relu(self.norm(self.stem(pictures.transpose(1, 2)), there))
+        x = torch.relu(self.norm(self.stem(images.transpose(1, 2)), there))
         for block in self.blocks:
             x = block(x, there)
         steps = self.drop(x.mean(dim=(3, 4)).transpose(1, 2))

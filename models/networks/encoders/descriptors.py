@@ -1,4 +1,4 @@
-"""A dense network over a vector that describes the whole recording."""
+"""Dense encoder over a vector of acoustic descriptors of the whole recording."""
 
 from __future__ import annotations
 
@@ -68,7 +68,6 @@ class DescriptorNet(Encoder):
         self.deviation.copy_(torch.from_numpy(deviation))
 
     def forward(self, *arrays: torch.Tensor) -> Encoded:
-        """See the class."""
         vector, mask = arrays
         # far beyond what training had (a microphone of another kind), it does not matter how far
         standard = ((vector - self.mean) / self.deviation).clamp(-10, 10)

@@ -1,4 +1,4 @@
-"""What every encoder of the field's papers looks like from outside."""
+"""Encoder interface: prepared signals to steps and their summary."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from mmer.models.preparation.preparation import Preparation
 
 
 class Encoded(NamedTuple):
-    """A batch of signals as an encoder sees them."""
+    """An encoder's output for a batch of signals."""
 
     tokens: torch.Tensor
     """Steps over time, (B, T', width); T' may be fewer than the input's steps."""
@@ -28,21 +28,19 @@ class Encoder(nn.Module):
 
     ``forward`` takes the arrays of ``preparation`` in its order, then the mask float (B, T).
     Padding changes nothing: what a row gives does not depend on how long the others of its batch
-    are. A row whose mask is all 0 gives finite numbers (its modality is absent, and nobody looks
-    at them).
+    are. A row whose mask is all 0 gives finite numbers (its modality is absent; they are unused).
     """
 
     modality: ClassVar[str]
-    """One of MODALITIES; "face" is also the place of what sees whole frames."""
+    """One of MODALITIES; "face" also covers encoders of whole frames."""
     sees: str = ""
-    """Of modality "face": "faces" (aligned crops) or "frames" (whole pictures)."""
+    """Of modality "face": "faces" (aligned crops) or "frames" (whole images)."""
     preparation: Preparation[Any]
     width: int
     frozen: bool = False
-    """Its weights stay as they are: what it says of an item can be kept."""
+    """Its weights stay as they are: its output for an item can be cached."""
 
     def forward(self, *arrays: torch.Tensor) -> Encoded:
-        """See the class."""
         raise NotImplementedError
 
     def fit(self, rows: Sequence[tuple[np.ndarray, ...]]) -> None:

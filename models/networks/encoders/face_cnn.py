@@ -1,4 +1,4 @@
-"""A small convolutional network over crops of the face, from scratch."""
+"""CNN encoder over face crops, trained from scratch."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ import torch
 from torch import nn
 
 from mmer.models.networks.encoders.encoder import Encoded, Encoder
-from mmer.models.networks.encoders.multi_head_pooling import MultiHeadPooling
-from mmer.models.networks.encoders.per_image import per_picture
+from mmer.models.networks.encoders.masking import per_image
+from mmer.models.networks.encoders.pooling import MultiHeadPooling
 from mmer.models.networks.layers import Residual
-from mmer.models.preparation.frames import pictures_of
+from mmer.models.preparation.frames import images_of
 
 
 class FaceCNN(Encoder):
@@ -43,7 +43,7 @@ class FaceCNN(Encoder):
     ) -> None:
         super().__init__()
         self.sees = "faces"
-        self.preparation = pictures_of("faces", count, size, (0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
+        self.preparation = images_of("faces", count, size, (0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
         a, b, c = widths
         self.crop = nn.Sequential(
             Grey(),
@@ -61,18 +61,16 @@ class FaceCNN(Encoder):
         self.pool = MultiHeadPooling(c, heads)
 
     def forward(self, *arrays: torch.Tensor) -> Encoded:
-        """See the class."""
         crops, mask = arrays
-        steps = self.drop(per_picture(self.crop, crops, mask, self.width))
+        steps = self.drop(per_image(self.crop, crops, mask, self.width))
         return Encoded(steps, mask, self.pool(steps, mask))
 
 
 class Grey(nn.Module):
-    """(N, 3, H, W) to its grey (N, 1, H, W), each picture of zero mean and unit deviation."""
+    """(N, 3, H, W) to its grey (N, 1, H, W), each image of zero mean and unit deviation."""
 
-    def forward(self, pictures: torch.Tensor) -> torch.Tensor:
-        """See the class."""
-        red, green, blue = pictures[:, 0:1], pictures[:, 1:2], pictures[:, 2:3]
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        red, green, blue = images[:, 0:1], images[:, 1:2], images[:, 2:3]
         grey = 0.299 * red + 0.587 * green + 0.114 * blue  # ITU-R BT.601
         centred = grey - grey.mean(dim=(2, 3), keepdim=True)
         return centred / (centred.square().mean(dim=(2, 3), keepdim=True).sqrt() + 0.03)

@@ -1,4 +1,4 @@
-"""The heads that recipes name: a table that is read without torch."""
+"""Registry of the heads that recipes name; importing it needs no torch."""
 
 from __future__ import annotations
 
@@ -7,29 +7,38 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from mmer.models.errors import MmerError
+from mmer.models.registry import Entry, Registry
 
 if TYPE_CHECKING:
     from mmer.models.networks.encoders.heads import Head
 
 
 @dataclass(frozen=True)
-class HeadEntry:
-    """``name`` of a class in ``heads``; with ``steps`` it looks at steps, not at their summary."""
+class HeadEntry(Entry):
+    """A head on an encoder's steps (``steps``), or on their summary."""
 
-    name: str
-    summary: str
     steps: bool = False
     options: Mapping[str, Any] = field(default_factory=dict)
 
 
-HEADS: Final[Mapping[str, HeadEntry]] = {
-    "softmax": HeadEntry("SoftmaxHead", "one linear layer over the summary"),
-    "ffn": HeadEntry("FeedForwardHead", "a hidden layer over the summary"),
-    "lstm": HeadEntry("RecurrentHead", "an LSTM over the steps, its last state", steps=True),
-    "bilstm": HeadEntry(
-        "RecurrentHead", "an LSTM in both directions", steps=True, options={"bidirectional": True}
-    ),
-}
+_HEADS: Final = "mmer.models.networks.encoders.heads"
+
+HEADS: Final = Registry(
+    "head",
+    {
+        "softmax": HeadEntry(f"{_HEADS}:SoftmaxHead", "one linear layer over the summary"),
+        "ffn": HeadEntry(f"{_HEADS}:FeedForwardHead", "a hidden layer over the summary"),
+        "lstm": HeadEntry(
+            f"{_HEADS}:RecurrentHead", "an LSTM over the steps, its last state", steps=True
+        ),
+        "bilstm": HeadEntry(
+            f"{_HEADS}:RecurrentHead",
+            "an LSTM in both directions",
+            steps=True,
+            options={"bidirectional": True},
+        ),
+    },
+)
 
 
 def build_head(kind: str, inputs: int, classes: int, where: str) -> Head:
@@ -38,9 +47,9 @@ def build_head(kind: str, inputs: int, classes: int, where: str) -> Head:
     Raises:
         MmerError: no such head.
     """
-    if kind not in HEADS:
-        raise MmerError(f"{where}: no head {kind!r}; known are {', '.join(HEADS)}")
-    from mmer.models.networks.encoders import heads
-
-    made: Head = getattr(heads, HEADS[kind].name)(inputs, classes, **HEADS[kind].options)
-    return made
+    try:
+        made = HEADS.load(kind)
+    except MmerError as error:
+        raise MmerError(f"{where}: {error}") from error
+    head: Head = made(inputs, classes, **HEADS[kind].options)
+    return head

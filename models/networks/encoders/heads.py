@@ -1,4 +1,4 @@
-"""What stands on an encoder and says the emotion."""
+"""Heads on an encoder: steps or summary to class logits and an embedding."""
 
 from __future__ import annotations
 
@@ -10,12 +10,11 @@ from mmer.models.networks.encoders.recurrent import MaskedLSTM
 
 
 class Head(nn.Module):
-    """What an encoder says of a batch in, logits (B, classes) and an embedding (B, width) out."""
+    """An encoder's output to logits (B, classes) and an embedding (B, width)."""
 
     width: int
 
     def forward(self, encoded: Encoded) -> tuple[torch.Tensor, torch.Tensor]:
-        """See the class."""
         raise NotImplementedError
 
 
@@ -29,7 +28,6 @@ class SoftmaxHead(Head):
         self.out = nn.Linear(inputs, classes)
 
     def forward(self, encoded: Encoded) -> tuple[torch.Tensor, torch.Tensor]:
-        """See ``Head``."""
         return self.out(self.drop(encoded.pooled)), encoded.pooled
 
 
@@ -44,7 +42,6 @@ class FeedForwardHead(Head):
         self.out = nn.Linear(hidden, classes)
 
     def forward(self, encoded: Encoded) -> tuple[torch.Tensor, torch.Tensor]:
-        """See ``Head``."""
         embedding = self.hidden(encoded.pooled)
         return self.out(self.drop(embedding)), embedding
 
@@ -70,6 +67,5 @@ class RecurrentHead(Head):
         self.out = nn.Linear(self.width, classes)
 
     def forward(self, encoded: Encoded) -> tuple[torch.Tensor, torch.Tensor]:
-        """See ``Head``."""
         _, embedding = self.lstm(self.drop(encoded.tokens), encoded.mask)
         return self.out(self.drop(embedding)), embedding

@@ -1,4 +1,4 @@
-"""Transformers from a local folder, the hub's cache, or the hub."""
+"""Loading of transformers from a local folder, the hub's cache, or the hub."""
 
 from __future__ import annotations
 

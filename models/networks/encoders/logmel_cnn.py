@@ -1,4 +1,4 @@
-"""Convolutions over a log-mel spectrum as a picture."""
+"""2-D CNN encoder over a log-mel spectrum."""
 
 from __future__ import annotations
 
@@ -10,9 +10,8 @@ from torch import nn
 from torch.nn import functional as F
 
 from mmer.models.networks.encoders.encoder import Encoded, Encoder
-from mmer.models.networks.encoders.masked_norm import MaskedBatchNorm
+from mmer.models.networks.encoders.masking import MaskedBatchNorm, halved
 from mmer.models.networks.encoders.pooling import make_pooling
-from mmer.models.networks.encoders.steps import halved
 from mmer.models.preparation.logmel_frames import LogMelFrames
 
 
@@ -52,7 +51,6 @@ class LogMelCNN(Encoder):
         self.pool = make_pooling(pooling, self.width)
 
     def forward(self, *arrays: torch.Tensor) -> Encoded:
-        """See the class."""
         logmel, mask = arrays
         x = (logmel * mask.unsqueeze(2)).unsqueeze(1)  # (B, 1, T, bins)
         for pair in self.pairs:

@@ -1,4 +1,4 @@
-"""Convolutions over the time of cepstral coefficients."""
+"""1-D CNN encoder over MFCC."""
 
 from __future__ import annotations
 
@@ -11,9 +11,8 @@ from torch.nn import functional as F
 
 from mmer.models.errors import MmerError
 from mmer.models.networks.encoders.encoder import Encoded, Encoder
-from mmer.models.networks.encoders.masked_norm import MaskedBatchNorm
+from mmer.models.networks.encoders.masking import MaskedBatchNorm, halved
 from mmer.models.networks.encoders.pooling import make_pooling
-from mmer.models.networks.encoders.steps import halved
 from mmer.models.preparation.mfcc import Mfcc
 
 
@@ -67,7 +66,6 @@ class MfccCNN(Encoder):
         self.pool = make_pooling(pooling, self.width)
 
     def forward(self, *arrays: torch.Tensor) -> Encoded:
-        """See the class."""
         mfcc, mask = arrays
         if self.steps is not None:
             zeros = mfcc.new_zeros(mfcc.shape[0], self.steps, mfcc.shape[2])

@@ -1,4 +1,4 @@
-"""Convolutions over token embeddings."""
+"""Text CNN encoder: parallel convolutions over token embeddings."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from torch import nn
 from mmer.models.errors import MmerError
 from mmer.models.networks.encoders.encoder import Encoded, Encoder
 from mmer.models.networks.encoders.hub import load
-from mmer.models.networks.encoders.masked_norm import MaskedBatchNorm
+from mmer.models.networks.encoders.masking import MaskedBatchNorm
 from mmer.models.networks.encoders.text_transformer import prepare_text
 
 
@@ -18,7 +18,7 @@ class TextCNN(Encoder):
     """Parallel convolutions, each of another length, over the embeddings of tokens.
 
     Kim 2014, "Convolutional Neural Networks for Sentence Classification", with batch normalisation.
-    In: tokens int64 (B, T), mask float (B, T). Out: for each token what the filters say around it,
+    In: tokens int64 (B, T), mask float (B, T). Out: for each token the filters' outputs around it,
     (B, T, len(kernels) filters), and the largest of each over time, with dropout.
 
     Args:
@@ -31,7 +31,7 @@ class TextCNN(Encoder):
         kernels: lengths in tokens.
         dropout: of the pooled.
         max_tokens: of the utterance and what was said before, special ones included.
-        past: how many of the utterances said before are read too.
+        past: how many of the utterances before are input too.
     """
 
     modality = "text"
@@ -74,7 +74,6 @@ class TextCNN(Encoder):
         self.drop = nn.Dropout(dropout)
 
     def forward(self, *arrays: torch.Tensor) -> Encoded:
-        """See the class."""
         tokens, mask = arrays
         x = (self.words(tokens) * mask.unsqueeze(2)).transpose(1, 2)  # (B, width, T)
         found = torch.cat([convolution(x) for convolution in self.convolutions], dim=1)

@@ -1,4 +1,4 @@
-"""BERT and its relatives, of any hub name or local folder."""
+"""Text transformer encoder: BERT and its relatives, of any hub name or local folder."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class TextTransformer(Encoder):
         frozen: keep the weights as they are.
         layers: keep only the first so many.
         max_tokens: of the utterance and what was said before, special ones included.
-        past: how many of the utterances said before are read too.
+        past: how many of the utterances before are input too.
     """
 
     modality = "text"
@@ -72,7 +72,6 @@ class TextTransformer(Encoder):
             self.freeze()
 
     def forward(self, *arrays: torch.Tensor) -> Encoded:
-        """See the class."""
         tokens, mask = arrays
         tokens = torch.where(mask > 0, tokens, self._pad)
         types: dict[str, torch.Tensor] = {}
@@ -126,6 +125,6 @@ def _longest(transformer: Any) -> int:
 
 
 def _seen(mask: torch.Tensor) -> torch.Tensor:
-    """What attention may look at, int64 (B, T): an empty row looks at its first step, lest NaN."""
+    """Attention mask int64 (B, T): an empty row attends to its first step, lest NaN."""
     first = torch.arange(mask.shape[1], device=mask.device) == 0
     return ((mask > 0) | first).long()

@@ -1,4 +1,4 @@
-"""A vision transformer over pictures, one by one."""
+"""Vision transformer (ViT) encoder over images, one by one."""
 
 from __future__ import annotations
 
@@ -10,23 +10,23 @@ from torch import nn
 from mmer.models.errors import MmerError
 from mmer.models.networks.encoders.encoder import Encoded, Encoder, masked_mean
 from mmer.models.networks.encoders.hub import load
-from mmer.models.networks.encoders.per_image import per_picture
-from mmer.models.preparation.frames import Colours, Pictures, pictures_of
+from mmer.models.networks.encoders.masking import per_image
+from mmer.models.preparation.frames import Colours, Images, images_of
 
 
 class Vit(Encoder):
     """ViT (Dosovitskiy et al. 2021, "An Image is Worth 16x16 Words"), its class token of each
-    uniformly sampled picture, and their mean.
+    uniformly sampled image, and their mean.
 
-    In: pictures float (B, T, 3, S, S), mask float (B, T); S is the ViT's. Out: a step a picture
-    (B, T, hidden size). Frozen and with a recurrent head it is ``VitBiLSTM`` whose pictures are
+    In: images float (B, T, 3, S, S), mask float (B, T); S is the ViT's. Out: a step an image
+    (B, T, hidden size). Frozen and with a recurrent head it is ``VitBiLSTM`` whose images are
     looked at once.
 
     Args:
         model: a hub's name, or a folder with the model and its preprocessor_config.json.
         revision: of the hub's repository.
-        sees: "frames" (whole pictures) or "faces" (crops aligned by the eyes).
-        count: pictures a clip.
+        sees: "frames" (whole images) or "faces" (crops aligned by the eyes).
+        count: images a clip.
         layers: keep only the first so many layers.
         frozen: keep all weights as they are.
     """
@@ -50,9 +50,8 @@ class Vit(Encoder):
             self.freeze()
 
     def forward(self, *arrays: torch.Tensor) -> Encoded:
-        """See the class."""
-        pictures, mask = arrays
-        steps = per_picture(self.vit, pictures, mask, self.width)
+        images, mask = arrays
+        steps = per_image(self.vit, images, mask, self.width)
         return Encoded(steps, mask, masked_mean(steps, mask))
 
 
@@ -65,19 +64,18 @@ class ClassToken(nn.Module):
         self.body = vit
         self.width = int(vit.config.hidden_size)
 
-    def forward(self, pictures: torch.Tensor) -> torch.Tensor:
-        """See the class."""
-        token: torch.Tensor = self.body(pixel_values=pictures).last_hidden_state[:, 0]
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        token: torch.Tensor = self.body(pixel_values=images).last_hidden_state[:, 0]
         return token
 
 
 def open_vit(
     model: str, revision: str | None, sees: str, count: int, layers: int | None
-) -> tuple[ClassToken, Pictures]:
-    """A ViT of a hub or a folder, and what prepares its pictures; see ``Vit``.
+) -> tuple[ClassToken, Images]:
+    """A ViT of a hub or a folder, and what prepares its images; see ``Vit``.
 
     Raises:
-        MmerError: it cannot be had, is no ViT of square pictures, or a value is wrong.
+        MmerError: it cannot be had, is no ViT of square images, or a value is wrong.
     """
     processor = load("AutoImageProcessor", model, revision)
     vit = load("AutoModel", model, revision)
@@ -85,7 +83,7 @@ def open_vit(
     if config.model_type != "vit":
         raise MmerError(f"{model} is a {config.model_type}; a vit is needed")
     if not isinstance(config.image_size, int):
-        raise MmerError(f"{model} sees pictures of {config.image_size}; squares are needed")
+        raise MmerError(f"{model} sees images of {config.image_size}; squares are needed")
     if layers is not None:
         if not 1 <= layers <= len(vit.layers):
             raise MmerError(f"layers is {layers}; {model} has 1 to {len(vit.layers)}")
@@ -93,7 +91,7 @@ def open_vit(
     mean, std = (0.0, 0.0, 0.0), (1.0, 1.0, 1.0)
     if processor.do_normalize:
         mean, std = _colours(processor.image_mean), _colours(processor.image_std)
-    return ClassToken(vit), pictures_of(sees, count, config.image_size, mean, std)
+    return ClassToken(vit), images_of(sees, count, config.image_size, mean, std)
 
 
 def _colours(values: Any) -> Colours:

@@ -1,4 +1,4 @@
-"""A vision transformer over pictures, read in order by a BiLSTM, pooled by attention."""
+"""ViT and BiLSTM encoder over images in order, with attention pooling."""
 
 from __future__ import annotations
 
@@ -6,26 +6,26 @@ import torch
 from torch import nn
 
 from mmer.models.networks.encoders.encoder import Encoded, Encoder
-from mmer.models.networks.encoders.multi_head_pooling import MultiHeadPooling
-from mmer.models.networks.encoders.per_image import per_picture
+from mmer.models.networks.encoders.masking import per_image
+from mmer.models.networks.encoders.pooling import MultiHeadPooling
 from mmer.models.networks.encoders.recurrent import MaskedLSTM
 from mmer.models.networks.encoders.vit import open_vit
 
 
 class VitBiLSTM(Encoder):
     """ViT (Dosovitskiy et al. 2021, "An Image is Worth 16x16 Words") over uniformly sampled
-    pictures, its class token of each to a BiLSTM (Graves and Schmidhuber 2005), pooled by
+    images, its class token of each to a BiLSTM (Graves and Schmidhuber 2005), pooled by
     multi-head attention.
 
-    In: pictures float (B, T, 3, S, S), mask float (B, T); S is the ViT's. Out: a step a picture
+    In: images float (B, T, 3, S, S), mask float (B, T); S is the ViT's. Out: a step an image
     (B, T, 2 ``hidden``) and their summary (B, 2 ``hidden``). ``pool.weights(tokens, mask)`` tells
-    how much each picture counted.
+    how much each image counted.
 
     Args:
         model: a hub's name, or a folder with the model and its preprocessor_config.json.
         revision: of the hub's repository.
-        sees: "frames" (whole pictures) or "faces" (crops aligned by the eyes).
-        count: pictures a clip.
+        sees: "frames" (whole images) or "faces" (crops aligned by the eyes).
+        count: images a clip.
         hidden: width of the LSTM, each way.
         heads: of the pooling.
         dropout: of what goes into the LSTM.
@@ -60,9 +60,8 @@ class VitBiLSTM(Encoder):
             self.vit.eval()
 
     def forward(self, *arrays: torch.Tensor) -> Encoded:
-        """See the class."""
-        pictures, mask = arrays
-        seen = per_picture(self.vit, pictures, mask, self.vit.width)
+        images, mask = arrays
+        seen = per_image(self.vit, images, mask, self.vit.width)
         steps, _ = self.lstm(self.drop(seen), mask)
         return Encoded(steps, mask, self.pool(steps, mask))
 

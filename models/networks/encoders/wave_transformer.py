@@ -1,4 +1,4 @@
-"""wav2vec 2.0 and its relatives, of any hub name or local folder."""
+"""Speech transformer encoder: wav2vec 2.0 and its relatives, of any hub name or local folder."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from torch import nn
 from mmer.models.errors import MmerError
 from mmer.models.networks.encoders.encoder import Encoded, Encoder
 from mmer.models.networks.encoders.hub import load
+from mmer.models.networks.encoders.masking import first_steps
 from mmer.models.networks.encoders.pooling import make_pooling
-from mmer.models.networks.encoders.steps import first_steps
 from mmer.models.networks.encoders.text_transformer import keep_layers
 from mmer.models.preparation.logmel import SAMPLE_RATE
 from mmer.models.preparation.waveform import Waveform
@@ -80,7 +80,6 @@ class WaveTransformer(Encoder):
             self.freeze()
 
     def forward(self, *arrays: torch.Tensor) -> Encoded:
-        """See the class."""
         samples, mask = arrays
         features, frames = self._convolve(samples * mask, mask.long().sum(dim=1, keepdim=True))
         projected = self.transformer.feature_projection(features)

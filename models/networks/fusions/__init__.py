@@ -1,68 +1,62 @@
-"""The fusions that recipes name: a table that is read without torch."""
+"""Registry of the fusions that recipes name; importing it needs no torch."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from importlib import import_module
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
 from mmer.models.errors import MmerError
 from mmer.models.labels import MODALITIES
+from mmer.models.registry import Entry, Registry
 
 if TYPE_CHECKING:
     from mmer.models.networks.fusions.fusion import Fusion
 
 
-@dataclass(frozen=True)
-class Entry:
-    """``place`` is "module:Class" below this package."""
-
-    place: str
-    summary: str
-    paper: str
-
-
-FUSIONS: Final[Mapping[str, Entry]] = {
-    "concat": Entry(
-        "concat:Concatenation",
-        "embeddings side by side, then a network with one hidden layer",
-        "Ngiam et al. 2011, Multimodal deep learning, ICML",
-    ),
-    "gated": Entry(
-        "gated:Gated",
-        "gates choose unit by unit whom to believe",
-        "Arevalo et al. 2017, Gated multimodal units for information fusion, ICLR workshop",
-    ),
-    "attention": Entry(
-        "attention:Attention",
-        "the mean of the embeddings, weighed by attention",
-        "Poria et al. 2017, Multi-level multiple attentions for contextual multimodal sentiment "
-        "analysis, ICDM",
-    ),
-    "cross-modal": Entry(
-        "cross_modal:CrossModal",
-        "every step of a modality attends to the steps of the others",
-        "Tsai et al. 2019, Multimodal transformer for unaligned multimodal language sequences, ACL",
-    ),
-    "mean": Entry(
-        "posteriors:Mean",
-        "the mean of each modality's own probabilities; nothing to learn",
-        "Kittler et al. 1998, On combining classifiers, IEEE TPAMI 20(3)",
-    ),
-    "product": Entry(
-        "posteriors:Product",
-        "the product of each modality's own probabilities; nothing to learn",
-        "Hinton 2002, Training products of experts by minimizing contrastive divergence, "
-        "Neural Computation 14(8)",
-    ),
-    "learned": Entry(
-        "learned:Learned",
-        "the embedded fusion: a product in which each modality's errors are learned",
-        "Mercier et al. 2008, Refined modeling of sensor reliability in the belief function "
-        "framework using contextual discounting, Information Fusion 9(2)",
-    ),
-}
+FUSIONS: Final = Registry(
+    "fusion",
+    {
+        "concat": Entry(
+            f"{__name__}.embeddings:Concatenation",
+            "embeddings side by side, then a network with one hidden layer",
+            "Ngiam et al. 2011, Multimodal deep learning, ICML",
+        ),
+        "gated": Entry(
+            f"{__name__}.embeddings:Gated",
+            "gates choose unit by unit whom to believe",
+            "Arevalo et al. 2017, Gated multimodal units for information fusion, ICLR workshop",
+        ),
+        "attention": Entry(
+            f"{__name__}.embeddings:Attention",
+            "the mean of the embeddings, weighed by attention",
+            "Poria et al. 2017, Multi-level multiple attentions for contextual multimodal "
+            "sentiment analysis, ICDM",
+        ),
+        "cross-modal": Entry(
+            f"{__name__}.cross_modal:CrossModal",
+            "every step of a modality attends to the steps of the others",
+            "Tsai et al. 2019, Multimodal transformer for unaligned multimodal language sequences, "
+            "ACL",
+        ),
+        "mean": Entry(
+            f"{__name__}.posteriors:Mean",
+            "the mean of each modality's own probabilities; nothing to learn",
+            "Kittler et al. 1998, On combining classifiers, IEEE TPAMI 20(3)",
+        ),
+        "product": Entry(
+            f"{__name__}.posteriors:Product",
+            "the product of each modality's own probabilities; nothing to learn",
+            "Hinton 2002, Training products of experts by minimizing contrastive divergence, "
+            "Neural Computation 14(8)",
+        ),
+        "learned": Entry(
+            f"{__name__}.posteriors:Learned",
+            "the embedded fusion: a product in which each modality's errors are learned",
+            "Mercier et al. 2008, Refined modeling of sensor reliability in the belief function "
+            "framework using contextual discounting, Information Fusion 9(2)",
+        ),
+    },
+)
 
 
 def build_fusion(
@@ -87,7 +81,5 @@ def build_fusion(
             f"{where}: cannot fuse {', '.join(modalities) or 'nothing'}: name one or more of "
             f"{', '.join(MODALITIES)}, each once"
         )
-    module, name = FUSIONS[kind].place.split(":")
-    made = getattr(import_module(f"{__name__}.{module}"), name)
-    fusion: Fusion = made(modalities, width, classes)
+    fusion: Fusion = FUSIONS.load(kind)(modalities, width, classes)
     return fusion

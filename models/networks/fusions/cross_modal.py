@@ -8,9 +8,8 @@ import torch
 from torch import nn
 
 from mmer.models.networks.encoders.encoder import masked_mean
-from mmer.models.networks.fusions.concat import Concatenation
-from mmer.models.networks.fusions.fusion import Fused, Fusion, Part
-from mmer.models.networks.fusions.masking import NEVER
+from mmer.models.networks.fusions.embeddings import Concatenation
+from mmer.models.networks.fusions.fusion import NEVER, Fused, Fusion, Part
 
 DROPOUT = 0.1
 LAYERS = 2
@@ -40,7 +39,6 @@ class CrossModal(Fusion):
         self.judge = Concatenation(modalities, width, classes)
 
     def forward(self, parts: Sequence[Part], present: torch.Tensor) -> Fused:
-        """See ``Fusion``."""
         masks = _masks(parts, present)
         pooled = [
             part._replace(embedding=masked_mean(steps, mask))

@@ -1,4 +1,4 @@
-"""The face encoder: a small residual network over a grey crop."""
+"""Face network: grey crop to a small residual CNN."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from mmer.models.networks.layers import Residual
 class FaceNetwork(nn.Module):
     """Grey crop in; class logits, an embedding, and whether it is a usable face out.
 
-    The picture is brought to zero mean and unit deviation inside the network, so that brightness
+    The image is brought to zero mean and unit deviation inside the network, so that brightness
     and contrast do not matter and no caller can get the normalisation wrong. Trained on windows of
     ``window`` pixels anywhere in the crop, it looks at the middle one and its mirror image when it
     is used, and averages the two embeddings.
@@ -46,7 +46,7 @@ class FaceNetwork(nn.Module):
 
         In training S is the window's, else the crop's.
 
-        ``usable`` is a logit: above 0 the picture is more likely a face than not.
+        ``usable`` is a logit: above 0 the image is more likely a face than not.
         """
         if not self.training:
             edge = (image.shape[2] - self._window) // 2

@@ -1,4 +1,4 @@
-"""The learned fusion: how far each modality is believed, and how much it weighs."""
+"""Fusion network: learned reliability, power and fading of each modality."""
 
 from __future__ import annotations
 
@@ -8,8 +8,7 @@ import torch
 from torch import nn
 from torch.nn.functional import softplus
 
-MIN_INFORMATION = 0.01
-"""The share of a flat opinion is counted as if it said this much, so that shares always exist."""
+from mmer.models.fusion import MIN_INFORMATION
 
 
 class FusionNetwork(nn.Module):

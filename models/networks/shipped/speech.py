@@ -1,4 +1,4 @@
-"""The speech encoder: a few small networks that read a log-mel spectrum in different ways."""
+"""Speech network: log-mel to an ensemble of residual CNNs with attentive pooling."""
 
 from __future__ import annotations
 
@@ -25,7 +25,6 @@ class AttentivePooling(nn.Module):
         )
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """See the class."""
         weight = self.attention(x)  # (B, 1, T)
         mean = (weight * x).sum(dim=2)
         variance = (weight * (x - mean.unsqueeze(2)).square()).sum(dim=2)
@@ -33,7 +32,7 @@ class AttentivePooling(nn.Module):
 
 
 class Spectral(nn.Module):
-    """The spectrum as a picture: residual 2-D convolutions, (B, T, bins) to (B, channels, T/8).
+    """The spectrum as an image: residual 2-D convolutions, (B, T, bins) to (B, channels, T/8).
 
     A pattern is known at whatever pitch and formant it stands. ``fine`` halves the time step by
     step; without it, three times as fast, the first convolution reads every fourth frame.
@@ -56,7 +55,6 @@ class Spectral(nn.Module):
         )
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:
-        """See the class."""
         out: torch.Tensor = self.across(self.body(features.unsqueeze(1))).squeeze(3)
         return out
 

@@ -1,4 +1,4 @@
-"""The text encoder: a BERT transformer that reads a dialogue utterance by utterance."""
+"""Text network: tokens of a dialogue to a BERT transformer, utterance by utterance."""
 
 from __future__ import annotations
 

@@ -19,13 +19,11 @@ from typing import Final, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from mmer.models.fusion import Opinion
+from mmer.models.fusion import MIN_INFORMATION, Opinion
+from mmer.models.prediction import log_softmax
 
 MIN_PROBABILITY: Final = 1e-4
 """No single opinion may rule a class out: lower probabilities count as this one."""
-
-MIN_INFORMATION: Final = 0.01
-"""A flat opinion counts as if it had this much information, so that shares always exist."""
 
 
 class Pool(Protocol):
@@ -39,11 +37,9 @@ class Pool(Protocol):
 
 def normalise(log_probs: NDArray[np.floating]) -> NDArray[np.float64]:
     """Log-probabilities (..., 7) with a sum of probabilities of 1 and none below the floor."""
-    x = np.asarray(log_probs, dtype=np.float64)
-    x = x - x.max(axis=-1, keepdims=True)
-    x -= np.log(np.exp(x).sum(axis=-1, keepdims=True))
+    x = log_softmax(np.asarray(log_probs))
     if x.min() >= np.log(MIN_PROBABILITY):
-        return np.asarray(x, dtype=np.float64)
+        return x
     x = np.maximum(x, np.log(MIN_PROBABILITY))
     normalised: NDArray[np.float64] = x - np.log(np.exp(x).sum(axis=-1, keepdims=True))
     return normalised
@@ -59,10 +55,7 @@ def log_pool(log_probs: NDArray[np.float64], weights: NDArray[np.float64]) -> ND
     """Pool (k, 7) normalised log-probabilities with weights (k,) >= 0 whose sum is above 0."""
     shares = weights / weights.sum()
     # a sum over rows, not a matrix product: the order of additions is the same on every run
-    pooled = (shares[:, None] * log_probs).sum(axis=0)
-    pooled -= pooled.max()
-    normalised: NDArray[np.float64] = pooled - np.log(np.exp(pooled).sum())
-    return normalised
+    return log_softmax((shares[:, None] * log_probs).sum(axis=0))
 
 
 def summarise(

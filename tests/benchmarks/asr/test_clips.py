@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 import sounds
 
-from mmer.benchmarks.asr import no_speech
-from mmer.benchmarks.asr.clips import SpokenClip, grid, grid_text, in_noise, ravdess
+from mmer.benchmarks.asr import clips as no_speech
+from mmer.benchmarks.asr.clips import grid, grid_text, in_noise, ravdess
 from mmer.benchmarks.asr.clips import sounds as recordings
+from mmer.benchmarks.harness.utterances import Utterance
 from mmer.models.errors import MmerError
 
 SPOKEN = sounds.joined(sounds.silence(0.5), sounds.voice(1.0), sounds.silence(0.5))
@@ -66,14 +67,14 @@ def test_some_of_the_recordings_are_always_the_same(corpora: Path) -> None:
 @pytest.mark.parametrize("snr_db", [20.0, 0.0, -10.0])
 def test_noise_is_mixed_at_its_ratio(snr_db: float) -> None:
     quiet = (SPOKEN / 16).astype(np.int16)
-    clip = SpokenClip("a", quiet, "")
+    clip = Utterance("a", quiet)
     noisy = in_noise([clip], [sounds.noise(1.0)], snr_db)[0].samples
     added = noisy.astype(np.float64) - quiet
     assert db(quiet[8000:24000]) - db(added) == pytest.approx(snr_db, abs=0.5)
 
 
 def test_noise_is_the_same_at_every_ratio_and_every_time() -> None:
-    clips = [SpokenClip("a", SPOKEN, ""), SpokenClip("b", SPOKEN, "")]
+    clips = [Utterance("a", SPOKEN), Utterance("b", SPOKEN)]
     noises = [sounds.noise(1.0, seed=k) for k in range(5)]
     once, again = in_noise(clips, noises, 0), in_noise(clips, noises, 0)
     assert all((a.samples == b.samples).all() for a, b in zip(once, again, strict=True))
@@ -83,7 +84,7 @@ def test_noise_is_the_same_at_every_ratio_and_every_time() -> None:
 
 
 def test_a_mix_does_not_clip() -> None:
-    loud = SpokenClip("a", sounds.voice(1.0, level_db=-10), "")
+    loud = Utterance("a", sounds.voice(1.0, level_db=-10))
     mixed = in_noise([loud], [sounds.noise(1.0, level_db=-15)], -10)[0].samples
     assert 32000 < np.abs(mixed.astype(int)).max() <= 32767
     assert (np.abs(mixed.astype(int)) == 32767).sum() <= 2
@@ -91,7 +92,7 @@ def test_a_mix_does_not_clip() -> None:
 
 def test_a_part_of_digital_silence_is_no_noise() -> None:
     barked = sounds.joined(sounds.noise(0.1), sounds.silence(20))
-    mixed = in_noise([SpokenClip("a", SPOKEN, "")], [barked], 0)[0].samples
+    mixed = in_noise([Utterance("a", SPOKEN)], [barked], 0)[0].samples
     assert (mixed != SPOKEN).any()
 
 

@@ -9,7 +9,6 @@ import pytest
 import sounds
 from asr_doubles import CountingModel
 
-from mmer.benchmarks.asr.clips import SpokenClip
 from mmer.benchmarks.asr.clips import sounds as recordings
 from mmer.benchmarks.asr.decoding import transcribe
 from mmer.benchmarks.asr.threshold import (
@@ -27,6 +26,7 @@ from mmer.benchmarks.asr.threshold import (
     unthresholded,
 )
 from mmer.benchmarks.asr.word_errors import WordErrors
+from mmer.benchmarks.harness.utterances import Utterance
 from mmer.models.errors import MmerError
 from mmer.models.store.store import Store
 from mmer.realtime.asr.moonshine import NO_SPEECH
@@ -70,7 +70,7 @@ def test_rows_of_speech_and_of_other_sounds() -> None:
 
 def test_scores_are_log_probabilities() -> None:
     model = CountingModel("kids are walking", confidence=math.exp(-0.4))
-    clip = SpokenClip("a", sounds.voice(1.0), "Kids are talking")
+    clip = Utterance("a", sounds.voice(1.0), text="Kids are talking")
     assert speech_scores(clip, model) == [
         Scored(pytest.approx(-0.4), "kids are walking", WordErrors(hits=2, substitutions=1))
     ]

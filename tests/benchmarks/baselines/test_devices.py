@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from mmer.benchmarks.baselines.devices import Camera, Microphone
-from mmer.benchmarks.harness.trace import Trace
+from mmer.benchmarks.harness.trace import Recording
 from mmer.realtime.clock import ManualClock
 from mmer.realtime.messages import AudioBlock, VideoFrame
 
@@ -57,8 +57,8 @@ def test_frames_delivered_late_are_lost_all_the_same() -> None:
 
 
 def test_a_recording_holds_what_was_captured_after_its_begin() -> None:
-    clock, trace = ManualClock(), Trace()
-    microphone = Microphone(clock, trace)
+    clock, recording = ManualClock(), Recording()
+    microphone = Microphone(clock, recording.put)
     for t in (0, 1):
         microphone.deliver(block(t))
     clock.set(2)
@@ -75,19 +75,19 @@ def test_a_recording_holds_what_was_captured_after_its_begin() -> None:
     assert sound is not None
     assert (sound.t0, sound.t1) == (2, 4)
     assert list(np.unique(sound.samples)) == [3, 4]
-    assert trace.lost == [(0, 2), (4, 5)]
+    assert recording.lost == [(0, 2), (4, 5)]
 
 
 def test_a_recording_ends_with_the_sound() -> None:
-    microphone = Microphone(ManualClock(), Trace())
+    microphone = Microphone(ManualClock(), Recording().put)
     microphone.close()
     assert microphone.record(3.0) is None
     assert microphone.record(3.0) is None
 
 
 def test_a_stream_is_taken_in_pieces_and_its_rest_at_the_end() -> None:
-    trace = Trace()
-    microphone = Microphone(ManualClock(), trace)
+    recording = Recording()
+    microphone = Microphone(ManualClock(), recording.put)
     microphone.start()
     microphone.deliver(block(0))
     assert microphone.take(2.0) is None
@@ -102,4 +102,4 @@ def test_a_stream_is_taken_in_pieces_and_its_rest_at_the_end() -> None:
     assert rest is not None
     assert (rest.t0, rest.t1) == pytest.approx((2, 3))
     assert microphone.take(2.0) is None
-    assert trace.lost == []
+    assert recording.lost == []

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from mmer.benchmarks.baselines.loops import LOOPS, Display, Opinion
-from mmer.benchmarks.harness.trace import Trace
+from mmer.benchmarks.harness.trace import Recording
 from mmer.models.labels import EMOTIONS
 from mmer.realtime.clock import ManualClock
 from mmer.realtime.messages import AudioBlock, VideoFrame
@@ -63,55 +63,55 @@ class Models:
     face: str | None = "joy"
     heard: list[float] = field(default_factory=list)
 
-    def look(self, frame: VideoFrame) -> Opinion | None:
+    def predict_face(self, frame: VideoFrame) -> Opinion | None:
         return None if self.face is None else sure_of(self.face)
 
-    def listen(self, sound: AudioBlock) -> list[Opinion]:
+    def predict_sound(self, sound: AudioBlock) -> list[Opinion]:
         self.heard.append(sound.t1)
         return [sure_of("anger"), sure_of("anger")]
 
 
 def play(
     name: str, frames: int, pieces: list[tuple[float, float]], face: str | None = "joy"
-) -> tuple[Trace, str, Models]:
+) -> tuple[Recording, str, Models]:
     devices = Devices(Camera(frames), Microphone(pieces))
-    trace, output, models = Trace(), io.StringIO(), Models(face)
-    LOOPS[name](devices, models, Display(devices, trace, output))  # type: ignore[arg-type]
-    return trace, output.getvalue(), models
+    recording, output, models = Recording(), io.StringIO(), Models(face)
+    LOOPS[name](devices, models, Display(devices, recording.put, output))  # type: ignore[arg-type]
+    return recording, output.getvalue(), models
 
 
 @pytest.mark.parametrize("name", LOOPS)
 def test_every_loop_looks_at_every_frame_and_hears_every_recording(name: str) -> None:
-    trace, printed, models = play(name, 2, [(0.0, 3.0), (3.5, 6.5)])
-    assert trace.frames == [2.0, 1.0]
+    recording, printed, models = play(name, 2, [(0.0, 3.0), (3.5, 6.5)])
+    assert recording.frames == [2.0, 1.0]
     assert models.heard == [3.0, 6.5]
-    assert len(printed.splitlines()) == len(trace.answers) == 2
-    assert trace.answers[0].written == 9.0
-    assert trace.answers[0].frame == 2.0
+    assert len(printed.splitlines()) == len(recording.estimates) == 2
+    assert recording.estimates[0].written == 9.0
+    assert recording.estimates[0].face_t == 2.0
 
 
 @pytest.mark.parametrize("name", ["one-thread", "recorder"])
 def test_answers_are_the_mean_of_what_face_voice_and_words_say(name: str) -> None:
-    trace, printed, _ = play(name, 2, [(0.0, 3.0)])
-    assert trace.answers[0].sound == (0.0, 3.0)
+    recording, printed, _ = play(name, 2, [(0.0, 3.0)])
+    assert recording.estimates[0].sound == (0.0, 3.0)
     assert printed.splitlines()[0] == "anger 0.63"  # two of three: (0.94 + 0.94 + 0.01) / 3
 
 
 def test_one_thread_forgets_its_sound_and_the_recorder_keeps_it() -> None:
-    assert [a.sound for a in play("one-thread", 2, [(0.0, 3.0)])[0].answers] == [(0.0, 3.0), None]
-    assert [a.sound for a in play("recorder", 2, [(0.0, 3.0)])[0].answers] == [(0.0, 3.0)] * 2
+    assert [a.sound for a in play("one-thread", 2, [(0.0, 3.0)])[0].estimates] == [(0.0, 3.0), None]
+    assert [a.sound for a in play("recorder", 2, [(0.0, 3.0)])[0].estimates] == [(0.0, 3.0)] * 2
 
 
 def test_without_a_face_there_is_no_frame_behind_the_answer() -> None:
-    trace, _, _ = play("recorder", 1, [(0.0, 3.0)], face=None)
-    assert [a.frame for a in trace.answers] == [None]
-    assert play("recorder", 1, [], face=None)[0].answers == []
+    recording, _, _ = play("recorder", 1, [(0.0, 3.0)], face=None)
+    assert [a.face_t for a in recording.estimates] == [None]
+    assert play("recorder", 1, [], face=None)[0].estimates == []
 
 
 def test_what_goes_wrong_in_the_second_thread_ends_the_loop() -> None:
     devices = Devices(Camera(1), Microphone([(0.0, 3.0)]))
     models = Models()
-    models.listen = lambda sound: 1 // 0  # type: ignore[method-assign,assignment,return-value]
-    display = Display(devices, Trace(), io.StringIO())  # type: ignore[arg-type]
+    models.predict_sound = lambda sound: 1 // 0  # type: ignore[method-assign,assignment,return-value]
+    display = Display(devices, Recording().put, io.StringIO())  # type: ignore[arg-type]
     with pytest.raises(ZeroDivisionError):
         LOOPS["listener"](devices, models, display)  # type: ignore[arg-type]

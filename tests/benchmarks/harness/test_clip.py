@@ -11,7 +11,8 @@ import pytest
 
 from mmer.benchmarks.harness import clip as clips
 from mmer.benchmarks.harness.clip import AnnotatedClip, lay_out, make_clip, mix, repeated
-from mmer.benchmarks.harness.utterances import Utterance, read_sound
+from mmer.benchmarks.harness.media import read_sound
+from mmer.benchmarks.harness.utterances import Utterance
 from mmer.models.errors import MmerError
 
 SECONDS = 15

@@ -11,14 +11,9 @@ import av
 import numpy as np
 import pytest
 
-from mmer.benchmarks.harness.utterances import (
-    demo_utterances,
-    ravdess_utterances,
-    read_sound,
-    speech_span,
-    trimmed,
-)
-from mmer.benchmarks.harness.videos import fitted
+from mmer.benchmarks.harness.media import read_sound
+from mmer.benchmarks.harness.ravdess import fitted, ravdess_utterances
+from mmer.benchmarks.harness.utterances import demo_utterances, speech_span, trimmed
 from mmer.models.errors import MmerError
 from mmer.realtime.demo import clip
 
@@ -100,9 +95,9 @@ def test_ravdess_is_trimmed(data: Path) -> None:
     utterances = ravdess_utterances(data, 6)
     assert len({u.name for u in utterances}) == 6
     assert all(0.7 < u.seconds < 4 for u in utterances)  # its clips have a second of silence a side
-    if utterances[0].pictures:  # videos
-        assert all(len(u.pictures) == math.ceil(u.seconds * 25) for u in utterances)
-        assert {p.shape for u in utterances for p in u.pictures} == {(720, 640)}
+    if utterances[0].frames:  # videos
+        assert all(len(u.frames) == math.ceil(u.seconds * 25) for u in utterances)
+        assert {p.shape for u in utterances for p in u.frames} == {(720, 640)}
         assert len({u.emotion for u in utterances}) > 3
 
 
@@ -119,5 +114,5 @@ def test_sound_alone_is_taken_where_there_are_no_videos(corpora: Path) -> None:
         assert file.getnframes() == 16000
     utterances = ravdess_utterances(corpora, 3)
     assert len(utterances) == 3
-    assert not utterances[0].pictures
+    assert not utterances[0].frames
     assert utterances[0].emotion is None

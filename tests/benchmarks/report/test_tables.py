@@ -8,14 +8,14 @@ import json
 from rich.console import Console
 
 from mmer.benchmarks.harness.machine import describe_machine
-from mmer.benchmarks.report.report import Row
-from mmer.benchmarks.report.tables import Table, TabledReport
+from mmer.benchmarks.report.report import Report, Row
+from mmer.benchmarks.report.tables import Table
 
 TABLE = Table(["network", "on", "ms"], [["face|48", "cpu", "1.5"]], "A call", words=2)
 
 
-def report(*rows: Row) -> TabledReport:
-    return TabledReport(
+def report(*rows: Row) -> Report:
+    return Report(
         kind="encoders",
         title="a title",
         command="mmer-bench encoders",
@@ -29,7 +29,7 @@ def report(*rows: Row) -> TabledReport:
     )
 
 
-def shown(found: TabledReport) -> str:
+def shown(found: Report) -> str:
     screen = io.StringIO()
     found.show(Console(file=screen, width=200))
     return screen.getvalue()

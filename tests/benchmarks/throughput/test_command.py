@@ -12,12 +12,11 @@ import pytest
 
 from mmer.benchmarks import cli
 from mmer.benchmarks.harness.clip import AnnotatedClip, Span
+from mmer.benchmarks.harness.trace import Estimate, Recording
 from mmer.benchmarks.harness.utterances import Utterance, demo_utterances
-from mmer.benchmarks.throughput import run as throughput
+from mmer.benchmarks.throughput import command as throughput
 from mmer.benchmarks.throughput.command import Throughput
-from mmer.benchmarks.throughput.plan import StreamResult
-from mmer.benchmarks.throughput.settings import ThroughputSettings
-from mmer.benchmarks.throughput.step import Step, play
+from mmer.benchmarks.throughput.step import Step
 from mmer.models.cards.card import weights_dir
 from mmer.models.errors import MmerError
 from mmer.models.labels import MODALITIES
@@ -63,36 +62,44 @@ def test_it_searches_for_the_most(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(throughput, "decoding_cpu", lambda clip: 0.02)
     asked = []
 
-    def pretend(clips: Sequence[AnnotatedClip], settings: ThroughputSettings) -> Step:
+    def pretend(clips: Sequence[AnnotatedClip]) -> Step:
         asked.append(len(clips))
         delay = 0.1 if len(clips) <= 5 else 1.5
         streams = [
-            StreamResult(
-                [(t / 10, t / 10 + delay) for t in range(80)],
-                [(s.t0, s.t1, s.t1 + 0.3) for s in clip.spans],
-                160,
-                {},
+            Recording(
+                estimates=[
+                    *(
+                        Estimate(t / 10 + delay, t / 10, 0.0, t / 10, False, t / 10, "joy", None)
+                        for t in range(80)
+                    ),
+                    *(
+                        Estimate(s.t1 + 0.3, s.t1, s.t0, s.t1, True, None, "joy", 1, (s.t0, s.t1))
+                        for s in clip.spans
+                    ),
+                ],
+                frames=[t / 20 for t in range(160)],
             )
             for clip in clips
         ]
         return Step(clips, streams, cpu_s=1.0 * len(clips), memory_mb=100.0 * len(clips))
 
-    found = throughput.run(
-        ThroughputSettings(seconds=8), "mmer-bench throughput", lambda _: None, pretend
-    )
+    options = Throughput(seconds=8)
+    found = options.measured(lambda _: None, pretend)
     assert asked == [1, 2, 4, 8, 6, 5]
     assert len(orders) == len(set(orders)) == min(8, len(demo_utterances()))
-    rows = {row.key: row for row in found.report.rows}
+    rows = {row.key: row for row in found.rows}
     assert rows["capacity"].values["streams"] == 5
-    assert [load.streams for load in found.loads] == [1, 2, 4, 5, 6, 8]
+    assert [key for key in rows if key.startswith("streams_")] == [
+        f"streams_{n}" for n in (1, 2, 4, 5, 6, 8)
+    ]
     assert rows["streams_8"].values["times_one_stream"] == pytest.approx(1)
-    assert "(too many)" in found.report.to_markdown()
+    assert "(too many)" in found.tables[0].to_markdown()
 
 
 def test_a_workers_mistake_is_told() -> None:
     clip = AnnotatedClip(Path("there is no such clip.mkv"), 8, ())
     with pytest.raises(MmerError, match="no such file"):
-        play([clip], ThroughputSettings())
+        Throughput().play([clip])
 
 
 @pytest.mark.slow

@@ -9,25 +9,32 @@ from pathlib import Path
 import pytest
 
 from mmer.benchmarks.harness.clip import AnnotatedClip, Span
-from mmer.benchmarks.harness.trace import Answer, Trace
+from mmer.benchmarks.harness.trace import Estimate, Recording
+from mmer.benchmarks.throughput.command import decoding_row, draw, search, side_by_side
 from mmer.benchmarks.throughput.measures import Load, capacity_row, load_of, row_of
-from mmer.benchmarks.throughput.plan import StreamPlan, StreamResult, WorkerPlan, WorkerResult
-from mmer.benchmarks.throughput.plot import draw
-from mmer.benchmarks.throughput.run import decoding_row, side_by_side
-from mmer.benchmarks.throughput.search import search
 from mmer.benchmarks.throughput.step import SPREAD_S, Step, share_out, start_s
-from mmer.benchmarks.throughput.worker import result_of
+from mmer.benchmarks.throughput.worker import StreamPlan, WorkerPlan
 
 CLIP = AnnotatedClip(Path("clip.mkv"), 10, (Span(16000, 32000, "first"),))  # 1..2 s
 
 
-def stream(delay_s: float = 0.1, final: float | None = 2.3, frames: int = 200) -> StreamResult:
-    faces = [(t / 10, t / 10 + delay_s) for t in range(100)]
-    finals = [] if final is None else [(1.0, 2.0, final)]
-    return StreamResult(faces, finals, frames, {"video": 3, "face": 1, "ticks": 50})
+def stream(
+    delay_s: float = 0.1, final: float | None = 2.3, frames: int = 200, faces: int = 100
+) -> Recording:
+    estimates = [
+        Estimate(t / 10 + delay_s, t / 10, 0.0, t / 10, False, t / 10, "joy", None)
+        for t in range(faces)
+    ]
+    if final is not None:
+        estimates.append(Estimate(final, final, 1.0, 2.0, True, None, "joy", 1, (1.0, 2.0)))
+    return Recording(
+        estimates=estimates,
+        frames=[t / 20 for t in range(frames)],
+        drops={"video": 3, "face": 1, "ticks": 50},
+    )
 
 
-def load(*streams: StreamResult, cpu_s: float = 4.0) -> Load:
+def load(*streams: Recording, cpu_s: float = 4.0) -> Load:
     return load_of(Step([CLIP] * len(streams), streams, cpu_s, 300.0))
 
 
@@ -53,15 +60,15 @@ def test_figures_of_a_step() -> None:
         ([stream(final=3.5)], "end of speech to label p95 1500 ms"),
         ([stream(final=None)], "end of speech to label p95 never"),
         ([stream(), stream(frames=99)], "9.9 frames/s in a stream"),
-        ([StreamResult([], [(1.0, 2.0, 2.3)], 0, {})], "frame to estimate p95 none"),
+        ([stream(faces=0, frames=0)], "frame to estimate p95 none"),
     ],
 )
-def test_too_many(streams: list[StreamResult], why: str) -> None:
+def test_too_many(streams: list[Recording], why: str) -> None:
     assert why in load(*streams).too_much
 
 
 def test_a_stream_without_a_face_is_the_worst() -> None:
-    assert load(stream(), StreamResult([], [], 0, {})).worst_p95 == math.inf
+    assert load(stream(), Recording()).worst_p95 == math.inf
 
 
 def test_rows_hold_the_ratio_to_one_stream() -> None:
@@ -127,22 +134,16 @@ def test_no_two_streams_begin_together() -> None:
     assert min(b - a for a, b in itertools.pairwise(begins)) > SPREAD_S / 40
 
 
-def test_plans_and_results_survive_json(tmp_path: Path) -> None:
-    plan = WorkerPlan([StreamPlan("a.mkv", 0.5)], "none", "auto", "cpu", None, 7.5, "folder")
+def test_plans_survive_json() -> None:
+    streams = [StreamPlan("a.mkv", 0.5, "a.notes")]
+    plan = WorkerPlan("none", "auto", "cpu", None, streams, 7.5)
     assert WorkerPlan.from_json(plan.to_json()) == plan
-    result = WorkerResult([stream()], 2.0, 150.0, {"words": None}, {"face": "cpu"})
-    result.save(tmp_path / "result.json")
-    assert WorkerResult.load(tmp_path / "result.json") == result
 
 
-def test_what_is_kept_of_a_trace() -> None:
-    answers = [
-        Answer(1.0, 0.9, None),
-        Answer(2.3, 2.2, (1.0, 2.0), (1.0, 2.0)),
-        Answer(2.5, None, (1.0, 2.0)),
-    ]
-    found = result_of(Trace(answers, [0.9, 0.9, 2.2]), {"video": 1})
-    assert found == StreamResult([(0.9, 1.0), (2.2, 2.3)], [(1.0, 2.0, 2.3)], 2, {"video": 1})
+def test_a_final_without_evidence_and_a_frame_seen_twice_do_not_count() -> None:
+    empty = Estimate(2.3, 2.3, 1.0, 2.0, True, None, None, 1)
+    assert load(Recording(estimates=[empty])).final.misses == 1
+    assert load(Recording(frames=[0.9, 0.9, 2.2])).frames_per_s == [0.2]
 
 
 def test_the_picture_is_drawn(tmp_path: Path) -> None:

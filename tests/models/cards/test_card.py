@@ -15,10 +15,12 @@ from mmer.models.cards.card import (
     Measured,
     Parity,
     check_file,
+    find_card,
     load_card,
-    open_model,
+    open_network,
     weights_dir,
 )
+from mmer.models.cards.page import render
 from mmer.models.checksum import sha256_of
 from mmer.models.errors import MmerError
 from mmer.models.labels import EMOTIONS, MODALITIES
@@ -39,13 +41,20 @@ def edit(folder: Path, **changes: Any) -> None:
     path.write_text(json.dumps(json.loads(path.read_text(encoding="utf-8")) | changes))
 
 
+def opened(
+    folder: Path | None, modality: str, inputs: tuple[str, ...], provider: str = "cpu"
+) -> tuple[Card, Any]:
+    card, path = find_card(folder, modality)
+    return card, open_network(card, path, provider, inputs)
+
+
 def open_face(folder: Path) -> tuple[Card, Any]:
-    return open_model(folder, "face", "cpu", inputs=("image",))
+    return opened(folder, "face", ("image",))
 
 
 @pytest.mark.parametrize("modality", MODALITIES)
 def test_every_shipped_network_opens_and_is_the_one_on_its_card(modality: str) -> None:
-    card, engine = open_model(None, modality, "auto", INPUTS[modality])
+    card, engine = opened(None, modality, INPUTS[modality], "auto")
     assert card.labels == EMOTIONS
     assert card.sha256 == sha256_of(weights_dir() / card.file)
     assert engine.provider in ("cpu", "cuda")
@@ -110,7 +119,7 @@ def test_the_weights_are_small() -> None:
 def test_the_page_of_cards_is_true() -> None:
     page = Path(__file__).resolve().parents[3] / "models" / "CARDS.md"
     again = "run `python -m mmer.models.cards.page > models/CARDS.md`"
-    assert page.read_text(encoding="utf-8") == page.render(weights_dir()), again
+    assert page.read_text(encoding="utf-8") == render(weights_dir()), again
 
 
 def test_a_truncated_network_is_refused(face: Path) -> None:
@@ -139,12 +148,12 @@ def test_a_missing_network_or_card_is_named(face: Path) -> None:
 def test_another_modalitys_model_is_refused(face: Path) -> None:
     (face / "face.json").rename(face / "speech.json")
     with pytest.raises(MmerError, match="card of a face model, expected speech"):
-        open_model(face, "speech", "cpu", inputs=("features",))
+        opened(face, "speech", ("features",))
 
 
 def test_another_networks_inputs_are_refused(face: Path) -> None:
     with pytest.raises(MmerError, match=r"takes \('image',\).*expected \('features',\)"):
-        open_model(face, "face", "cpu", inputs=("features",))
+        opened(face, "face", ("features",))
 
 
 @pytest.mark.parametrize(
@@ -209,4 +218,4 @@ def test_a_setting_that_must_be_a_number_is_checked(face: Path, value: object) -
 
 def test_an_unknown_provider_is_refused() -> None:
     with pytest.raises(MmerError, match="unknown provider 'abacus'"):
-        open_model(None, "face", "abacus", inputs=("image",))
+        opened(None, "face", ("image",), "abacus")

@@ -121,7 +121,7 @@ def test_labels_that_disagree_end_in_status_1(
         (("verify", "voice"), "unknown model 'voice': use speech, text, face"),
         (("verify", "--calls", "0"), "--calls is 0"),
         (("verify", "text", "--precision", "int8"), "in int8 already"),
-        (("verify", "--weights", "/none"), "cannot read the model card"),
+        (("verify", "--weights", "/none"), "--weights /none is no folder"),
     ],
 )
 def test_mistakes_end_in_status_2_and_one_line(
@@ -160,7 +160,7 @@ def test_build_list_and_verify(
     ]
     assert here.builds[2]["calibrated"] == 64
     lengths = here.builds[1]["profile"]["tokens"]
-    longest = load_card(weights_dir() / "text.json").number("max_tokens")
+    longest = load_card(weights_dir() / "text.json").setting("input")["max_tokens"]
     assert [shape[1] for shape in (lengths[0], lengths[2])] == [3, longest]
     for argv in (("face", "--precision", "int8"), ("text",)):
         assert status("verify", *argv, "--provider", "tensorrt", "--calls", "2") == 0

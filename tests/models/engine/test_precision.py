@@ -14,10 +14,11 @@ import tiny_onnx
 from tiny_onnx import features
 
 from mmer.models.cards.card import load_card, weights_dir
+from mmer.models.encoder import preparation_of
 from mmer.models.engine.onnx_runtime import OnnxRuntimeEngine
 from mmer.models.engine.precision import dequantized, float16, int8, is_quantized, load
-from mmer.models.engine.stored_inputs import stored_inputs
 from mmer.models.errors import MmerError
+from mmer.models.preparation.preparation import examples
 
 
 def opened(model: onnx.ModelProto, folder: Path) -> OnnxRuntimeEngine:
@@ -48,10 +49,11 @@ def test_the_shipped_networks_in_float16(name: str, tmp_path: Path) -> None:
     model = load(path)
     whole = dequantized(model) if is_quantized(model) else model
     made, reference = opened(float16(whole), tmp_path), OnnxRuntimeEngine(path)
+    preparation = preparation_of(load_card(path.with_suffix(".json")), weights_dir())
 
     gaps = [
         np.abs(made.run(row)["logits"] - reference.run(row)["logits"]).max()
-        for row in stored_inputs(load_card(path.with_suffix(".json")), weights_dir())[:4]
+        for row in examples(preparation, reference.inputs, 4)
     ]
 
     assert max(gaps) < (0.25 if name == "text" else 0.03)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from mmer.models.errors import MmerError
-from mmer.models.preparation.frames import FaceCrops, WholeFrames, evenly, pictures_of
+from mmer.models.preparation.frames import FaceCrops, WholeFrames, evenly, images_of
 
 
 def test_pictures_are_spread_evenly() -> None:
@@ -46,7 +46,7 @@ def test_no_picture_is_nothing_to_judge() -> None:
 
 @pytest.mark.parametrize("sees", ["frames", "faces"])
 def test_its_settings_make_it_again(sees: str) -> None:
-    made = pictures_of(sees, 5, 32, (0.1, 0.2, 0.3), (0.4, 0.5, 0.6))
+    made = images_of(sees, 5, 32, (0.1, 0.2, 0.3), (0.4, 0.5, 0.6))
     settings = json.loads(json.dumps(made.settings()))
     assert settings["kind"] == made.kind == sees
     assert type(made).open(settings, Path()) == made
@@ -72,4 +72,4 @@ def test_wrong_settings_are_told(wrong: dict[str, Any], told: str) -> None:
 
 def test_an_unknown_sight_is_told() -> None:
     with pytest.raises(MmerError, match="sees is 'hands'; it is one of frames, faces"):
-        pictures_of("hands", 8, 32, (0, 0, 0), (1, 1, 1))
+        images_of("hands", 8, 32, (0, 0, 0), (1, 1, 1))

@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 
 from mmer.models.errors import MmerError
+from mmer.models.prediction import Prediction
 from mmer.realtime.blocks.block import run
 from mmer.realtime.blocks.face_encoder import FaceEncoder, FaceEncoderConfig
-from mmer.realtime.messages import Evidence, FaceObservation, Missing, Tick
+from mmer.realtime.messages import Clip, Evidence, FaceObservation, Missing, Tick
 
 LOGS = np.log(np.full(7, 1 / 7, dtype=np.float32))
 
@@ -96,3 +97,35 @@ def test_a_senseless_limit_is_refused(limit):
 
 def test_other_messages_pass():
     assert run(FaceEncoder(FakeModel()), [Tick(1.0)]) == []
+
+
+PICTURES = np.zeros((2, 8, 8, 3), np.uint8)
+STEPS = np.ones((2, 4), np.float32)
+
+
+@dataclass
+class FakeClipModel:
+    prediction: Prediction
+    usable_below: float = 0.0
+
+    def predict(self, images: np.ndarray) -> Prediction:
+        assert images is PICTURES
+        return self.prediction
+
+
+def test_a_clip_becomes_evidence_of_its_span() -> None:
+    said = Prediction.from_logits(np.arange(7, dtype=np.float32), 1.0, STEPS, usable=0.5)
+    clip = Clip(1.0, 3.0, PICTURES, 0.8, partial=False, utterance=4)
+    (out,) = run(FaceEncoder(FakeClipModel(said)), [Tick(1.0), clip])
+    assert isinstance(out, Evidence)
+    assert (out.modality, out.t0, out.t1, out.partial, out.utterance) == ("face", 1, 3, False, 4)
+    assert out.quality == 0.4
+    assert out.embedding is STEPS
+    np.testing.assert_array_equal(out.log_probs, said.log_probs)
+
+
+def test_a_clip_that_cannot_be_evaluated_is_missing() -> None:
+    block = FaceEncoder(FakeClipModel(Prediction.unknown()))
+    (out,) = run(block, [Clip(1.0, 3.0, PICTURES, 0.8, partial=True)])
+    assert isinstance(out, Missing)
+    assert (out.modality, out.t1, out.why) == ("face", 3.0, "no usable picture")

@@ -8,8 +8,6 @@ from mmer.realtime.blocks.block import run
 from mmer.realtime.blocks.speech_encoder import (
     SpeechEncoder,
     SpeechEncoderConfig,
-    level_dbfs,
-    speech_quality,
 )
 from mmer.realtime.messages import SAMPLE_RATE, Evidence, Missing, SpeechState, SpeechUpdate, Tick
 
@@ -121,26 +119,6 @@ def test_reset_forgets_and_other_messages_pass():
     block.push(update(0.9, ENDED))
     block.reset()
     assert len(block.push(update(0.9, ENDED))) == 1
-
-
-def test_level():
-    assert level_dbfs(np.zeros(100, np.int16)) == float("-inf")
-    assert level_dbfs(np.zeros(0, np.int16)) == float("-inf")
-    assert level_dbfs(np.full(100, -32768, np.int16)) == pytest.approx(0.0)
-    assert level_dbfs(tone(1.0, 3276.8)) == pytest.approx(-23.01, abs=0.02)
-
-
-def test_quality_follows_duration_level_and_clipping():
-    config = SpeechEncoderConfig()
-    assert speech_quality(tone(3.0), config) == pytest.approx(1.0)
-    assert speech_quality(tone(1.0), config) == pytest.approx(0.5)
-    assert speech_quality(tone(3.0, 32768 * 2**0.5 * 10 ** (-50 / 20)), config) == pytest.approx(
-        0.5, abs=0.01
-    )
-    assert speech_quality(tone(3.0, 10.0), config) == 0.0
-    square = np.where(tone(3.0) >= 0, 32767, -32768).astype(np.int16)
-    assert speech_quality(square, config) == pytest.approx(0.2)
-    assert speech_quality(np.zeros(0, np.int16), config) == 0.0
 
 
 def test_wrong_settings_are_refused():

@@ -6,7 +6,7 @@ import pytest
 
 from mmer.models.errors import MmerError
 from mmer.realtime.blocks.block import run
-from mmer.realtime.blocks.text_encoder import TextEncoder, TextEncoderConfig, text_quality
+from mmer.realtime.blocks.text_encoder import TextEncoder, TextEncoderConfig
 from mmer.realtime.messages import Evidence, Missing, Tick, Transcript
 
 
@@ -103,22 +103,6 @@ def test_one_final_for_each_utterance():
 def test_no_confidence_at_all_is_missing():
     (out,) = run(TextEncoder(FakeModel()), [said("a b c d", partial=False, confidence=0.0)])
     assert (type(out), out.why) == (Missing, "unsure words")
-
-
-@pytest.mark.parametrize(
-    ("transcript", "quality"),
-    [
-        (said("one two three four"), 1.0),
-        (said("one two three four five six"), 1.0),
-        (said("one"), 0.4),
-        (said("one two three four", confidence=0.6), 0.6),
-        (said("one two three four", confidence=1.7), 1.0),
-        (said("   "), 0.0),
-    ],
-)
-def test_quality_is_trust_times_confidence_times_length(transcript, quality):
-    assert text_quality(transcript, TextEncoderConfig()) == pytest.approx(quality)
-    assert text_quality(transcript, TextEncoderConfig(trust=0.5)) == pytest.approx(0.5 * quality)
 
 
 def test_reset_forgets_and_other_messages_pass():

@@ -3,7 +3,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from mmer.training.augment.non_faces import NoFaces, read_scenes
+from mmer.training.augment.non_faces import NonFaces, read_scenes
 
 
 def rng(seed: int = 0) -> np.random.Generator:
@@ -23,7 +23,7 @@ def scenes() -> list[np.ndarray]:
 def test_what_is_drawn_has_the_side_and_range_asked_for(
     faces: np.ndarray, scenes: list[np.ndarray]
 ) -> None:
-    maker = NoFaces(faces, scenes)
+    maker = NonFaces(faces, scenes)
     before = faces.copy()
     for seed in range(60):
         crop = maker.draw(rng(seed), 40)
@@ -39,7 +39,7 @@ def test_each_kind_is_a_picture_that_differs_from_the_face(
     faces: np.ndarray, scenes: list[np.ndarray], kind: int
 ) -> None:
     one = np.ascontiguousarray(faces[:1])
-    make: Callable[[np.random.Generator], np.ndarray] = NoFaces(one, scenes)._kinds[kind]
+    make: Callable[[np.random.Generator], np.ndarray] = NonFaces(one, scenes)._kinds[kind]
     for seed in range(20):
         crop = make(rng(seed))
         assert crop.shape == (48, 48)
@@ -48,7 +48,7 @@ def test_each_kind_is_a_picture_that_differs_from_the_face(
 
 
 def test_a_face_in_pieces_has_the_same_pixels(faces: np.ndarray, scenes: list[np.ndarray]) -> None:
-    maker = NoFaces(faces[:1], scenes)
+    maker = NonFaces(faces[:1], scenes)
     for seed in range(5):
         assert (np.sort(maker._pieces(rng(seed)), axis=None) == np.sort(faces[0], axis=None)).all()
 

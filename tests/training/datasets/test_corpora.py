@@ -12,7 +12,7 @@ from mmer.models.errors import MmerError
 from mmer.models.labels import EMOTIONS
 from mmer.training.datasets.corpora import CORPORA, training_data
 from mmer.training.datasets.data_folder import data_dir
-from mmer.training.datasets.registry import NAMES
+from mmer.training.datasets.registry import corpus_names
 from mmer.training.recipes.recipe import load_recipe, recipe_names
 
 
@@ -22,16 +22,17 @@ def test_every_corpus_has_all_its_facts(name: str) -> None:
     data = training_data(name, "train", 3)
     assert (data.corpus, data.split, data.items) == (name, "train", 3)
     assert data.licence == corpus.licence != ""
-    assert data.source == corpus.source != ""
-    assert (name in NAMES) == bool(corpus.read) == bool(corpus.modalities) == bool(corpus.labels)
+    assert data.source == corpus.summary != ""
+    assert (name in corpus_names()) == bool(corpus.place) == bool(corpus.modalities)
+    assert bool(corpus.place) == bool(corpus.labels)
     mapped = {index for index in corpus.labels.values() if index is not None}
     assert mapped <= set(range(len(EMOTIONS)))
-    assert bool(mapped) == bool(corpus.read)
+    assert bool(mapped) == bool(corpus.place)
     assert corpus.default in (*(corpus.splits or ()), "all")
 
 
 def test_noise_is_for_cards_alone() -> None:
-    assert set(CORPORA) - set(NAMES) == {"esc10"}
+    assert set(CORPORA) - set(corpus_names()) == {"esc10"}
 
 
 def test_what_a_users_own_data_allow_is_not_known() -> None:
@@ -58,9 +59,10 @@ def test_the_shipped_cards_say_what_the_table_says() -> None:
     found = 0
     for path in sorted(weights_dir().glob("*.json")):
         for data in json.loads(path.read_text(encoding="utf-8")).get("training", []):
-            if corpus := CORPORA.get(data["corpus"]):
+            if data["corpus"] in CORPORA:
+                corpus = CORPORA[data["corpus"]]
                 found += 1
-                assert (data["licence"], data["source"]) == (corpus.licence, corpus.source), path
+                assert (data["licence"], data["source"]) == (corpus.licence, corpus.summary), path
             else:
                 assert data["corpus"] == "scenery"  # what is no face
     assert found > 8

@@ -10,7 +10,7 @@ import pytest
 
 from mmer.training.datasets import named_corpora
 from mmer.training.datasets.named_files import NamedFiles
-from mmer.training.datasets.registry import NAMES
+from mmer.training.datasets.registry import corpus_names
 
 FOLDER: Final = Path(__file__).parents[3] / "training/datasets"
 PAGE: Final = FOLDER / "CORPORA.md"
@@ -28,7 +28,8 @@ def sections() -> dict[str, str]:
 
 def in_the_table() -> list[str]:
     text = (FOLDER / "README.md").read_text(encoding="utf-8")
-    return [name for name in re.findall(r"^\| `(\w+)` \|", text, re.MULTILINE) if name in NAMES]
+    names = re.findall(r"^\| `(\w+)` \|", text, re.MULTILINE)
+    return [name for name in names if name in corpus_names()]
 
 
 def test_the_table_links_to_the_notes() -> None:

@@ -43,12 +43,12 @@ def test_splits_are_folders_above_and_need_not_all_be_there(write: Write, tmp_pa
     assert [(i.key, i.split) for i in dev.items] == [("validation/sad/a.png", "dev")]
     assert dev.dropped == {"contempt maps to none": 1}
     assert len(read("images", tmp_path, "face").items) == 3
-    with pytest.raises(MmerError, match=r"no pictures: expected folders such as .*/test/happy"):
+    with pytest.raises(MmerError, match=r"no images: expected folders such as .*/test/happy"):
         read("images", tmp_path, "face", "test")
 
 
 def test_what_is_no_label_is_told(write: Write, tmp_path: Path) -> None:
-    with pytest.raises(MmerError, match="no pictures: expected folders such as"):
+    with pytest.raises(MmerError, match="no images: expected folders such as"):
         read("images", tmp_path, "face")
     write("people/a.png")
     with pytest.raises(MmerError, match=r"people/a\.png is in no folder named after a label"):

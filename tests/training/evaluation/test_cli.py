@@ -168,7 +168,7 @@ def test_ctrl_c_ends_with_status_130(
     def interrupted(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("mmer.training.evaluation.evaluate.judge", interrupted)
+    monkeypatch.setattr("mmer.training.evaluation.evaluate.evaluation_of", interrupted)
     status, error = told(capsys, *speech(root))
     assert status == 130
     assert "stopped" in error

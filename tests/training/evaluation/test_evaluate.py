@@ -207,7 +207,7 @@ def test_texts_are_written_in_a_style_and_the_model_is_told(
             told.append((text, tuple(past), style))
             return Prediction.unknown()
 
-    monkeypatch.setattr("mmer.training.evaluation.text.load_text", lambda *_: Model())
+    monkeypatch.setattr("mmer.training.evaluation.text.TextModel.load", lambda *_: Model())
     root = manifest("text,label,dialogue", "No way?! Wow!,joy,a", "So... you said!,fear,a")
 
     def last(**how: object) -> tuple[str, tuple[str, ...], str]:

@@ -6,7 +6,7 @@ import numpy as np
 from mmer.models.cards.seen import Seen, as_keys, file_digest
 from mmer.training.datasets.item import Item
 from mmer.training.datasets.likeness import image_key, text_key
-from mmer.training.evaluation.leaks import find_leaks, find_twins, tell
+from mmer.training.evaluation.leaks import describe, find_leaks, find_twins
 
 
 def test_speakers_leak_within_their_corpus() -> None:
@@ -38,7 +38,7 @@ def test_the_bytes_of_a_file_leak_under_any_name(tmp_path: Path) -> None:
 def test_the_first_few_are_named_and_the_rest_counted() -> None:
     leaks = {k: ("speaker", f"ravdess/{k % 5:02d}") for k in range(40)}
     leaks[77] = ("file", "a.wav")
-    assert tell(leaks, 100, Path("w/speech.json")) == (
+    assert describe(leaks, 100, Path("w/speech.json")) == (
         "41 of 100 items are in the training data of speech.json: speakers ravdess/00, "
         "ravdess/01, ravdess/02 and 2 more; file a.wav"
     )

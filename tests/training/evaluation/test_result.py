@@ -14,7 +14,7 @@ from sklearn.metrics import (
 
 from mmer.models.labels import EMOTIONS
 from mmer.training.evaluation.report import render
-from mmer.training.evaluation.result import Evaluation, judge
+from mmer.training.evaluation.result import Evaluation, evaluation_of
 from mmer.training.metrics.bootstrap import METRICS, Groups
 
 RNG = np.random.default_rng(0)
@@ -24,7 +24,7 @@ def evaluation(labels: np.ndarray, said: np.ndarray, **more: object) -> Evaluati
     probs = np.full((len(labels), 7), 0.05)
     probs[np.arange(len(labels)), said] = 0.7
     groups = Groups("item", np.arange(len(labels)), len(labels), "only 3 speakers")
-    return judge(np.log(probs), labels, groups, resamples=200, **more)
+    return evaluation_of(np.log(probs), labels, groups, resamples=200, **more)
 
 
 CASES = {
@@ -91,7 +91,7 @@ def test_the_text_says_it_all_in_line() -> None:
         "items (only 3 speakers)",
         "no majority (4)",
         "look-alikes of training data: 3; --drop-twins",
-        "no face was found, judged all the same: 2",
+        "images without a face, evaluated all the same: 2",
         "40.0 %, unweighted recall  50.0 % of 5 clips",
         "80.0 % answered, 90.0 % of them",
     ):

@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 from run_folders import COUNT, SIDE, write_run
 
+from mmer.models.encoder import FaceModel
 from mmer.models.errors import MmerError
 from mmer.models.labels import MODALITIES
-from mmer.models.loading import load_face
 from mmer.training.datasets.item import Item
 from mmer.training.datasets.signals import frames_of
 from mmer.training.evaluation.evaluate import evaluate
-from mmer.training.evaluation.image_sequence import PicturesAnswerer
+from mmer.training.evaluation.image_sequence import SequenceAnswerer
 from mmer.training.evaluation.settings import Settings
 from mmer.training.evaluation.weights import weights_of
 
@@ -55,10 +55,10 @@ def test_every_kind_of_item_is_judged(meld: Path, tmp_path: Path, modality: str,
 def test_a_video_is_one_sequence_and_a_picture_a_sequence_of_one(
     meld: Path, tmp_path: Path
 ) -> None:
-    model = load_face(write_run(tmp_path, ("face",)))
+    model = FaceModel.load(write_run(tmp_path, ("face",)))
     clip = next(meld.rglob("*.mp4"))
     item = Item("meld", "one", 0, path=clip)
-    answerer = PicturesAnswerer(model)
+    answerer = SequenceAnswerer(model)
     crops = frames_of(item, COUNT, "faces", SIDE)
     assert crops is not None
     np.testing.assert_array_equal(answerer.answer(item).log_probs, model.predict(crops).log_probs)
@@ -71,10 +71,10 @@ def test_a_video_is_one_sequence_and_a_picture_a_sequence_of_one(
 
 
 def test_without_a_face_the_middle_is_judged_and_counted(tmp_path: Path) -> None:
-    model = load_face(write_run(tmp_path / "run", ("face",)))
+    model = FaceModel.load(write_run(tmp_path / "run", ("face",)))
     clip = tmp_path / "grey.mp4"
     corpora.write_clip(clip, None, [np.full((96, 128, 3), 90, np.uint8)] * 3)
-    answerer = PicturesAnswerer(model, change=lambda picture: picture // 2)
+    answerer = SequenceAnswerer(model, change=lambda picture: picture // 2)
     answer = answerer.answer(Item("x", "grey", 0, path=clip))
     assert answer.usable
     grey = np.full((SIDE, SIDE, 3), 45, np.uint8)
@@ -83,10 +83,10 @@ def test_without_a_face_the_middle_is_judged_and_counted(tmp_path: Path) -> None
 
 
 def test_a_clip_without_a_picture_is_told(tmp_path: Path) -> None:
-    model = load_face(write_run(tmp_path / "run", ("face",), sees="frames"))
+    model = FaceModel.load(write_run(tmp_path / "run", ("face",), sees="frames"))
     corpora.write_wav(tmp_path / "voice.wav", np.ones(1600, np.int16))
-    with pytest.raises(MmerError, match="has no picture"):
-        PicturesAnswerer(model).answer(Item("x", "v", 0, path=tmp_path / "voice.wav"))
+    with pytest.raises(MmerError, match="has no image"):
+        SequenceAnswerer(model).answer(Item("x", "v", 0, path=tmp_path / "voice.wav"))
 
 
 def test_a_clip_rests_on_the_models_of_the_run_alone(tmp_path: Path) -> None:

@@ -22,7 +22,8 @@ from mmer.models.checksum import sha256_of
 from mmer.models.engine import open_engine
 from mmer.models.errors import MmerError
 from mmer.models.labels import EMOTIONS
-from mmer.training.export.encoder import export, shown_failures
+from mmer.training.export.card import shown_failures
+from mmer.training.export.encoder import export
 from mmer.training.export.onnx_file import write_onnx
 from mmer.training.export.parity import compare, some_items
 from mmer.training.loop.trainer import Trainer, development_logits
@@ -170,9 +171,11 @@ def test_a_network_that_answers_otherwise_is_refused_and_nothing_is_written(
 ) -> None:
     task = TinyTask()
     network, other = task.network(), task.network()
-    write_onnx(network, task, tmp_path / "a.onnx")
-    write_onnx(other, task, tmp_path / "b.onnx")
-    ours, theirs = (open_engine(tmp_path / f, "cpu") for f in ("a.onnx", "b.onnx"))
+    samples = [inputs for inputs, _ in task.development()][:3]
+    ours, theirs = (
+        write_onnx(n, samples, task.dynamic_axes(), task.outputs, tmp_path / f)
+        for n, f in ((network, "a.onnx"), (other, "b.onnx"))
+    )
     with pytest.raises(MmerError, match="logits differ from torch's by"):
         compare(network, task, theirs, ours)
     with pytest.raises(MmerError, match=r"agrees with the trained one on .* less than 98%"):

@@ -21,20 +21,21 @@ from generated_corpora import write_clip, write_meld  # noqa: E402
 from moonshine_files import moonshine_files, spoken  # noqa: E402
 from tiny_transformers import write_tiny  # noqa: E402
 
+import mmer  # noqa: E402
+from mmer.models.encoder import FaceModel, SpeechModel, TextModel  # noqa: E402
 from mmer.models.errors import MmerError  # noqa: E402
-from mmer.models.fusion import Opinion  # noqa: E402
-from mmer.models.loading import load_face, load_fusion, load_speech, load_text  # noqa: E402
+from mmer.models.fusion import FusionModel, Opinion  # noqa: E402
 from mmer.models.prediction import Prediction  # noqa: E402
-from mmer.models.prepared import PreparedFace  # noqa: E402
 from mmer.realtime.commands.live import main as live  # noqa: E402
+from mmer.realtime.demo import clip  # noqa: E402
 from mmer.training.datasets.item import Item  # noqa: E402
 from mmer.training.datasets.media import trim  # noqa: E402
 from mmer.training.datasets.signals import frames_of, sound_of  # noqa: E402
 from mmer.training.export.run import export_run  # noqa: E402
 from mmer.training.loop.trainer import CHECKPOINT, Trainer, tensors  # noqa: E402
 from mmer.training.metrics.figures import log_softmax  # noqa: E402
-from mmer.training.multimodal.run import leave_behind, open_run  # noqa: E402
-from mmer.training.multimodal.task import CombinedTask  # noqa: E402
+from mmer.training.multimodal.run import open_run, write_results  # noqa: E402
+from mmer.training.multimodal.task import MultimodalTask  # noqa: E402
 from mmer.training.recipes.recipe import Recipe  # noqa: E402
 
 pytestmark = pytest.mark.slow
@@ -72,7 +73,7 @@ class Made:
             for m, e in RUNS[fusion].items()
         }
         options = {"corpus": "meld", "encoders": encoders, "fusion": fusion, "width": 16}
-        return Recipe("tiny", "combined", 1, 4, 5e-3, average_decay=0.5, options=options)
+        return Recipe("tiny", "multimodal", 1, 4, 5e-3, average_decay=0.5, options=options)
 
     def _model_of(self, encoder: dict[str, Any]) -> dict[str, str]:
         named = encoder["options"].get("model")
@@ -83,9 +84,9 @@ class Made:
         folder = self.root / fusion
         folder.mkdir()
         recipe = self.recipe(fusion)
-        trainer = Trainer(recipe, CombinedTask(recipe, self.data, None), folder)
+        trainer = Trainer(recipe, MultimodalTask(recipe, self.data, None), folder)
         list(trainer.run())
-        leave_behind(trainer, folder)
+        write_results(trainer, folder)
         export_run(folder, self.data, folder / "export", None)
         return folder
 
@@ -100,11 +101,10 @@ def said(weights: Path, modality: str, item: Item) -> Prediction:
     if modality == "speech":
         sound = sound_of(item)
         assert sound is not None
-        return load_speech(weights, "cpu").predict(trim(sound))
+        return SpeechModel.load(weights, "cpu").predict(trim(sound))
     if modality == "text":
-        return load_text(weights, "cpu").predict(item.text or "")
-    model = load_face(weights, "cpu")
-    assert isinstance(model, PreparedFace)
+        return TextModel.load(weights, "cpu").predict(item.text or "")
+    model = FaceModel.load(weights, "cpu")
     shown = frames_of(item, model.count, model.sees, model.size)
     assert shown is not None
     return model.predict(shown)
@@ -116,7 +116,7 @@ def test_live_models_answer_as_the_trained_network(made: Made, fusion: str) -> N
     run = made.exported(fusion)
     task, network = open_run(run, made.data, None)
     inputs, _ = next(iter(task.of("development")))
-    fuses = load_fusion(run / "export")
+    fuses = FusionModel.load(run / "export")
     for row, item in enumerate(task.parts.development[:3]):
         opinions = {}
         for m in RUNS[fusion]:
@@ -182,6 +182,55 @@ def test_what_cannot_be_exported_is_told_in_one_line(made: Made, tmp_path: Path)
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize("fusion", RUNS)
+def test_every_command_takes_an_exported_run(made: Made, fusion: str, tmp_path: Path) -> None:
+    weights = ["--weights", str(made.exported(fusion) / "export")]
+    quick = ["--provider", "cpu", "--calls", "10"]
+    lines, replayed = str(tmp_path / "out.jsonl"), ["--offline", "--asr", "none", "--pace", "max"]
+    verified, _, _ = (
+        run_command(*command)
+        for command in (
+            ("mmer-engine", "verify", *weights, *quick),
+            ("mmer-bench", "encoders", *weights, *quick, "--json", str(tmp_path / "out.json")),
+            ("mmer-live", str(clip()), *weights, *replayed, "--output", lines),
+        )
+    )
+    for m in RUNS[fusion]:
+        assert f"{m} on cpu: 100.0% of 64 labels as on cpu" in verified
+    rows = {row["key"]: row for row in json.loads((tmp_path / "out.json").read_text())["rows"]}
+    for network in (*RUNS[fusion], "fusion"):
+        assert rows[f"{network}.fp32.cpu.batch8"]["values"]["p50"] > 0
+    assert not {f"{m}.fp32.cpu.batch1" for m in set(ALL) - set(RUNS[fusion])} & set(rows)
+    written = [json.loads(line) for line in Path(lines).read_text().splitlines()]
+    assert written[-1]["type"] == "end"
+    heard = {m for e in written if e["type"] == "emotion" for m, p in e["modalities"].items() if p}
+    assert heard == set(RUNS[fusion]) - {"text"}  # no recognizer of words was asked for
+
+
+def test_recognizers_share_the_networks_of_an_exported_run(made: Made) -> None:
+    models = mmer.SharedModels(made.exported("concat") / "export", "cpu")
+    options: dict[str, Any] = {"asr": "none", "pace": "max", "offline": True}
+    found = []
+    for _ in range(2):
+        with mmer.Recognizer(clip(), models=models, **options) as recognizer:
+            found.append([(e.t, e.label) for e in recognizer])
+    assert found[0] == found[1]
+    for m in RUNS["concat"]:
+        model = models.encoder(m, None)
+        assert model.engine.runs > 5
+        assert "mask" in model.engine.inputs
+
+
+def run_command(command: str, *arguments: str) -> str:
+    """Standard output of a command as it is installed."""
+    program = str(Path(sys.executable).with_name(command))
+    done = subprocess.run(
+        [program, *arguments], capture_output=True, text=True, check=False, timeout=300
+    )
+    assert done.returncode == 0, (command, done.stderr)
+    return done.stdout
+
+
 @pytest.mark.slow
 def test_the_commands_lead_from_a_recipe_to_live_answers(made: Made, tmp_path: Path) -> None:
     moonshine_files()
@@ -191,7 +240,7 @@ def test_the_commands_lead_from_a_recipe_to_live_answers(made: Made, tmp_path: P
     recipe.write_text(
         f"""
         name = "tiny"
-        task = "combined"
+        task = "multimodal"
         epochs = 1
         batch = 4
         learning_rate = 5e-3
@@ -213,12 +262,8 @@ def test_the_commands_lead_from_a_recipe_to_live_answers(made: Made, tmp_path: P
         "mmer-export": [run, *data],
         "mmer-live": [str(clip), *weights, "--offline", "--output", "-"],
     }.items():
-        program = str(Path(sys.executable).with_name(command))
-        done = subprocess.run(
-            [program, *arguments], capture_output=True, text=True, check=False, timeout=300
-        )
-        assert done.returncode == 0, (command, done.stderr)
-    lines = [json.loads(line) for line in done.stdout.splitlines()]
+        out = run_command(command, *arguments)
+    lines = [json.loads(line) for line in out.splitlines()]
     emotions = [line for line in lines if line["type"] == "emotion"]
     heard = {m for line in emotions for m, part in line["modalities"].items() if part}
     assert heard == {"speech", "text"}

@@ -193,6 +193,7 @@ def test_the_learning_rate_climbs_and_falls_as_the_recipe_says(
     assert len(rates) == 6
 
 
+@pytest.mark.slow
 def test_several_processes_share_the_batches(tmp_path: Path) -> None:
     script = tmp_path / "run.py"
     script.write_text(
@@ -220,7 +221,9 @@ def test_several_processes_share_the_batches(tmp_path: Path) -> None:
         env={
             **os.environ,
             "ACCELERATE_USE_CPU": "true",
-            "PYTHONPATH": str(Path(__file__).parents[1]),
+            "PYTHONPATH": os.pathsep.join(
+                [str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH", "")]
+            ),
             "OMP_NUM_THREADS": "1",
         },
     )

@@ -15,12 +15,12 @@ pytest.importorskip("accelerate", reason="needs accelerate: pip install 'mmer-li
 from generated_corpora import write_meld  # noqa: E402 (after the skip)
 from tiny_transformers import write_tiny  # noqa: E402
 
-from mmer.models.networks.multimodal import CombinedNetwork  # noqa: E402
+from mmer.models.networks.multimodal import MultimodalNetwork  # noqa: E402
 from mmer.training.commands.report import main as report  # noqa: E402
 from mmer.training.loop.trainer import Trainer, tensors  # noqa: E402
 from mmer.training.multimodal.attention import examples_of  # noqa: E402
-from mmer.training.multimodal.run import leave_behind  # noqa: E402
-from mmer.training.multimodal.task import CombinedTask  # noqa: E402
+from mmer.training.multimodal.run import write_results  # noqa: E402
+from mmer.training.multimodal.task import MultimodalTask  # noqa: E402
 from mmer.training.recipes.recipe import Recipe  # noqa: E402
 from mmer.training.report.attention import FILE, load_attention  # noqa: E402
 
@@ -44,17 +44,17 @@ def recipe(data: Path, **text: object) -> Recipe:
         "face": {"kind": "vit-bilstm", "options": vit},
     }
     options = {"corpus": "meld", "encoders": encoders, "fusion": "cross-modal", "width": 16}
-    return Recipe("tiny <one>", "combined", 1, 4, 5e-3, options=options)
+    return Recipe("tiny <one>", "multimodal", 1, 4, 5e-3, options=options)
 
 
 @pytest.mark.parametrize("pooling", ["mean", "first", "attention"])
 def test_every_weight_is_told_and_nothing_is_changed(data: Path, pooling: str) -> None:
     torch.manual_seed(0)
-    task = CombinedTask(recipe(data, pooling=pooling), data, None)
+    task = MultimodalTask(recipe(data, pooling=pooling), data, None)
     network = task.network()
-    assert isinstance(network, CombinedNetwork)
+    assert isinstance(network, MultimodalNetwork)
     network.eval()
-    inputs, _ = next(iter(task.of("judged")))
+    inputs, _ = next(iter(task.of("evaluated")))
     with torch.no_grad():
         before = network(*tensors(inputs))
         first, *others = examples_of(network, task, CPU, most=3)
@@ -62,7 +62,7 @@ def test_every_weight_is_told_and_nothing_is_changed(data: Path, pooling: str) -
     assert len(others) == 2
     for one, other in zip(before, after, strict=True):
         assert torch.equal(one, other)
-    item = task.parts.judged[0]
+    item = task.parts.evaluated[0]
     assert first.title.startswith(f"{item.key}: ")
     assert first.words[0] == "[CLS]"
     spelt = "".join(first.words[1:-1]).replace("##", "")
@@ -78,11 +78,11 @@ def test_every_weight_is_told_and_nothing_is_changed(data: Path, pooling: str) -
 
 
 def test_an_absent_modality_has_no_share(data: Path) -> None:
-    task = CombinedTask(recipe(data), data, None)
+    task = MultimodalTask(recipe(data), data, None)
     network = task.network()
-    assert isinstance(network, CombinedNetwork)
-    task.parts.judged[:] = [replace(item, text="") for item in task.parts.judged]
-    task.sets["judged"]["text"].there[:] = False
+    assert isinstance(network, MultimodalNetwork)
+    task.parts.evaluated[:] = [replace(item, text="") for item in task.parts.evaluated]
+    task.sets["evaluated"]["text"].present[:] = False
     (one,) = examples_of(network, task, CPU, most=1)
     assert one.shares == {"text": 0.0, "face": pytest.approx(1)}
     assert len(one.words) == 0
@@ -93,11 +93,11 @@ def test_a_finished_run_is_reported_whole(
     data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     one = recipe(data)
-    trainer = Trainer(one, CombinedTask(one, data, None), tmp_path)
+    trainer = Trainer(one, MultimodalTask(one, data, None), tmp_path)
     list(trainer.run())
-    leave_behind(trainer, tmp_path)
+    write_results(trainer, tmp_path)
     assert len(load_attention(tmp_path / FILE)) == 4
-    assert json.loads((tmp_path / "figures.json").read_text())["recipe"]["task"] == "combined"
+    assert json.loads((tmp_path / "figures.json").read_text())["recipe"]["task"] == "multimodal"
     report([str(tmp_path), "--resamples", "100"])
     assert capsys.readouterr().out == f"wrote {tmp_path / 'report.html'}\n"
     page = (tmp_path / "report.html").read_text()

@@ -75,3 +75,13 @@ def test_what_changes_the_trained_weights_changes_the_fingerprint() -> None:
     assert fingerprint(precision="int8") == fingerprint()
     for changes in ({"seed": 2}, {"options": {"a": 1}}, {"mixed_precision": "bf16"}, {"epochs": 2}):
         assert fingerprint(**changes) != fingerprint()
+
+
+def test_the_old_name_of_a_task_is_the_new_one(tmp_path: Path) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text(SOUND.replace('"face"', '"combined"'))
+    recipe = load_recipe(str(path))
+    assert recipe.task == "multimodal"
+    written = recipe.fingerprint().replace('"multimodal"', '"combined"')
+    assert "combined" in written
+    assert Recipe.from_fingerprint(written, "x").fingerprint() == recipe.fingerprint()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,8 +22,8 @@ from mmer.training.export.encoder import export
 from mmer.training.loop.trainer import Trainer
 from mmer.training.recipes.recipe import Recipe, load_recipe
 from mmer.training.tasks import fusion as module
-from mmer.training.tasks.fusion import AS_IN_LIFE, FusionTask, half_of
-from mmer.training.tasks.fusion_outputs import Posteriors
+from mmer.training.tasks.fusion import CORRUPTED, FusionTask, half_of
+from mmer.training.tasks.fusion_outputs import EncoderOutputs
 
 GROUPS = {
     "speech": [f"ravdess/{n}" for n in (17, 18, 19, 20)],
@@ -33,7 +34,7 @@ RIGHT = {"speech": 0.9, "text": 0.4, "face": 0.8}
 """How often each encoder is right; all are equally sure of themselves."""
 
 
-def posteriors(modality: str, n: int = 560) -> Posteriors:
+def encoder_outputs(modality: str, n: int = 560) -> EncoderOutputs:
     rng = np.random.default_rng([5, MODALITIES.index(modality)])
     labels = np.arange(n) % len(EMOTIONS)
     said = np.where(rng.random(n) < RIGHT[modality], labels, rng.integers(0, 7, n))
@@ -42,29 +43,38 @@ def posteriors(modality: str, n: int = 560) -> Posteriors:
     log_probs[:, 1] = -np.log(7)  # spoilt, it says nothing
     quality = np.tile(np.float32([1.0, 0.4]), (n, 1))
     groups = np.array([GROUPS[modality][k // 7 % len(GROUPS[modality])] for k in range(n)])
-    return Posteriors(("whole", "spoilt"), log_probs, quality, labels, groups, np.arange(n) + 10**6)
+    return EncoderOutputs(
+        ("whole", "noisy"), log_probs, quality, labels, groups, np.arange(n) + 10**6
+    )
 
 
-@pytest.fixture
-def recipe(monkeypatch: pytest.MonkeyPatch) -> Recipe:
-    made = {m: posteriors(m) for m in MODALITIES}
-    monkeypatch.setattr(module, "read", lambda data, weights, cache, per_class: made)
-    monkeypatch.setattr(module, "encoders", lambda weights: dict.fromkeys(MODALITIES, "0" * 64))
+@pytest.fixture(scope="module")
+def recipe() -> Iterator[Recipe]:
+    made = {m: encoder_outputs(m) for m in MODALITIES}
     shipped = load_recipe("fusion")
-    return replace(shipped, epochs=3, options={**shipped.options, "draws": 10_000})
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "read", lambda data, weights, cache, per_class: made)
+        patch.setattr(module, "encoders", lambda weights: dict.fromkeys(MODALITIES, "0" * 64))
+        yield replace(shipped, epochs=3, options={**shipped.options, "draws": 10_000})
 
 
 def open_task(recipe: Recipe, **options: object) -> FusionTask:
     return FusionTask(replace(recipe, options={**recipe.options, **options}), Path(), None)
 
 
-@pytest.fixture
-def trained(recipe: Recipe, tmp_path: Path) -> FusionModel:
-    task = open_task(recipe)
-    trainer = Trainer(recipe, task, tmp_path)
+@pytest.fixture(scope="module")
+def folder(recipe: Recipe, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A trained fusion, exported."""
+    task, folder = open_task(recipe), tmp_path_factory.mktemp("fusion")
+    trainer = Trainer(recipe, task, folder)
     assert [report.epoch for report in trainer.run()] == [1, 2, 3]
-    export(trainer.average, recipe, task, tmp_path)
-    return FusionModel.load(tmp_path)
+    export(trainer.average, recipe, task, folder)
+    return folder
+
+
+@pytest.fixture
+def trained(folder: Path) -> FusionModel:
+    return FusionModel.load(folder)
 
 
 def says(emotion: str, quality: float = 1.0) -> Opinion:
@@ -87,11 +97,11 @@ def test_it_learns_whom_to_believe(trained: FusionModel) -> None:
     assert doubt["speech"] < doubt["face"] < doubt["text"]
 
 
-def test_the_card_tells_what_it_is_and_what_it_saw(trained: FusionModel, tmp_path: Path) -> None:
+def test_the_card_tells_what_it_is_and_what_it_saw(trained: FusionModel, folder: Path) -> None:
     card = trained.card
     assert card.modality == "fusion"
     assert [d.data for d in card.conditions][:3] == [
-        AS_IN_LIFE,
+        CORRUPTED,
         "voice and words",
         "voice and face",
     ]
@@ -101,7 +111,7 @@ def test_the_card_tells_what_it_is_and_what_it_saw(trained: FusionModel, tmp_pat
     assert card.preprocessing["modalities"] == list(MODALITIES)
     assert [t.corpus for t in card.training] == ["ravdess", "meld", "fer2013"]
     assert any("paired by label" in note for note in card.notes)
-    seen = Seen.load(tmp_path / card.seen)
+    seen = Seen.load(folder / card.seen)
     assert {"ravdess/17", "ravdess/18"} <= seen.groups
     assert not {"ravdess/19", "ravdess/20"} & seen.groups
     assert len(seen.files) == 280
@@ -110,14 +120,14 @@ def test_the_card_tells_what_it_is_and_what_it_saw(trained: FusionModel, tmp_pat
 
 def test_the_halves_share_nobody(recipe: Recipe) -> None:
     for modality in MODALITIES:
-        whole = posteriors(modality)
+        whole = encoder_outputs(modality)
         one, two = (half_of(whole, half) for half in (0, 1))
         assert len(one) + len(two) == len(whole)
         assert not set(one.groups) & set(two.groups)
     first, second = (open_task(recipe, half=half) for half in (0, 1))
     assert not first.seen().groups & second.seen().groups
     assert set(first.development_groups()) == {"ravdess/19", "ravdess/20"}
-    assert len(set(first.voices().tolist())) > 200
+    assert len(set(first.speech_clips().tolist())) > 200
 
 
 def test_development_is_the_same_each_time_and_its_conditions_hold(recipe: Recipe) -> None:
@@ -127,7 +137,7 @@ def test_development_is_the_same_each_time_and_its_conditions_hold(recipe: Recip
         ((again, _),) = task.development(condition)
         assert all(np.array_equal(array, again[name]) for name, array in inputs.items())
         assert inputs["present"].any(axis=1).all()
-        assert len(labels) == len(inputs["present"]) == len(task.voices(condition))
+        assert len(labels) == len(inputs["present"]) == len(task.speech_clips(condition))
     ((inputs, _),) = task.development("voice alone")
     assert inputs["present"].sum(axis=0).tolist() == [2100, 0, 0]
 

@@ -8,11 +8,20 @@ pytest.importorskip("jellyfish", reason="needs jellyfish: pip install 'mmer-live
 
 from mmer.models.errors import MmerError
 from mmer.models.labels import EMOTIONS, MODALITIES
-from mmer.training.tasks.fusion_outputs import Posteriors
-from mmer.training.tasks.fusion_pairing import CLEAN, NEUTRAL, Life, Pairing, drop_some, keep_only
+from mmer.training.tasks.fusion_outputs import EncoderOutputs
+from mmer.training.tasks.fusion_pairing import (
+    CLEAN,
+    NEUTRAL,
+    Corruption,
+    Pairing,
+    drop_some,
+    keep_only,
+)
 
 
-def posteriors(per_class: int = 4, states: int = 3, missing: str | None = None) -> Posteriors:
+def encoder_outputs(
+    per_class: int = 4, states: int = 3, missing: str | None = None
+) -> EncoderOutputs:
     """Items whose opinion is their label, surest in state 0; the last state gives no evidence."""
     labels = np.repeat([k for k, e in enumerate(EMOTIONS) if e != missing], per_class)
     log_probs = np.full((len(labels), states, 7), np.log(0.02), np.float32)
@@ -24,10 +33,10 @@ def posteriors(per_class: int = 4, states: int = 3, missing: str | None = None) 
     groups = np.array([f"meld/dev/{row}" for row in range(len(labels))])
     names = tuple(f"state {k}" for k in range(states))
     contents = np.arange(len(labels), dtype=np.uint64)
-    return Posteriors(names, log_probs, quality, labels, groups, contents)
+    return EncoderOutputs(names, log_probs, quality, labels, groups, contents)
 
 
-PAIRING = Pairing({m: posteriors() for m in MODALITIES})
+PAIRING = Pairing({m: encoder_outputs() for m in MODALITIES})
 
 
 def shown(log_probs: np.ndarray) -> np.ndarray:
@@ -42,18 +51,18 @@ def test_clean_moments_agree_and_every_emotion_is_as_frequent() -> None:
     assert (moments.inputs["age_s"] == 0).all()
     assert moments.inputs["present"].all()
     assert {a.dtype for a in moments.inputs.values()} == {np.dtype(np.float32)}
-    labels = posteriors().labels
+    labels = encoder_outputs().labels
     assert (labels[moments.rows] == moments.labels[:, None]).all()
 
 
 def test_the_same_seed_gives_the_same_moments() -> None:
-    one, two = (PAIRING.draw(50, np.random.default_rng(3), Life()) for _ in range(2))
+    one, two = (PAIRING.draw(50, np.random.default_rng(3), Corruption()) for _ in range(2))
     for name, array in one.inputs.items():
         assert np.array_equal(array, two.inputs[name])
 
 
 def test_masked_and_wrong_are_as_often_as_they_should() -> None:
-    life = Life(spoilt=0, aged=0, masked={"face": 0.3}, wrong={"text": 0.2})
+    life = Corruption(spoilt=0, aged=0, masked={"face": 0.3}, wrong={"text": 0.2})
     moments = PAIRING.draw(7000, np.random.default_rng(0), life)
     felt = moments.labels != NEUTRAL
     speech, text, face = shown(moments.inputs["log_probs"]).T
@@ -63,7 +72,7 @@ def test_masked_and_wrong_are_as_often_as_they_should() -> None:
 
 
 def test_old_evidence_is_of_another_emotion_as_often_as_emotions_change() -> None:
-    life = Life(spoilt=0, aged=1, oldest_s=4, persistence_s=5)
+    life = Corruption(spoilt=0, aged=1, oldest_s=4, persistence_s=5)
     moments = PAIRING.draw(14_000, np.random.default_rng(0), life)
     ages = moments.inputs["age_s"][:, 0]
     same = shown(moments.inputs["log_probs"])[:, 0] == moments.labels
@@ -75,7 +84,7 @@ def test_old_evidence_is_of_another_emotion_as_often_as_emotions_change() -> Non
 
 
 def test_a_state_without_evidence_is_absence() -> None:
-    moments = PAIRING.draw(3000, np.random.default_rng(0), Life(spoilt=0.6, aged=0))
+    moments = PAIRING.draw(3000, np.random.default_rng(0), Corruption(spoilt=0.6, aged=0))
     present = moments.inputs["present"]
     assert ((moments.inputs["quality"] > 0) == (present == 1)).all()
     assert 1 - present.mean() == pytest.approx(0.2, abs=0.02)
@@ -102,13 +111,13 @@ def test_nothing_is_dropped_where_it_would_leave_nothing() -> None:
 
 
 def test_what_cannot_be_paired_or_is_no_share_is_refused() -> None:
-    whole = {m: posteriors() for m in MODALITIES}
+    whole = {m: encoder_outputs() for m in MODALITIES}
     with pytest.raises(MmerError, match="no held-out item of face for fear"):
-        Pairing({**whole, "face": posteriors(missing="fear")})
+        Pairing({**whole, "face": encoder_outputs(missing="fear")})
     with pytest.raises(MmerError, match=r"masked\.face must be 0\.\.1"):
-        Life(masked={"face": 1.5})
+        Corruption(masked={"face": 1.5})
     with pytest.raises(MmerError, match="wrong is by modality"):
-        Life(wrong={"smell": 0.5})
+        Corruption(wrong={"smell": 0.5})
     with pytest.raises(MmerError, match="persistence_s"):
-        Life(persistence_s=0)
+        Corruption(persistence_s=0)
     assert CLEAN.masked == {}

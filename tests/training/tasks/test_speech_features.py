@@ -5,7 +5,7 @@ import pytest
 
 from mmer.models.preparation.logmel import LogMel
 from mmer.training.augment.recording import RecordingChanges
-from mmer.training.datasets.media import sound_files
+from mmer.training.datasets.media import decode, sound_files
 from mmer.training.tasks import speech_features as module
 from mmer.training.tasks.speech_features import clip_features
 
@@ -16,13 +16,28 @@ def same(a: list[np.ndarray], b: list[np.ndarray]) -> bool:
     return all(np.array_equal(x, y) for x, y in zip(a, b, strict=True))
 
 
-def test_features_are_cached_and_the_same_from_the_cache(corpora: Path, tmp_path: Path) -> None:
+class Decoder:
+    """``decode`` that counts its calls, and is interrupted at the n-th."""
+
+    def __init__(self, stop_at: int = 0) -> None:
+        self.calls, self.stop_at = 0, stop_at
+
+    def __call__(self, path: Path, *span: float | None) -> np.ndarray:
+        self.calls += 1
+        if self.calls == self.stop_at:
+            raise KeyboardInterrupt
+        return decode(path, *span)
+
+
+def test_features_are_cached_and_the_same_from_the_cache(
+    corpora: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     clips = sound_files(corpora / "audio/emodb", "emodb")
-    heard: list[int] = []
-    fresh = clip_features(clips, MEL, tmp_path, lambda: heard.append(1))
-    assert len(heard) == len(clips)
-    again = clip_features(clips, MEL, tmp_path, lambda: heard.append(1))
-    assert len(heard) == len(clips)
+    monkeypatch.setattr(module, "decode", decoder := Decoder())
+    fresh = clip_features(clips, MEL, tmp_path)
+    assert decoder.calls == len(clips)
+    again = clip_features(clips, MEL, tmp_path)
+    assert decoder.calls == len(clips)
     assert same(fresh, again)
     assert fresh[0].dtype == np.float16
 
@@ -32,18 +47,12 @@ def test_an_interrupted_run_goes_on_where_it_stopped(
 ) -> None:
     monkeypatch.setattr(module, "SHARD", 3)
     clips = sound_files(corpora / "audio/ravdess", "ravdess")
-
-    def stop_at(n: int) -> None:
-        heard.append(1)
-        if len(heard) == n:
-            raise KeyboardInterrupt
-
-    heard: list[int] = []
+    monkeypatch.setattr(module, "decode", Decoder(stop_at=7))
     with pytest.raises(KeyboardInterrupt):
-        clip_features(clips, MEL, tmp_path, lambda: stop_at(7))
-    heard = []
-    features = clip_features(clips, MEL, tmp_path, lambda: heard.append(1))
-    assert len(heard) == len(clips) - 6
+        clip_features(clips, MEL, tmp_path)
+    monkeypatch.setattr(module, "decode", decoder := Decoder())
+    features = clip_features(clips, MEL, tmp_path)
+    assert decoder.calls == len(clips) - 6
     assert same(features, clip_features(clips, MEL, None))
 
 

@@ -97,10 +97,10 @@ def test_the_network_starts_as_minilm(task: TextTask) -> None:
     assert isinstance(network, TextNetwork)
     seen: list[torch.Tensor] = []
     network.layers[-1].register_forward_hook(lambda _, __, out: seen.append(out))
-    pieces = task._tokenizer.encode("you and the table").tokens
+    pieces = task.encoder.tokenizer.encode("you and the table").tokens
     assert pieces == words.tokenize("you and the table")  # seen in training, so none is spelt out
-    first, last = task._first["written"], task._separator
-    tokens = [first, *map(task._tokenizer.token_to_id, pieces), last]
+    first, last = task.encoder.first["written"], task.encoder.separator
+    tokens = [first, *map(task.encoder.tokenizer.token_to_id, pieces), last]
     theirs = words(["you and the table"], return_tensors="pt")
     with torch.no_grad():
         expected = source(**theirs, output_hidden_states=True).hidden_states[1]
@@ -138,12 +138,12 @@ def first_pieces(batches: Iterable[tuple[Mapping[str, np.ndarray], np.ndarray]])
 
 
 def test_each_condition_is_told_as_its_style(task: TextTask) -> None:
-    assert len(set(task._first.values())) == 3
+    assert len(set(task.encoder.first.values())) == 3
     styles = {None: "written", ASR: "asr", BARE: "bare", ALONE: "written"} | dict.fromkeys(
         ERRORS, "bare"
     )
     for condition, style in styles.items():
-        assert first_pieces(task.development(condition)) == {task._first[style]}  # type: ignore[index]
+        assert first_pieces(task.development(condition)) == {task.encoder.first[style]}  # type: ignore[index]
     assert set(task.conditions) == set(styles) - {None}
 
 
@@ -157,15 +157,15 @@ def words_of(task: TextTask, condition: str | None) -> list[list[int]]:
 
 def test_conditions_are_written_as_their_name_says(task: TextTask) -> None:
     plain, punctuated, bare = (words_of(task, c) for c in (None, ASR, BARE))
-    marks = {task._tokenizer.token_to_id(mark) for mark in ".!,?"}
+    marks = {task.encoder.tokenizer.token_to_id(mark) for mark in ".!,?"}
     assert any(marks & {*row} for row in plain)
     assert any(marks & {*row} for row in punctuated)
-    assert not any(task._tokenizer.token_to_id("!") in row for row in punctuated)
+    assert not any(task.encoder.tokenizer.token_to_id("!") in row for row in punctuated)
     assert not any(marks & {*row} for row in bare)
 
 
 def test_training_stretches_come_in_all_styles(task: TextTask) -> None:
-    assert first_pieces(task.batches(np.random.default_rng(1))) == set(task._first.values())
+    assert first_pieces(task.batches(np.random.default_rng(1))) == set(task.encoder.first.values())
 
 
 def test_the_card_names_the_pieces(task: TextTask) -> None:
@@ -180,7 +180,9 @@ def test_a_recipe_that_wants_spoken_texts_says_how_to_make_them(
 ) -> None:
     recipe = Recipe("text", "text", 1, 16, 1e-4, options=OPTIONS)
     for cache in (None, tmp_path):
-        with pytest.raises(MmerError, match=r"python -m mmer\.training\.spoken_texts") as caught:
+        with pytest.raises(
+            MmerError, match=r"python -m mmer\.training\.augment\.spoken_texts"
+        ) as caught:
             TextTask(recipe, corpora, cache)
         assert "\n" not in str(caught.value)
 
@@ -193,11 +195,11 @@ def test_spoken_texts_are_learned_from(corpora: Path, tmp_path: Path) -> None:
     changes = {"asr_probability": 1.0, "bare_probability": 0.0, "spoken_probability": 1.0}
     recipe = Recipe("text", "text", 1, 16, 1e-4, options=OPTIONS | {"changes": changes})
     task = TextTask(recipe, corpora, tmp_path)
-    pieces = task._tokenizer.encode("zebra").ids
+    pieces = task.encoder.tokenizer.encode("zebra").ids
     for inputs, _ in task.batches(np.random.default_rng(1)):
         for row, turns in zip(inputs["tokens"], inputs["turns"], strict=True):
-            assert row[0] == task._first["asr"]
-            utterance = [*pieces, task._separator]
+            assert row[0] == task.encoder.first["asr"]
+            utterance = [*pieces, task.encoder.separator]
             assert row[turns > 0][1:].tolist() == utterance * int(turns.max())
 
 

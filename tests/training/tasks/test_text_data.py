@@ -9,7 +9,7 @@ from mmer.training.datasets.likeness import text_key
 from mmer.training.datasets.registry import read
 from mmer.training.datasets.texts import bare
 from mmer.training.recipes.recipe import load_recipe
-from mmer.training.tasks.text_data import TELLING_WORDS, conversations, cut
+from mmer.training.tasks.text_data import SHARED_WORDS, conversations, cut
 
 
 def scene(corpus: str, dialogue: str, *said: tuple[str, int | None]) -> list[Item]:
@@ -83,6 +83,6 @@ def test_the_real_split_holds() -> None:
     telling = {
         text_key(item.text or "")
         for item in held
-        if len(bare(item.text or "").split()) >= TELLING_WORDS
+        if len(bare(item.text or "").split()) >= SHARED_WORDS
     }
     assert not telling & {text_key(text) for c in train for text in c.texts if c.group}

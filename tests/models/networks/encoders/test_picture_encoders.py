@@ -19,7 +19,7 @@ from tiny_transformers import SIDE, write_tiny
 from mmer.models.errors import MmerError
 from mmer.models.networks.encoders import ENCODERS, build_encoder
 from mmer.models.networks.encoders.encoder import Encoder
-from mmer.models.networks.encoders.multi_head_pooling import MultiHeadPooling
+from mmer.models.networks.encoders.pooling import MultiHeadPooling
 from mmer.models.preparation.opening import open_preparation
 from mmer.models.preparation.preparation import stack
 

@@ -55,7 +55,7 @@ def test_the_table_is_complete() -> None:
     assert list(FUSIONS) == [
         *("concat", "gated", "attention", "cross-modal", "mean", "product", "learned")
     ]
-    assert all(entry.summary and entry.paper for entry in FUSIONS.values())
+    assert all(entry.summary and entry.paper for _, entry in FUSIONS.items())
 
 
 @pytest.mark.parametrize(
@@ -88,13 +88,13 @@ def test_a_run_of_any_modalities_with_any_present(kind: str, modalities: tuple[s
 
 
 @pytest.mark.parametrize("kind", FUSIONS)
-@pytest.mark.parametrize("there", SUBSETS[:-1], ids="+".join)
-def test_what_an_absent_part_holds_changes_nothing(kind: str, there: tuple[str, ...]) -> None:
+def test_what_an_absent_part_holds_changes_nothing(kind: str) -> None:
     fusion, parts = build(kind), parts_of()
-    present = torch.tensor([[float(m in there) for m in MODALITIES]] * B)
-    other = [p if m in there else part(m, 1e4) for m, p in zip(MODALITIES, parts, strict=True)]
-    for ours, theirs in zip(fusion(parts, present), fusion(other, present), strict=True):
-        torch.testing.assert_close(ours, theirs, rtol=0, atol=0)
+    for there in SUBSETS[:-1]:
+        present = torch.tensor([[float(m in there) for m in MODALITIES]] * B)
+        other = [p if m in there else part(m, 1e4) for m, p in zip(MODALITIES, parts, strict=True)]
+        for ours, theirs in zip(fusion(parts, present), fusion(other, present), strict=True):
+            torch.testing.assert_close(ours, theirs, rtol=0, atol=0, msg=f"{kind} with {there}")
 
 
 @pytest.mark.parametrize("kind", FUSIONS)

@@ -1,1 +1,0 @@
-"""`mmer-bench compare`: two results of the same benchmark, figure by figure, with intervals."""

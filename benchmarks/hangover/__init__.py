@@ -1,1 +1,0 @@
-"""`mmer-bench hangover`: what a shorter wait for the pause saves, and what it cuts."""

@@ -1,0 +1,146 @@
+"""The rows of `mmer-bench asr`, on made-up data with a double, and on real data."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import sounds
+from asr_doubles import CountingModel
+
+from mmer.benchmarks import cli
+from mmer.benchmarks.asr import command as asr_run
+from mmer.benchmarks.asr.clips import ravdess
+from mmer.benchmarks.asr.command import (
+    DECODERS,
+    Material,
+    SpeechRecognition,
+    cost_row,
+    engine_rows,
+    error_row,
+    missing_row,
+)
+from mmer.benchmarks.harness.utterances import Utterance
+from mmer.models.errors import MmerError
+from mmer.models.store.catalogue import Unavailable
+from mmer.models.store.store import Store
+from mmer.realtime.asr.registry import ENGINES, AsrEngine
+
+SPOKEN = sounds.joined(sounds.silence(0.5), sounds.voice(1.5), sounds.silence(0.5))
+
+
+def material(text: str = "Kids are talking by the door") -> Material:
+    clips = [Utterance(f"03-01-01-01-01-0{k}-17", SPOKEN, text=text) for k in (1, 2)]
+    return Material({"RAVDESS": clips, "GRID": clips[:1]}, [sounds.noise(1.0), sounds.silence(1.0)])
+
+
+def rows_of(model: CountingModel, **options: CountingModel) -> dict[str, asr_run.Row]:
+    rows = engine_rows(model, material(), lambda line: None, options.get("open_model"))
+    return {row.key: row for row in rows}
+
+
+def test_a_recognizer_without_errors_passes() -> None:
+    rows = rows_of(CountingModel("Kids are talking by the door."))
+    judged = rows["double_wer_ravdess_live"]
+    assert (judged.measured, judged.passed) == ("0.0%", True)
+    assert judged.values["words"] == 12
+    assert rows["double_wer_ravdess_whole_clip"].verdict == ""
+    assert rows["double_real_time_factor_live"].values["sound_s"] == pytest.approx(3, abs=0.8)
+    assert rows["double_real_time_factor_whole_clip"].values["sound_s"] == 5
+    assert rows["double_final_cpu_ms"].values["n"] == 2
+    assert rows["double_long_utterance"].values["cpu_s_per_s"] >= 0
+
+
+def test_errors_are_pooled_and_miss_the_target() -> None:
+    rows = rows_of(CountingModel("Kids are walking by door"))
+    judged = rows["double_wer_ravdess_live"]
+    assert (judged.measured, judged.verdict) == ("33.3%", "miss")
+    assert "2 substituted, 2 deleted, 0 inserted; 0 of 2 clips without text" in judged.note
+    silent = rows_of(CountingModel(""))["double_wer_grid_live"]
+    assert (silent.values["rate"], silent.values["clips_without_text"]) == (1.0, 1)
+
+
+def test_text_on_sounds_without_speech_is_counted_with_and_without_the_threshold() -> None:
+    def loud(sound: np.ndarray) -> str:
+        return "You" if sound.any() else ""
+
+    row = rows_of(CountingModel(""), open_model=CountingModel(loud))["double_no_speech_whole_clip"]
+    assert row.measured == "0 of 2 (1 without the threshold)"
+    row = rows_of(CountingModel(loud))["double_no_speech_whole_clip"]
+    assert row.measured == "1 of 2"
+    assert row.note == '"You"'
+
+
+def test_an_engine_that_is_not_here_says_so() -> None:
+    row = missing_row("vosk", "the model is not on this machine")
+    assert (row.measured, row.verdict) == ("not on this machine", "")
+
+
+def test_an_unknown_engine_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(MmerError, match="parrot"):
+        SpeechRecognition(data=tmp_path, asr="parrot").check()
+    with pytest.raises(MmerError, match="none"):
+        SpeechRecognition(data=tmp_path, asr="none").check()
+
+
+@pytest.fixture
+def no_engine(monkeypatch: pytest.MonkeyPatch) -> None:
+    def find(self: AsrEngine, store: Store) -> tuple[Path, ...]:
+        raise Unavailable(f"no files of {self.name}")
+
+    monkeypatch.setattr(AsrEngine, "find", find)
+
+
+@pytest.mark.usefixtures("no_engine")
+def test_the_command_without_any_engine(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(Material, "read", lambda data: material())
+    found = tmp_path / "found.json"
+    cli.main(["asr", "--data", str(tmp_path), "--json", str(found)])
+    rows = json.loads(found.read_text())["rows"]
+    assert [(row["key"], row["note"]) for row in rows] == [
+        (name, f"no files of {name}") for name in ENGINES
+    ]
+    for more in (["--asr", "vosk"], ["--threshold-study"]):
+        with pytest.raises(SystemExit) as stopped:
+            cli.main(["asr", "--data", str(tmp_path), *more])
+        assert stopped.value.code == 2
+        assert "no files of" in capsys.readouterr().err
+
+
+def test_every_engine_on_this_machine_is_measured(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def load(self: AsrEngine, paths: tuple[Path, ...]) -> CountingModel:
+        model = CountingModel("Kids are talking by the door")
+        model.name = self.name
+        return model
+
+    monkeypatch.setattr(AsrEngine, "find", lambda self, store: ())
+    monkeypatch.setattr(AsrEngine, "load", load)
+    monkeypatch.setattr(asr_run, "unthresholded", lambda: CountingModel("You"))
+    monkeypatch.setattr(Material, "read", lambda data: material())
+    report = SpeechRecognition(data=tmp_path).run(lambda line: None)
+    rows = {row.key: row for row in report.rows}
+    for name in ENGINES:
+        assert rows[f"{name}_wer_ravdess_live"].passed
+        assert report.models[name] == "a double"
+    assert "without the threshold" in rows["moonshine_no_speech_live"].measured
+    assert "without the threshold" not in rows["vosk_no_speech_live"].measured
+
+
+@pytest.mark.data
+def test_moonshine_on_real_clips(data: Path) -> None:
+    try:
+        paths = ENGINES["moonshine"].find(Store(offline=True))
+    except MmerError as problem:
+        pytest.skip(str(problem))
+    model = ENGINES["moonshine"].load(paths)
+    clips = [clip for clip in ravdess(data, [17]) if clip.name.startswith("03-01-01")]
+    for path, decode in DECODERS.items():
+        found = [decode(clip.samples, model) for clip in clips]
+        assert error_row("moonshine", path, "RAVDESS", clips, found).values["rate"] < 0.1
+        assert 0 < (cost_row("moonshine", path, found).values["factor"] or 0) < 1

@@ -1,0 +1,88 @@
+"""Files of training runs and caches: JSON and npz, without pickles."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+from zipfile import BadZipFile
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mmer.models.errors import MmerError
+
+
+def make_folder(path: Path) -> Path:
+    """The folder, made with its parents where it is missing.
+
+    Raises:
+        MmerError: it cannot be made.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise MmerError(f"cannot make the folder {path}: {error.strerror}") from error
+    return path
+
+
+def write_json(path: Path, value: Any, *, ensure_ascii: bool = True) -> None:
+    """Write indented JSON and a line's end.
+
+    Raises:
+        MmerError: the file cannot be written.
+    """
+    text = json.dumps(value, indent=2, ensure_ascii=ensure_ascii)
+    try:
+        path.write_text(text + "\n", encoding="utf-8")
+    except OSError as error:
+        raise MmerError(f"cannot write {path}: {error.strerror or error}") from error
+
+
+def write_npz(path: Path, arrays: Mapping[str, Any]) -> None:
+    """Write a compressed npz file of exactly this name.
+
+    Raises:
+        MmerError: the file cannot be written.
+    """
+    try:
+        with path.open("wb") as file:
+            np.savez_compressed(file, **arrays)
+    except OSError as error:
+        raise MmerError(f"cannot write {path}: {error.strerror or error}") from error
+
+
+def read_npz(path: Path, otherwise: str) -> dict[str, NDArray[Any]]:
+    """All arrays of an npz file.
+
+    Raises:
+        MmerError: ``otherwise``; the file cannot be read or is no npz.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as stored:
+            return dict(stored)
+    except (
+        *(OSError, ValueError, EOFError, BadZipFile),
+        *(TypeError, AttributeError),  # a single array: no context manager (3.11; 3.10)
+    ) as error:
+        raise MmerError(otherwise) from error
+
+
+def cached_arrays(
+    path: Path | None, compute: Callable[[], Mapping[str, Any]]
+) -> Mapping[str, NDArray[Any]]:
+    """The arrays in the npz file ``path``, computed and written there where it is missing.
+
+    Written whole or not at all; without a path nothing is kept.
+    """
+    if path is not None and path.is_file():
+        with np.load(path, allow_pickle=False) as stored:
+            return dict(stored)
+    arrays = compute()
+    if path is not None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial = path.with_suffix(".partial.npz")
+        np.savez(partial, **arrays)
+        partial.replace(path)
+    return arrays
