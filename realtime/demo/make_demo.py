@@ -26,7 +26,6 @@ from numpy.typing import NDArray
 
 from mmer.models.command import run_command
 from mmer.models.errors import MmerError
-from mmer.realtime.sinks.output import check_output_path
 
 VOICE: Final = "rms"
 RATE: Final = 16_000  # samples a second
@@ -83,7 +82,8 @@ class Script:
 
 def make_demo(output: Path) -> None:
     """Write ``output`` (MP4: H.264, AAC) and the ``.json`` beside it. Raises MmerError."""
-    check_output_path(output, suffix=".mp4")
+    if output.suffix != ".mp4" or not output.parent.is_dir():
+        raise MmerError(f"cannot write {output}: name an .mp4 file in a folder that exists")
     portrait = _portrait()
     script = compose()
     _write_clip(output, script, portrait)
