@@ -82,6 +82,8 @@ class Script:
 
 def make_demo(output: Path) -> None:
     """Write ``output`` (MP4: H.264, AAC) and the ``.json`` beside it. Raises MmerError."""
+    if output.suffix != ".mp4" or not output.parent.is_dir():
+        raise MmerError(f"cannot write {output}: name an .mp4 file in a folder that exists")
     portrait = _portrait()
     script = compose()
     _write_clip(output, script, portrait)
@@ -188,13 +190,10 @@ def frames(portrait: NDArray[np.uint8], script: Script) -> Iterator[NDArray[np.u
 def _write_clip(output: Path, script: Script, portrait: NDArray[np.uint8]) -> None:
     import av
 
-    try:
-        # bitexact: no encoder versions or dates in the file
-        clip = av.open(
-            str(output), "w", format="mp4", options={"fflags": "+bitexact", "movflags": "faststart"}
-        )
-    except OSError as error:
-        raise MmerError(f"cannot write {output}: {error}") from error
+    # bitexact: no encoder versions or dates in the file
+    clip = av.open(
+        str(output), "w", format="mp4", options={"fflags": "+bitexact", "movflags": "faststart"}
+    )
     with clip:
         options = {"crf": CRF, "preset": "slow", "threads": "1", "flags": "+bitexact"}
         video = clip.add_stream("libx264", rate=FPS, options=options)
