@@ -125,22 +125,22 @@ def imports_of(path: Path, *, when_loaded: bool = False) -> set[str]:
 # From each folder, the folders of the same top-level folder that its modules may import, besides
 # itself and the modules directly in the top-level folder. What is not named is not allowed.
 ARROWS = {
-    "models": "cards engine preparation store",
+    "models": "cards engine preparation",
     "models/cards": "engine",
-    "models/engine": "cards engine/tensorrt preparation store",
+    "models/engine": "cards engine/tensorrt preparation",
     "models/engine/tensorrt": "engine store",
     "models/networks": "networks/encoders networks/fusions",
     "models/networks/encoders": "networks preparation",
     "models/networks/fusions": "networks/encoders networks/shipped",
     "models/networks/shipped": "networks",
-    "models/preparation": "cards store",
+    "models/preparation": "cards engine",
     "models/store": "",
     "models/weights": "",
     "realtime": "asr blocks blocks/fusion sinks sources",
     "realtime/asr": "",  # engines, which training uses: no blocks, sources or sinks
     "realtime/blocks": "asr",
     "realtime/blocks/fusion": "blocks",
-    "realtime/commands": "asr demo sinks sources",
+    "realtime/commands": "asr demo sinks",
     "realtime/demo": "",
     "realtime/sinks": "sources",
     "realtime/sources": "",

@@ -65,16 +65,16 @@ def _resampled(e: Evaluation) -> str:
 
 def _matrix(e: Evaluation) -> list[str]:
     """Rows are the true classes; the last column is the share found."""
-    width = max(len(name) for name in EMOTIONS)
+    corner = "true, predicted"
+    width = max(len(corner), *(len(name) for name in EMOTIONS))
     columns = [max(len(name), len(str(e.confusion[:, c].max()))) for c, name in enumerate(EMOTIONS)]
     head = " ".join(name.rjust(w) for name, w in zip(EMOTIONS, columns, strict=True))
-    corner = "true, predicted".ljust(width + 2)
-    lines = [f"  {corner} {head}   recall"]
+    lines = [f"  {corner:{width}s} {head}   recall"]
     for name, row in zip(EMOTIONS, e.confusion, strict=True):
         cells = " ".join(str(n).rjust(w) for n, w in zip(row, columns, strict=True))
         recall = e.recall[name]
         share = "     -" if recall is None else f"{100 * recall:4.0f} %"
-        lines.append(f"  {name:{width + 2}s} {cells}   {share}")
+        lines.append(f"  {name:{width}s} {cells}   {share}")
     return lines
 
 
