@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 
 from mmer.benchmarks.harness.clip import lay_out, mix
 from mmer.benchmarks.harness.command import OptionalFolder, Outputs, Say
-from mmer.benchmarks.harness.machine import describe_machine
 from mmer.benchmarks.harness.matching import Matching, Result, match
 from mmer.benchmarks.harness.ravdess import ravdess_sounds
 from mmer.benchmarks.harness.utterances import demo_utterances, vad_updates
@@ -50,8 +49,7 @@ class Hangover(Outputs):
         if self.count < 1:
             raise MmerError(f"--count is {self.count}: it must be at least 1")
 
-    def run(self, command: str, say: Say) -> Report:
-        machine = describe_machine()
+    def run(self, say: Say) -> Report:
         say("reading the sentences")
         utterances = ravdess_sounds(self.data, self.count) if self.data else demo_utterances()
         seconds = math.ceil(2 * sum(u.seconds for u in utterances))
@@ -66,8 +64,6 @@ class Hangover(Outputs):
         return Report(
             kind="hangover",
             title=f"mmer-bench hangover: {len(spans)} sentences",
-            command=command,
-            machine=machine,
             settings={"sentences": "RAVDESS" if self.data else "demo", "count": self.count},
             clip={"seconds": seconds, "utterances": len(spans), "speech_s": round(spoken, 2)},
             models={},

@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any, Final
 
 from mmer.benchmarks.harness.command import Outputs, Say
-from mmer.benchmarks.harness.machine import describe_machine
 from mmer.benchmarks.harness.process import MMER_LIVE, children_cpu_s
 from mmer.benchmarks.report.report import Report, Row
 from mmer.benchmarks.report.rows import number
@@ -47,8 +46,7 @@ class Starts(Outputs):
         if self.count < 1:
             raise MmerError(f"--count is {self.count}: it must be at least 1")
 
-    def run(self, command: str, say: Say) -> Report:
-        machine = describe_machine()
+    def run(self, say: Say) -> Report:
         starts: list[Start] = []
         with tempfile.TemporaryDirectory(prefix="mmer-starts-") as folder:
             clip = Path(folder) / "clip.mp4"
@@ -61,8 +59,6 @@ class Starts(Outputs):
         return Report(
             kind="starts",
             title=f"mmer-bench starts: {self.count} sessions",
-            command=command,
-            machine=machine,
             settings={"count": self.count},
             clip={"seconds": CLIP_S},
             models=next((s.models for s in starts if s.models), {}),

@@ -23,7 +23,7 @@ from mmer.models.preparation.frames import Images
 from mmer.models.preparation.grey_face import GreyFace
 from mmer.models.preparation.logmel import SAMPLE_RATE
 from mmer.models.preparation.opening import open_preparation
-from mmer.models.preparation.preparation import Preparation, Said, stack
+from mmer.models.preparation.preparation import Preparation, Utterance, stack
 from mmer.models.preparation.sound import SoundPreparation
 from mmer.models.preparation.text_style import STYLES, TextStyle
 from mmer.models.preparation.text_tokens import TokenPreparation
@@ -137,7 +137,7 @@ class TextModel(EncoderModel):
         the end. A text without a word is ``Prediction.unknown()``. ``style`` is how all are
         written; networks trained on one style ignore it.
         """
-        return self._predict(Said(text, tuple(past), style))
+        return self._predict(Utterance(text, tuple(past), style))
 
 
 class FaceModel(EncoderModel):

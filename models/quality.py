@@ -53,7 +53,7 @@ def level_dbfs(samples: NDArray[np.int16]) -> float:
 
 
 def duration_quality(samples: NDArray[np.int16], full_s: float = SpeechLimits.full_s) -> float:
-    """Seconds of int16 (n,) at 16 kHz over ``full_s``, at most 1: half a second says little."""
+    """Seconds of int16 (n,) at 16 kHz over ``full_s``, at most 1: half a second shows little."""
     return min(1.0, len(samples) / SAMPLE_RATE / full_s)
 
 
@@ -81,7 +81,7 @@ def text_quality(
 
     - ``trust`` in the recognizer, 0..1;
     - its ``confidence`` in the whole, where it has one;
-    - length: (1 + words) / (1 + ``full_words``), at most 1 (a single word says less).
+    - length: (1 + words) / (1 + ``full_words``), at most 1 (a single word shows less).
     """
     words = len(text.split())
     if words == 0:

@@ -10,11 +10,11 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Callable, Generator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING, Final
 
 from mmer.models.errors import MmerError
@@ -80,7 +80,7 @@ class Recognizer:
                 raise MmerError("models come with their weights and provider: leave those two out")
             weights, provider = models.weights, models.provider
         self.options = Options(
-            source=str(source) if isinstance(source, Path) else source,
+            source=os.fspath(source) if isinstance(source, os.PathLike) else source,
             audio=None if audio is None else str(audio),
             video=None if video is None else str(video),
             modalities=tuple(modalities),
@@ -106,12 +106,7 @@ class Recognizer:
         self.prepare()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self.close()
 
     def prepare(self, report: Callable[[str], None] | None = None) -> None:

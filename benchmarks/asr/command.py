@@ -22,7 +22,6 @@ from mmer.benchmarks.asr.decoding import (
 from mmer.benchmarks.asr.threshold import row_key, study, unthresholded
 from mmer.benchmarks.asr.word_errors import WordErrors, rate_interval, word_errors
 from mmer.benchmarks.harness.command import Asr, Flag, Folder, Outputs, Say
-from mmer.benchmarks.harness.machine import describe_machine
 from mmer.benchmarks.harness.utterances import Utterance, trimmed
 from mmer.benchmarks.report.report import Report, Row
 from mmer.benchmarks.report.rows import number, percentiles
@@ -66,10 +65,9 @@ class SpeechRecognition(Outputs):
         if self.asr not in ("auto", *ENGINES):
             raise MmerError(f"--asr {self.asr!r} is unknown: use auto, {', '.join(ENGINES)}")
 
-    def run(self, command: str, say: Say) -> Report:
+    def run(self, say: Say) -> Report:
         if self.threshold_study:
-            return study(self.data, command, say)
-        machine = describe_machine()
+            return study(self.data, say)
         models, missing = self._engines(Store(offline=True))
         say("reading the clips")
         material = Material.read(self.data)
@@ -81,8 +79,6 @@ class SpeechRecognition(Outputs):
         return Report(
             kind="asr",
             title=f"mmer-bench asr: {', '.join(models) or 'no engine'}",
-            command=command,
-            machine=machine,
             settings={"asr": self.asr, "actors": list(DEV_ACTORS), "snr_db": list(SNRS_DB)},
             clip={
                 name: {"clips": len(clips), "seconds": round(sum(c.seconds for c in clips), 1)}

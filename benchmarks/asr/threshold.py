@@ -25,7 +25,6 @@ from mmer.benchmarks.asr.clips import (
 from mmer.benchmarks.asr.decoding import decode_utterances, transcribe
 from mmer.benchmarks.asr.word_errors import WordErrors, word_errors
 from mmer.benchmarks.harness.command import Say
-from mmer.benchmarks.harness.machine import describe_machine
 from mmer.benchmarks.harness.utterances import Utterance
 from mmer.benchmarks.report.report import Report, Row
 from mmer.models.store.store import Store
@@ -58,13 +57,12 @@ def unthresholded() -> MoonshineModel:
     return MoonshineModel(encoder, decoder, vocabulary, no_speech=-math.inf)
 
 
-def study(data: Path, command: str, say: Say) -> Report:
+def study(data: Path, say: Say) -> Report:
     """Score speech and other sounds, then apply every threshold.
 
     Raises:
         MmerError: the data or the model are not there.
     """
-    machine = describe_machine()
     model = unthresholded()
     say("reading")
     clips = ravdess(data, TRAINING_ACTORS)
@@ -88,8 +86,6 @@ def study(data: Path, command: str, say: Say) -> Report:
     return Report(
         kind="asr_threshold",
         title="mmer-bench asr: Moonshine's no-speech threshold",
-        command=command,
-        machine=machine,
         settings={"actors": list(TRAINING_ACTORS), "snr_db": list(SNRS_DB)},
         clip={
             "speech": {name: len(scored) for name, scored in speech.items()},

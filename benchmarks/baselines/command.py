@@ -14,7 +14,6 @@ from mmer.benchmarks.baselines.loops import LOOPS
 from mmer.benchmarks.baselines.measures import WHAT, Program, rows_of
 from mmer.benchmarks.harness.clip import AnnotatedClip, describe, make_clip, repeated, rounds_of
 from mmer.benchmarks.harness.command import Flag, OptionalFloat, Say, SessionOptions
-from mmer.benchmarks.harness.machine import describe_machine
 from mmer.benchmarks.harness.play import record, record_session
 from mmer.benchmarks.harness.trace import Recording
 from mmer.benchmarks.harness.utterances import demo_utterances
@@ -75,8 +74,7 @@ class Against(SessionOptions):
         if not self.programs:
             raise MmerError(f"--only is empty: name one or more of {', '.join(PROGRAMS)}")
 
-    def run(self, command: str, say: Say) -> Report:
-        machine = describe_machine()  # first: the load before our own
+    def run(self, say: Say) -> Report:
         say("assembling the clip")
         rounds = rounds_of(self.minutes, self.clip_s)
         clip = repeated(make_clip(demo_utterances(), self.clip_s), rounds)
@@ -90,8 +88,6 @@ class Against(SessionOptions):
             kind="against",
             title=f"mmer-bench against: {clip.seconds} s clip, {len(clip.spans)} sentences, "
             f"{clip.speech_s:.0f} s of speech",
-            command=command,
-            machine=machine,
             settings=self.settings(seconds=self.clip_s, only=self.programs),
             clip=describe(clip),
             models=newest.models,

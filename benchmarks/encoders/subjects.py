@@ -20,7 +20,7 @@ from mmer.models.fusion import OPINIONS, FusionModel, Opinion
 from mmer.models.prediction import log_softmax
 from mmer.models.preparation.face_crop import align
 from mmer.models.preparation.logmel import SAMPLE_RATE
-from mmer.models.preparation.preparation import Preparation, Said, stack
+from mmer.models.preparation.preparation import Preparation, Utterance, stack
 
 SPEECH_S: Final = 3.0
 EYES: Final = np.array([(280, 200), (350, 205)], np.float32)
@@ -35,11 +35,11 @@ class Subject:
     card: Card
     path: Path
     lengths: Lengths | None
-    what: str  # the input, in words
+    what: str  # the input, described
     inputs: Inputs  # a batch of one
     preparation: Preparation[Any] | None = None
     prepare: Callable[[], object] | None = None
-    prepared_by: str = ""  # what ``prepare`` does, in words
+    prepared_by: str = ""  # what ``prepare`` does, described
 
     def batch(self, rows: int) -> dict[str, NDArray[np.generic]]:
         """The same input ``rows`` times."""
@@ -100,13 +100,13 @@ def _text(bundle: Bundle) -> Subject:
 
     place = bundle.place("text")
     model = TextModel.load(place, "cpu")
-    told = json.loads(clip().with_suffix(".json").read_text(encoding="utf-8"))["sentences"]
-    *past, text = [str(sentence["text"]) for sentence in told][: model.past_utterances + 1]
-    said = Said(text, tuple(past))
-    row = model.preparation(said)
+    demo = json.loads(clip().with_suffix(".json").read_text(encoding="utf-8"))["sentences"]
+    *past, text = [str(sentence["text"]) for sentence in demo][: model.past_utterances + 1]
+    utterance = Utterance(text, tuple(past))
+    row = model.preparation(utterance)
     assert row is not None
     what = f"an utterance after {len(past)} others, {len(row[0])} word pieces"
-    return _subject(model, place, what, lambda: said, f"tokenizer: {len(past) + 1} utterances")
+    return _subject(model, place, what, lambda: utterance, f"tokenizer: {len(past) + 1} utterances")
 
 
 def _face(bundle: Bundle) -> Subject:
@@ -146,6 +146,6 @@ def _embedding(bundle: Bundle, modality: str) -> NDArray[np.float32] | None:
     """The embedding of a made-up signal."""
     model = bundle.load_encoder(modality, "cpu")
     raw: Any = model.preparation.example(np.random.default_rng(0))
-    said = (raw.text, raw.past) if isinstance(raw, Said) else (raw,)
-    found: NDArray[np.float32] | None = model.predict(*said).embedding
+    arguments = (raw.text, raw.past) if isinstance(raw, Utterance) else (raw,)
+    found: NDArray[np.float32] | None = model.predict(*arguments).embedding
     return found

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Protocol, TypeAlias
 
 import tyro
 
+from mmer.benchmarks.harness.machine import describe_machine
 from mmer.benchmarks.report.plots import check_matplotlib
 from mmer.benchmarks.report.report import Report, check_writable
 from mmer.realtime.asr.registry import ASR_METAVAR
@@ -54,9 +55,10 @@ class Outputs:
         from rich.console import Console
 
         self.check()
+        machine = describe_machine()  # first: the load before our own
         with Console(stderr=True).status("starting") as status:
-            report = self.run(command, status.update)
-        self.write(report)
+            report = self.run(status.update)
+        self.write(replace(report, command=command, machine=machine))
         return 0
 
     def check(self) -> None:
@@ -64,8 +66,8 @@ class Outputs:
         for path in (self.json, self.markdown):
             check_writable(path)
 
-    def run(self, command: str, say: Say) -> Report:
-        """Measure; raises MmerError."""
+    def run(self, say: Say) -> Report:
+        """Measure; the command and the machine are filled in afterwards. Raises MmerError."""
         raise NotImplementedError
 
     def settings(self, **changed: Any) -> Mapping[str, Any]:

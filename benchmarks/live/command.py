@@ -12,7 +12,6 @@ from typing import Final
 
 from mmer.benchmarks.harness.clip import AnnotatedClip, describe, make_clip, repeated, rounds_of
 from mmer.benchmarks.harness.command import Flag, OptionalFloat, OptionalFolder, Say, SessionOptions
-from mmer.benchmarks.harness.machine import describe_machine
 from mmer.benchmarks.harness.media import read_media
 from mmer.benchmarks.harness.play import record_session
 from mmer.benchmarks.harness.process import MMER_LIVE, Watched, has_content, time_to_labels, watch
@@ -80,9 +79,8 @@ class Live(SessionOptions):
             raise MmerError(f"--noise-db is {self.noise_db:g}: it must lie between -100 and -20")
         Options(source="clip", hangover_s=self.hangover_s)  # refuses what the recognizer would
 
-    def run(self, command: str, say: Say) -> Report:
+    def run(self, say: Say) -> Report:
 
-        machine = describe_machine()  # first: the load before our own
         say("assembling the clip")
         clip = self.assemble()
         frames = frame_times(clip.path)
@@ -107,8 +105,6 @@ class Live(SessionOptions):
             kind="live",
             title=f"mmer-bench live: {clip.seconds} s clip, {len(clip.spans)} utterances, "
             f"{clip.speech_s:.0f} s of speech",
-            command=command,
-            machine=machine,
             settings=self.settings(seconds=self.clip_s),
             clip=describe(clip) | {"rounds": self.rounds},
             models=recording.models,

@@ -58,14 +58,14 @@ class Row:
         return {True: "pass", False: "miss", None: "not judged"}[self.passed]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Report:
     """All findings, with what they were measured on and with."""
 
     kind: str  # the subcommand: "live", "encoders", ...
     title: str
-    command: str
-    machine: Mapping[str, Any]
+    command: str = ""
+    machine: Mapping[str, Any] = field(default_factory=dict)
     settings: Mapping[str, Any]
     clip: Mapping[str, Any]
     models: Mapping[str, Any]

@@ -12,7 +12,6 @@ from typing import Final
 
 from mmer.benchmarks.harness.clip import describe, make_clip, repeated
 from mmer.benchmarks.harness.command import Flag, Say, SessionOptions
-from mmer.benchmarks.harness.machine import describe_machine
 from mmer.benchmarks.harness.play import record
 from mmer.benchmarks.harness.utterances import demo_utterances
 from mmer.benchmarks.live.estimates import delays_ms
@@ -66,9 +65,8 @@ class Soak(SessionOptions):
         if not (math.isfinite(self.pace) and 0 < self.pace <= 100):
             raise MmerError(f"--rate is {self.pace:g}: it must be above 0 and at most 100")
 
-    def run(self, command: str, say: Say) -> Report:
+    def run(self, say: Say) -> Report:
         """Play and measure; raises MmerError, and KeyboardInterrupt before there is a figure."""
-        machine = describe_machine()  # first: the load before our own
         say("assembling the clip")
         clip = make_clip(demo_utterances(), ROUND_S, mark=mark_number)
         _check_room(clip.path, self.rounds)
@@ -97,8 +95,6 @@ class Soak(SessionOptions):
             kind="soak",
             title=f"mmer-bench soak: {recording.until / 3600:.2f} h of the clip at {self.pace:g} "
             f"times the world's pace{', interrupted' if watched.interrupted else ''}",
-            command=command,
-            machine=machine,
             settings={**self.settings(rate=self.pace), "played_s": round(recording.until, 1)},
             clip=describe(clip) | {"rounds": self.rounds},
             models=recording.models,

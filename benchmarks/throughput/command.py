@@ -13,7 +13,7 @@ import tyro
 
 from mmer.benchmarks.harness.clip import AnnotatedClip, describe, make_clip
 from mmer.benchmarks.harness.command import Asr, OptionalFolder, Say, SessionOptions
-from mmer.benchmarks.harness.machine import allowed_cores, describe_machine
+from mmer.benchmarks.harness.machine import allowed_cores
 from mmer.benchmarks.harness.media import read_media
 from mmer.benchmarks.harness.utterances import demo_utterances
 from mmer.benchmarks.report.report import Report, Row, check_folder
@@ -81,19 +81,16 @@ class Throughput(SessionOptions):
                 raise MmerError(f"{option} is {value}: it must lie between {low} and {high}")
         check_folder("--weights", self.weights)
 
-    def run(self, command: str, say: Say) -> Report:
-        return self.measured(command, say, self.play)
+    def run(self, say: Say) -> Report:
+        return self.measured(say, self.play)
 
     def play(self, clips: Sequence[AnnotatedClip]) -> Step:
         """Play the clips all at once; raises MmerError."""
         weights = None if self.weights is None else str(self.weights)
         return play(clips, self.spread, WorkerPlan(self.asr, self.detector, self.provider, weights))
 
-    def measured(
-        self, command: str, say: Say, play: Callable[[Sequence[AnnotatedClip]], Step]
-    ) -> Report:
+    def measured(self, say: Say, play: Callable[[Sequence[AnnotatedClip]], Step]) -> Report:
         """Measure with ``play``, which plays so many clips at once; raises MmerError."""
-        machine = describe_machine()  # first: the load before our own
         say("assembling clips")
         clips = Clips(self.seconds)
         decoding = decoding_cpu(clips.first(1)[0])
@@ -119,8 +116,6 @@ class Throughput(SessionOptions):
             kind="throughput",
             title=f"mmer-bench throughput: streams of {self.seconds} s, "
             f"{min(self.spread, max(loads))} processes, asr: {self.asr}",
-            command=command,
-            machine=machine,
             settings=self.settings(
                 weights=None if self.weights is None else str(self.weights),
                 processes=self.spread,

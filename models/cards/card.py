@@ -7,6 +7,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from importlib import resources
+from mmap import ACCESS_READ, mmap
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -38,6 +39,8 @@ KINDS = (*MODALITIES, "fusion")
 LARGE_BYTES: Final = 50_000_000
 """From this size of its file on, a network runs on ``THREADS``: transformers gain by it, and the
 shipped networks, a tenth or less of that, do not."""
+_EXTERNAL_DATA: Final = b"\n\x08location\x12"
+"""How a tensor of an ONNX file names the file of its values (key of ``external_data``)."""
 THREADS: Final = min(4, os.cpu_count() or 1)
 _KINDS: Mapping[str, type | tuple[type, ...]] = {
     "file": str,
@@ -248,12 +251,17 @@ def open_network(
     """Check the network beside the card at ``path``, and open it.
 
     Raises:
-        MmerError: the file is missing, damaged or not the one that the card describes; it has
-            other inputs than ``inputs``, which ``optional`` may follow, or lacks one of
-            ``outputs``; the provider cannot run.
+        MmerError: the file is missing, damaged or not the one that the card describes; some of
+            its weights are in another file; it has other inputs than ``inputs``, which
+            ``optional`` may follow, or lacks one of ``outputs``; the provider cannot run.
     """
     network = path.with_name(card.file)
     check_file(network, card.sha256)
+    if _has_external_data(network):
+        raise MmerError(
+            f"{network} has weights in another file, of which its card has no sha256: export it as "
+            "one file"
+        )
     threads = THREADS if network.stat().st_size >= LARGE_BYTES else 1
     engine = open_engine(network, provider, threads, lengths)
     fits = engine.inputs in (inputs, (*inputs, *optional))
@@ -263,6 +271,13 @@ def open_network(
             f"expected {inputs} and {outputs}"
         )
     return engine
+
+
+def _has_external_data(path: Path) -> bool:
+    if not path.stat().st_size:
+        return False
+    with path.open("rb") as file, mmap(file.fileno(), 0, access=ACCESS_READ) as content:
+        return content.find(_EXTERNAL_DATA) >= 0
 
 
 def card_path(folder: Path | None, modality: str) -> Path:

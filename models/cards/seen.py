@@ -37,8 +37,9 @@ def as_keys(values: Iterable[int]) -> NDArray[np.uint64]:
 class Seen:
     """NAME.seen.npz beside a card.
 
-    ``groups``: whoever or whatever must not be on both sides, keyed by corpus, and by split where
-    the corpus' ids restart: "ravdess/12" (a speaker), "meld/train/309" (a dialogue).
+    ``groups``: speakers, dialogues or files that must not be on both sides, keyed by
+    corpus, and by split where the corpus' ids restart: "ravdess/12" (a speaker), "meld/train/309"
+    (a dialogue).
     ``files``: ``file_digest`` of each recording or image file, uint64, sorted.
     ``texts``: ``digest64`` of each normalised text; ``images``: perceptual hash of each image.
     """

@@ -14,7 +14,7 @@ from mmer.models.engine.engine import Engine
 class BatchingEngine:
     """An engine whose callers, from any number of threads, share its runs.
 
-    A call that finds the engine free runs at once: nobody waits for company. Those that come
+    A call that finds the engine free runs at once: no call waits for company. Those that come
     meanwhile wait, and the next run takes all of them whose arrays agree in all but the first axis,
     up to ``most_rows`` rows together. What a call gets may differ from what it would have got alone
     by the rounding of another batch size.

@@ -15,10 +15,9 @@ from mmer.models.encoder import preparation_of
 from mmer.models.engine.inputs_file import from_file
 from mmer.models.engine.onnx_runtime import OnnxRuntimeEngine
 from mmer.models.engine.precision import Inputs
-from mmer.models.engine.shapes import Lengths
 from mmer.models.errors import MmerError
 from mmer.models.labels import MODALITIES
-from mmer.models.preparation.preparation import Preparation, examples
+from mmer.models.preparation.preparation import Lengths, Preparation, examples
 
 EXAMPLES: Final = 64
 """Inputs that engines are compared on, and calibrated by."""

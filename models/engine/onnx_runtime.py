@@ -166,10 +166,10 @@ def _preload() -> str:
 
     if not hasattr(ort, "preload_dlls"):
         return ""
-    said = io.StringIO()
-    with redirect_stdout(said):
+    printed = io.StringIO()
+    with redirect_stdout(printed):
         ort.preload_dlls()
-    failed = [line for line in said.getvalue().splitlines() if "Failed to load" in line]
+    failed = [line for line in printed.getvalue().splitlines() if "Failed to load" in line]
     return f" ({failed[0]})" if failed else ""
 
 

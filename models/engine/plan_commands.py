@@ -58,8 +58,8 @@ class List:
         rows = [("model", "precision", "GPU", "TensorRT", "MB", "built", "state")]
         for entry in entries:
             key = entry.key
-            words = (key.model, key.precision, key.gpu, key.tensorrt) if key else ("?",) * 4
-            rows.append((*words, f"{entry.size / 1e6:.1f}", entry.built, self._state(entry)))
+            named = (key.model, key.precision, key.gpu, key.tensorrt) if key else ("?",) * 4
+            rows.append((*named, f"{entry.size / 1e6:.1f}", entry.built, self._state(entry)))
         widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]) - 1)]
         for row in rows:
             cells = (f"{cell:{width}}" for cell, width in zip(row, widths, strict=False))

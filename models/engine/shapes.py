@@ -9,23 +9,10 @@ from typing import Any, Final
 import numpy as np
 
 from mmer.models.errors import MmerError
+from mmer.models.preparation.preparation import Lengths as Lengths
 
 MAX_BATCH: Final = 8
 """Rows that an engine built for fixed shapes takes at once; more go in several calls."""
-
-
-@dataclass(frozen=True)
-class Lengths:
-    """How long the one axis beside the batch gets that is not fixed: frames of sound, or tokens."""
-
-    least: int
-    usual: int
-    most: int
-
-    @classmethod
-    def between(cls, least: int, most: int) -> Lengths:
-        """With the middle as the usual length."""
-        return cls(least, (least + most) // 2, most)
 
 
 @dataclass(frozen=True)
@@ -41,7 +28,7 @@ def span(name: str, shape: Sequence[Any], lengths: Lengths | None) -> Span:
     """The span of one input whose declared shape has a name, None or -1 where it is not fixed.
 
     Raises:
-        MmerError: another axis than the first is not fixed, and nobody knows how long it gets.
+        MmerError: another axis than the first is not fixed, and its length is unknown.
     """
     fixed = [size if isinstance(size, int) and size > 0 else 0 for size in shape]
     shapes = []

@@ -93,10 +93,10 @@ class Verify:
     def _show(self, name: str, provider: str, found: Comparison) -> None:
         what = provider if self.precision is None else f"{provider} {self.precision}"
         clear = f"{found.clear_agreement:.1%} where it is no tie"
-        judged = "" if found.passed else f"; FAILED: less than {LABELS_AGREE:.0%} of clear labels"
+        end = "" if found.passed else f"; FAILED: less than {LABELS_AGREE:.0%} of clear labels"
         print(
             f"{name} on {what}: {found.label_agreement:.1%} of {found.inputs} labels as on cpu "
-            f"({clear}), largest difference of a probability {found.largest_difference:.2g}{judged}"
+            f"({clear}), largest difference of a probability {found.largest_difference:.2g}{end}"
         )
         ours, theirs = found.reference_ms, found.candidate_ms
         print(

@@ -8,9 +8,8 @@ from typing import Any, ClassVar, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from mmer.models.engine.shapes import Lengths
 from mmer.models.errors import MmerError
-from mmer.models.preparation.preparation import Said
+from mmer.models.preparation.preparation import Lengths, Utterance
 from mmer.models.preparation.text_style import STYLES
 from mmer.models.preparation.text_tokens import TokenPreparation
 
@@ -61,7 +60,7 @@ class DialogueTokens(TokenPreparation):
             )
         self._separator = separator
 
-    def __call__(self, raw: Said) -> tuple[NDArray[np.int64], ...] | None:
+    def __call__(self, raw: Utterance) -> tuple[NDArray[np.int64], ...] | None:
         own = self._pieces(raw.text).ids
         if not own:
             return None

@@ -10,10 +10,9 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from mmer.models.engine.shapes import Lengths
 from mmer.models.errors import MmerError
 from mmer.models.preparation.face_crop import CropGeometry
-from mmer.models.preparation.preparation import Frames, Preparation
+from mmer.models.preparation.preparation import Frames, Lengths, Preparation
 from mmer.models.preparation.settings import checked
 
 if TYPE_CHECKING:

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar, get_type_hint
 import numpy as np
 from numpy.typing import NDArray
 
-from mmer.models.engine.shapes import Lengths
 from mmer.models.preparation.settings import checked
 from mmer.models.preparation.text_style import TextStyle
 
@@ -20,7 +19,21 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Said:
+class Lengths:
+    """How long the one axis beside the batch gets that is not fixed: frames of sound, or tokens."""
+
+    least: int
+    usual: int
+    most: int
+
+    @classmethod
+    def between(cls, least: int, most: int) -> Lengths:
+        """With the middle as the usual length."""
+        return cls(least, (least + most) // 2, most)
+
+
+@dataclass(frozen=True)
+class Utterance:
     """An utterance, the ones before it in the dialogue, oldest first, and how they are written."""
 
     text: str
@@ -33,7 +46,7 @@ Sound = NDArray[np.int16]
 Frames = NDArray[np.uint8]
 """Frames or face crops in the order of time, (N, H, W, 3) BGR."""
 
-Raw = TypeVar("Raw", Sound, Said, Frames)
+Raw = TypeVar("Raw", Sound, Utterance, Frames)
 
 
 class Preparation(ABC, Generic[Raw]):

@@ -5,10 +5,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from mmer.models.engine.shapes import Lengths
 from mmer.models.errors import MmerError
 from mmer.models.preparation.logmel import SAMPLE_RATE
-from mmer.models.preparation.preparation import Preparation, Sound
+from mmer.models.preparation.preparation import Lengths, Preparation, Sound
 
 SILENCE = 2.0
 """Standard deviation in steps of 16 bits (-84 dB of full scale): below, nothing was recorded."""

@@ -11,9 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmer.models.cards.card import check_file
-from mmer.models.engine.shapes import Lengths
 from mmer.models.errors import MmerError
-from mmer.models.preparation.preparation import Preparation, Said
+from mmer.models.preparation.preparation import Lengths, Preparation, Utterance
 from mmer.models.preparation.settings import checked
 from mmer.models.preparation.text_style import STYLES
 
@@ -41,7 +40,7 @@ SENTENCES: Final = (
 """Examples, of our own."""
 
 
-class TokenPreparation(Preparation[Said]):
+class TokenPreparation(Preparation[Utterance]):
     """Preparation with a tokenizer, whose file lies beside the card by the name ``file``.
 
     ``max_tokens`` bounds the tokens; ``past`` is how many earlier utterances count.
@@ -66,10 +65,10 @@ class TokenPreparation(Preparation[Said]):
         self._tokenizer.no_truncation()
         self._tokenizer.no_padding()
 
-    def example(self, rng: np.random.Generator) -> Said:
+    def example(self, rng: np.random.Generator) -> Utterance:
         k = int(rng.integers(len(SENTENCES)))
         past = SENTENCES[max(0, k - int(rng.integers(3))) : k]
-        return Said(SENTENCES[k], past, STYLES[int(rng.integers(len(STYLES)))])
+        return Utterance(SENTENCES[k], past, STYLES[int(rng.integers(len(STYLES)))])
 
     def files(self) -> Mapping[str, bytes]:
         return {self.file: self._json.encode()}
@@ -119,13 +118,13 @@ class TextTokens(TokenPreparation):
         if past < 0:
             raise MmerError(f"past is {past}, expected a whole number from 0 on")
 
-    def __call__(self, raw: Said) -> tuple[NDArray[np.int64], ...] | None:
+    def __call__(self, raw: Utterance) -> tuple[NDArray[np.int64], ...] | None:
         """(tokens int64 (T,),); None where there is no word."""
         own = self._pieces(raw.text)
         if not len(own):
             return None
         own.truncate(self.max_tokens - self._marks, direction="left")
-        before = [said for said in raw.past if said.strip()]
+        before = [text for text in raw.past if text.strip()]
         before = before[len(before) - min(len(before), self.past) :]
         room = self.max_tokens - self._pair_marks - len(own)
         if before and room > 0:

@@ -7,10 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from mmer.models.engine.shapes import Lengths
 from mmer.models.errors import MmerError
 from mmer.models.preparation.logmel import SAMPLE_RATE
-from mmer.models.preparation.preparation import Sound
+from mmer.models.preparation.preparation import Lengths, Sound
 from mmer.models.preparation.sound import SoundPreparation, audible
 
 

@@ -8,8 +8,9 @@ times: the packaged decoder does not output its cross-attention.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -31,6 +32,15 @@ NO_SPEECH: Final = -0.55
 Measured by ``mmer-bench asr --threshold-study``: a lower one keeps more wrong words than right
 ones, a higher one drops more right words of clean speech than wrong ones (README of asr).
 """
+SURE: Final = -0.1
+"""Mean token log-probability from which a final transcript is accepted at once. Below it, changed
+copies of the sound are decoded too, and the most probable transcript is taken (README of asr)."""
+LONGEST_AGAIN: Final = 8 * SAMPLE_RATE
+"""Longer sound is decoded once: another transcript would come too late."""
+SILENCE_BEFORE: Final = SAMPLE_RATE // 4
+SILENCE_AFTER: Final = SAMPLE_RATE // 10
+PEAK: Final = 8000
+"""Peak of the copy whose level is changed; sound is int16."""
 TOKENS_PER_S: Final = 6.5
 """Longest transcript, as in the makers' code; a decoder that needs more is caught in a loop."""
 SPARE_TOKENS: Final = 6
@@ -91,7 +101,7 @@ class MoonshineModel:
     def transcribe(self, samples: NDArray[np.int16]) -> Hypothesis:
         """Final hypothesis of one utterance, int16 (n,), 16 kHz mono."""
         stream = self.stream()
-        stream.accept(samples)
+        stream.accept(samples, pause=True)
         return stream.finish()
 
     def decode(self, samples: NDArray[np.int16], draft: Sequence[int] = ()) -> Decoded:
@@ -146,6 +156,20 @@ class MoonshineModel:
             return Decoded(tuple(tokens[:-1]), mean)
         return Decoded(tuple(cut_loop(tokens)), mean)
 
+    def decode_surest(self, samples: NDArray[np.int16]) -> Decoded:
+        """Greedy transcript of int16 (n,), or a more probable one of a changed copy.
+
+        Sound that is no speech by itself stays so: a copy must not turn noise into words.
+        """
+        surest = self.decode(samples)
+        for copy in _copies(samples):
+            if len(samples) > LONGEST_AGAIN or not NO_SPEECH <= surest.mean_log_prob < SURE:
+                break
+            again = self.decode(copy)
+            if again.mean_log_prob > surest.mean_log_prob and self.hypothesis(again).text:
+                surest = again
+        return surest
+
     def hypothesis(self, decoded: Decoded) -> Hypothesis:
         """Transcript of what was decoded; empty, with the reason, where it is no speech."""
         text = self._vocabulary.text(decoded.tokens)
@@ -188,25 +212,26 @@ class MoonshineStream:
         self._pieces: list[NDArray[np.int16]] = []
         self._size = 0
         self._decoded_size = 0  # samples that the hypothesis covers
-        self._settled_size = 0  # samples that one without a draft covers
+        self._settled_size = 0  # samples that a final one covers
         self._draft: tuple[int, ...] = ()
         self._hypothesis = Hypothesis(self._model.name, style="asr")
 
     def _settle(self) -> None:
-        """Decode without a draft, where that has not been done."""
+        """Decode as a final transcript, where that has not been done."""
         if self._size > self._settled_size:
-            self._decode()
+            self._decode(final=True)
 
-    def _decode(self, draft: tuple[int, ...] = ()) -> None:
+    def _decode(self, draft: tuple[int, ...] = (), final: bool = False) -> None:
         sound = np.concatenate(self._pieces)
         self._pieces = [sound]
         parts = split_at_quiet(sound, LONGEST_SAMPLES)
         if len(parts) > 1:
             draft = ()
-        decoded = [self._model.decode(part, draft) for part in parts]
+        decode = self._model.decode_surest if final else partial(self._model.decode, draft=draft)
+        decoded = [decode(part) for part in parts]
         self._draft = decoded[0].tokens
         self._decoded_size = self._size
-        if not draft:
+        if final or (not draft and all(d.mean_log_prob >= SURE for d in decoded)):
             self._settled_size = self._size
         self._hypothesis = _joined([self._model.hypothesis(d) for d in decoded])
 
@@ -253,6 +278,14 @@ def split_at_quiet(samples: NDArray[np.int16], longest: int) -> list[NDArray[np.
         parts.append(samples[:cut])
         samples = samples[cut:]
     return [*parts, samples]
+
+
+def _copies(samples: NDArray[np.int16]) -> Iterator[NDArray[np.int16]]:
+    """The sound (n,) between silences, at its own level and at another."""
+    around = (SILENCE_BEFORE, SILENCE_AFTER)
+    yield np.pad(samples, around)
+    peak = int(np.abs(samples.astype(np.int32)).max())
+    yield np.pad((samples * (PEAK / peak)).astype(np.int16), around)
 
 
 def _joined(parts: Sequence[Hypothesis]) -> Hypothesis:

@@ -28,7 +28,7 @@ class Selection:
 
 
 def select(asr: str, store: Store) -> Selection:
-    """The engines for ``--asr``, a name of ``ASR_NAMES``.
+    """The engines for ``--asr``, one of ``asr_names()``.
 
     "auto" takes all that are on this machine. Where none is, it fetches the first that can be had.
 

@@ -13,7 +13,7 @@ from mmer.models.errors import MmerError
 from mmer.realtime.asr.interface import Hypothesis, TimedWord
 from mmer.realtime.messages import SAMPLE_RATE
 
-UNKNOWN: Final = ("[unk]", "<unk>")  # how Vosk's models write a sound that is no word of theirs
+UNKNOWN: Final = ("[unk]", "<unk>")  # written for a sound that is no word of the model
 
 
 class VoskModel:
@@ -57,7 +57,7 @@ class VoskStream:
     """Utterances of one caller, by a ``vosk.KaldiRecognizer`` with ``SetWords(True)``.
 
     Two habits of Vosk shape this class. It counts time in the samples fed since it was made, over
-    all utterances. And it has an endpointer of its own: when that fires amid our utterance, its
+    all utterances. And it has an endpointer of its own: when that fires within our utterance, its
     result must be taken and kept, and what follows is a new sentence to Vosk.
     """
 

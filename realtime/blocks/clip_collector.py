@@ -14,6 +14,7 @@ from mmer.models.errors import MmerError
 from mmer.models.images import shorter_side
 from mmer.models.preparation.frames import evenly
 from mmer.models.quality import MIN_FACE_QUALITY
+from mmer.realtime.blocks.block import Block
 from mmer.realtime.blocks.face_encoder import fault
 from mmer.realtime.messages import (
     Clip,
@@ -51,7 +52,7 @@ class _Image(NamedTuple):
     quality: float
 
 
-class ClipCollector:
+class ClipCollector(Block):
     """FaceObservation (or VideoFrame) and SpeechUpdate -> Clip or Missing("face").
 
     A clip has ``count`` images at most, evenly spread over its span: the utterance that is
@@ -86,12 +87,7 @@ class ClipCollector:
             return self._due(message.t)
         return ()
 
-    def flush(self) -> Sequence[Message]:
-        """Nothing: the end of an utterance comes as an update."""
-        return ()
-
     def reset(self) -> None:
-        """Forget the stream."""
         self._kept: deque[_Image] = deque()
         self._thinning = Thinning(self._config.fps)
         self._utterance: SpeechUpdate | None = None  # the one that is going on

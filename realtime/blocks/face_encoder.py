@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from mmer.models.errors import MmerError
 from mmer.models.quality import MIN_FACE_QUALITY
+from mmer.realtime.blocks.block import Block
 from mmer.realtime.messages import Clip, Evidence, FaceObservation, Message, Missing
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ class FaceEncoderConfig:
                 raise MmerError(f"{name} must be 0..1, got {value}")
 
 
-class FaceEncoder:
+class FaceEncoder(Block):
     """FaceObservation or Clip -> Evidence("face") or Missing("face"), one for one; stateless.
 
     The evidence's quality is that of the input, times the network's belief that it is usable.
@@ -68,13 +69,6 @@ class FaceEncoder:
                 embedding=prediction.embedding,
             ),
         )
-
-    def flush(self) -> Sequence[Message]:
-        """Nothing is held back."""
-        return ()
-
-    def reset(self) -> None:
-        """Nothing to forget."""
 
 
 def fault(observed: FaceObservation, min_quality: float) -> str:

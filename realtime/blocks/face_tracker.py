@@ -112,7 +112,7 @@ class _Track:
         self._raw: DetectedFace | None = None
         self._place: NDArray[np.float64] | None = None  # shape (4, 2): box corners, eyes
         self._velocity = np.zeros((4, 2))  # of those, eye distances a second
-        self._speed = math.inf  # eye distances a second: of late or at last, whichever is more
+        self._speed = math.inf  # eye distances a second: smoothed or last, whichever is more
         self._t = 0.0
         self._missing_since: float | None = None
 

@@ -37,7 +37,7 @@ class MediaPipeDetector(FaceDetector):
     def __init__(self, model: Path, min_score: float = 0.5) -> None:
         load_cv2()
         self._task, self._image_type, self._rgb = _open(model, min_score)
-        # At the program's end MediaPipe tidies up by itself, and silently.
+        # At the program's end MediaPipe cleans up by itself.
         weakref.finalize(self, _close, self._task).atexit = False
         self._last_ms = -1
         with _quiet_stderr():  # the first run is slow, and talks
@@ -47,7 +47,7 @@ class MediaPipeDetector(FaceDetector):
         import cv2
 
         # The conversion copies, and so hands over contiguous memory: in any other MediaPipe
-        # finds nothing, without a word.
+        # finds nothing and raises nothing.
         rgb = np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), np.uint8)
         self._last_ms = max(self._last_ms + 1, round(t * 1000))  # it refuses to go back
         frame = self._image_type(image_format=self._rgb, data=rgb)

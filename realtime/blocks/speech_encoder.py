@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from mmer.models.errors import MmerError
 from mmer.models.quality import SpeechLimits, speech_quality
+from mmer.realtime.blocks.block import Block
 from mmer.realtime.messages import (
     SAMPLE_RATE,
     Evidence,
@@ -36,7 +37,7 @@ class SpeechEncoderConfig(SpeechLimits):
             raise MmerError(f"longest_s must be at least step_s, got {self.longest_s}")
 
 
-class SpeechEncoder:
+class SpeechEncoder(Block):
     """SpeechUpdate -> Evidence("speech").
 
     While the person speaks, every ``step_s`` of new sound gives a partial Evidence, from the
@@ -74,12 +75,7 @@ class SpeechEncoder:
         result = self._evaluate(message, partial=True)
         return (result,) if isinstance(result, Evidence) else ()
 
-    def flush(self) -> Sequence[Message]:
-        """Nothing: the end of an utterance comes as an update."""
-        return ()
-
     def reset(self) -> None:
-        """Forget the utterance under way."""
         self._utterance = None
         self._due = self._least
         self._ended = False

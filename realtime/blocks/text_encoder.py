@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from mmer.models.errors import MmerError
 from mmer.models.quality import FULL_WORDS, text_quality
+from mmer.realtime.blocks.block import Block
 from mmer.realtime.messages import Evidence, Message, Missing, Transcript
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ class TextEncoderConfig:
             raise MmerError(f"past_s must be at least 0 seconds, got {self.past_s}")
 
 
-class TextEncoder:
+class TextEncoder(Block):
     """Transcript -> Evidence("text").
 
     A partial transcript is evaluated when its words differ from the last ones (case and spaces
@@ -102,12 +103,7 @@ class TextEncoder:
             ),
         )
 
-    def flush(self) -> Sequence[Message]:
-        """Nothing: the end of an utterance comes as a final transcript."""
-        return ()
-
     def reset(self) -> None:
-        """Forget the utterance under way and those before it."""
         self._past.clear()
         self._utterance = None
         self._forget_words()

@@ -169,8 +169,9 @@ class Vad(Block):
             out = self._report()
         else:
             self.state = VadState.STOPPING
-            if self._size - self._speech_end == self._pause < self._hangover:
-                out = self._report_pause()
+            if self._size - self._speech_end == self._pause < self._hangover and self._reported:
+                # with the sound that ENDED will hold if no more speech comes
+                out = [self._make(SpeechState.PAUSED, self._speech_end + self._tail)]
         if self._size - self._speech_end >= self._hangover:
             return out + self._end()
         if self._size + FRAME > self._longest:
@@ -210,20 +211,12 @@ class Vad(Block):
 
     def _report(self) -> list[SpeechUpdate]:
         """STARTED at first, then ONGOING once in a period."""
-        if self._reported == 0:
-            self._utterance += 1
-            self._reported = self._size
-            return [self._make(SpeechState.STARTED, self._size)]
-        if self._size - self._reported >= self._update:
-            self._reported = self._size
-            return [self._make(SpeechState.ONGOING, self._size)]
-        return []
-
-    def _report_pause(self) -> list[SpeechUpdate]:
-        """PAUSED with the sound that ENDED will hold if no more speech comes."""
-        if self._reported == 0:
+        first = self._reported == 0
+        if not first and self._size - self._reported < self._update:
             return []
-        return [self._make(SpeechState.PAUSED, self._speech_end + self._tail)]
+        self._utterance += first
+        self._reported = self._size
+        return [self._make(SpeechState.STARTED if first else SpeechState.ONGOING, self._size)]
 
     def _end(self) -> list[SpeechUpdate]:
         """The utterance ends a little after its last speech; the rest is past again."""

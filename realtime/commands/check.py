@@ -215,7 +215,7 @@ def _engines(weights: Path) -> Iterator[Item]:
         return
     group = "Engines"
     taken: list[str] = []
-    reasons: dict[str, str] = {}  # of each provider that was passed over, the last network's
+    reasons: dict[str, str] = {}  # of each provider not taken, the last network's
     for name in MODALITIES:
         try:
             card = load_card(weights / f"{name}.json")

@@ -7,7 +7,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 from typing import TextIO
@@ -37,7 +37,7 @@ class Views:
 def show(options: Options, views: Views) -> int:
     """Recognize until the source ends or Ctrl-C; the exit status. Raises MmerError."""
     sinks = make_sinks(options, views)  # first: a wrong path or no display fails at once
-    recognizer = Recognizer(**asdict(options))
+    recognizer = Recognizer(**vars(options))
     clock = recognizer.clock
     end: SessionEnd | None = None
     windows = [sink for sink in sinks if isinstance(sink, PictureWindow)]

@@ -1,9 +1,9 @@
-"""Make the bundled demo clip: a synthetic voice over a moving crop of a portrait.
+"""Generator of the bundled demo clip: a synthetic voice over a moving crop of a portrait.
 
 Run as ``python -m mmer.realtime.demo.make_demo --output demo.mp4``; a JSON file beside the clip
-says what is spoken when. The sentences and the voice were chosen by measurement: the embedded
-recognizer makes no word error in them (CARD.md has the figures). Deterministic for fixed versions
-of the tools.
+has the sentences and their times. The sentences and the voice were chosen by measurement: the
+embedded recognizer makes no word error in them (CARD.md has the figures). Deterministic for fixed
+versions of the tools.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ import argparse
 import json
 import re
 import subprocess
-import sys
 import tempfile
 import wave
 from collections.abc import Iterator, Sequence
@@ -25,6 +24,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from mmer.models.command import run_command
 from mmer.models.errors import MmerError
 
 VOICE: Final = "rms"
@@ -59,29 +59,31 @@ LINES: Final = (
     Line("this makes me sick", "disgust", 1.0, 0.8, 0.9),
     Line("I lost my best friend and I feel so sad", "sadness", 1.15, 0.6, TAIL_S),
 )
-AWAY_DURING: Final = (3, 4)  # the face is out of the picture from this line to that one
+AWAY_DURING: Final = (3, 4)  # the face is out of the frame from this line to that one
 AWAY_AROUND_S: Final = 0.35  # and so long before and after them
-PAN_S: Final = 0.4  # time in which the picture moves off the face, and back
+PAN_S: Final = 0.4  # time in which the view moves off the face, and back
 FACE: Final = (230.0, 140.0, 330.0)  # centre x, y and width of the view, in pixels of the portrait
 AWAY: Final = (405.0, 170.0, 200.0)  # the same without the face: the model of the shuttle
 
 
 @dataclass(frozen=True)
 class Script:
-    """The sound and what is known of it; times in samples."""
+    """The sound and the places of its lines; times in samples."""
 
     sound: NDArray[np.int16]  # shape (n,)
     spans: tuple[tuple[int, int], ...]  # first sample and one past the last, a line
 
     @property
     def away_s(self) -> tuple[float, float]:
-        """When the face is out of the picture entirely: from, to, in seconds."""
+        """When the face is out of the frame entirely: from, to, in seconds."""
         first, last = self.spans[AWAY_DURING[0]][0], self.spans[AWAY_DURING[1]][1]
         return round(first / RATE - AWAY_AROUND_S, 2), round(last / RATE + AWAY_AROUND_S, 2)
 
 
 def make_demo(output: Path) -> None:
     """Write ``output`` (MP4: H.264, AAC) and the ``.json`` beside it. Raises MmerError."""
+    if output.suffix != ".mp4" or not output.parent.is_dir():
+        raise MmerError(f"cannot write {output}: name an .mp4 file in a folder that exists")
     portrait = _portrait()
     script = compose()
     _write_clip(output, script, portrait)
@@ -173,7 +175,7 @@ def view(t: float, away_s: tuple[float, float]) -> tuple[float, float, float]:
     return float(x), float(y), float(width)
 
 
-def pictures(portrait: NDArray[np.uint8], script: Script) -> Iterator[NDArray[np.uint8]]:
+def frames(portrait: NDArray[np.uint8], script: Script) -> Iterator[NDArray[np.uint8]]:
     """The clip's frames in order: uint8 (HEIGHT, WIDTH, 3), BGR."""
     import cv2
 
@@ -188,13 +190,10 @@ def pictures(portrait: NDArray[np.uint8], script: Script) -> Iterator[NDArray[np
 def _write_clip(output: Path, script: Script, portrait: NDArray[np.uint8]) -> None:
     import av
 
-    try:
-        # bitexact: no encoder versions or dates in the file
-        clip = av.open(
-            str(output), "w", format="mp4", options={"fflags": "+bitexact", "movflags": "faststart"}
-        )
-    except OSError as error:
-        raise MmerError(f"cannot write {output}: {error}") from error
+    # bitexact: no encoder versions or dates in the file
+    clip = av.open(
+        str(output), "w", format="mp4", options={"fflags": "+bitexact", "movflags": "faststart"}
+    )
     with clip:
         options = {"crf": CRF, "preset": "slow", "threads": "1", "flags": "+bitexact"}
         video = clip.add_stream("libx264", rate=FPS, options=options)
@@ -205,12 +204,12 @@ def _write_clip(output: Path, script: Script, portrait: NDArray[np.uint8]) -> No
         whole.sample_rate, whole.pts, whole.time_base = RATE, 0, Fraction(1, RATE)
         resampler = av.AudioResampler("fltp", "mono", RATE, frame_size=1024)
         sound = iter([*resampler.resample(whole), *resampler.resample(None)])
-        heard = 0
-        for n, image in enumerate(pictures(portrait, script)):
+        encoded = 0  # samples
+        for n, image in enumerate(frames(portrait, script)):
             clip.mux(video.encode(av.VideoFrame.from_ndarray(image, format="bgr24")))
-            while heard < (n + 1) / FPS * RATE and (frame := next(sound, None)) is not None:
+            while encoded < (n + 1) / FPS * RATE and (frame := next(sound, None)) is not None:
                 clip.mux(audio.encode(frame))
-                heard += frame.samples
+                encoded += frame.samples
         clip.mux(video.encode(None))
         for frame in sound:
             clip.mux(audio.encode(frame))
@@ -230,14 +229,11 @@ def _versions() -> dict[str, str]:
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Entry point: status 2 with one message for what the user can put right."""
+    """Entry point: status 2 with one message for a user's mistake."""
     parser = argparse.ArgumentParser(description="Make mmer's demo clip.")
     parser.add_argument("--output", type=Path, required=True, help="MP4 file to write")
-    try:
-        make_demo(parser.parse_args(argv).output)
-    except MmerError as problem:
-        print(f"make_demo: {problem}", file=sys.stderr)
-        sys.exit(2)
+    output: Path = parser.parse_args(argv).output
+    run_command("make_demo", lambda: make_demo(output))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Addresses (URLs): told from files, and shown without passwords."""
+"""Addresses (URLs): recognized, and shown without passwords."""
 
 from __future__ import annotations
 

@@ -20,7 +20,6 @@ from mmer.realtime.messages import Gap, Notice, Stream, VideoFrame
 from mmer.realtime.sources.address import is_url, shown
 from mmer.realtime.sources.source import Source
 
-_STREAMS: Final[frozenset[Stream]] = frozenset({"video"})
 _OPEN_TIMEOUT_S: Final = 5.0
 _READ_TIMEOUT_S: Final = 3.0
 _V4L: Final = Path("/sys/class/video4linux")
@@ -67,6 +66,7 @@ class Camera(Source):
     """
 
     live = True
+    streams: frozenset[Stream] = frozenset({"video"})
 
     def __init__(
         self,
@@ -85,10 +85,6 @@ class Camera(Source):
         self._busy = threading.Lock()  # OpenCV must not release what it is reading from
         self._stopped = threading.Event()
         self._period_s = 0.0  # between frames of a file, which would not wait by itself
-
-    @property
-    def streams(self) -> frozenset[Stream]:
-        return _STREAMS
 
     def open(self, clock: Clock) -> None:
         cv2 = _quiet_cv2()

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 BOTH: Final[frozenset[Stream]] = frozenset({"audio", "video"})
 _WORDS: Final[dict[Stream, str]] = {"audio": "sound", "video": "picture"}
 _TRUSTED_LENGTH: Final = {"mov", "matroska", "avi", "flac"}  # others estimate it
-_SHORT_S: Final = 0.5  # an end this much before the declared one is worth a word
+_SHORT_S: Final = 0.5  # an end this much before the declared one is reported
 _PRIME_S: Final = 5.0
 
 
@@ -42,6 +42,8 @@ class MediaFile(Source):
     """
 
     live = False
+    streams: frozenset[Stream] = frozenset()
+    duration_s: float | None = None
 
     def __init__(
         self,
@@ -60,20 +62,10 @@ class MediaFile(Source):
         }
         self._containers: list[av.container.InputContainer] = []
         self._readers: list[Reader] = []
-        self._streams: frozenset[Stream] = frozenset()
         self._zero = 0.0
-        self._duration: float | None = None
         self._declared: float | None = None
         self._before: list[Captured] = []  # what is known before the first frame
         self._stopped = threading.Event()
-
-    @property
-    def streams(self) -> frozenset[Stream]:
-        return self._streams
-
-    @property
-    def duration_s(self) -> float | None:
-        return self._duration
 
     def open(self, clock: Clock) -> None:
         once = self._url
@@ -94,7 +86,7 @@ class MediaFile(Source):
                 f"it has {_WORDS[next(iter(found))]}"
             )
         self._prime(container, found, once)
-        for kind in sorted(self._wanted - self._streams):
+        for kind in sorted(self._wanted - self.streams):
             if kind not in found:
                 cause = f"no {_WORDS[kind]} in the source"
             else:
@@ -163,8 +155,8 @@ class MediaFile(Source):
         for reader in readers:
             reader.prime(_PRIME_S)
             first |= reader.first
-        self._streams = frozenset(first) & self._wanted
-        if not self._streams:
+        self.streams = frozenset(first) & self._wanted
+        if not self.streams:
             what = "nothing" if not first else f"no {_listed(self._wanted)}"
             why = next((r.error for r in readers if r.error), "no frames")
             raise MmerError(
@@ -172,12 +164,12 @@ class MediaFile(Source):
                 "copy or record it again"
             )
         self._zero = min(first.values())
-        self._readers = [r for r in readers if self._streams & set(r.first)]
+        self._readers = [r for r in readers if self.streams & set(r.first)]
         for reader in self._readers:
-            reader.keep(self._streams)
+            reader.keep(self.streams)
         if container.duration:
             start = (container.start_time or 0) / 1e6
-            self._duration = max(0.0, start + container.duration / 1e6 - self._zero)
+            self.duration_s = max(0.0, start + container.duration / 1e6 - self._zero)
         self._declared = self._declared_end(container, found)
 
     def _declared_end(
@@ -187,11 +179,11 @@ class MediaFile(Source):
         if not _TRUSTED_LENGTH & set(container.format.name.split(",")):
             return None
         ends = []
-        for kind in self._streams:
+        for kind in self.streams:
             stream = container.streams[found[kind]]
             if not stream.duration or not stream.time_base:
                 # Matroska has one length for all
-                return self._duration if self._streams == set(found) else None
+                return self.duration_s if self.streams == set(found) else None
             ends.append(((stream.start_time or 0) + stream.duration) * float(stream.time_base))
         return max(ends) - self._zero
 
@@ -213,13 +205,13 @@ class MediaFile(Source):
             yield self._notice(end, f"it ends at {end:.1f} s, cut short by its own header")
 
     def _converted(self, reader: Reader) -> Iterator[Captured]:
-        return in_order(self._convert(reader), set(reader.first) & self._streams)
+        return in_order(self._convert(reader), set(reader.first) & self.streams)
 
     def _convert(self, reader: Reader) -> Iterator[tuple[Stream, Captured]]:
         for kind, raw, item in reader:
             if self._stopped.is_set():
                 return
-            if kind not in self._streams:
+            if kind not in self.streams:
                 continue
             if isinstance(item, str):
                 what = f"its {_WORDS[kind]} {item}"
@@ -227,11 +219,11 @@ class MediaFile(Source):
                 continue
             for message in self._tracks[kind].push(max(0.0, raw - self._zero), item):
                 yield kind, message
-        for kind in sorted(set(reader.first) & self._streams):
+        for kind in sorted(set(reader.first) & self.streams):
             track = self._tracks[kind]
             for message in track.finish():
                 yield kind, message
-            if self._duration is not None and track.end + _SHORT_S < self._duration:
+            if self.duration_s is not None and track.end + _SHORT_S < self.duration_s:
                 yield kind, Gap(kind, track.end, math.inf, f"the {_WORDS[kind]} has ended")
 
     def _notice(self, t: float, what: str) -> Notice:

@@ -18,7 +18,6 @@ from mmer.realtime.sources.adc_time import Arrival
 from mmer.realtime.sources.capture import Buffer, CaptureRuns
 from mmer.realtime.sources.source import Source
 
-_STREAMS: Final[frozenset[Stream]] = frozenset({"audio"})
 _LATENCY_S: Final = 0.1  # how long the callback may be kept waiting before sound is lost
 _POLL_S: Final = 0.1
 _DEAD_S: Final = 2.0  # without a buffer: the device is gone
@@ -102,6 +101,7 @@ class Microphone(Source):
     """
 
     live = True
+    streams: frozenset[Stream] = frozenset({"audio"})
 
     def __init__(
         self, device: int | str | None = None, block_s: float = 0.02, ring_s: float = 10.0
@@ -116,10 +116,6 @@ class Microphone(Source):
         self._rate = SAMPLE_RATE
         self._channels = 1
         self._overflowed = False
-
-    @property
-    def streams(self) -> frozenset[Stream]:
-        return _STREAMS
 
     def open(self, clock: Clock) -> None:
         sd = _sounddevice()

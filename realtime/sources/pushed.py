@@ -147,13 +147,13 @@ class PushSource(Source):
             MmerError: wrong shape or type; ``t`` ahead of the clock; a session that has not begun
                 or has ended.
         """
-        shape, kind = np.shape(image), getattr(image, "dtype", type(image).__name__)
+        kind, shape = _kind(image)
         if kind != np.uint8 or len(shape) != 3 or shape[2] != 3 or 0 in shape:
             raise MmerError(f"a frame is uint8 (H, W, 3) BGR, got {kind} {shape}")
         copied = np.array(image, order="C")
         with self._changed:
             now = self._now("video")
-            t = now if t is None else _checked_t(t, now, "a frame")
+            t = now if t is None else _end_time(t, 0.0, now)
             if t <= self._frame_t or self._frame is not None:
                 self.dropped_frames += 1
             if t > self._frame_t:
@@ -238,7 +238,7 @@ class PushSource(Source):
 
     def _check_sound(self, samples: Any, rate: Any) -> float:
         """Its seconds; raises MmerError for what is no sound."""
-        shape, kind = np.shape(samples), getattr(samples, "dtype", type(samples).__name__)
+        kind, shape = _kind(samples)
         if kind not in (np.int16, np.float32) or len(shape) != 1:
             raise MmerError(f"sound is int16 or float32 (n,), mono, got {kind} {shape}")
         if isinstance(rate, bool) or not isinstance(rate, int | np.integer) or rate not in _RATES:
@@ -267,7 +267,7 @@ class PushSource(Source):
             self._counted_end = counted - min(max(0.0, counted - now), 0.01 * duration_s)
             self._sound_end = now
             return now, lost
-        end = _checked_t(t + duration_s, now, "sound up to")
+        end = _end_time(t, duration_s, now)
         if before is not None and t < before - _HOLE_S:
             raise MmerError(
                 f"sound from {t:.2f} s was pushed after sound up to {before:.2f} s: push in order"
@@ -278,10 +278,20 @@ class PushSource(Source):
         return end, lost
 
 
-def _checked_t(t: float, now: float, what: str) -> float:
-    """``t``, not later than ``now``; raises MmerError where it is no time or far ahead."""
-    if not math.isfinite(t) or t > now + _AHEAD_S:
+def _kind(array: Any) -> tuple[Any, tuple[int, ...]]:
+    """Type and shape of an array; name of the type and () of anything else."""
+    if isinstance(array, np.ndarray):
+        return array.dtype, array.shape
+    return type(array).__name__, ()
+
+
+def _end_time(t: float, duration_s: float, now: float) -> float:
+    """End of what begins at ``t``, not later than ``now``; raises MmerError for no sane time."""
+    number = isinstance(t, int | float | np.number) and math.isfinite(t)
+    if not number or t + duration_s > now + _AHEAD_S:
+        what = f"{duration_s:.2f} s of sound" if duration_s else "a frame"
         raise MmerError(
-            f"{what} {t:.2f} s was pushed at {now:.2f} s: t is in seconds since the session's start"
+            "t is in seconds since the session's start and not ahead of its clock: got "
+            f"{t!r} for {what} at {now:.2f} s"
         )
-    return min(t, now)
+    return min(float(t) + duration_s, now)

@@ -156,7 +156,7 @@ def upright(frame: av.VideoFrame, placed: Placement) -> NDArray[np.uint8]:
 def in_order(
     messages: Iterable[tuple[Stream, Captured]], streams: Iterable[Stream], patience_s: float = 1.0
 ) -> Iterator[Captured]:
-    """Put the streams of one demuxer, each in order by itself, into one order of availability.
+    """Merge the streams of one demuxer, each in order, into one order of availability.
 
     A message waits until every stream has got as far, but never for more than ``patience_s`` of
     the timeline: a stream that fell silent must not hold (and store) the other.

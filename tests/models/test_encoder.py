@@ -14,7 +14,7 @@ from run_folders import BANDS, COUNT, SIDE, edit, preparation, weights, write_ru
 from mmer.models.cards.card import load_card, weights_dir
 from mmer.models.encoder import FaceModel, SpeechModel, TextModel, load_encoder
 from mmer.models.errors import MmerError
-from mmer.models.preparation.preparation import Said
+from mmer.models.preparation.preparation import Utterance
 
 ALL = ("speech", "text", "face")
 PICTURES = np.random.default_rng(1).integers(0, 255, (COUNT, SIDE, SIDE, 3), np.uint8)
@@ -66,7 +66,7 @@ def test_of_the_voice_the_end_counts_and_too_little_is_told(run: Path) -> None:
 def test_words_are_read_after_as_many_utterances_as_the_card_says(run: Path) -> None:
     model = TextModel.load(run)
     said = model.predict("Happy door", ["one two", "sad"])
-    (tokens,) = preparation("text")(Said("happy door", ("sad",)))
+    (tokens,) = preparation("text")(Utterance("happy door", ("sad",)))
     logits, embedding = worked_out("text", tokens[:, None].astype(np.float32))
     np.testing.assert_allclose(said.log_probs, normalised(logits), atol=1e-5)
     np.testing.assert_allclose(said.embedding, embedding, atol=1e-5)
@@ -94,7 +94,7 @@ def test_for_a_fusion_of_steps_all_steps_are_the_embedding(tmp_path: Path) -> No
     model = TextModel.load(run)
     assert model.gives == "tokens"
     said = model.predict("happy door")
-    (tokens,) = preparation("text")(Said("happy door"))
+    (tokens,) = preparation("text")(Utterance("happy door"))
     p, _ = weights("text")
     assert said.embedding is not None
     np.testing.assert_allclose(said.embedding, tokens[:, None] * p, atol=1e-5)

@@ -141,3 +141,13 @@ def test_without_flite_the_message_names_the_package(
     assert ended.value.code == 2
     assert "apt-get install flite" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
+
+
+def test_an_output_that_cannot_be_written_is_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("nowhere/clip.mp4", "clip.mkv"):
+        with pytest.raises(SystemExit) as ended:
+            make_demo.main(["--output", str(tmp_path / name)])
+        assert ended.value.code == 2
+        assert capsys.readouterr().err.startswith("make_demo: cannot write ")

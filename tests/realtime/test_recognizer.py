@@ -176,3 +176,13 @@ def test_a_lost_device_ends_with_its_totals_and_an_error() -> None:
     with pytest.raises(mmer.MmerError, match="camera stopped delivering"):
         mmer.Recognizer(camera, modalities=("face",), offline=True).run(on_event=events.append)
     assert isinstance(events[-1], mmer.SessionEnd)
+
+
+def test_async_iteration_to_the_end_yields_estimates_alone() -> None:
+    async def everything() -> list[mmer.EmotionEstimate]:
+        recognizer = mmer.Recognizer(clip(), offline=True, modalities=("face",), pace="max")
+        return [estimate async for estimate in recognizer]
+
+    estimates = asyncio.run(everything())
+    assert len(estimates) > 20
+    assert all(isinstance(e, mmer.EmotionEstimate) for e in estimates)

@@ -23,7 +23,7 @@ from tiny_transformers import write_tiny
 
 from mmer.models.cards.card import load_card
 from mmer.models.errors import MmerError
-from mmer.models.preparation.preparation import Said
+from mmer.models.preparation.preparation import Utterance
 from mmer.training.augment import spoken_texts
 from mmer.training.commands.train import train
 from mmer.training.datasets.corpora import CORPORA
@@ -107,8 +107,8 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Runs:
 def a_recognizer_that_hears(monkeypatch: pytest.MonkeyPatch) -> None:
     """Words for generated vowels, in which a real recognizer may hear none."""
 
-    def hear(item: Item) -> Said:
-        return Said(f"take {item.speaker}")
+    def hear(item: Item) -> Utterance:
+        return Utterance(f"take {item.speaker}")
 
     monkeypatch.setattr(sources, "recognized", hear)
 

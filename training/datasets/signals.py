@@ -15,7 +15,7 @@ from mmer.models.errors import MmerError
 from mmer.models.images import shorter_side
 from mmer.models.preparation.face_crop import CropGeometry
 from mmer.models.preparation.frames import evenly
-from mmer.models.preparation.preparation import Frames, Said, Sound
+from mmer.models.preparation.preparation import Frames, Sound, Utterance
 from mmer.models.store.store import Store
 from mmer.realtime.blocks.face_tracker import FaceTracker
 from mmer.realtime.choose import find_detector, load_detector
@@ -46,9 +46,9 @@ def sound_of(item: Item) -> Sound | None:
     return samples if len(samples) else None
 
 
-def text_of(item: Item) -> Said | None:
+def text_of(item: Item) -> Utterance | None:
     """The item's text and its past; None where it has no text."""
-    return Said(item.text, item.past) if item.text else None
+    return Utterance(item.text, item.past) if item.text else None
 
 
 def seconds_of(item: Item) -> tuple[float, float]:

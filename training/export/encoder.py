@@ -110,9 +110,9 @@ def _ask(
 def _calibration_note(task: Task, scaled: list[np.ndarray], labels: np.ndarray, fitted: int) -> str:
     """How to read the calibration error; ``scaled`` begins with the states that were fitted to."""
     note = (
-        "ece is cross-fitted: each half of the items is judged by a temperature of the other half, "
-        f"with no one of {len(set(task.development_groups()))} speakers, dialogues or pictures in "
-        "both. Exactly calibrated answers, as many and as sure, would show "
+        "ece is cross-fitted: each half of the items is evaluated with a temperature of the other "
+        f"half, with no one of {len(set(task.development_groups()))} speakers, dialogues or images "
+        "in both. Exactly calibrated answers, as many and as sure, would show "
         f"{calibration_error_by_chance(scaled[0]):.3f} by chance. The shipped temperature is "
         "fitted to all items"
     )

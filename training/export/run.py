@@ -36,7 +36,7 @@ class Arguments:
     data: Path | None = None
     """Folder of the corpora, for the development items; by default what MMER_DATA names."""
     cache: Path | None = None
-    """Folder of what frozen encoders say: see mmer-features."""
+    """Folder of the cached outputs of frozen encoders: see mmer-features."""
 
 
 def export_run(run: Path, data: Path, output: Path, cache: Path | None) -> list[Card]:
@@ -73,7 +73,7 @@ def export_run(run: Path, data: Path, output: Path, cache: Path | None) -> list[
                 one.parity,
                 one.latency_ms,
                 f"{len(one.answers.labels)} development items, spread evenly. ece is cross-fitted: "
-                "each half of the items is judged by a temperature of the other half.",
+                "each half of the items is evaluated with a temperature of the other half.",
                 modality=one.name,
                 preprocessing=task.preprocessing()[one.name],
                 licence=LICENCE,

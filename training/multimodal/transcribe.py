@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import cache
 
-from mmer.models.preparation.preparation import Said
+from mmer.models.preparation.preparation import Utterance
 from mmer.realtime.asr.interface import AsrModel
 from mmer.realtime.asr.registry import load_model
 from mmer.training.datasets.item import Item
@@ -13,7 +13,7 @@ from mmer.training.datasets.signals import sound_of
 ENGINE = "moonshine"
 
 
-def recognized(item: Item) -> Said | None:
+def recognized(item: Item) -> Utterance | None:
     """Moonshine's transcript of the item; None where it has no sound or no word.
 
     Raises:
@@ -25,7 +25,7 @@ def recognized(item: Item) -> Said | None:
     stream = _model().stream()
     stream.accept(samples)
     text = stream.finish().text
-    return Said(text) if text else None
+    return Utterance(text) if text else None
 
 
 @cache

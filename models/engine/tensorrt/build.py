@@ -90,10 +90,10 @@ def _parsed(tensorrt: TensorRT, builder: Any, graph: bytes) -> Any:
     parser = trt.OnnxParser(network, tensorrt.logger)
     if not parser.parse(graph):
         errors = [parser.get_error(i) for i in range(parser.num_errors)]
-        said = "; ".join(f"{e.node_operator() or 'the file'}: {e.desc()}" for e in errors)
+        messages = "; ".join(f"{e.node_operator() or 'the file'}: {e.desc()}" for e in errors)
         raise MmerError(
             f"TensorRT {tensorrt.version} cannot read the network: "
-            f"{said or tensorrt.complaints()}; use --provider cuda or cpu"
+            f"{messages or tensorrt.complaints()}; use --provider cuda or cpu"
         )
     tensorrt.complaints()  # what the parser said in passing is not of the build
     return network

@@ -15,10 +15,10 @@ GRAPH: Final = "1"
 def graph_for(path: Path, precision: str, major: int, calibration: Sequence[Inputs]) -> bytes:
     """The network of a file, serialized, for TensorRT ``major``.
 
-    TensorRT has neither DynamicQuantizeLinear nor MatMulInteger, of which our int8 networks of
-    words are made: their matrices are multiplied out first. From TensorRT 11 on, a network runs in
-    the types that it is written in: float16 and int8 are put into it here. TensorRT 10 is told by
-    flags (see ``build``).
+    TensorRT has neither DynamicQuantizeLinear nor MatMulInteger, of which our int8 text
+    networks are made: their matrices are multiplied out first. From TensorRT 11 on, a network runs
+    in the types that it is written in: float16 and int8 are put into it here. TensorRT 10 has
+    flags for that (see ``build``).
 
     Raises:
         MmerError: the network cannot be read, or not be brought to that precision.

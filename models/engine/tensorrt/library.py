@@ -44,8 +44,8 @@ class TensorRT:
 
     def complaints(self) -> str:
         """What it logged as errors since it was last asked, for a message."""
-        said = self.logger.taken()
-        return "; ".join(said) if said else "TensorRT did not say why"
+        errors = self.logger.taken()
+        return "; ".join(errors) if errors else "TensorRT did not say why"
 
 
 def installed() -> bool:

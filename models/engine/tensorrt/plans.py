@@ -141,7 +141,7 @@ def write_whole(path: Path, content: bytes) -> None:
 
 def stale(key: PlanKey, now: PlanKey) -> str:
     """Why a plan does not fit the present state of things, or nothing."""
-    words = {
+    reasons = {
         "sha256": "the network has changed",
         "gpu": f"built on another GPU than {now.gpu}",
         "capability": f"built for another GPU than {now.gpu}",
@@ -149,7 +149,9 @@ def stale(key: PlanKey, now: PlanKey) -> str:
         "shapes": f"built for {key.shapes}, the card now says {now.shapes}",
         "graph": "built by another version of mmer",
     }
-    return ", ".join(why for name, why in words.items() if getattr(key, name) != getattr(now, name))
+    return ", ".join(
+        why for name, why in reasons.items() if getattr(key, name) != getattr(now, name)
+    )
 
 
 def _parse(path: Path) -> tuple[PlanKey, bytes]:

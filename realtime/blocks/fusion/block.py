@@ -137,7 +137,7 @@ class FusionBlock(Block):
 
     def flush(self) -> Sequence[EmotionEstimate]:
         """Finals of all utterances that have none yet, one still open included."""
-        return [self._final(u) for u in self._state.utterances() if u.owed]
+        return [self._final(u) for u in self._state.utterances() if u.final_due]
 
     def reset(self) -> None:
         self._state = FusionState()
@@ -160,7 +160,7 @@ class FusionBlock(Block):
         return self._final_if_settled(self._state.add_evidence(outcome, outcome.utterance))
 
     def _final_if_settled(self, utterance: Utterance) -> Sequence[EmotionEstimate]:
-        ended = utterance.owed and not utterance.open
+        ended = utterance.final_due and not utterance.open
         if ended and all(settled(utterance.outcomes(m)) for m in self._reasons.expects):
             return (self._final(utterance),)
         return ()
@@ -171,7 +171,7 @@ class FusionBlock(Block):
         out = [
             self._final(u)
             for u in self._state.utterances()
-            if u.owed and u.decided is not None and u.decided <= deadline
+            if u.final_due and u.decided is not None and u.decided <= deadline
         ]
         t = max(self._now, self._last_t)
         after = t - self._config.window_s

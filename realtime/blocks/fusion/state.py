@@ -64,7 +64,7 @@ class Utterance:
         return self.announced and self.decided is None
 
     @property
-    def owed(self) -> bool:
+    def final_due(self) -> bool:
         """Whether its final estimate is still to come."""
         return self.announced and not self.answered
 
@@ -144,13 +144,13 @@ class FusionState:
         oldest = after - longest_s
         for u in self.utterances():
             # an open utterance without news for so long has lost its end
-            if u.t1 <= (oldest if u.owed else after):
+            if u.t1 <= (oldest if u.final_due else after):
                 del self._utterances[u.number]
                 continue
             trim(u.speech, t)
             trim(u.text, t)
         trim(self.no_face, t)
-        starts = [u.t0 - margin_s for u in self._utterances.values() if u.owed]
+        starts = [u.t0 - margin_s for u in self._utterances.values() if u.final_due]
         self.face.forget(max(oldest, min([after, *starts])))
         self._gaps = [gap for gap in self._gaps if gap.t1 > oldest]
 

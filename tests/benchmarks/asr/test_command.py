@@ -123,7 +123,7 @@ def test_every_engine_on_this_machine_is_measured(
     monkeypatch.setattr(AsrEngine, "load", load)
     monkeypatch.setattr(asr_run, "unthresholded", lambda: CountingModel("You"))
     monkeypatch.setattr(Material, "read", lambda data: material())
-    report = SpeechRecognition(data=tmp_path).run("mmer-bench asr", lambda line: None)
+    report = SpeechRecognition(data=tmp_path).run(lambda line: None)
     rows = {row.key: row for row in report.rows}
     for name in ENGINES:
         assert rows[f"{name}_wer_ravdess_live"].passed

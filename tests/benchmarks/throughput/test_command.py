@@ -84,7 +84,7 @@ def test_it_searches_for_the_most(monkeypatch: pytest.MonkeyPatch) -> None:
         return Step(clips, streams, cpu_s=1.0 * len(clips), memory_mb=100.0 * len(clips))
 
     options = Throughput(seconds=8)
-    found = options.measured("mmer-bench throughput", lambda _: None, pretend)
+    found = options.measured(lambda _: None, pretend)
     assert asked == [1, 2, 4, 8, 6, 5]
     assert len(orders) == len(set(orders)) == min(8, len(demo_utterances()))
     rows = {row.key: row for row in found.rows}
@@ -93,7 +93,7 @@ def test_it_searches_for_the_most(monkeypatch: pytest.MonkeyPatch) -> None:
         f"streams_{n}" for n in (1, 2, 4, 5, 6, 8)
     ]
     assert rows["streams_8"].values["times_one_stream"] == pytest.approx(1)
-    assert "(too many)" in found.to_markdown()
+    assert "(too many)" in found.tables[0].to_markdown()
 
 
 def test_a_workers_mistake_is_told() -> None:

@@ -219,3 +219,13 @@ def test_a_setting_that_must_be_a_number_is_checked(face: Path, value: object) -
 def test_an_unknown_provider_is_refused() -> None:
     with pytest.raises(MmerError, match="unknown provider 'abacus'"):
         opened(None, "face", ("image",), "abacus")
+
+
+def test_weights_in_a_file_without_a_hash_are_refused(face: Path) -> None:
+    onnx = pytest.importorskip("onnx")
+    model = onnx.load(face / "face.onnx")
+    onnx.save(model, face / "face.onnx", save_as_external_data=True, location="face.weights")
+    assert (face / "face.weights").stat().st_size > 1_000_000
+    edit(face, sha256=sha256_of(face / "face.onnx"))
+    with pytest.raises(MmerError, match="has weights in another file"):
+        open_face(face)

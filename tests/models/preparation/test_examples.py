@@ -13,7 +13,7 @@ from mmer.models.cards.card import load_card, weights_dir
 from mmer.models.encoder import preparation_of
 from mmer.models.engine.inputs_file import from_file
 from mmer.models.engine.onnx_runtime import OnnxRuntimeEngine
-from mmer.models.engine.shapes import Lengths, Span, span
+from mmer.models.engine.shapes import Span, span
 from mmer.models.errors import MmerError
 from mmer.models.preparation.descriptors import Descriptors
 from mmer.models.preparation.egemaps import Egemaps
@@ -21,7 +21,7 @@ from mmer.models.preparation.frames import FaceCrops, WholeFrames
 from mmer.models.preparation.logmel_frames import LogMelFrames
 from mmer.models.preparation.mfcc import Mfcc
 from mmer.models.preparation.opening import PREPARATIONS
-from mmer.models.preparation.preparation import Preparation, examples
+from mmer.models.preparation.preparation import Lengths, Preparation, examples
 from mmer.models.preparation.waveform import Waveform
 
 

@@ -8,7 +8,7 @@ from tiny_transformers import write_tiny
 
 from mmer.models.errors import MmerError
 from mmer.models.preparation.opening import open_preparation
-from mmer.models.preparation.preparation import Said
+from mmer.models.preparation.preparation import Utterance
 from mmer.models.preparation.text_tokens import TextTokens
 
 CLS, SEP = 2, 3
@@ -25,7 +25,7 @@ def tokenizers(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 
 
 def ids(tokens: TextTokens, text: str, *past: str) -> list[int]:
-    arrays = tokens(Said(text, past))
+    arrays = tokens(Utterance(text, past))
     assert arrays is not None
     assert arrays[0].dtype == np.int64
     return arrays[0].tolist()
@@ -65,8 +65,8 @@ def test_the_oldest_goes_first(kind: str, tokenizers: dict[str, str]) -> None:
 
 def test_without_a_word_there_is_nothing_to_judge(tokenizers: dict[str, str]) -> None:
     tokens = TextTokens(tokenizers["bert"], past=3)
-    assert tokens(Said("  ", ("why",))) is None
-    assert tokens(Said("")) is None
+    assert tokens(Utterance("  ", ("why",))) is None
+    assert tokens(Utterance("")) is None
     assert ids(tokens, "\ud800")  # half a character, as a broken recogniser may send it
 
 

@@ -285,6 +285,42 @@ def test_the_final_is_decoded_without_the_drafts_of_the_partials(doubles: Double
     assert decoder.rows == [1] * 3
 
 
+LONGER = round(0.35 * RATE)
+"""Samples of silence around a changed copy."""
+
+
+def test_an_unsure_final_takes_the_most_probable_transcript_of_changed_copies(
+    doubles: Doubles,
+) -> None:
+    model, encoder, decoder = doubles
+    decoder.logit = lambda samples: 6 if samples == RATE else 20
+    decoder.answer = lambda tokens, samples: END if tokens else FIRST_WORD + (samples > RATE)
+    assert model.transcribe(sound(1)).text == "w11"
+    assert encoder.lengths == [RATE, RATE + LONGER]  # the first copy is sure: no other is made
+
+
+@pytest.mark.parametrize(("logit", "text", "calls"), [(20, "w10", 1), (6, "w10", 3), (4, "", 1)])
+def test_copies_are_decoded_of_unsure_speech_alone(
+    doubles: Doubles, logit: float, text: str, calls: int
+) -> None:
+    model, encoder, decoder = doubles
+    decoder.logit = lambda samples: logit
+    decoder.answer = lambda tokens, samples: END if tokens else FIRST_WORD + (samples > RATE)
+    assert model.transcribe(sound(1)).text == text  # no copy is more probable
+    assert len(encoder.lengths) == calls
+
+
+def test_long_sound_and_partials_are_decoded_once(doubles: Doubles) -> None:
+    model, encoder, decoder = doubles
+    decoder.logit = lambda samples: 6
+    model.transcribe(sound(9))
+    stream = model.stream()
+    stream.accept(sound(1))
+    assert encoder.lengths == [9 * RATE, RATE]
+    stream.finish()
+    assert encoder.lengths[2:] == [RATE, RATE + LONGER, RATE + LONGER]
+
+
 def test_each_utterance_begins_anew(doubles: Doubles) -> None:
     model, encoder, _ = doubles
     stream = model.stream()

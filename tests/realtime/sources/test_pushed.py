@@ -207,7 +207,7 @@ def test_a_stall_and_its_burst_lose_nothing_and_move_no_stamp(
             r"float32 \(n,\), mono, got int16 \(320, 2\)",
         ),
         (np.zeros(320, np.float64), RATE, r"got float64 \(320,\)"),
-        ([0, 1, 2], RATE, r"got list \(3,\)"),
+        ([[0], [1, 2]], RATE, r"got list \(\)"),
         (np.zeros(320, np.int16), 0, "rate .* got 0"),
         (np.zeros(320, np.int16), 44_100.5, "rate .* got 44100.5"),
         (np.zeros(320, np.int16), True, "rate .* got True"),
@@ -239,11 +239,11 @@ def test_a_wrong_frame_is_refused(reading: Reading, image: np.ndarray, says: str
 
 def test_wrong_times_are_refused(reading: Reading, clock: ManualClock) -> None:
     second = RAMP[:RATE]
-    for t in (math.nan, math.inf, 5_000.0):
+    for t in (math.nan, math.inf, 5_000.0, "now"):
         with pytest.raises(MmerError, match="seconds since the session's start"):
-            reading.source.push_audio(second, RATE, t=t)
+            reading.source.push_audio(second, RATE, t=t)  # type: ignore[arg-type]
         with pytest.raises(MmerError, match="seconds since the session's start"):
-            reading.source.push_frame(IMAGE, t=t)
+            reading.source.push_frame(IMAGE, t=t)  # type: ignore[arg-type]
     reading.source.push_audio(second, RATE, t=10.0)
     with pytest.raises(MmerError, match=r"from 10\.00 s was pushed after sound up to 11\.00 s"):
         reading.source.push_audio(second, RATE, t=10.0)

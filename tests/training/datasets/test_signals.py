@@ -10,7 +10,7 @@ import pytest
 from generated_corpora import HEIGHT, RATE, WIDTH, face, pictures, voice, write_clip, write_wav
 
 from mmer.models.errors import MmerError
-from mmer.models.preparation.preparation import Said
+from mmer.models.preparation.preparation import Utterance
 from mmer.training.datasets.item import Item
 from mmer.training.datasets.signals import frames_of, sound_of, text_of
 
@@ -63,7 +63,7 @@ def test_what_has_no_sound(ramp: Path, tmp_path: Path, clip: Path) -> None:
 
 
 def test_words(clip: Path) -> None:
-    assert text_of(item(text="Well.", past=("Hi.",))) == Said("Well.", ("Hi.",))
+    assert text_of(item(text="Well.", past=("Hi.",))) == Utterance("Well.", ("Hi.",))
     assert text_of(item(clip)) is None
 
 

@@ -10,7 +10,7 @@ import pytest
 from moonshine_files import SENTENCE, moonshine_files, spoken
 
 from mmer.models.errors import MmerError
-from mmer.models.preparation.preparation import Said
+from mmer.models.preparation.preparation import Utterance
 from mmer.training.datasets.item import Item
 from mmer.training.multimodal import transcribe
 
@@ -28,7 +28,7 @@ def item_of(folder: Path, samples: np.ndarray) -> Item:
 def test_a_recording_is_transcribed_with_punctuation(tmp_path: Path) -> None:
     moonshine_files()
     item = item_of(tmp_path, spoken())
-    assert transcribe.recognized(item) == Said(SENTENCE)
+    assert transcribe.recognized(item) == Utterance(SENTENCE)
     assert transcribe._model() is transcribe._model()
 
 

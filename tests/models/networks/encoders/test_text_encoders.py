@@ -19,10 +19,19 @@ from tiny_transformers import TEXT_KINDS, WIDTH, write_tiny
 from mmer.models.errors import MmerError
 from mmer.models.networks.encoders import build_encoder
 from mmer.models.networks.encoders.encoder import Encoder
-from mmer.models.preparation.preparation import Said
+from mmer.models.preparation.preparation import Utterance as Said
 
-SAID = [Said("I am so happy to see you today!", ("Why?", "Do that.")), Said("no"), Said("the dog")]
-OTHERS = [Said("what a surprise, i did not expect you here at all"), Said("a"), None, Said("b c")]
+SAID = [
+    Said("I am so happy to see you today!", ("Why?", "Do that.")),
+    Said("no"),
+    Said("the dog"),
+]
+OTHERS = [
+    Said("what a surprise, i did not expect you here at all"),
+    Said("a"),
+    None,
+    Said("b c"),
+]
 
 
 @pytest.fixture(autouse=True)
