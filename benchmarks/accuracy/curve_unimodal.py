@@ -15,7 +15,6 @@ from mmer.benchmarks.harness.networks import folder_of
 from mmer.models.encoder import SpeechModel, TextModel
 from mmer.models.preparation.text_style import TextStyle
 from mmer.realtime.messages import SAMPLE_RATE
-from mmer.training.augment.asr_errors import misrecognize
 from mmer.training.datasets.media import decode
 from mmer.training.datasets.registry import read
 from mmer.training.datasets.texts import RESTYLE, as_recognized, bare
@@ -63,6 +62,8 @@ def text_panel(data: Path, weights: Path | None, say: Say) -> Panel:
     Raises:
         MmerError: MELD is not there.
     """
+    from mmer.training.augment.asr_errors import misrecognize
+
     items = read("meld", data / "text" / "meld", "text", "dev").items
     model = TextModel.load(folder_of(weights, "text"))
     answers = Answers(items)

@@ -14,7 +14,7 @@ from mmer.benchmarks.harness.play import record_session, write_events
 from mmer.benchmarks.harness.trace import Recording, note_to, read_recording
 from mmer.models.errors import MmerError
 from mmer.realtime.clock import SessionClock
-from mmer.realtime.messages import EmotionEstimate, Health, Message, Transcript
+from mmer.realtime.messages import EmotionEstimate, Health, Message, SessionEnd, Transcript
 from mmer.realtime.sinks.sink import SessionInfo
 from mmer.realtime.stage_times import StageTime
 
@@ -37,12 +37,11 @@ def test_lines_and_notes_of_a_session(tmp_path: Path) -> None:
         yield Transcript(1, 0.0, 1.0, "so what", False, "test")
         modalities = {"speech": None, "text": None, "face": None}
         yield EmotionEstimate(1.5, (0.0, 1.0), None, None, None, modalities, {}, True, 1)
+        yield SessionEnd(2.0, 1, 1, {"video": 2})
 
     output, notes = tmp_path / "lines.jsonl", tmp_path / "notes"
     with notes.open("w") as file:
-        write_events(
-            events(), INFO, SessionClock(), lambda: {"video": 2}, output, note_to(file), times
-        )
+        write_events(events(), INFO, SessionClock(), output, note_to(file), times)
     lines = [json.loads(line) for line in output.read_text().splitlines()]
     assert [line["type"] for line in lines] == [
         "session", "partial", "health", "utterance", "emotion", "end",

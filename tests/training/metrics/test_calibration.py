@@ -81,9 +81,9 @@ def test_few_items_show_an_error_by_chance_and_many_do_not() -> None:
     logits = rng.normal(0, 2, (5000, 7))
     log_probs = log_softmax(logits)
     labels = drawn(logits, rng)
-    many = calibration_error_by_chance(log_probs, 50)
+    many = calibration_error_by_chance(log_probs)
     assert expected_calibration_error(log_probs, labels) == pytest.approx(many, abs=0.01)
-    assert calibration_error_by_chance(log_probs[:100], 50) > 4 * many
+    assert calibration_error_by_chance(log_probs[:100]) > 4 * many
 
 
 def test_the_curve_counts_what_is_kept_and_what_is_withheld() -> None:
