@@ -89,13 +89,13 @@ def test_noise_louder_than_speech_is_refused() -> None:
     not all((weights_dir() / f"{name}.onnx").exists() for name in MODALITIES),
     reason="a network is missing in models/weights",
 )
-def test_quick_run_measures_everything(
+def test_a_short_run_measures_everything(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     moonshine_files()
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     found, shown, drawn = (tmp_path / f"found.{kind}" for kind in ("json", "md", "png"))
-    cli.main(["live", "--quick", "--json", str(found), "--markdown", str(shown),
+    cli.main(["live", "--seconds", "15", "--json", str(found), "--markdown", str(shown),
               "--plot", str(drawn)])  # fmt: skip
     out = capsys.readouterr().out
     report = json.loads(found.read_text())
@@ -110,11 +110,11 @@ def test_quick_run_measures_everything(
     assert rows["replay"]["values"]["times_real_time"] > 0
     assert rows["replay"]["passed"] is None
     assert 0 < rows["frames_per_s"]["values"]["searched"] <= 21
-    assert rows["face_delay_ms"]["values"]["n"] > 40
+    assert rows["face_delay_ms"]["values"]["n"] > 30
     assert rows["final_label_ms"]["values"]["n"] == len(report["clip"]["utterances"])
     assert 250 < rows["final_label_waiting_ms"]["values"]["p50"] < 600
     assert rows["cpu_no_words"]["values"]["cpu_s_per_s"] > 0.01
-    assert rows["stage_voice"]["values"]["n"] == 1000
+    assert rows["stage_voice"]["values"]["n"] == 750
     assert rows["memory_peak_mb"]["values"]["paced"] > 100
     assert report["command"].startswith("mmer-bench live --quick")
     assert len(report["series"]["memory_mb"]) >= 15
