@@ -209,10 +209,7 @@ class Session:
                 continue
             if isinstance(message, Gap) and (lost := lost_s(message)) > 0:
                 self._gap_s += lost  # one source has the sound: no other thread adds to it
-            if isinstance(message, Notice):
-                self._fusion_inbox.put(message)
-            else:
-                self._route(message)
+            self._route(message)
         if source.live and source.duration_s is None and not self._stopped.is_set():
             self._lost.append(source.name)
 
@@ -244,6 +241,8 @@ class Session:
         return made
 
     def _route(self, message: Message, after: Stage | None = None) -> None:
+        if isinstance(message, Notice):  # for the user: no block takes it
+            self._fusion_inbox.put(message)
         for stage in self._pipeline.takers(message, after):
             self._inboxes[stage.name].put(message)
 
