@@ -73,7 +73,11 @@ def assemble(
         loads["fusion"] = bundle.load_fusion if shared is None else shared.fusion
     with ThreadPoolExecutor(max(1, len(loads)), thread_name_prefix="load") as pool:
         loading: dict[str, Future[Any]] = {n: pool.submit(make) for n, make in loads.items()}
-    loaded = {name: future.result() for name, future in loading.items()}
+    try:
+        loaded = {name: future.result() for name, future in loading.items()}
+    except BaseException:
+        loading.clear()  # the exception holds this frame: not the models that did load
+        raise
     absent = {**_without_device(options, audio, video), **lacking}
     return _connect(options, absent, loaded, bundle, abstain)
 

@@ -136,7 +136,7 @@ class Session:
         self._output.abandon()
         for inbox in self._inboxes.values():  # also where the thread that closes them never began
             inbox.abandon()
-        until = time.monotonic() + _STUCK_S
+        until = max(self._stopped_at + _STUCK_S, time.monotonic() + 1.0)
         for thread in self._threads:
             if thread.ident is not None:
                 thread.join(max(0.0, until - time.monotonic()))
