@@ -23,6 +23,7 @@ from mmer.models.errors import MmerError
 from mmer.models.labels import MODALITIES
 from mmer.realtime.clock import SessionClock
 from mmer.realtime.mailbox import Delivery
+from mmer.realtime.memory import trim
 from mmer.realtime.messages import EmotionEstimate, Message, Notice, SessionEnd, Transcript
 from mmer.realtime.options import Options
 from mmer.realtime.prepare import Prepared, prepare
@@ -289,6 +290,8 @@ class Recognizer:
         prepared, self._prepared = self._prepared, None
         if prepared is not None:
             prepared.close()
+            del prepared  # and with it the models, where nobody shares them
+            trim()
 
 
 @dataclass(frozen=True)
