@@ -77,6 +77,7 @@ class Recognizer:
         window_s: float = 4.0,
         hop_s: float = 0.25,
         hangover_s: float = 0.3,
+        reconnect: bool = True,
     ) -> None:
         if isinstance(modalities, str):
             raise MmerError(f"modalities is a sequence of names: ({modalities!r},), not a string")
@@ -99,6 +100,7 @@ class Recognizer:
             window_s=window_s,
             hop_s=hop_s,
             hangover_s=hangover_s,
+            reconnect=reconnect,
         )
         self._models = models
         self._clock = SessionClock()

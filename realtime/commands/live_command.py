@@ -67,6 +67,9 @@ class Arguments:
     """Seconds from one estimate to the next."""
     hangover_s: float = 0.3
     """Silence after which an utterance has ended, in seconds."""
+    reconnect: bool = True
+    """Wait for a microphone or camera that is lost, for as long as it takes; --no-reconnect: for 10
+    s, then the session ends with status 2 where no other device is left."""
     offline: Flag = False
     """Never use the network (also: MMER_OFFLINE=1)."""
     demo: Flag = False
