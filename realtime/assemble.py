@@ -50,7 +50,8 @@ def assemble(
     """Build the pipeline for a source that has ``streams``; raises MmerError where that fails.
 
     What ``auto`` lets be absent (a speech recognizer, BlazeFace) becomes a notice.
-    Without ``abstain`` there is a label however unsure it is. ``shared`` has the networks, which
+    Without ``abstain``, which is for measurements, there is a label however unsure it is, and a
+    fusion that fails raises. ``shared`` has the networks, which
     are of the options' ``weights`` and ``provider``; left out, they are loaded.
     """
     bundle = Bundle(options.weights)
@@ -72,7 +73,11 @@ def assemble(
         loads["fusion"] = bundle.load_fusion if shared is None else shared.fusion
     with ThreadPoolExecutor(max(1, len(loads)), thread_name_prefix="load") as pool:
         loading: dict[str, Future[Any]] = {n: pool.submit(make) for n, make in loads.items()}
-    loaded = {name: future.result() for name, future in loading.items()}
+    try:
+        loaded = {name: future.result() for name, future in loading.items()}
+    except BaseException:
+        loading.clear()  # the exception holds this frame: not the models that did load
+        raise
     absent = {**_without_device(options, audio, video), **lacking}
     return _connect(options, absent, loaded, bundle, abstain)
 
@@ -156,7 +161,15 @@ def _connect(
         notices.append(Notice(0.0, "info", "fusion", _NO_FUSION))
     elif abstain:
         config = replace(config, min_confidence=answers.abstain_below)
-    fusion = FusionBlock(config, options.modalities, expects, absent, pool, clips=clips is not None)
+    fusion = FusionBlock(
+        config,
+        options.modalities,
+        expects,
+        absent,
+        pool,
+        clips=clips is not None,
+        strict=not abstain,
+    )
     for name in MODALITIES:
         if name in loaded:
             models[name] = loaded[name].card.file

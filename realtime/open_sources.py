@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import math
+from typing import Final
+
 from mmer.models.errors import MmerError
 from mmer.realtime.clock import Clock
 from mmer.realtime.messages import Notice, Stream
 from mmer.realtime.options import Options
 from mmer.realtime.sources.source import Source
+
+_PATIENCE_S: Final = 10.0
+"""How long a device that is lost is waited for without ``reconnect``."""
 
 
 def open_sources(options: Options, clock: Clock) -> tuple[list[Source], list[Notice]]:
@@ -26,15 +32,18 @@ def open_sources(options: Options, clock: Clock) -> tuple[list[Source], list[Not
         media.open(clock)
         return [media], []
     made: list[tuple[str, bool, Source]] = []  # (stream, asked for by name, source)
+    patience_s = math.inf if options.reconnect else _PATIENCE_S
     if "audio" in wanted:
         from mmer.realtime.sources.microphone import Microphone
 
-        made.append(("audio", options.audio is not None, Microphone(device_of(options.audio))))
+        microphone = Microphone(device_of(options.audio), patience_s=patience_s)
+        made.append(("audio", options.audio is not None, microphone))
     if "video" in wanted:
         from mmer.realtime.sources.camera import Camera
 
-        camera = device_of(options.video)
-        made.append(("video", options.video is not None, Camera(0 if camera is None else camera)))
+        name = device_of(options.video)
+        camera = Camera(0 if name is None else name, patience_s=patience_s)
+        made.append(("video", options.video is not None, camera))
     opened: list[Source] = []
     notices: list[Notice] = []
     for stream, asked, source in made:

@@ -41,6 +41,7 @@ class Options:
     window_s: float = 4.0
     hop_s: float = 0.25
     hangover_s: float = 0.3
+    reconnect: bool = True  # devices: wait for one that is lost
 
     def __post_init__(self) -> None:
         live = self.source is None
@@ -83,6 +84,8 @@ class Options:
     def for_json(self) -> dict[str, Any]:
         """The configuration as the session line shows it."""
         config = {name: value for name, value in vars(self).items() if name != "source"}
+        if self.source is not None:  # it is about devices alone
+            del config["reconnect"]
         config["weights"] = None if self.weights is None else str(self.weights)
         config["modalities"] = list(self.modalities)
         return config

@@ -18,8 +18,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from mmer.realtime.blocks.block import Block
+from mmer.realtime.blocks.guarded import Guarded
 from mmer.realtime.mailbox import Delivery
 from mmer.realtime.messages import (
     AudioBlock,
@@ -87,6 +89,11 @@ class Pipeline:
             for name, block, takes, inbox, delivery, capacity in table
             if block is not None
         )
+
+    def guarded(self) -> Pipeline:
+        """The same stages, each failure of which costs its own modality (``Guarded``)."""
+        blocks: dict[str, Any] = {s.name: Guarded(s.name, s.block) for s in self.stages}
+        return Pipeline(blocks.pop("fusion"), **blocks)
 
     @property
     def fusion(self) -> Stage:

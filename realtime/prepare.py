@@ -73,7 +73,7 @@ def prepare(
         streams=streams,
         duration_s=duration_s,
     )
-    return Prepared(sources, made.pipeline, [*notices, *made.notices], info)
+    return Prepared(sources, made.pipeline.guarded(), [*notices, *made.notices], info)
 
 
 def _name(options: Options, sources: list[Source]) -> dict[str, Any]:

@@ -11,7 +11,9 @@ from __future__ import annotations
 
 import asyncio
 import os
+import threading
 from collections.abc import AsyncIterator, Callable, Generator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,6 +23,7 @@ from mmer.models.errors import MmerError
 from mmer.models.labels import MODALITIES
 from mmer.realtime.clock import SessionClock
 from mmer.realtime.mailbox import Delivery
+from mmer.realtime.memory import trim
 from mmer.realtime.messages import EmotionEstimate, Message, Notice, SessionEnd, Transcript
 from mmer.realtime.options import Options
 from mmer.realtime.prepare import Prepared, prepare
@@ -32,6 +35,8 @@ if TYPE_CHECKING:
     from mmer.realtime.replay import Replay
     from mmer.realtime.session import Session
     from mmer.realtime.shared_models import SharedModels
+
+_USED: Final = "this recognizer has run or was closed: make a new one"
 
 
 class Recognizer:
@@ -72,6 +77,7 @@ class Recognizer:
         window_s: float = 4.0,
         hop_s: float = 0.25,
         hangover_s: float = 0.3,
+        reconnect: bool = True,
     ) -> None:
         if isinstance(modalities, str):
             raise MmerError(f"modalities is a sequence of names: ({modalities!r},), not a string")
@@ -94,11 +100,16 @@ class Recognizer:
             window_s=window_s,
             hop_s=hop_s,
             hangover_s=hangover_s,
+            reconnect=reconnect,
         )
         self._models = models
         self._clock = SessionClock()
+        self._preparing = threading.Lock()
         self._prepared: Prepared | None = None
+        self._info: SessionInfo | None = None
         self._runner: Replay | Session | None = None
+        self._ran = False
+        self._drops: dict[str, int] = {}  # of a runner that has been let go
         self._stop_asked = False
         self._closed = False
 
@@ -110,14 +121,25 @@ class Recognizer:
         self.close()
 
     def prepare(self, report: Callable[[str], None] | None = None) -> None:
-        """Open the sources and load the models; ``report`` gets lines about downloads."""
-        if self._prepared is None:
-            self._prepared = prepare(self.options, self._clock, report, self._models)
+        """Open the sources and load the models; ``report`` gets lines about downloads.
+
+        Where ``close`` is called meanwhile, everything is released and MmerError raised.
+        """
+        with self._preparing:
+            if self._prepared is None and not self._closed:
+                made = prepare(self.options, self._clock, report, self._models)
+                self._info, self._prepared = made.info, made
+        if self._closed:
+            self._release()
+            raise MmerError(_USED)
 
     @property
     def info(self) -> SessionInfo:
         """Source, models, providers and configuration; ``utc`` is of the last ``events`` call."""
-        return replace(self._ready.info, utc=None if self.clock is None else self.clock.utc)
+        if self._info is None:
+            self.prepare()
+        assert self._info is not None
+        return replace(self._info, utc=None if self.clock is None else self.clock.utc)
 
     @property
     def clock(self) -> SessionClock | None:
@@ -127,13 +149,8 @@ class Recognizer:
     @property
     def drops(self) -> dict[str, int]:
         """By mailbox, what has been dropped so far."""
-        return {} if self._runner is None else dict(self._runner.drops)
-
-    @property
-    def _ready(self) -> Prepared:
-        self.prepare()
-        assert self._prepared is not None
-        return self._prepared
+        runner = self._runner
+        return dict(self._drops if runner is None else runner.drops)
 
     def events(
         self,
@@ -154,9 +171,13 @@ class Recognizer:
         from mmer.realtime.replay import Replay
         from mmer.realtime.session import Session
 
-        if self._runner is not None or self._closed:
-            raise MmerError("this recognizer has run or was closed: make a new one")
-        ready = self._ready
+        if self._ran or self._closed:
+            raise MmerError(_USED)
+        self.prepare()
+        ready = self._prepared
+        if ready is None:  # closed this moment
+            raise MmerError(_USED)
+        self._ran = True
         if self.options.pace == "max":
             self._runner = Replay(
                 ready.pipeline, ready.sources[0], self.options.hop_s, pictures=pictures
@@ -228,12 +249,14 @@ class Recognizer:
         the loop in ``async with contextlib.aclosing(...)`` to have it at once.
         """
         loop = asyncio.get_running_loop()
+        # threads of its own: the loop's are for everybody's short calls, and these wait
+        executor = ThreadPoolExecutor(2, thread_name_prefix="recognizer")
         step: asyncio.Future[EmotionEstimate | None] | None = None
         try:
-            await loop.run_in_executor(None, self.prepare)
+            await loop.run_in_executor(executor, self.prepare)
             iterator = iter(self)
             while True:
-                step = loop.run_in_executor(None, next, iterator, None)
+                step = loop.run_in_executor(executor, next, iterator, None)
                 estimate = await asyncio.shield(step)
                 if estimate is None:
                     return
@@ -242,22 +265,35 @@ class Recognizer:
             self.stop()
             if step is not None and not step.done():  # cancelled: the thread is still in there
                 await asyncio.wait([step])
-            await loop.run_in_executor(None, self.close)
+            await loop.run_in_executor(executor, self.close)
+            executor.shutdown(wait=False)
 
     def stop(self) -> None:
         """End the session soon, finishing what is open; any thread may call it."""
         self._stop_asked = True
-        if self._runner is not None:
-            self._runner.stop()
+        runner = self._runner
+        if runner is not None:
+            runner.stop()
 
     def close(self) -> None:
-        """End the session, join its threads, release devices and files; harmless when repeated."""
+        """End the session, join its threads, release devices, files and models.
+
+        Harmless when repeated; during ``prepare`` in another thread, that one releases them.
+        """
         self._closed = True
         self.stop()
-        if self._runner is not None:
-            self._runner.close()
-        if self._prepared is not None:
-            self._prepared.close()
+        runner = self._runner
+        if runner is not None:
+            runner.close()
+            self._drops, self._runner = dict(runner.drops), None
+        self._release()
+
+    def _release(self) -> None:
+        prepared, self._prepared = self._prepared, None
+        if prepared is not None:
+            prepared.close()
+            del prepared  # and with it the models, where nobody shares them
+            trim()
 
 
 @dataclass(frozen=True)

@@ -5,14 +5,17 @@ bounded mailbox with a named policy (the pipeline names it). A slow consumer of 
 partial results conflate or, with ``output=LOSSLESS``, holds the fusion back; finals are never lost.
 
 Shut-down is one path for Ctrl-C, end of file and a dead device: the readers end, then the stages
-are closed in the pipeline's order, each drained, flushed and joined before the next.
+are closed in the pipeline's order, each drained, flushed and joined before the next. A thread that
+is stuck in a read or in a network is not waited for beyond a limit, and keeps no process alive.
 """
 
 from __future__ import annotations
 
 import math
 import threading
+import time
 from collections.abc import Callable, Generator, Iterator, Sequence
+from typing import Final
 
 from mmer.models.errors import MmerError
 from mmer.models.labels import MODALITIES
@@ -33,6 +36,15 @@ from mmer.realtime.pacing import Thinning, lost_s, paced
 from mmer.realtime.pipeline import Pipeline, Stage
 from mmer.realtime.sources.source import Source
 from mmer.realtime.stage_times import Listener, Stopwatch
+
+_STUCK_S: Final = 4.0
+"""A reader that has not ended so long after the stop is left behind (cameras take up to 3 s)."""
+
+_HUNG_S: Final = 10.0
+"""At the end, a block that has worked on one message for so long is left behind."""
+
+_HUNG_BEATS: Final = 5
+"""A block that answers nothing for so many health beats is reported."""
 
 
 class DeviceLost(MmerError):
@@ -79,6 +91,9 @@ class Session:
         )
         self._tracks = any(stage.name == "tracker" for stage in pipeline.stages)
         self._stopped = threading.Event()
+        self._stopped_at = math.inf  # on the monotonic clock
+        self._busy: dict[str, float] = {}  # by stage: since when it works on a message
+        self._hung: dict[str, tuple[float, int]] = {}  # of those: the same, and for how many beats
         self._error: BaseException | None = None
         self._error_lock = threading.Lock()
         self._threads: list[threading.Thread] = []
@@ -110,6 +125,7 @@ class Session:
 
     def stop(self) -> None:
         """End soon but cleanly: what is open is finished. Any thread may call it, repeatedly."""
+        self._stopped_at = min(self._stopped_at, time.monotonic())
         self._stopped.set()
         for source in self._sources:
             source.stop()
@@ -118,9 +134,12 @@ class Session:
         """End at once and join every thread; what has not been taken from ``events`` is lost."""
         self.stop()
         self._output.abandon()
+        for inbox in self._inboxes.values():  # also where the thread that closes them never began
+            inbox.abandon()
+        until = max(self._stopped_at + _STUCK_S, time.monotonic() + 1.0)
         for thread in self._threads:
             if thread.ident is not None:
-                thread.join()
+                thread.join(max(0.0, until - time.monotonic()))
 
     @property
     def drops(self) -> dict[str, int]:
@@ -178,7 +197,7 @@ class Session:
                     inbox.abandon()
                 self.stop()
 
-        return threading.Thread(target=guarded, name=name)
+        return threading.Thread(target=guarded, name=name, daemon=True)
 
     def _wind_down(self) -> None:
         """Start readers and workers; when the readers end, close the stages one by one."""
@@ -193,13 +212,20 @@ class Session:
             for thread in readers:
                 thread.start()
             for thread in readers:
-                thread.join()
+                while thread.is_alive() and time.monotonic() < self._stopped_at + _STUCK_S:
+                    thread.join(0.1)
         finally:
+            ended = time.monotonic()
             for stage, thread in workers:
                 self._inboxes[stage.name].close()
-                if thread.ident is not None:
-                    thread.join()
+                while thread.is_alive() and not self._hangs(stage.name, ended):
+                    thread.join(0.1)
             self._fusion_inbox.close()
+
+    def _hangs(self, stage: str, after: float) -> bool:
+        """Whether a stage has worked on one message for ``_HUNG_S`` since ``after``."""
+        since = self._busy.get(stage)
+        return since is not None and time.monotonic() > max(since, after) + _HUNG_S
 
     def _read(self, source: Source) -> None:
         messages = source.messages()
@@ -209,10 +235,7 @@ class Session:
                 continue
             if isinstance(message, Gap) and (lost := lost_s(message)) > 0:
                 self._gap_s += lost  # one source has the sound: no other thread adds to it
-            if isinstance(message, Notice):
-                self._fusion_inbox.put(message)
-            else:
-                self._route(message)
+            self._route(message)
         if source.live and source.duration_s is None and not self._stopped.is_set():
             self._lost.append(source.name)
 
@@ -236,14 +259,19 @@ class Session:
         self, stage: str, message: Message, wait_s: float, block: Block
     ) -> Sequence[Message]:
         """Push ``message`` through a block, timed where ``stage_times`` asks for it."""
+        self._busy[stage] = time.monotonic()
         if self._stage_times is None:
-            return block.push(message)
-        stopwatch = Stopwatch(stage, message, wait_s)
-        made = block.push(message)
-        self._stage_times(stopwatch.done(self.clock.now()))
+            made = block.push(message)
+        else:
+            stopwatch = Stopwatch(stage, message, wait_s)
+            made = block.push(message)
+            self._stage_times(stopwatch.done(self.clock.now()))
+        del self._busy[stage]
         return made
 
     def _route(self, message: Message, after: Stage | None = None) -> None:
+        if isinstance(message, Notice):  # for the user: no block takes it
+            self._fusion_inbox.put(message)
         for stage in self._pipeline.takers(message, after):
             self._inboxes[stage.name].put(message)
 
@@ -269,12 +297,27 @@ class Session:
                 self._skipped_ticks += hop - on_time
                 if now >= beat * self._health_s:
                     self._output.put(self._health(self.clock.now()))
+                    self._report_hung(now)
                     beat = math.floor(now / self._health_s) + 1
             for made in fusion.block.flush():
                 self._emit(made)
             self._output.put(self._health(self.clock.now()))
         finally:
             self._output.close()
+
+    def _report_hung(self, now: float) -> None:
+        """A notice for each block that has been busy with one message for several beats.
+
+        Beats are counted, not seconds: a suspended program (Ctrl-Z) is not a block that hangs.
+        """
+        busy = dict(self._busy)
+        for stage, since in busy.items():
+            before, beats = self._hung.get(stage, (since, 0))
+            beats = beats + 1 if before == since else 1
+            self._hung[stage] = (since, beats)
+            if beats == _HUNG_BEATS:
+                text = f"the {stage} stage has not answered for {_HUNG_BEATS * self._health_s:g} s"
+                self._output.put(Notice(now, "error", stage, f"{text}; the rest goes on"))
 
     def _fused(self, message: Message, fusion: Stage, wait_s: float) -> None:
         if not isinstance(message, Tick):

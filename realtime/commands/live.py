@@ -1,163 +1,36 @@
-"""Command line of `mmer-live`."""
+"""Entry point of `mmer-live`: light to import, so that Ctrl-C is understood from the start."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
-from pathlib import Path
-from typing import Annotated, Any, Literal
-
-import tyro
 
 from mmer.models.command import run_command
-from mmer.models.errors import MmerError
-from mmer.models.store.store import Store
-from mmer.realtime.asr.registry import ASR_METAVAR
-from mmer.realtime.choose import DETECTOR_METAVAR
-from mmer.realtime.options import Options, parse_modalities
 from mmer.realtime.own_process import one_opencv_thread
-from mmer.realtime.sinks.output import mute_stdout
-from mmer.realtime.sinks.registry import OUTPUT_METAVAR
-
-Flag = Annotated[bool, tyro.conf.FlagCreatePairsOff]
-Named = tyro.conf.arg(metavar="DEVICE|none")
-
-
-@dataclass(frozen=True)
-class Arguments:
-    """Recognize emotion from speech, words and face, live, on this machine.
-
-    Without SOURCE the default microphone and camera are used. Results are shown in the terminal
-    and, with --output, written as JSON lines.
-    """
-
-    source: Annotated[tyro.conf.Positional[str | None], tyro.conf.arg(metavar="[SOURCE]")] = None
-    """Media file or URL; left out: microphone and camera."""
-    audio: Annotated[str | None, Named] = None
-    """Microphone: index, name or part of its name, or none."""
-    video: Annotated[str | None, Named] = None
-    """Camera: index, path, URL or GStreamer pipeline, or none."""
-    modalities: str = "speech,text,face"
-    """Modalities to use, separated by commas."""
-    asr: Annotated[str, tyro.conf.arg(metavar=ASR_METAVAR)] = "auto"
-    """Speech recognizer; auto: Moonshine's transcripts, with Vosk's partial ones where its model is
-    on this machine; where only one of them can be had, that one."""
-    detector: Annotated[str, tyro.conf.arg(metavar=DETECTOR_METAVAR)] = "auto"
-    """Face detector; auto: BlazeFace run by OpenCV, else OpenCV's Haar cascade."""
-    provider: Literal["auto", "cpu", "cuda", "tensorrt", "ort-tensorrt", "coreml", "directml"] = (
-        "auto"
-    )
-    """What runs the networks; auto: the best that works; a named one that cannot run is an error.
-    tensorrt builds its plans where mmer-engine build has not, which takes minutes, once."""
-    weights: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None
-    """Folder with networks (NAME.onnx and NAME.json) to use in place of the shipped ones, or with a
-    run that mmer-export wrote, which goes without them."""
-    output: Annotated[str | None, tyro.conf.arg(metavar=OUTPUT_METAVAR)] = None
-    """File for JSON lines, - for standard output."""
-    overlay: Annotated[Path | None, tyro.conf.arg(metavar="FILE.mp4")] = None
-    """Annotated MP4 of a file, with its sound; plays it at --pace max."""
-    window: Flag = False
-    """Show the video with the results drawn on it."""
-    quiet: Flag = False
-    """Show nothing in the terminal but errors."""
-    pace: Annotated[Literal["real", "max"] | None, tyro.conf.arg(metavar="{real,max}")] = None
-    """Files: as in life (real), or as fast as it goes and repeatable to the byte (max)."""
-    video_fps: float = 20.0
-    """Most frames analysed a second."""
-    window_s: float = 4.0
-    """How far back an estimate looks, in seconds."""
-    hop_s: float = 0.25
-    """Seconds from one estimate to the next."""
-    hangover_s: float = 0.3
-    """Silence after which an utterance has ended, in seconds."""
-    offline: Flag = False
-    """Never use the network (also: MMER_OFFLINE=1)."""
-    demo: Flag = False
-    """Recognize the bundled clip and print one line an utterance."""
-    check: Flag = False
-    """Check the installation: what is missing and how to get it."""
-    list_devices: Flag = False
-    """Show microphones and cameras."""
-    fetch: Flag = False
-    """Download every model, so that this machine can go offline."""
-    version: Flag = False
-    """Show mmer's version."""
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Entry point: 0 for a session that ended well, 2 with one message for a user's mistake."""
 
     def command() -> None:
-        sys.exit(_run(tyro.cli(Arguments, prog="mmer-live", args=argv)))
+        from mmer.realtime.commands.live_command import run
+
+        sys.exit(run(argv))
 
     one_opencv_thread()
     try:
         # interrupted before the session, or by a second Ctrl-C
         run_command("mmer-live", command, stopped="interrupted")
     except BrokenPipeError:  # mmer-live --help | head
-        mute_stdout()
+        _mute_stdout()
         sys.exit(0)
     except OSError as problem:  # standard output is full or closed
-        mute_stdout()
+        _mute_stdout()
         print(f"mmer-live: {problem}", file=sys.stderr)
         sys.exit(2)
 
 
-def _run(arguments: Arguments) -> int:
-    if arguments.version:
-        from mmer import __version__
+def _mute_stdout() -> None:
+    from mmer.realtime.sinks.output import mute_stdout
 
-        print(f"mmer-live {__version__}")
-        return 0
-    if arguments.list_devices:
-        from mmer.realtime.devices import list_devices
-
-        print(list_devices())
-        return 0
-    if arguments.check or arguments.fetch:
-        store = Store(offline=arguments.offline or None)
-        if arguments.check:
-            from mmer.realtime.commands.check import check, render
-
-            report = check(store)
-            render(report)
-            return report.exit_code
-        return _fetch(store)
-    from mmer.realtime.commands.show import Views, show
-
-    views = Views(
-        output=arguments.output,
-        overlay=arguments.overlay,
-        window=arguments.window,
-        quiet=arguments.quiet,
-        lines_only=arguments.demo,
-    )
-    return show(_options(arguments), views)
-
-
-def _options(arguments: Arguments) -> Options:
-    source = arguments.source
-    if arguments.demo:
-        if source is not None:
-            raise MmerError(f"--demo plays the bundled clip: leave {source} out")
-        from mmer.realtime.demo import clip
-
-        source = str(clip())
-    if arguments.overlay is not None and (source is None or arguments.pace == "real"):
-        raise MmerError("--overlay needs a media file played at --pace max")
-    chosen: dict[str, Any] = {
-        "source": source,
-        "modalities": parse_modalities(arguments.modalities),
-        "pace": arguments.pace or ("max" if arguments.overlay is not None else "real"),
-    }
-    same = {f.name: getattr(arguments, f.name) for f in fields(Options) if f.name not in chosen}
-    return Options(**chosen, **same)
-
-
-def _fetch(store: Store) -> int:
-    failed = False
-    for asset, got in store.fetch_all():
-        failed = failed or isinstance(got, str)
-        print(f"{asset.name}: {got}")
-    return 2 if failed else 0
+    mute_stdout()

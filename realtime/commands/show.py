@@ -5,12 +5,12 @@ from __future__ import annotations
 import signal
 import sys
 import threading
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+import time
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
-from typing import TextIO
+from typing import Any, Final, TextIO
 
 from mmer.models.errors import MmerError
 from mmer.realtime.mailbox import Delivery
@@ -21,6 +21,9 @@ from mmer.realtime.sinks.output import ReaderGone
 from mmer.realtime.sinks.registry import DEFAULT, make_output, parse_output
 from mmer.realtime.sinks.sink import Sink
 from mmer.realtime.sinks.window import PictureWindow
+
+_APART_S: Final = 1.0
+"""Signals closer together than this are one."""
 
 
 @dataclass(frozen=True)
@@ -54,24 +57,25 @@ def show(options: Options, views: Views) -> int:
                 close_first()
 
     with suppress(ReaderGone), ExitStack() as leaving:
+        signals = leaving.enter_context(StopSignals(recognizer))  # until everything is closed
         leaving.callback(recognizer.close)
-        recognizer.prepare()
+        prepare_in_thread(recognizer)
         events = recognizer.events(delivery=Delivery.LOSSLESS, pictures=frames)
         leaving.callback(events.close)
         leaving.callback(close_first)
         for sink in sinks:
             sink.open(recognizer.info)
             opened.append(sink)
-        with stopped_by_signals(recognizer):
-            for event in events:
-                if isinstance(event, SessionEnd):
-                    end = event
-                    continue
-                now = None if clock is None else clock.now()
-                for sink in sinks:
-                    sink.write(event, now)
-                if any(window.wants_stop for window in windows):
-                    recognizer.stop()
+        signals.started()
+        for event in events:
+            if isinstance(event, SessionEnd):
+                end = event
+                continue
+            now = None if clock is None else clock.now()
+            for sink in sinks:
+                sink.write(event, now)
+            if any(window.wants_stop for window in windows):
+                recognizer.stop()
     return 0
 
 
@@ -118,28 +122,65 @@ def _terminal_sinks(options: Options, views: Views, stream: TextIO) -> list[Sink
     return sinks
 
 
-@contextmanager
-def stopped_by_signals(recognizer: Recognizer) -> Iterator[None]:
-    """Ctrl-C, SIGTERM or SIGHUP stops the recognizer cleanly; a second one interrupts it."""
-    asked = False
+def prepare_in_thread(recognizer: Recognizer) -> None:
+    """``recognizer.prepare()``, with the main thread free for Ctrl-C.
 
-    def handle(number: int, frame: FrameType | None) -> None:
-        nonlocal asked
-        if asked:
-            raise KeyboardInterrupt
-        asked = True
-        recognizer.stop()
+    Python runs no signal handler while the main thread is in a native call, such as FFmpeg's that
+    opens an address for up to ten seconds.
+    """
+    failed: list[BaseException] = []
 
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    stopping = [signal.SIGINT, signal.SIGTERM]
-    hangup = getattr(signal, "SIGHUP", None)  # the terminal closes; nohup has it ignored
-    if hangup is not None and signal.getsignal(hangup) is not signal.SIG_IGN:
-        stopping.append(hangup)
-    before = {number: signal.signal(number, handle) for number in stopping}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
+    def work() -> None:
+        try:
+            recognizer.prepare()
+        except BaseException as error:  # noqa: BLE001  raised in the caller's thread
+            failed.append(error)
+
+    thread = threading.Thread(target=work, name="prepare", daemon=True)
+    thread.start()
+    while thread.is_alive():
+        thread.join(0.2)
+    if failed:
+        raise failed[0]
+
+
+class StopSignals:
+    """Ctrl-C, SIGTERM and SIGHUP: the first stops the recognizer cleanly, a second interrupts it.
+
+    A second one counts from a second after the first: ``timeout`` and closing terminals send two
+    within milliseconds. Before ``started`` is called there is nothing to finish, so the first
+    one interrupts. Outside the main thread, where Python delivers no signals, it does nothing.
+    """
+
+    def __init__(self, recognizer: Recognizer) -> None:
+        self._recognizer = recognizer
+        self._started = False
+        self._first: float | None = None  # on the monotonic clock
+        self._before: dict[int, Any] = {}
+
+    def __enter__(self) -> StopSignals:
+        if threading.current_thread() is threading.main_thread():
+            stopping = [signal.SIGINT, signal.SIGTERM]
+            hangup = getattr(signal, "SIGHUP", None)  # the terminal closes; nohup has it ignored
+            if hangup is not None and signal.getsignal(hangup) is not signal.SIG_IGN:
+                stopping.append(hangup)
+            self._before = {number: signal.signal(number, self._handle) for number in stopping}
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        for number, handler in self._before.items():
             signal.signal(number, handler)
+
+    def started(self) -> None:
+        """Note that the session runs: from now on a signal lets it finish what is open."""
+        self._started = True
+
+    def _handle(self, number: int, frame: FrameType | None) -> None:
+        now = time.monotonic()
+        if not self._started:
+            raise KeyboardInterrupt
+        if self._first is None:
+            self._first = now
+            self._recognizer.stop()
+        elif now - self._first >= _APART_S:
+            raise KeyboardInterrupt

@@ -20,6 +20,7 @@ _DEADBAND_S: Final = 0.002
 _WINDOW_S: Final = 2.0
 _LOST_S: Final = 0.1
 _SLACK_S: Final = 0.02
+_EARLY_S: Final = 0.005
 
 
 @dataclass(frozen=True)
@@ -46,8 +47,9 @@ class CaptureTimeline:
     clockwork. Sane is a delay from 0 to ``latency_s`` (what PortAudio says of the stream), give
     or take 20 ms, on which all buffers of ``SETTLE_S`` agree to 20 ms.
 
-    ``strict``: sound that arrives before the timeline has it end moves the timeline back at once,
-    and a run may begin before the end of the one before: no stamp is later than its arrival.
+    Sound that arrives more than 5 ms before the timeline has it end moves the timeline back at
+    once: the run was anchored on sound that came late, and no stamp is later than its arrival.
+    ``strict``: so does any, and a run may begin before the end of the one before.
     """
 
     def __init__(self, latency_s: float = 0.1, strict: bool = False) -> None:
@@ -91,7 +93,7 @@ class CaptureTimeline:
         if abs(error) > _DEADBAND_S:
             step = SLEW * arrival.duration_s
             self._offset += max(-step, min(step, error))
-        if self._strict:
+        if self._strict or self._offset > latest + _EARLY_S:
             self._offset = min(self._offset, latest)
         return 0.0
 

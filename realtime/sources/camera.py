@@ -18,10 +18,16 @@ from mmer.models.errors import MmerError
 from mmer.realtime.clock import Clock
 from mmer.realtime.messages import Gap, Notice, Stream, VideoFrame
 from mmer.realtime.sources.address import is_url, shown
+from mmer.realtime.sources.retry import reopen
 from mmer.realtime.sources.source import Source
+from mmer.realtime.sources.standstill import Standstill
 
 _OPEN_TIMEOUT_S: Final = 5.0
 _READ_TIMEOUT_S: Final = 3.0
+_OPEN_AGAIN_S: Final = 2.0
+_SKIP_S: Final = 1.0
+"""So long may frames fail to come before the camera is taken to be gone."""
+
 _V4L: Final = Path("/sys/class/video4linux")
 _LIST: Final = "see mmer-live --list-devices"
 
@@ -62,6 +68,10 @@ class Camera(Source):
     give something else. A video file is accepted too and played at its own rate, as a stand-in.
     The session keeps only the newest frame; a camera never waits.
 
+    A frame that cannot be decoded is skipped. A camera that gives none is a ``Gap`` without end
+    and a notice; for ``patience_s`` it is opened again and again, and its frames come behind a
+    ``Gap`` from the last one before. A file ends.
+
     ``stop`` works from any thread: at the next frame, or within 3 s if the camera is stuck.
     """
 
@@ -73,6 +83,7 @@ class Camera(Source):
         device: int | str = 0,
         size: tuple[int, int] | None = (640, 480),
         fps: float | None = 30.0,
+        patience_s: float = 0.0,
     ) -> None:
         if isinstance(device, str) and device.strip().isdecimal():
             device = int(device)
@@ -80,6 +91,8 @@ class Camera(Source):
         self._device = device
         self._size = size
         self._fps = fps
+        self._patience_s = patience_s
+        self._open_s = _OPEN_TIMEOUT_S  # of an address
         self._clock: Clock | None = None
         self._capture: Any = None
         self._busy = threading.Lock()  # OpenCV must not release what it is reading from
@@ -122,7 +135,7 @@ class Camera(Source):
         if device.startswith("/dev/"):
             return self._set_up(cv2, cv2.VideoCapture(device, cv2.CAP_V4L2))
         limits = [
-            *(cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, int(_OPEN_TIMEOUT_S * 1000)),
+            *(cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, int(self._open_s * 1000)),
             *(cv2.CAP_PROP_READ_TIMEOUT_MSEC, int(_READ_TIMEOUT_S * 1000)),
         ]
         if not is_url(device):
@@ -147,27 +160,68 @@ class Camera(Source):
 
     def messages(self) -> Iterator[VideoFrame | Gap | Notice]:
         assert self._clock is not None, "open() comes first"
-        last = self._clock.now()
+        clock = self._clock
+        last = clock.now()
         due = last
+        away = False
+        still, before = Standstill(), None
         while not self._stopped.is_set():
-            with self._busy:
-                if self._capture is None:
-                    return
-                grabbed = self._capture.grab()
-                t = self._clock.now()
-                image = self._capture.retrieve()[1] if grabbed else None
+            t, image = self._read()
             if self._stopped.is_set():
-                return
+                break
             if image is None:
-                text = f"{self.name} stopped giving frames; check it, then start again"
-                yield Notice(t, "error", "camera", text)
-                yield Gap("video", last, math.inf, "camera stopped")
-                return
+                if clock.now() - last < _SKIP_S and not self._period_s:
+                    self._stopped.wait(0.01)  # one frame that cannot be decoded is skipped
+                    continue
+                yield from self._lost(last)
+                until = clock.now() + (0.0 if self._period_s else self._patience_s)
+                if not reopen(self._open_again, clock, until, self._stopped):
+                    break
+                away = True
+                continue
+            if away:
+                away = False
+                yield Notice(t, "info", "camera", f"{self.name} is back")
+                yield Gap("video", last, t, "the camera was away")
             last = t
-            yield VideoFrame(t, _bgr(image))
+            frame = _bgr(image)
+            sample = frame[::8, ::8].tobytes()
+            if still.update(t, dead=sample == before):
+                text = f"{self.name} gives a picture that stands still: check it and its cover"
+                yield Notice(t, "warning", "camera", text)
+            before = sample
+            yield VideoFrame(t, frame)
             if self._period_s:
                 due = max(due + self._period_s, t)
-                self._stopped.wait(due - self._clock.now())
+                self._stopped.wait(due - clock.now())
+
+    def _read(self) -> tuple[float, Any]:
+        """The next frame's time and image; None where there is none."""
+        assert self._clock is not None
+        with self._busy:
+            grabbed = self._capture is not None and self._capture.grab()
+            t = self._clock.now()
+            return t, self._capture.retrieve()[1] if grabbed else None
+
+    def _lost(self, last: float) -> Iterator[Gap | Notice]:
+        assert self._clock is not None
+        waits = self._patience_s and not self._period_s
+        what = "waiting for it" if waits else "check it, then start again"
+        text = f"{self.name} stopped giving frames; {what}"
+        yield Notice(self._clock.now(), "error", "camera", text)
+        yield Gap("video", last, math.inf, "camera stopped")
+
+    def _open_again(self) -> None:
+        """Open the camera anew and read a frame; raises MmerError where that fails."""
+        with self._busy:
+            if self._capture is not None:
+                self._capture.release()
+            if self._stopped.is_set():
+                return
+            self._open_s = _OPEN_AGAIN_S
+            self._capture = self._open(_quiet_cv2())
+            if not self._capture.isOpened() or not self._capture.grab():
+                raise MmerError(f"{self.name} gives no frames")
 
     def stop(self) -> None:
         self._stopped.set()

@@ -63,6 +63,11 @@ class CaptureRuns:
         yield from self._anchor()
         yield from self._give(self._resampler.flush())
 
+    def lose(self) -> Iterator[AudioBlock | Gap]:
+        """End the run for a device that is gone: what comes later comes after a gap."""
+        yield from self.finish()
+        self._started = True
+
     def _break(self, cause: str) -> Iterator[AudioBlock | Gap]:
         yield from self.finish()
         self._held, self._given = [], 0

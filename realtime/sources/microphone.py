@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 import queue
 import threading
-from collections.abc import Iterator
-from dataclasses import dataclass
+import weakref
+from collections.abc import Generator, Iterator
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import numpy as np
@@ -16,12 +17,16 @@ from mmer.realtime.clock import Clock
 from mmer.realtime.messages import SAMPLE_RATE, AudioBlock, Gap, Notice, Stream
 from mmer.realtime.sources.adc_time import Arrival
 from mmer.realtime.sources.capture import Buffer, CaptureRuns
+from mmer.realtime.sources.retry import reopen
 from mmer.realtime.sources.source import Source
+from mmer.realtime.sources.standstill import Standstill
 
 _LATENCY_S: Final = 0.1  # how long the callback may be kept waiting before sound is lost
 _POLL_S: Final = 0.1
 _DEAD_S: Final = 2.0  # without a buffer: the device is gone
 _START_S: Final = 5.0  # for the first buffer: a suspended device takes its time to wake
+_NEVER: Final = "never started"
+_NEVER_BACK: Final = "opened again, and gives no sound"
 _HELP: Final = "see mmer-live --list-devices; media files work without a microphone"
 
 
@@ -98,55 +103,168 @@ class Microphone(Source):
     waits; a lost stretch (PortAudio's overflow flag, or the ring overflowing because the reader
     was too slow) comes out as a ``Gap``, and the sound after it is timed afresh. See
     ``CaptureTimeline`` for how capture times are made.
+
+    A device that stops is a ``Gap`` without end and a notice. For ``patience_s`` it is opened
+    again and again (by its name; the default one, whichever that is by then); the sound after it
+    comes behind a ``Gap`` from the last sound before. A microphone that is dropped without
+    ``close`` is closed when it is collected.
     """
 
     live = True
     streams: frozenset[Stream] = frozenset({"audio"})
 
     def __init__(
-        self, device: int | str | None = None, block_s: float = 0.02, ring_s: float = 10.0
+        self,
+        device: int | str | None = None,
+        block_s: float = 0.02,
+        ring_s: float = 10.0,
+        patience_s: float = 0.0,
     ) -> None:
         self.name = "microphone"
         self._wanted = device
         self._block_s = block_s
-        self._ring: queue.Queue[Buffer] = queue.Queue(maxsize=max(1, round(ring_s / block_s)))
+        self._size = max(1, round(ring_s / block_s))
+        self._patience_s = patience_s
         self._stopped = threading.Event()
-        self._stream: Any = None
+        self._opening = threading.Lock()
+        self._ring: _Ring | None = None  # of the open stream
+        self._release: weakref.finalize[..., Any] | None = None  # closes it, once
         self._clock: Clock | None = None
-        self._rate = SAMPLE_RATE
-        self._channels = 1
-        self._overflowed = False
 
     def open(self, clock: Clock) -> None:
+        self._clock = clock
+        self._start()
+
+    def _start(self) -> None:
+        """Choose and start the device; raises MmerError."""
         sd = _sounddevice()
+        assert self._clock is not None
         device = choose_device(self._wanted, input_devices())
         self.name = f"microphone {device.name!r}"
-        self._clock = clock
         own = round(device.rate)
         tried = [(SAMPLE_RATE, 1), (own, 1), (own, device.channels)]
         problem: Exception | None = None
         for rate, channels in dict.fromkeys(tried):
-            self._rate, self._channels = rate, channels
+            ring = _Ring(self._clock, rate, channels, self._size, self._stopped)
             try:
-                self._stream = sd.RawInputStream(
+                ring.stream = sd.RawInputStream(
                     samplerate=rate,
                     channels=channels,
                     dtype="int16",
                     device=device.index,
                     blocksize=round(self._block_s * rate),
                     latency=_LATENCY_S,
-                    callback=self._callback,
+                    callback=ring.callback,
                 )
-                self._stream.start()
+                with self._opening:
+                    self._ring = ring
+                    # PortAudio must not call into what Python has collected
+                    self._release = weakref.finalize(self, _close, ring.stream)
+                    _OPEN.add(ring.stream)
+                    if not self._stopped.is_set():
+                        ring.stream.start()
+                if self._stopped.is_set():  # closed meanwhile
+                    self._close_stream()
+                if self._wanted is not None:
+                    self._wanted = device.name  # its index may be another's when it is back
                 return
             except (sd.PortAudioError, ValueError) as error:
                 problem = error
-                self.close()
+                self._close_stream()
         raise MmerError(f"{self.name} cannot be opened: {problem}; is it in use? {_HELP}")
 
-    def _callback(self, data: Any, frames: int, times: Any, status: Any) -> None:
+    def messages(self) -> Iterator[AudioBlock | Gap | Notice]:
+        assert self._clock is not None, "open() comes first"
+        assert self._ring is not None
+        clock = self._clock
+        runs = CaptureRuns(float(self._ring.stream.latency))
+        away, until = False, 0.0
+        while True:
+            why = yield from self._listen(runs, away)
+            if not why:  # stopped by the session
+                yield from runs.finish()
+                return
+            if why != _NEVER_BACK:
+                until = clock.now() + self._patience_s
+                yield from runs.lose()
+                text = f"{self.name} {why} giving sound; check its cable"
+                text += ", then start again" if not self._patience_s else "; waiting for it"
+                yield Notice(clock.now(), "error", "microphone", text)
+                yield Gap("audio", runs.end, math.inf, "the microphone stopped")
+            away = True
+            if not reopen(self._start_again, clock, until, self._stopped):
+                yield from runs.finish()
+                return
+
+    def _listen(
+        self, runs: CaptureRuns, away: bool
+    ) -> Generator[AudioBlock | Gap | Notice, None, str]:
+        """Sound until the device dies: how, or "" where the session has stopped it."""
+        clock, ring = self._clock, self._ring
+        assert clock is not None
+        assert ring is not None
+        silence = Standstill()
+        waited, patience = 0.0, _START_S
+        while True:
+            try:
+                buffer = ring.buffers.get(timeout=_POLL_S)
+            except queue.Empty:
+                waited += _POLL_S
+                if self._stopped.is_set():
+                    return ""
+                if waited >= patience or not ring.stream.active:
+                    return _NEVER_BACK if away else "stopped" if patience == _DEAD_S else _NEVER
+                continue
+            waited, patience = 0.0, _DEAD_S
+            if buffer.starts != clock.starts:  # captured before the session began
+                continue
+            if away:
+                away = False
+                buffer = replace(buffer, lost="the microphone was away")
+                yield Notice(clock.now(), "info", "microphone", f"{self.name} is back")
+            if silence.update(buffer.arrival.at, dead=not buffer.samples.any()):
+                text = f"{self.name} gives nothing but zeros: it is muted, or another one is meant"
+                yield Notice(clock.now(), "warning", "microphone", text)
+            yield from runs.push(buffer)
+
+    def _start_again(self) -> None:
+        self._close_stream()
+        _restart_portaudio()
+        self._start()
+
+    def stop(self) -> None:
+        self._stopped.set()
+
+    def close(self) -> None:
+        self._stopped.set()
+        self._close_stream()
+
+    def _close_stream(self) -> None:
+        with self._opening:
+            release, self._release = self._release, None
+        if release is not None:
+            release()
+
+
+class _Ring:
+    """Buffers between PortAudio's thread and the reader's.
+
+    It knows nothing of the ``Microphone``: what PortAudio calls keeps no microphone alive.
+    """
+
+    def __init__(
+        self, clock: Clock, rate: int, channels: int, size: int, stopped: threading.Event
+    ) -> None:
+        self.buffers: queue.Queue[Buffer] = queue.Queue(maxsize=size)
+        self.stream: Any = None
+        self._clock = clock
+        self._rate = rate
+        self._channels = channels
+        self._stopped = stopped
+        self._overflowed = False
+
+    def callback(self, data: Any, frames: int, times: Any, status: Any) -> None:
         """PortAudio's thread: copy, stamp, and be gone."""
-        assert self._clock is not None  # set before the stream exists
         if self._stopped.is_set():
             return
         arrival = Arrival(self._clock.now(), frames / self._rate, self._age(times))
@@ -155,7 +273,7 @@ class Microphone(Source):
             lost = "the ring was full: the computer is too slow"
         try:
             samples = np.frombuffer(bytes(data), np.int16).reshape(-1, self._channels)
-            self._ring.put_nowait(Buffer(samples, self._rate, arrival, lost, self._clock.starts))
+            self.buffers.put_nowait(Buffer(samples, self._rate, arrival, lost, self._clock.starts))
             self._overflowed = False
         except queue.Full:
             self._overflowed = True  # reported with the next buffer that finds room
@@ -163,41 +281,30 @@ class Microphone(Source):
     def _age(self, times: Any) -> float | None:
         """Seconds since the buffer's first sample by the device's clock; None = unknown."""
         made, now = float(times.inputBufferAdcTime), float(times.currentTime)
-        if now <= 0.0 and self._stream is not None:  # some hosts leave it 0
-            now = float(self._stream.time)
+        if now <= 0.0 and self.stream is not None:  # some hosts leave it 0
+            now = float(self.stream.time)
         return now - made if made > 0.0 and now > 0.0 else None
 
-    def messages(self) -> Iterator[AudioBlock | Gap | Notice]:
-        assert self._clock is not None, "open() comes first"
-        runs = CaptureRuns(float(self._stream.latency))
-        waited, patience = 0.0, _START_S
-        while True:
-            try:
-                buffer = self._ring.get(timeout=_POLL_S)
-            except queue.Empty:
-                waited += _POLL_S
-                if self._stopped.is_set():
-                    break
-                if waited >= patience or not self._stream.active:
-                    yield from runs.finish()
-                    why = "stopped" if patience == _DEAD_S else "never started"
-                    text = f"{self.name} {why} giving sound; check its cable, then start again"
-                    yield Notice(self._clock.now(), "error", "microphone", text)
-                    yield Gap("audio", runs.end, math.inf, "the microphone stopped")
-                    return
-            else:
-                waited, patience = 0.0, _DEAD_S
-                if buffer.starts == self._clock.starts:  # else captured before the session began
-                    yield from runs.push(buffer)
-        yield from runs.finish()
 
-    def stop(self) -> None:
-        self._stopped.set()
+_OPEN: Final[weakref.WeakSet[Any]] = weakref.WeakSet()
+"""Streams of this process that are open: PortAudio restarts only where there is none."""
 
-    def close(self) -> None:
-        stream, self._stream = self._stream, None
-        if stream is not None:
-            stream.close(ignore_errors=True)
+
+def _close(stream: Any) -> None:
+    _OPEN.discard(stream)
+    stream.close(ignore_errors=True)
+
+
+def _restart_portaudio() -> None:
+    """Let PortAudio look for devices again: it lists those that were there when it began."""
+    sd = _sounddevice()
+    if _OPEN:
+        return
+    try:
+        sd._terminate()
+        sd._initialize()
+    except sd.PortAudioError as error:
+        raise MmerError(f"PortAudio cannot start again: {error}") from error
 
 
 def _sounddevice() -> Any:

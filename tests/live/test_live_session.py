@@ -248,11 +248,38 @@ def test_the_microphone_alone_until_sigterm(
     assert silent["label"] is None
 
 
+def test_a_microphone_that_is_plugged_in_again_is_used_again(
+    microphone: VirtualMicrophone,
+    sentences: list[tuple[str, NDArray[np.int16]]],
+    tmp_path: Path,
+) -> None:
+    speech = wav(tmp_path / "speech.wav", [sentences[1][1]], 0.8, 0.8)
+    moonshine_files()
+    arguments = ["--video", "none", "--offline"]
+    with LiveProgram(arguments, tmp_path / "out.jsonl", microphone.env) as live:
+        live.wait_for("an estimate", lambda lines: of(lines, "emotion"))
+        microphone.unplug()
+        live.wait_for("its loss", lambda lines: "waiting for it" in notices(lines))
+        microphone.plug_in()
+        live.wait_for("its return", lambda lines: "is back" in notices(lines))
+        live.wait_for("the gap", lambda lines: "the microphone was away" in notices(lines))
+        microphone.play(speech)
+        live.wait_for("a final", finals)
+        lines = live.end(signal.SIGINT)
+    check_contract(lines)
+    assert uses(lines, "speech")
+    assert of(lines, "health")[-1]["gap_s"] > 1.0
+
+
+def notices(lines: list[dict[str, Any]]) -> str:
+    return "; ".join(line["text"] for line in of(lines, "notice"))
+
+
 def test_when_the_only_device_hangs_up_all_is_finished_and_the_status_is_2(
     camera: MjpegCamera, microphone: VirtualMicrophone, tmp_path: Path
 ) -> None:
     with LiveProgram(
-        ["--audio", "none", "--video", camera.url, "--offline"],
+        ["--audio", "none", "--video", camera.url, "--no-reconnect", "--offline"],
         tmp_path / "out.jsonl",
         microphone.env,
     ) as live:

@@ -19,6 +19,7 @@ from doubles import (
     spell,
 )
 
+from mmer.realtime import session as module
 from mmer.realtime.blocks.block import Block
 from mmer.realtime.blocks.clip_collector import ClipCollector
 from mmer.realtime.clock import SessionClock
@@ -275,3 +276,83 @@ def test_stage_times_tell_the_wait_and_the_work_of_every_message() -> None:
     assert {"EmotionEstimate", "FaceObservation", "SpeechUpdate", "Health"} <= set(shown)
     assert all(t.work_s >= 0.002 for t in shown.values())
     assert shown["EmotionEstimate"].partial
+
+
+@pytest.mark.parametrize("nth", range(1, 11))
+@pytest.mark.parametrize("error", [KeyboardInterrupt, RuntimeError])
+def test_a_thread_that_cannot_start_ends_the_session(
+    error: type[BaseException], nth: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started, before, count = threading.Thread.start, threads(), 0
+
+    def start(thread: threading.Thread) -> None:
+        nonlocal count
+        count += 1
+        if count == nth:
+            raise error("can't start new thread")
+        started(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", start)
+    source = ListSource(in_order(sound(60.0), pictures(60.0)))
+    session = Session(pipeline(), [source], SessionClock())
+    began = time.monotonic()
+    if nth < 10:  # fusion, wind-down, six stages, one reader
+        with pytest.raises(error, match="start new thread"):
+            list(session.events())
+    else:
+        for event in session.events():
+            if isinstance(event, EmotionEstimate):
+                session.stop()
+        assert count == 9
+    assert time.monotonic() - began < 5.0
+    assert threads() == before
+
+
+class Stuck(Block):
+    """A block that hangs from its second message on, until ``freed``."""
+
+    def __init__(self) -> None:
+        self.freed = threading.Event()
+        self.seen = 0
+
+    def push(self, message: Message) -> list[Message]:
+        self.seen += 1
+        if self.seen > 1:
+            self.freed.wait(30)
+        return []
+
+
+def test_a_block_that_hangs_is_reported_and_does_not_hold_up_the_end(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(module, "_HUNG_S", 0.5)
+    stuck = Stuck()
+    session = Session(
+        pipeline(speech=stuck), [ListSource(sound(2.5))], SessionClock(), health_s=0.25
+    )
+    began = time.monotonic()
+    events = list(session.events())
+    stuck.freed.set()
+    assert time.monotonic() - began < 5.0
+    (notice,) = [e for e in events if isinstance(e, Notice)]
+    assert (notice.level, notice.about) == ("error", "speech")
+    assert "has not answered" in notice.text
+    assert sum(isinstance(e, EmotionEstimate) for e in events) >= 8
+    assert any(isinstance(e, Transcript) for e in events)
+
+
+def test_a_reader_that_is_stuck_does_not_hold_up_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_STUCK_S", 0.5)
+    freed = threading.Event()
+
+    def messages():
+        yield from sound(0.5)
+        freed.wait(30)
+
+    session = Session(pipeline(), [ListSource(messages(), live=True)], SessionClock())
+    threading.Timer(1.0, session.stop).start()
+    began = time.monotonic()
+    events = list(session.events())
+    freed.set()
+    assert time.monotonic() - began < 3.0
+    assert any(isinstance(e, EmotionEstimate) and e.final for e in events)  # all was finished

@@ -6,8 +6,10 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mmer.models.errors import MmerError
+from mmer.models.fusion import Opinion
 from mmer.models.labels import EMOTIONS, MODALITIES
 from mmer.realtime.blocks.block import Block
 from mmer.realtime.blocks.fusion.pooling import Pool, ProductPool, normalise, summarise
@@ -28,6 +30,7 @@ from mmer.realtime.messages import (
     Gap,
     Message,
     Missing,
+    Notice,
     SpeechUpdate,
     Tick,
 )
@@ -92,6 +95,8 @@ class FusionBlock(Block):
         pool: combines the modalities' opinions; default: their product.
         clips: the face's evidence is of clips, of which the newest alone counts: it covers the
             ones before.
+        strict: an exception of the pool is raised, and an answer without numbers is one; by
+            default the estimate has no label then, and the first one a notice.
 
     Raises:
         ValueError: unknown or contradictory names; evidence that is not (7,) numbers, or of speech
@@ -106,10 +111,12 @@ class FusionBlock(Block):
         absent: Mapping[str, str] | None = None,
         pool: Pool | None = None,
         clips: bool = False,
+        strict: bool = False,
     ) -> None:
         self._config = config or FusionConfig()
         self._pool = pool or ProductPool(self._config.tau_s)
         self._clips = clips
+        self._strict = strict
         absent = dict(absent or {})
         if not set(modalities) <= set(MODALITIES):
             raise ValueError(f"modalities must be of {MODALITIES}, got {sorted(modalities)}")
@@ -124,7 +131,10 @@ class FusionBlock(Block):
         )
         self.reset()
 
-    def push(self, message: Message) -> Sequence[EmotionEstimate]:
+    def push(self, message: Message) -> Sequence[EmotionEstimate | Notice]:
+        return self._with_notice(self._answers(message))
+
+    def _answers(self, message: Message) -> Sequence[EmotionEstimate]:
         if isinstance(message, Tick):
             return self._tick(message.t)
         if isinstance(message, SpeechUpdate):
@@ -135,14 +145,23 @@ class FusionBlock(Block):
             self._state.add_gap(message)
         return ()
 
-    def flush(self) -> Sequence[EmotionEstimate]:
+    def flush(self) -> Sequence[EmotionEstimate | Notice]:
         """Finals of all utterances that have none yet, one still open included."""
-        return [self._final(u) for u in self._state.utterances() if u.final_due]
+        due = [self._final(u) for u in self._state.utterances() if u.final_due]
+        return self._with_notice(due)
 
     def reset(self) -> None:
         self._state = FusionState()
         self._now = float("-inf")  # the last tick's time
         self._last_t = float("-inf")  # the last estimate's time
+        self._failing = False  # the pool, when last asked
+        self._notices: list[Notice] = []  # not yet given out
+
+    def _with_notice(self, made: Sequence[EmotionEstimate]) -> Sequence[EmotionEstimate | Notice]:
+        if not self._notices:
+            return made
+        notices, self._notices = self._notices, []
+        return [*notices, *made]
 
     def _add(self, outcome: Outcome) -> Sequence[EmotionEstimate]:
         if outcome.modality not in self._reasons.modalities:
@@ -168,10 +187,13 @@ class FusionBlock(Block):
     def _tick(self, t: float) -> Sequence[EmotionEstimate]:
         self._now = max(self._now, t)
         deadline = self._now - self._config.final_wait_s
+        # an open utterance without news for so long has lost its end
+        lost = max(self._now, self._last_t) - self._config.window_s
+        lost -= self._config.longest_utterance_s
         out = [
             self._final(u)
             for u in self._state.utterances()
-            if u.final_due and u.decided is not None and u.decided <= deadline
+            if u.final_due and (u.t1 <= lost if u.decided is None else u.decided <= deadline)
         ]
         t = max(self._now, self._last_t)
         after = t - self._config.window_s
@@ -230,7 +252,7 @@ class FusionBlock(Block):
                 m: summarise(s.t, s.quality, s.log_probs, now, tau_s[m], s.embedding)
                 for m, s in present.items()
             }
-            fused, shares = self._pool.fuse(opinions)
+            fused, shares = self._fused(opinions, t)
             for m, opinion in opinions.items():
                 newest_t = float(present[m].t.max())
                 modalities[m] = Contribution(
@@ -240,10 +262,13 @@ class FusionBlock(Block):
                     age_s=t - newest_t,
                     probs=np.exp(opinion.log_probs).astype(np.float32),
                 )
-            probs = np.exp(fused).astype(np.float32)
-            confidence = float(probs.max())
-            label = EMOTIONS[int(probs.argmax())]
-            if confidence < self._config.min_confidence:
+            if fused is None:
+                why = {**why, "label": "the fusion failed"}
+            else:
+                probs = np.exp(fused).astype(np.float32)
+                confidence = float(probs.max())
+                label = EMOTIONS[int(probs.argmax())]
+            if confidence is not None and confidence < self._config.min_confidence:
                 label, probs, confidence = None, None, None
                 why = {**why, "label": "too unsure"}
         else:
@@ -259,6 +284,25 @@ class FusionBlock(Block):
             final=final,
             utterance=utterance,
         )
+
+    def _fused(
+        self, opinions: Mapping[str, Opinion], t: float
+    ) -> tuple[NDArray[np.float64] | None, Mapping[str, float]]:
+        """The pool's answer; None and equal shares where it fails, with a notice at first."""
+        try:
+            fused, shares = self._pool.fuse(opinions)
+            if not (np.isfinite(np.exp(fused)).all() and np.isfinite(list(shares.values())).all()):
+                raise ValueError("it gave no numbers")
+        except Exception as error:
+            if self._strict:
+                raise
+            if not self._failing:
+                text = f"the fusion failed ({error}); the modalities are reported without a label"
+                self._notices.append(Notice(t, "error", "fusion", text))
+            self._failing = True
+            return None, dict.fromkeys(opinions, 1.0 / len(opinions))
+        self._failing = False
+        return fused, shares
 
     def _face(self, after: float, until: float) -> Span:
         span = self._state.face.between(after, until)

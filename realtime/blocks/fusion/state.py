@@ -110,7 +110,10 @@ class FusionState:
         return utterance
 
     def add_gap(self, gap: Gap) -> None:
-        """Store a lost or absent stretch of a stream."""
+        """Store a lost or absent stretch of a stream; one without end ends with the next."""
+        endless = float("inf")
+        if gap.t1 < endless:
+            self._gaps = [g for g in self._gaps if g.stream != gap.stream or g.t1 < endless]
         self._gaps.append(gap)
 
     def utterances(self) -> list[Utterance]:

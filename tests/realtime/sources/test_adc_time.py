@@ -113,3 +113,36 @@ def test_a_strict_timeline_has_no_stamp_in_the_future():
     times = play(CaptureTimeline(strict=True), items)
     assert all(t + BLOCK <= item.at + 1e-9 for t, item in zip(times, items, strict=True))
     assert times[50:] == pytest.approx(10.0 + np.arange(50, 100) * BLOCK, abs=1e-9)
+
+
+@pytest.mark.parametrize("stall", [0.1, 1.0, 8.0])
+def test_a_run_anchored_late_moves_back_at_once(stall):
+    # all that the run is anchored on comes late, the rest does not
+    items = arrivals(3000, late=lambda i: stall if i < 12 else 0.0)
+    times = play(CaptureTimeline(), items)
+    ahead = [t + BLOCK - item.at for t, item in zip(times, items, strict=True)]
+    assert max(ahead) < 0.0051
+    assert times[12:] == pytest.approx(10.0 + np.arange(12, 3000) * BLOCK, abs=0.0051)
+
+
+@pytest.mark.parametrize("stop", [0.5, 1.5, 2.0, 3.0, 10.0, 60.0])
+@pytest.mark.parametrize("kept", [0.5, 2.0, 10.0, 60.0])
+def test_no_stamp_is_in_the_future_after_the_program_was_stopped(stop, kept):
+    """Ctrl-Z and fg: what the sound server has kept comes at once, then sound is live again."""
+    timeline = CaptureTimeline()
+    live = arrivals(500)
+    after = 10.0 + 500 * BLOCK + stop
+    burst = [Arrival(after + i * 1e-6, BLOCK) for i in range(round(min(stop, kept) / BLOCK))]
+    again = arrivals(3000, start=after + len(burst) * 1e-6)
+    begun = []
+    timeline.begin(live[:10], 0.0)
+    position = 10
+    for item in [*live[10:], *burst, *again]:
+        if timeline.follow(item) > 0.0:
+            timeline.begin([item], timeline.time_at(position * BLOCK))
+            begun.append(item.at)
+            position = 0
+        ahead = timeline.time_at((position + 1) * BLOCK) - item.at
+        assert ahead < 0.03
+        position += 1
+    assert len(begun) == (stop > kept + 0.1)

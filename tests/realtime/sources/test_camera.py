@@ -6,6 +6,7 @@ import sys
 import threading
 import time
 from pathlib import Path
+from typing import ClassVar
 
 import cv2
 import numpy as np
@@ -271,3 +272,133 @@ def test_close_without_open_is_harmless():
 def test_the_name_is_for_people():
     assert Camera(0).name == Camera("0").name == "camera 0"
     assert Camera("rtsp://u:p@host/1").name == "camera 'rtsp://host/1'"
+
+
+class Script:
+    """Stands in for cv2.VideoCapture: frames by a script that all openings share.
+
+    A step is a grey level, "bad" (a frame that cannot be decoded), "none" (no frame), or "gone"
+    (no frame, and the camera cannot be opened) for as long as the script says.
+    """
+
+    steps: ClassVar[list] = []
+
+    def __init__(self, *args):
+        self.step = None
+
+    def isOpened(self):
+        if self.steps and self.steps[0] == "gone":
+            self.steps.pop(0)
+            return False
+        return True
+
+    def set(self, key, value):
+        pass
+
+    def grab(self):
+        time.sleep(0.01)
+        if self.steps and self.steps[0] == "gone":
+            return False
+        self.step = self.steps.pop(0) if self.steps else "none"
+        return self.step != "none"
+
+    def retrieve(self):
+        if self.step == "bad":
+            return False, None
+        return True, np.full((16, 16, 3), self.step, np.uint8)
+
+    def release(self):
+        pass
+
+
+def scripted(monkeypatch, steps, until, **options):
+    """Messages of a camera that plays the script, up to ``until`` frames."""
+    monkeypatch.setattr(Script, "steps", list(steps))
+    monkeypatch.setattr(cv2, "VideoCapture", Script)
+    monkeypatch.setattr(module, "_SKIP_S", 0.3)
+    source = opened(0, **options)
+    messages = []
+    for message in source.messages():
+        messages.append(message)
+        if sum(isinstance(m, VideoFrame) for m in messages) == until:
+            source.stop()
+    source.close()
+    return messages
+
+
+def test_single_frames_that_cannot_be_decoded_are_skipped(monkeypatch):
+    steps = [0, 1, "bad", 2, "none", 3, "bad", "bad", 4]
+    messages = scripted(monkeypatch, steps, 4)
+    assert all(isinstance(m, VideoFrame) for m in messages)
+    assert [int(m.image[0, 0, 0]) for m in messages] == [1, 2, 3, 4]
+
+
+def test_a_camera_that_was_unplugged_is_opened_again(monkeypatch):
+    steps = [0, 1, 2, *["gone"] * 3, 8, 9, 10]
+    began = time.monotonic()
+    messages = scripted(monkeypatch, steps, 4, patience_s=math.inf)
+    assert time.monotonic() - began < 4.0
+    kinds = [type(m) for m in messages]
+    assert kinds == [VideoFrame, VideoFrame, Notice, Gap, Notice, Gap, VideoFrame, VideoFrame]
+    lost, endless, back, gap = messages[2:6]
+    assert (lost.level, back.level) == ("error", "info")
+    assert "waiting for it" in lost.text
+    assert "is back" in back.text
+    assert endless == Gap("video", messages[1].t, math.inf, "camera stopped")
+    assert (gap.t0, gap.t1) == (messages[1].t, messages[6].t)
+
+
+def test_a_camera_that_does_not_return_in_time_ends(monkeypatch):
+    began = time.monotonic()
+    messages = scripted(monkeypatch, [0, 1, *["gone"] * 100], 10, patience_s=1.0)
+    assert 0.9 < time.monotonic() - began < 3.5
+    assert [type(m) for m in messages] == [VideoFrame, Notice, Gap]
+
+
+def test_a_picture_that_stands_still_is_reported_once(monkeypatch):
+    messages = scripted(monkeypatch, [0, 1, 2, *[7] * 400], 350)
+    (notice,) = [m for m in messages if isinstance(m, Notice)]
+    assert (notice.level, notice.about) == ("warning", "camera")
+    assert "stands still" in notice.text
+    shown = [m.t for m in messages if isinstance(m, VideoFrame)]
+    assert 2.4 < notice.t - shown[2] < 3.0
+
+
+@pytest.mark.parametrize("how", ["cut", "noise", "empty"])
+def test_one_broken_jpeg_does_not_end_an_address(how, monkeypatch):
+    part = MjpegServer.part
+
+    def broken(i):
+        whole = part(i)
+        if i != 10:
+            return whole
+        at = whole.index(b"\r\n\r\n") + 4
+        body = {"cut": whole[at : at + 200], "noise": os.urandom(300), "empty": b""}[how]
+        return whole[:at].replace(str(len(whole) - at - 2).encode(), str(len(body)).encode()) + (
+            body + b"\r\n"
+        )
+
+    monkeypatch.setattr(MjpegServer, "part", staticmethod(broken))
+    with MjpegServer() as server:
+        source = opened(server.url, patience_s=math.inf)
+        levels = []
+        for message in source.messages():
+            if isinstance(message, VideoFrame):
+                levels.append(round(float(message.image.mean())))
+            if len(levels) == 40:
+                source.stop()
+        source.close()
+    assert len(levels) == 40
+
+
+def test_an_address_that_is_back_is_used_again():
+    with MjpegServer(frames=20) as server:  # ends after 20 frames, and answers again
+        source = opened(server.url, patience_s=math.inf)
+        messages = []
+        for message in source.messages():
+            messages.append(message)
+            if sum(isinstance(m, VideoFrame) for m in messages) == 30:
+                source.stop()
+        source.close()
+    kinds = [type(m) for m in messages if not isinstance(m, VideoFrame)]
+    assert kinds == [Notice, Gap, Notice, Gap]

@@ -3,13 +3,14 @@ import math
 import sys
 import threading
 import time
+import weakref
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from mmer.models.errors import MmerError
-from mmer.realtime.clock import SessionClock
+from mmer.realtime.clock import ManualClock, SessionClock
 from mmer.realtime.messages import AudioBlock, Gap, Notice
 from mmer.realtime.sources import microphone as module
 from mmer.realtime.sources.microphone import InputDevice, Microphone, choose_device, input_devices
@@ -64,7 +65,13 @@ def sounddevice(monkeypatch):
         default=SimpleNamespace(device=[1, 0]),
         accepted=None,
         stream=None,
+        restarts=0,
     )
+
+    def restart():
+        fake.restarts += 1
+
+    fake._terminate, fake._initialize = lambda: None, restart
     fake.RawInputStream = lambda **options: FakeStream(fake, **options)
     monkeypatch.setitem(sys.modules, "sounddevice", fake)
     return fake
@@ -239,3 +246,135 @@ def test_close_without_open_is_harmless():
     source = Microphone()
     source.stop()
     source.close()
+
+
+class Unplugged:
+    """A microphone in a thread that collects its messages; the fake device can go and return."""
+
+    def __init__(self, sounddevice, monkeypatch, **options):
+        monkeypatch.setattr(module, "_DEAD_S", 0.2)
+        self.fake = sounddevice
+        self.source = opened(**options)
+        self.got = []
+
+    def collect(self):
+        for message in self.source.messages():
+            self.got.append(message)
+
+    def __enter__(self):
+        self.thread = threading.Thread(target=self.collect)
+        self.thread.start()
+        return self
+
+    def __exit__(self, *error):
+        self.source.stop()
+        self.thread.join(5)
+        assert not self.thread.is_alive()
+        self.source.close()
+
+    def feed(self, n, value=1):
+        for _ in range(n):
+            self.fake.stream.feed(value)
+            time.sleep(0.02)
+
+    def wait(self, kind, timeout_s=5.0):
+        until = time.monotonic() + timeout_s
+        while not any(isinstance(m, kind) for m in self.got):
+            assert time.monotonic() < until
+            time.sleep(0.01)
+
+
+def test_a_microphone_that_was_unplugged_is_opened_again_by_its_name(sounddevice, monkeypatch):
+    with Unplugged(sounddevice, monkeypatch, device=2, patience_s=math.inf) as played:
+        first = sounddevice.stream
+        played.feed(15)
+        first.active = False
+        monkeypatch.setattr(sounddevice, "query_devices", lambda: DEVICES[:2])
+        played.wait(Gap)
+        time.sleep(0.5)
+        assert sounddevice.stream is first
+        # back, with another index
+        monkeypatch.setattr(sounddevice, "query_devices", lambda: [*DEVICES[:2], *DEVICES[1:]])
+        returned = time.monotonic()
+        while sounddevice.stream is first:
+            time.sleep(0.01)
+        played.feed(20, value=2)
+        assert time.monotonic() - returned < 3.0
+    got = played.got
+    notices = [m for m in got if isinstance(m, Notice)]
+    assert [(n.level, n.about) for n in notices] == [
+        ("error", "microphone"),
+        ("info", "microphone"),
+    ]
+    assert "waiting for it" in notices[0].text
+    assert "is back" in notices[1].text
+    endless, gap = [m for m in got if isinstance(m, Gap)]
+    before = [m for m in got[: got.index(endless)] if isinstance(m, AudioBlock)]
+    after = [m for m in got[got.index(gap) :] if isinstance(m, AudioBlock)]
+    assert endless == Gap("audio", before[-1].t1, math.inf, "the microphone stopped")
+    assert (gap.t0, gap.t1) == (before[-1].t1, after[0].t0)
+    assert gap.t1 - gap.t0 > 0.5
+    assert all(m.samples[0] == 2 for m in after)
+    assert sounddevice.stream.options["device"] == 3
+    assert sounddevice.restarts >= 2
+    assert sounddevice.stream.closed
+
+
+def test_a_microphone_that_does_not_return_in_time_ends(sounddevice, monkeypatch):
+    with Unplugged(sounddevice, monkeypatch, patience_s=1.0) as played:
+        played.feed(15)
+        monkeypatch.setattr(sounddevice, "query_devices", lambda: DEVICES[:1])
+        sounddevice.stream.active = False
+        began = time.monotonic()
+        played.thread.join(5)
+        assert 0.9 < time.monotonic() - began < 3.0
+    assert sum(isinstance(m, Notice) for m in played.got) == 1
+
+
+def test_a_microphone_that_opens_and_gives_nothing_is_reported_once(sounddevice, monkeypatch):
+    monkeypatch.setattr(module, "_START_S", 0.3)
+    with Unplugged(sounddevice, monkeypatch, patience_s=2.5) as played:
+        played.feed(15)
+        sounddevice.stream.active = False
+        played.thread.join(6)
+        assert sounddevice.restarts >= 2
+    assert sum(isinstance(m, Notice) for m in played.got) == 1
+    assert sum(isinstance(m, Gap) for m in played.got) == 1
+
+
+def test_a_muted_microphone_is_reported_within_3_s_and_once(sounddevice, monkeypatch):
+    clock = ManualClock()
+    source = Microphone(ring_s=20.0)
+    source.open(clock)
+    for i in range(500):
+        clock.set(0.02 * (i + 1))
+        sounddevice.stream.feed(0 if i >= 100 else 5)
+    source.stop()
+    messages = list(source.messages())
+    (notice,) = [m for m in messages if isinstance(m, Notice)]
+    assert (notice.level, notice.about) == ("warning", "microphone")
+    assert "nothing but zeros" in notice.text
+    heard = [m for m in messages[: messages.index(notice)] if isinstance(m, AudioBlock)]
+    assert 2.0 < heard[-1].t1 - 2.0 < 3.0
+
+
+def test_a_dropped_microphone_is_closed_and_its_callback_keeps_nothing_alive(sounddevice):
+    source = opened()
+    stream, gone = sounddevice.stream, weakref.ref(source)
+    del source
+    assert gone() is None
+    assert stream.closed
+    stream.feed(1)
+
+
+def test_a_microphone_closed_while_it_opens_stays_closed(sounddevice, monkeypatch):
+    source = Microphone()
+    start = FakeStream.start
+
+    def closed_meanwhile(stream):
+        start(stream)
+        source.stop()
+
+    monkeypatch.setattr(FakeStream, "start", closed_meanwhile)
+    source.open(SessionClock())
+    assert sounddevice.stream.closed

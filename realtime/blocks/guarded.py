@@ -1,0 +1,207 @@
+"""Guard around a block: a failure costs its modality alone, is reported once and tried again."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Final, NamedTuple
+
+import numpy as np
+
+from mmer.models.labels import EMOTIONS, MODALITIES
+from mmer.realtime.blocks.block import Block
+from mmer.realtime.messages import (
+    AudioBlock,
+    Clip,
+    EmotionEstimate,
+    Evidence,
+    FaceObservation,
+    Gap,
+    Message,
+    Missing,
+    Modality,
+    Notice,
+    SpeechState,
+    SpeechUpdate,
+    Tick,
+    Transcript,
+    VideoFrame,
+)
+
+_QUIET_S: Final = 60.0
+"""A part that fails again within so long of its last notice is not reported again."""
+
+
+class _Part(NamedTuple):
+    about: str  # of its notices
+    why: str  # reason of a modality that is missing because of it
+    starts_over: bool = False  # its state is dropped after a failure
+
+
+_PARTS: Final = {
+    "vad": _Part("voice", "voice activity detection failed"),
+    "asr": _Part("words", "speech recognition failed", starts_over=True),
+    "speech": _Part("speech", "the speech model failed", starts_over=True),
+    "text": _Part("text", "the text model failed", starts_over=True),
+    "tracker": _Part("face", "face detection failed"),
+    "clips": _Part("face", "the collection of images failed"),
+    "face": _Part("face", "the face model failed"),
+    "fusion": _Part("fusion", "the fusion failed"),
+}
+
+
+class Guarded(Block):
+    """A block whose exceptions and predictions without numbers become null with a reason.
+
+    In place of what it failed to make comes what the stages behind it wait for: ``Missing``, an
+    empty final ``Transcript``, a ``FaceObservation`` without a face, an estimate without a label.
+    The next message is tried again. One ``Notice`` is made when it begins to fail.
+
+    Args:
+        name: of the stage in the pipeline.
+        block: the block itself.
+    """
+
+    def __init__(self, name: str, block: Block) -> None:
+        self.block = block
+        self._name = name
+        self._part = _PARTS[name]
+        self._open: SpeechUpdate | None = None  # newest of an utterance that has not ended
+        self._t = 0.0  # of the newest message
+        self._failing = False
+        self._noticed = -math.inf
+
+    def push(self, message: Message) -> Sequence[Message]:
+        self._t = max(self._t, _time_of(message))
+        if isinstance(message, SpeechUpdate):
+            self._open = None if message.state is SpeechState.ENDED else message
+        try:
+            made = self.block.push(message)
+        except Exception as error:  # noqa: BLE001  whatever a part raises costs that part alone
+            return [*self._report(_in_words(error)), *self._instead(message)]
+        return self._checked(made)
+
+    def flush(self) -> Sequence[Message]:
+        try:
+            return self._checked(self.block.flush())
+        except Exception as error:  # noqa: BLE001  as in push
+            instead: list[Message] = []
+            if self._name == "asr" and self._open is not None:
+                instead = [self._empty(self._open)]
+            return [*self._report(_in_words(error)), *instead]
+
+    def reset(self) -> None:
+        self.block.reset()
+        self._open, self._t, self._failing, self._noticed = None, 0.0, False, -math.inf
+
+    def _checked(self, made: Sequence[Message]) -> Sequence[Message]:
+        """``made`` with null in place of what is no number."""
+        if not made:
+            return made
+        out: list[Message] = []
+        failed = False
+        for message in made:
+            if isinstance(message, Evidence) and not _numbers(message):
+                failed = True
+                out += self._report("it gave no numbers")
+                span = (message.t0, message.t1)
+                partial, utterance = message.partial, message.utterance
+                out.append(Missing(message.modality, *span, self._part.why, partial, utterance))
+            elif isinstance(message, Transcript) and not math.isfinite(message.confidence or 0.0):
+                out.append(replace(message, confidence=None))
+            else:
+                out.append(message)
+        self._failing = failed
+        return out
+
+    def _report(self, reason: str) -> list[Message]:
+        """Drop the state that may be damaged; a notice, where the failure is new."""
+        if self._part.starts_over:
+            self.block.reset()
+        known, self._failing = self._failing, True
+        if known or self._t - self._noticed < _QUIET_S:
+            return []
+        self._noticed = self._t
+        text = f"{self._part.why} ({reason}); the rest goes on, and it is tried again"
+        return [Notice(self._t, "error", self._part.about, text)]
+
+    def _instead(self, message: Message) -> Sequence[Message]:
+        """What the stages behind wait for, in place of the failed answer to ``message``."""
+        why = self._part.why
+        if isinstance(message, AudioBlock):  # its loss ends the open utterance
+            gap = Gap("audio", message.t0, message.t1, why)
+            try:
+                return [gap, *self.block.push(replace(gap, t1=math.inf))]
+            except Exception:  # noqa: BLE001  the same failure once more: it has been reported
+                return [gap]
+        if isinstance(message, VideoFrame):
+            return [FaceObservation(message.t, None, None, None, None, 0.0, why)]
+        if isinstance(message, FaceObservation):
+            return [Missing("face", message.t, message.t, why, partial=True)]
+        if isinstance(message, Clip):
+            return [Missing("face", message.t0, message.t1, why, message.partial)]
+        if isinstance(message, Transcript) and self._name == "text":
+            return [self._missing("text", message, message.partial)]
+        if isinstance(message, SpeechUpdate) and self._name == "speech":
+            return [self._missing("speech", message, message.state is not SpeechState.ENDED)]
+        if isinstance(message, SpeechUpdate) and self._name == "asr":
+            return [self._empty(message)] if message.state is SpeechState.ENDED else []
+        if isinstance(message, Tick):
+            return [_no_estimate(message.t, why)]
+        return []
+
+    def _missing(
+        self, modality: Modality, message: SpeechUpdate | Transcript, partial: bool
+    ) -> Missing:
+        t0, t1 = message.t0, message.t1
+        return Missing(modality, t0, t1, self._part.why, partial, message.utterance)
+
+    def _empty(self, update: SpeechUpdate) -> Transcript:
+        return Transcript(
+            update.utterance,
+            update.t0,
+            update.t1,
+            text="",
+            partial=False,
+            asr="none",
+            why=self._part.why,
+            decided=update.decided,
+        )
+
+
+def _no_estimate(t: float, why: str) -> EmotionEstimate:
+    return EmotionEstimate(
+        t=t,
+        window=(t, t),
+        label=None,
+        probs=None,
+        confidence=None,
+        modalities=dict.fromkeys(MODALITIES),
+        why=dict.fromkeys((*MODALITIES, "label"), why),
+        final=False,
+    )
+
+
+def _numbers(evidence: Evidence) -> bool:
+    """Whether the prediction is one: (7,) of which the largest is finite, and so is the rest."""
+    log_probs = np.asarray(evidence.log_probs)
+    if log_probs.shape != (len(EMOTIONS),) or not math.isfinite(float(log_probs.max())):
+        return False
+    if not math.isfinite(evidence.quality):
+        return False
+    return evidence.embedding is None or bool(np.isfinite(evidence.embedding).all())
+
+
+def _time_of(message: Message) -> float:
+    """Capture time of the newest data that led to ``message``, in seconds."""
+    if isinstance(message, SpeechUpdate):
+        return message.decided
+    t = message.t0 if isinstance(message, Gap) else getattr(message, "t1", None)
+    return float(getattr(message, "t", 0.0) if t is None else t)
+
+
+def _in_words(error: Exception) -> str:
+    """Type and first line of an exception."""
+    said = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {said[0][:200]}" if said else type(error).__name__

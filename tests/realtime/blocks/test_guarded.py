@@ -1,0 +1,243 @@
+"""Failures of single parts: their modality is null with the reason, and the others go on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+from doubles import UNIFORM, PerBlock, in_order, look, pictures, sound, spell
+
+from mmer.realtime.blocks.block import Block
+from mmer.realtime.blocks.fusion.block import FusionBlock
+from mmer.realtime.blocks.guarded import Guarded
+from mmer.realtime.messages import (
+    AudioBlock,
+    EmotionEstimate,
+    Evidence,
+    FaceObservation,
+    Message,
+    Missing,
+    Notice,
+    SpeechState,
+    SpeechUpdate,
+    Tick,
+    Transcript,
+)
+from mmer.realtime.pipeline import Pipeline
+
+SURE = np.log(np.array([0.05, 0.05, 0.05, 0.7, 0.05, 0.05, 0.05], np.float32))
+NAN = np.full(7, np.nan, np.float32)
+
+
+def talk(message: Message) -> list[Message]:
+    """An utterance of every second of sound."""
+    if not isinstance(message, AudioBlock):
+        return []
+    number = int(message.t0) + 1
+    ended = round(message.t1, 2) == number
+    state = SpeechState.ENDED if ended else SpeechState.ONGOING
+    return [SpeechUpdate(number, number - 1, message.t1, state, message.samples, message.t1)]
+
+
+def speech(message: Message) -> list[Message]:
+    assert isinstance(message, SpeechUpdate)
+    partial = message.state is not SpeechState.ENDED
+    return [Evidence("speech", message.t0, message.t1, SURE, 1.0, partial, message.utterance)]
+
+
+def text(message: Message) -> list[Message]:
+    assert isinstance(message, Transcript)
+    if not message.text:
+        span = (message.t0, message.t1)
+        return [Missing("text", *span, message.why, message.partial, message.utterance)]
+    return [Evidence("text", message.t0, message.t1, SURE, 1.0, False, message.utterance)]
+
+
+def face(message: Message) -> list[Message]:
+    assert isinstance(message, FaceObservation)
+    if message.why != "no face":
+        return [Missing("face", message.t, message.t, message.why, partial=True)]
+    return [Evidence("face", message.t, message.t, SURE, 1.0, partial=True)]
+
+
+class Failing(Block):
+    """Fails at the uses for which ``fails`` says so, then works again."""
+
+    def __init__(self, block: Block, fails: range, with_nan: bool = False) -> None:
+        self.block, self.fails, self.with_nan = block, fails, with_nan
+        self.uses = self.fired = self.resets = 0
+
+    def push(self, message: Message) -> Sequence[Message]:
+        self.uses += 1
+        if self.uses not in self.fails:
+            return self.block.push(message)
+        self.fired += 1
+        if self.with_nan:
+            made = self.block.push(message)
+            nan = {"log_probs": NAN}
+            return [type(m)(**{**vars(m), **nan}) if isinstance(m, Evidence) else m for m in made]
+        raise RuntimeError("CUDA error: device lost\nand a long story")
+
+    def reset(self) -> None:
+        self.resets += 1
+
+
+BLOCKS = {"vad": talk, "asr": spell, "speech": speech, "text": text, "tracker": look, "face": face}
+ALWAYS = range(1, 10**6)
+
+
+def run(failing: str, fails: range, with_nan: bool = False) -> tuple[list[Message], Failing]:
+    blocks: dict[str, Block] = {name: PerBlock(function) for name, function in BLOCKS.items()}
+    broken = blocks[failing] = Failing(blocks[failing], fails, with_nan)
+    pipeline = Pipeline(FusionBlock(), **blocks).guarded()
+    events: list[Message] = []
+    ticks = [Tick(0.25 * i) for i in range(1, 13)]
+    for message in in_order(sound(3.0), pictures(3.0), ticks):
+        events += pipeline.push(message)
+    events += pipeline.flush()
+    return events, broken
+
+
+def check(events: list[Message]) -> None:
+    """What holds whatever fails: one final an utterance, labels from evidence alone."""
+    estimates = [e for e in events if isinstance(e, EmotionEstimate)]
+    announced = {e.utterance for e in events if isinstance(e, SpeechUpdate)}
+    assert sorted(e.utterance for e in estimates if e.final) == sorted(announced)
+    for e in estimates:
+        assert (e.label is None) == (e.probs is None)
+        if e.probs is None:
+            assert e.why["label"]
+        else:
+            assert np.isclose(e.probs.sum(), 1.0, atol=1e-3)
+            assert any(e.modalities.values())
+        assert all(c is not None or e.why[m] for m, c in e.modalities.items())
+
+
+@pytest.mark.parametrize(
+    ("stage", "modality", "why", "with_nan"),
+    [
+        ("speech", "speech", "the speech model failed", False),
+        ("speech", "speech", "the speech model failed", True),
+        ("text", "text", "the text model failed", False),
+        ("text", "text", "the text model failed", True),
+        ("face", "face", "the face model failed", False),
+        ("face", "face", "the face model failed", True),
+        ("asr", "text", "speech recognition failed", False),
+        ("tracker", "face", "face detection failed", False),
+    ],
+)
+def test_a_part_that_fails_costs_its_modality_alone(
+    stage: str, modality: str, why: str, with_nan: bool
+) -> None:
+    events, broken = run(stage, ALWAYS, with_nan)
+    assert broken.fired > 1
+    check(events)
+    finals = [e for e in events if isinstance(e, EmotionEstimate) and e.final]
+    assert len(finals) == 3
+    for final in finals:
+        assert final.modalities[modality] is None
+        assert final.why[modality] == why
+        assert final.label == "joy"
+        assert sum(c is not None for c in final.modalities.values()) == 2
+    (notice,) = [e for e in events if isinstance(e, Notice)]
+    assert notice.level == "error"
+    assert why in notice.text
+    assert "\n" not in notice.text
+    assert ("no numbers" if with_nan else "RuntimeError: CUDA error: device lost") in notice.text
+
+
+@pytest.mark.parametrize("stage", ["speech", "text", "face", "asr", "tracker"])
+def test_a_part_that_failed_is_tried_again(stage: str) -> None:
+    events, broken = run(stage, range(1, 2))
+    assert broken.fired == 1
+    check(events)
+    last = [e for e in events if isinstance(e, EmotionEstimate) and e.final][-1]
+    assert all(last.modalities.values())
+
+
+@pytest.mark.parametrize("n", [1, 40, 50, 51, 120])
+def test_voice_activity_that_fails_once_ends_the_open_utterance(n: int) -> None:
+    events, broken = run("vad", range(n, n + 1))
+    assert broken.fired == 1
+    check(events)
+    assert sum(isinstance(e, Notice) for e in events) == 1
+
+
+def test_voice_activity_that_fails_for_good_leaves_the_face() -> None:
+    events, broken = run("vad", range(60, 10**6))
+    assert broken.fired > 1
+    check(events)
+    ticks = [e for e in events if isinstance(e, EmotionEstimate) and not e.final]
+    assert ticks[-1].modalities["face"] is not None
+    assert sum(isinstance(e, Notice) for e in events) == 1
+
+
+class BadPool:
+    """A pool that raises, or whose answer has no numbers."""
+
+    def __init__(self, how: str) -> None:
+        self.how = how
+
+    def fuse(self, opinions):
+        if self.how == "raises":
+            raise RuntimeError("out of memory")
+        shares = dict.fromkeys(opinions, np.nan if self.how == "nan shares" else 1.0)
+        return (NAN if self.how == "nan" else SURE).astype(float), shares
+
+
+@pytest.mark.parametrize("how", ["raises", "nan", "nan shares"])
+def test_a_fusion_that_fails_gives_no_label_and_every_final(how: str) -> None:
+    blocks = {name: PerBlock(function) for name, function in BLOCKS.items()}
+    pipeline = Pipeline(FusionBlock(pool=BadPool(how)), **blocks).guarded()
+    events: list[Message] = []
+    for message in in_order(sound(3.0), pictures(3.0), [Tick(1.1), Tick(2.1), Tick(3.0)]):
+        events += pipeline.push(message)
+    events += pipeline.flush()
+    check(events)
+    estimates = [e for e in events if isinstance(e, EmotionEstimate)]
+    assert {(e.label, e.why["label"]) for e in estimates} == {(None, "the fusion failed")}
+    assert all(e.modalities["speech"] for e in estimates if e.final)
+    assert sum(isinstance(e, Notice) for e in events) == 1
+
+
+def test_a_fusion_for_measurements_raises() -> None:
+    fusion = FusionBlock(pool=BadPool("nan"), strict=True)
+    fusion.push(Evidence("face", 1.0, 1.0, SURE, 1.0, partial=True))
+    with pytest.raises(ValueError, match="no numbers"):
+        fusion.push(Tick(1.0))
+
+
+def test_a_failure_is_noticed_once_a_minute_at_most() -> None:
+    notices = []
+    block = Guarded("speech", Failing(PerBlock(speech), range(1, 10**6, 2)))
+    for number in range(1, 200):
+        update = SpeechUpdate(number, number, number + 0.5, SpeechState.ENDED, UNIFORM, number)
+        notices += [m.t for m in block.push(update) if isinstance(m, Notice)]
+    assert notices == [1, 61, 121, 181]
+
+
+def test_the_recognizers_state_is_dropped_after_a_failure_and_its_open_utterance_answered() -> None:
+    class Dying(Block):
+        def push(self, message):
+            return []
+
+        def flush(self):
+            raise OSError("the engine has died")
+
+    guarded = Guarded("asr", Dying())
+    guarded.push(SpeechUpdate(4, 1.0, 2.0, SpeechState.ONGOING, UNIFORM, 2.0))
+    notice, transcript = guarded.flush()
+    assert isinstance(notice, Notice)
+    assert isinstance(transcript, Transcript)
+    assert (transcript.utterance, transcript.text, transcript.partial) == (4, "", False)
+    assert transcript.why == "speech recognition failed"
+
+
+def test_an_utterance_that_lost_its_end_is_answered_before_it_is_forgotten() -> None:
+    fusion = FusionBlock()
+    fusion.push(SpeechUpdate(1, 1.0, 2.0, SpeechState.ONGOING, UNIFORM, 2.0))
+    finals = []
+    for i in range(1, 240):
+        finals += [e for e in fusion.push(Tick(0.25 * i)) if isinstance(e, EmotionEstimate)]
+    assert [(e.utterance, round(e.t)) for e in finals if e.final] == [(1, 26)]
