@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from mmer.models.errors import MmerError
+from mmer.models.store.store import is_offline
 from mmer.realtime.clock import Clock
 from mmer.realtime.messages import Notice, Stream
 from mmer.realtime.options import Options
+from mmer.realtime.sources.address import refuse_network
 from mmer.realtime.sources.source import Source
 
 
@@ -16,12 +18,14 @@ def open_sources(options: Options, clock: Clock) -> tuple[list[Source], list[Not
     long as the other is. A stream that no chosen modality needs is not opened.
     """
     wanted = wanted_streams(options)
+    offline = options.offline or is_offline()
     if options.source is not None and not isinstance(options.source, str):
         options.source.open(clock)
         return [options.source], []
     if options.source is not None:
         from mmer.realtime.sources.media import MediaFile
 
+        refuse_network(options.source, offline)
         media = MediaFile(options.source, video_fps=options.video_fps, wanted=wanted)
         media.open(clock)
         return [media], []
@@ -33,6 +37,7 @@ def open_sources(options: Options, clock: Clock) -> tuple[list[Source], list[Not
     if "video" in wanted:
         from mmer.realtime.sources.camera import Camera
 
+        refuse_network(options.video or "", offline)
         camera = device_of(options.video)
         made.append(("video", options.video is not None, Camera(0 if camera is None else camera)))
     opened: list[Source] = []
