@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -33,7 +34,9 @@ class Bundle:
         if not self.path.is_dir():
             raise MmerError(f"--weights {path} is no folder: name one with NAME.onnx and NAME.json")
         self.cards: dict[str, Card] = {
-            kind: load_card(card) for kind in KINDS if (card := self.path / f"{kind}.json").exists()
+            kind: load_card(card)
+            for kind in KINDS
+            if os.path.lexists(card := self.path / f"{kind}.json")
         }
         if not self.cards:
             names = ", ".join(f"{kind}.json" for kind in KINDS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable
 
@@ -13,6 +14,7 @@ def run_command(name: str, command: Callable[[], None], stopped: str = "stopped"
 
     ``stopped`` says what an interrupted command leaves behind ("stopped; nothing was written").
     """
+    _open_standard_streams()
     try:
         command()
     except MmerError as error:
@@ -21,3 +23,19 @@ def run_command(name: str, command: Callable[[], None], stopped: str = "stopped"
     except KeyboardInterrupt:
         print(f"{name}: {stopped}", file=sys.stderr)
         raise SystemExit(130) from None
+
+
+def _open_standard_streams() -> None:
+    """Point standard streams that were closed before the start (``>&-``, some daemons) at nothing.
+
+    Otherwise the next files to be opened get their descriptors, and what a library logs ends up
+    in the results.
+    """
+    for descriptor in range(3):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # gets the lowest free one, which is ``descriptor``
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115

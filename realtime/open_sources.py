@@ -6,9 +6,11 @@ import math
 from typing import Final
 
 from mmer.models.errors import MmerError
+from mmer.models.store.store import is_offline
 from mmer.realtime.clock import Clock
 from mmer.realtime.messages import Notice, Stream
 from mmer.realtime.options import Options
+from mmer.realtime.sources.address import refuse_network
 from mmer.realtime.sources.source import Source
 
 _PATIENCE_S: Final = 10.0
@@ -22,12 +24,14 @@ def open_sources(options: Options, clock: Clock) -> tuple[list[Source], list[Not
     long as the other is. A stream that no chosen modality needs is not opened.
     """
     wanted = wanted_streams(options)
+    offline = options.offline or is_offline()
     if options.source is not None and not isinstance(options.source, str):
         options.source.open(clock)
         return [options.source], []
     if options.source is not None:
         from mmer.realtime.sources.media import MediaFile
 
+        refuse_network(options.source, offline)
         media = MediaFile(options.source, video_fps=options.video_fps, wanted=wanted)
         media.open(clock)
         return [media], []
@@ -41,6 +45,7 @@ def open_sources(options: Options, clock: Clock) -> tuple[list[Source], list[Not
     if "video" in wanted:
         from mmer.realtime.sources.camera import Camera
 
+        refuse_network(options.video or "", offline)
         name = device_of(options.video)
         camera = Camera(0 if name is None else name, patience_s=patience_s)
         made.append(("video", options.video is not None, camera))

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from numbers import Real
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,6 +18,26 @@ from mmer.realtime.sources.source import Source
 
 PROVIDER_NAMES: Final = ("auto", *PROVIDERS)
 PACES: Final = ("real", "max")
+
+
+_TEXT: Final = ((str,), "text")
+_DEVICE: Final = ((str, type(None)), "a device's number or name")
+_NUMBER: Final = ((Real,), "a number")
+_TYPES: Final[Mapping[str, tuple[tuple[type, ...], str]]] = {
+    "audio": _DEVICE,
+    "video": _DEVICE,
+    "modalities": ((tuple,), "a sequence of names"),
+    "asr": _TEXT,
+    "detector": _TEXT,
+    "provider": _TEXT,
+    "weights": ((Path, type(None)), "a folder"),
+    "offline": ((bool,), "True or False"),
+    "pace": _TEXT,
+    "video_fps": _NUMBER,
+    "window_s": _NUMBER,
+    "hop_s": _NUMBER,
+    "hangover_s": _NUMBER,
+}
 
 
 @dataclass(frozen=True)
@@ -44,6 +65,10 @@ class Options:
     reconnect: bool = True  # devices: wait for one that is lost
 
     def __post_init__(self) -> None:
+        for name, (kinds, expected) in _TYPES.items():
+            value = getattr(self, name)
+            if not isinstance(value, kinds) or (isinstance(value, bool) and bool not in kinds):
+                raise MmerError(f"{name} is {value!r}, expected {expected}")
         live = self.source is None
         if not (self.source is None or isinstance(self.source, str)):
             if not callable(getattr(self.source, "messages", None)):

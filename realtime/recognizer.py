@@ -12,12 +12,13 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
-from collections.abc import AsyncIterator, Callable, Generator, Sequence
+from collections.abc import AsyncIterator, Callable, Generator, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, replace
+from numbers import Integral
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from mmer.models.errors import MmerError
 from mmer.models.labels import MODALITIES
@@ -27,14 +28,15 @@ from mmer.realtime.memory import trim
 from mmer.realtime.messages import EmotionEstimate, Message, Notice, SessionEnd, Transcript
 from mmer.realtime.options import Options
 from mmer.realtime.prepare import Prepared, prepare
+from mmer.realtime.shared_models import SharedModels
 from mmer.realtime.sinks.sink import SessionInfo
+from mmer.realtime.sources.address import resolved
 from mmer.realtime.sources.source import Source
 from mmer.realtime.stage_times import Listener
 
 if TYPE_CHECKING:
     from mmer.realtime.replay import Replay
     from mmer.realtime.session import Session
-    from mmer.realtime.shared_models import SharedModels
 
 _USED: Final = "this recognizer has run or was closed: make a new one"
 
@@ -81,19 +83,25 @@ class Recognizer:
     ) -> None:
         if isinstance(modalities, str):
             raise MmerError(f"modalities is a sequence of names: ({modalities!r},), not a string")
+        if not isinstance(modalities, Iterable):
+            raise MmerError(f"modalities is {modalities!r}, expected a sequence of names")
+        if isinstance(source, (str, os.PathLike)):
+            source = resolved(os.fsdecode(source))
         if models is not None:
+            if not isinstance(models, SharedModels):
+                raise MmerError(f"models is {models!r}, expected mmer.SharedModels")
             if weights is not None or provider != "auto":
                 raise MmerError("models come with their weights and provider: leave those two out")
             weights, provider = models.weights, models.provider
         self.options = Options(
-            source=os.fspath(source) if isinstance(source, os.PathLike) else source,
-            audio=None if audio is None else str(audio),
-            video=None if video is None else str(video),
+            source=source,
+            audio=_device(audio),
+            video=_device(video),
             modalities=tuple(modalities),
             asr=asr,
             detector=detector,
             provider=provider,
-            weights=None if weights is None else Path(weights),
+            weights=Path(weights) if isinstance(weights, (str, os.PathLike)) else weights,
             offline=offline,
             pace=pace,
             video_fps=video_fps,
@@ -235,6 +243,9 @@ class Recognizer:
         on_event: Callable[[Message], None] | None = None,
     ) -> None:
         """Callback style: run to the end (or ``stop``), calling back in this thread."""
+        for name, call in (("on_estimate", on_estimate), ("on_event", on_event)):
+            if call is not None and not callable(call):
+                raise MmerError(f"{name} is {call!r}, expected a function")
         with self:
             for event in self.events():
                 if on_event is not None:
@@ -294,6 +305,12 @@ class Recognizer:
             prepared.close()
             del prepared  # and with it the models, where nobody shares them
             trim()
+
+
+def _device(device: Any) -> Any:
+    """A device's number as text; what is neither text nor a number is for `Options` to refuse."""
+    is_number = isinstance(device, Integral) and not isinstance(device, bool)
+    return str(device) if is_number else device
 
 
 @dataclass(frozen=True)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mmer.models.cards.card import KINDS
 from mmer.models.engine.batching import BatchingEngine
+from mmer.models.errors import MmerError
 
 if TYPE_CHECKING:
     from mmer.models.fusion import FusionModel
@@ -32,6 +34,10 @@ class SharedModels:
     """
 
     def __init__(self, weights: str | Path | None = None, provider: str = "auto") -> None:
+        if weights is not None and not isinstance(weights, (str, os.PathLike)):
+            raise MmerError(f"weights is {weights!r}, expected a folder")
+        if not isinstance(provider, str):
+            raise MmerError(f"provider is {provider!r}, expected text")
         self.weights = None if weights is None else Path(weights)
         self.provider = provider
         self._loaded: dict[str, Any] = {}

@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
-from importlib import resources
-from mmap import ACCESS_READ, mmap
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
+from mmer.models.cards.files import (
+    beside,
+    check_file,
+    check_regular,
+    has_external_data,
+    mend,
+    read_json,
+    weights_dir,
+)
 from mmer.models.cards.parts import Coverage, Development, Measured, Parity, TrainingData
-from mmer.models.checksum import sha256_of
 from mmer.models.engine import Engine, Lengths, open_engine
 from mmer.models.errors import MmerError
 from mmer.models.labels import EMOTIONS, MODALITIES
@@ -39,8 +46,6 @@ KINDS = (*MODALITIES, "fusion")
 LARGE_BYTES: Final = 50_000_000
 """From this size of its file on, a network runs on ``THREADS``: transformers gain by it, and the
 shipped networks, a tenth or less of that, do not."""
-_EXTERNAL_DATA: Final = b"\n\x08location\x12"
-"""How a tensor of an ONNX file names the file of its values (key of ``external_data``)."""
 THREADS: Final = min(4, os.cpu_count() or 1)
 _KINDS: Mapping[str, type | tuple[type, ...]] = {
     "file": str,
@@ -58,6 +63,7 @@ _KINDS: Mapping[str, type | tuple[type, ...]] = {
     "measured": (list, tuple),
     "abstain_below": (int, float),
     "seen": str,
+    "seen_sha256": str,
 }
 """What JSON must make of each value that the code relies on."""
 _WORDS = {
@@ -75,7 +81,8 @@ class Card:
 
     ``preprocessing`` is the wrapper's configuration; ``temperature`` divides the logits. An answer
     less confident than ``abstain_below`` is worth none: ``coverage`` and ``abstention`` say why.
-    ``seen`` names the file of what the weights were fitted to (see ``Seen``); ``latency_ms`` is
+    ``seen`` names the file of what the weights were fitted to (see ``Seen``), of a sha256 since
+    0.2; ``latency_ms`` is
     the median of a development item on one thread of ``machine``. ``conditions`` are the
     development figures in other states of that data, ``measured`` those on other data.
     """
@@ -98,6 +105,7 @@ class Card:
     starting_point: str = ""
     precision: str = "float32"
     seen: str = ""
+    seen_sha256: str = ""
     latency_ms: float | None = None
     machine: str = ""
     parity: Parity | None = None
@@ -138,7 +146,8 @@ class Card:
             MmerError: the card does not have it, or it is something else.
         """
         value = self.setting(key)
-        if isinstance(value, bool) or not isinstance(value, (int, float)) or not value > 0:
+        number = isinstance(value, (int, float)) and not isinstance(value, bool)
+        if not number or not 0 < value < math.inf:
             raise MmerError(f"card {self.name}: {key} is {value!r}, expected a number above 0")
         return float(value)
 
@@ -151,21 +160,14 @@ _LISTS: Mapping[str, type] = {
 }
 
 
-def _mend(path: Path) -> str:
-    """What to do about a bad file, in the shipped folder or another."""
-    if path.parent == weights_dir():
-        return "install mmer-live again, or name another folder with --weights"
-    return f"mend the files in {path.parent}, or leave --weights away for the shipped models"
-
-
 def _build(kind: type[T], table: object, path: Path) -> T:
     if not isinstance(table, dict):
-        raise MmerError(f"{path}: {kind.__name__} must be a table; {_mend(path)}")
+        raise MmerError(f"{path}: {kind.__name__} must be a table; {mend(path)}")
     known = {f.name for f in fields(kind)}  # type: ignore[arg-type]
     try:
         return kind(**{k: v for k, v in table.items() if k in known})
     except TypeError as error:
-        raise MmerError(f"{path} is not a sound card: {error}; {_mend(path)}") from error
+        raise MmerError(f"{path} is not a sound card: {error}; {mend(path)}") from error
 
 
 def load_card(path: Path) -> Card:
@@ -175,18 +177,21 @@ def load_card(path: Path) -> Card:
         MmerError: the file is missing or not a sound card.
     """
     try:
-        table = json.loads(path.read_text(encoding="utf-8"))
+        check_regular(path)
+        table = read_json(path)
+    except MmerError as error:
+        raise MmerError(f"cannot read the model card {error}") from error
     except OSError as error:
         raise MmerError(
-            f"cannot read the model card {path}: {error.strerror}; {_mend(path)}"
+            f"cannot read the model card {path}: {error.strerror}; {mend(path)}"
         ) from error
     except ValueError as error:
-        raise MmerError(f"{path} is not a sound card: {error}; {_mend(path)}") from error
+        raise MmerError(f"{path} is not a sound card: {error}; {mend(path)}") from error
     card = _build(Card, table, path)
     for name, kind in _KINDS.items():
         value = getattr(card, name)
         if not isinstance(value, kind) or isinstance(value, bool):
-            raise MmerError(f"{path}: {name} must be {_WORDS[kind]}, got {value!r}; {_mend(path)}")
+            raise MmerError(f"{path}: {name} must be {_WORDS[kind]}, got {value!r}; {mend(path)}")
     if tuple(card.labels) != EMOTIONS:
         raise MmerError(f"{path}: labels are {list(card.labels)}, expected {list(EMOTIONS)}")
     if card.modality not in KINDS:
@@ -195,9 +200,9 @@ def load_card(path: Path) -> Card:
         raise MmerError(f"{path}: temperature is {card.temperature!r}, expected above 0")
     if not 0 <= card.abstain_below <= 1:
         raise MmerError(f"{path}: abstain_below is {card.abstain_below!r}, expected 0 to 1")
-    for name in ("file", "seen"):
-        if Path(value := getattr(card, name)).name != value:
-            raise MmerError(f"{path}: {name} is {value!r}, expected a name in the card's folder")
+    beside(path.parent, card.file, f"{path}: file")
+    if card.seen:
+        beside(path.parent, card.seen, f"{path}: seen")
     values = {f.name: getattr(card, f.name) for f in fields(Card)}
     values["labels"] = EMOTIONS
     values["development"] = _build(Development, card.development, path)
@@ -208,22 +213,6 @@ def load_card(path: Path) -> Card:
     for name in ("notes", "intended_use", "unintended_use", "known_failures"):
         values[name] = tuple(getattr(card, name))
     return Card(**values)
-
-
-def check_file(path: Path, sha256: str) -> None:
-    """See that a model's file is there and whole.
-
-    Raises:
-        MmerError: it is missing, or its bytes are not those that the card names.
-    """
-    if not path.is_file():
-        raise MmerError(f"the model file {path} is missing; {_mend(path)}")
-    found = sha256_of(path)
-    if found != sha256:
-        raise MmerError(
-            f"the model file {path} is damaged or another version: its sha256 starts {found[:12]}, "
-            f"its card says {str(sha256)[:12]}; {_mend(path)}"
-        )
 
 
 def find_card(folder: Path | None, modality: str) -> tuple[Card, Path]:
@@ -257,7 +246,7 @@ def open_network(
     """
     network = path.with_name(card.file)
     check_file(network, card.sha256)
-    if _has_external_data(network):
+    if has_external_data(network):
         raise MmerError(
             f"{network} has weights in another file, of which its card has no sha256: export it as "
             "one file"
@@ -273,20 +262,8 @@ def open_network(
     return engine
 
 
-def _has_external_data(path: Path) -> bool:
-    if not path.stat().st_size:
-        return False
-    with path.open("rb") as file, mmap(file.fileno(), 0, access=ACCESS_READ) as content:
-        return content.find(_EXTERNAL_DATA) >= 0
-
-
 def card_path(folder: Path | None, modality: str) -> Path:
     """MODALITY.json in a folder, by default the shipped one; a path to a card is that card."""
     if folder is not None and folder.suffix == ".json":
         return folder
     return (weights_dir() if folder is None else folder) / f"{modality}.json"
-
-
-def weights_dir() -> Path:
-    """The folder of the networks that come with mmer."""
-    return Path(str(resources.files("mmer.models.weights")))

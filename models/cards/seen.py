@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import hashlib
+import zipfile
+import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mmer.models.cards.files import check_regular
 from mmer.models.checksum import sha256_of
 from mmer.models.errors import MmerError
+
+LARGEST: Final = 1_000_000_000
+"""Bytes that the archive may unpack to."""
+_NO_ARCHIVE: Final = (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError)
 
 
 def _none() -> NDArray[np.uint64]:
@@ -67,12 +75,25 @@ class Seen:
             MmerError: it is missing or not sound.
         """
         try:
+            check_regular(path)
+            with zipfile.ZipFile(path) as archive:
+                size = sum(entry.file_size for entry in archive.infolist())
+            if size > LARGEST:
+                raise ValueError(f"it unpacks to {size / 1e6:.0f} MB")
             with np.load(path, allow_pickle=False) as data:
                 groups = frozenset(str(g) for g in data["groups"])
                 return cls(
                     groups, *(data[k].astype(np.uint64) for k in ("files", "texts", "images"))
                 )
-        except (OSError, ValueError, KeyError, EOFError) as error:
+        except (
+            MmerError,
+            OSError,
+            ValueError,
+            KeyError,
+            EOFError,
+            TypeError,
+            *_NO_ARCHIVE,
+        ) as error:
             raise MmerError(
                 f"cannot read what the model was trained on, {path}: {error}"
             ) from error

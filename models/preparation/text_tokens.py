@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from mmer.models.cards.card import check_file
+from mmer.models.cards.files import beside, check_file
 from mmer.models.errors import MmerError
 from mmer.models.preparation.preparation import Lengths, Preparation, Utterance
 from mmer.models.preparation.settings import checked
@@ -81,9 +81,13 @@ class TokenPreparation(Preparation[Utterance]):
     @classmethod
     def open(cls, settings: Mapping[str, Any], folder: Path) -> Self:
         given = checked(settings, {**cls.types, "tokenizer": str, "tokenizer_sha256": str})
-        path = folder / given["tokenizer"]
+        path = beside(folder, given["tokenizer"], f"preparation {cls.kind!r}: tokenizer")
         check_file(path, given["tokenizer_sha256"])
-        return cls(path.read_text("utf-8"), *(given[name] for name in cls.types))
+        try:
+            text = path.read_text("utf-8")
+        except ValueError as error:
+            raise MmerError(f"cannot read the tokenizer {path}: {error}") from error
+        return cls(text, *(given[name] for name in cls.types))
 
     def _pieces(self, text: str) -> Encoding:
         # a lone surrogate is no character, and the tokenizer accepts none

@@ -8,6 +8,8 @@ from urllib.parse import urlsplit
 
 from mmer.models.errors import MmerError
 
+_UNITS: Final = {"kB": 1000, "MB": 1000**2, "GB": 1000**3}
+
 
 class Unavailable(MmerError):
     """A model cannot be had here and now; the message, one line, says why and how to get it."""
@@ -37,6 +39,12 @@ class Asset:
     def host(self) -> str:
         """The machine that it comes from, with the port where that is unusual."""
         return urlsplit(self.url).netloc
+
+    @property
+    def most_bytes(self) -> int:
+        """More than a download of this ``size`` can have."""
+        number, unit = self.size.split()
+        return round(2 * float(number) * _UNITS[unit]) + _UNITS["MB"]
 
 
 FACE_DETECTOR: Final = Asset(

@@ -86,9 +86,11 @@ class _Transfer:
     server has answered, then calls ``update`` for every chunk.
     """
 
-    def __init__(self, url: str, part: Path, timeout_s: float) -> None:
+    def __init__(self, url: str, part: Path, timeout_s: float, most_bytes: int) -> None:
         self.answered = False
         self.done = 0
+        self._came = 0
+        self._most_bytes = most_bytes
         self.error: Exception | None = None
         self.finished = threading.Event()
         self.abandoned = False
@@ -112,6 +114,9 @@ class _Transfer:
         """Some more bytes came (pooch counts whole chunks, so the last one may be too many)."""
         if self.abandoned:
             raise _Abandoned
+        self._came += n
+        if self._came > self._most_bytes:
+            raise ValueError(f"more than {self._most_bytes / 1e6:.0f} MB came")
         self.done = min(self.done + n, self._total or sys.maxsize)
 
     def reset(self) -> None:
@@ -150,14 +155,16 @@ def download(
     Several processes may do so at once: each writes a file of its own, and the renaming is atomic.
 
     Raises:
-        Unavailable: nobody answers (within ``patience``), the transfer stalls for ``stall_s``
-            or breaks, the bytes are not those of the hash, or ``target`` cannot be written.
+        Unavailable: nobody answers (within ``patience``), the transfer stalls for ``stall_s``,
+            breaks or is far too large, the bytes are not those of the hash, or ``target`` cannot
+            be written.
     """
     host = asset.host
     grant_s = patience.grant(host)
     part = _new_part(target)
     start = time.monotonic()
-    transfer = _Transfer(asset.url, part, stall_s + 5.0)  # the loop below is the one to time it
+    # the loop below is the one to time it
+    transfer = _Transfer(asset.url, part, stall_s + 5.0, asset.most_bytes)
     try:
         seen, seen_at = 0, start  # progress, and when it was last made
         while not transfer.finished.wait(_POLL_S):

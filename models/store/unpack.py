@@ -4,32 +4,46 @@ from __future__ import annotations
 
 import json
 import zipfile
+import zlib
 from pathlib import Path, PurePosixPath
 from typing import Final
 
+from mmer.models.cards.files import read_json
 from mmer.models.checksum import sha256_of
 from mmer.models.store.catalogue import Asset, Unavailable
 
 MANIFEST: Final = ".mmer.json"
 """Written last into an unpacked folder: its archive's hash, each file's size, time and hash."""
+LARGEST: Final = 1_000_000_000
+"""Bytes that an archive may unpack to: ten times the largest of the catalogue."""
+MOST_FILES: Final = 1000
 
 
 def extract(asset: Asset, archive: Path, into: Path) -> Path:
     """Unpack ``archive`` and write the manifest; the answer is ``into`` / the archive's one folder.
 
     Raises:
-        Unavailable: not a sound zip, or a name in it leads out of the folder, or it lacks a file
-            that ``asset`` needs.
+        Unavailable: not a sound zip, or a name in it leads out of the folder, or it unpacks to
+            more than ``LARGEST`` or ``MOST_FILES``, or it lacks a file that ``asset`` needs.
     """
     folder = asset.folder or archive.stem
     try:
         with zipfile.ZipFile(archive) as file:
             for name in file.namelist():
-                parts = PurePosixPath(name.replace("\\", "/")).parts
+                parts = _parts(name)
                 if not parts or parts[0] != folder or ".." in parts:
                     raise Unavailable(f"{archive} holds {name!r}, outside of {folder}")
+            size = sum(entry.file_size for entry in file.infolist())
+            if size > LARGEST or len(file.namelist()) > MOST_FILES:
+                raise Unavailable(
+                    f"{archive} would unpack to {size / 1e6:.0f} MB in {len(file.namelist())} "
+                    f"files, more than the {LARGEST / 1e6:.0f} MB in {MOST_FILES} of any model"
+                )
             file.extractall(into)
-    except (zipfile.BadZipFile, NotImplementedError) as error:
+    except (
+        *(zipfile.BadZipFile, zlib.error, EOFError),
+        *(NotImplementedError, RuntimeError),  # a method that is not known, a password
+    ) as error:
         raise Unavailable(f"{archive} cannot be unpacked: {error}") from error
     fresh = into / folder
     missing = [needed for needed in asset.needs if not (fresh / needed).is_file()]
@@ -51,10 +65,12 @@ def extract(asset: Asset, archive: Path, into: Path) -> Path:
 def intact(asset: Asset, folder: Path) -> bool:
     """Whether an unpacked folder is as its manifest says; only touched files are read again."""
     try:
-        manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+        manifest = read_json(folder / MANIFEST)
         if manifest["archive_sha256"] != asset.sha256:
             return False
         for name, (size, mtime_ns, sha256) in manifest["files"].items():
+            if not _parts(name) or ".." in _parts(name) or name.startswith("/"):
+                return False
             stat = (folder / name).stat()
             if stat.st_size != size:
                 return False
@@ -63,3 +79,7 @@ def intact(asset: Asset, folder: Path) -> bool:
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return False  # no manifest, or not one that we wrote
     return True
+
+
+def _parts(name: str) -> tuple[str, ...]:
+    return PurePosixPath(name.replace("\\", "/")).parts

@@ -17,7 +17,7 @@ from mmer.realtime.mailbox import Delivery
 from mmer.realtime.messages import SessionEnd
 from mmer.realtime.options import Options
 from mmer.realtime.recognizer import Recognizer
-from mmer.realtime.sinks.output import ReaderGone
+from mmer.realtime.sinks.output import ReaderGone, stdout_closed
 from mmer.realtime.sinks.registry import DEFAULT, make_output, parse_output
 from mmer.realtime.sinks.sink import Sink
 from mmer.realtime.sinks.window import PictureWindow
@@ -39,14 +39,16 @@ class Views:
 
 def show(options: Options, views: Views) -> int:
     """Recognize until the source ends or Ctrl-C; the exit status. Raises MmerError."""
-    sinks = make_sinks(options, views)  # first: a wrong path or no display fails at once
+    # first: a wrong path or no display fails at once
+    outputs, terminal = make_sinks(options, views)
     recognizer = Recognizer(**vars(options))
     clock = recognizer.clock
     end: SessionEnd | None = None
-    windows = [sink for sink in sinks if isinstance(sink, PictureWindow)]
+    windows = [sink for sink in outputs if isinstance(sink, PictureWindow)]
     frames = bool(windows) or views.overlay is not None
 
     opened: list[Sink] = []
+    lost: Exception | None = None
 
     def close_first() -> None:
         """Close all sinks in their order: the panel goes before the summary stands."""
@@ -63,7 +65,7 @@ def show(options: Options, views: Views) -> int:
         events = recognizer.events(delivery=Delivery.LOSSLESS, pictures=frames)
         leaving.callback(events.close)
         leaving.callback(close_first)
-        for sink in sinks:
+        for sink in (*outputs, *terminal):
             sink.open(recognizer.info)
             opened.append(sink)
         signals.started()
@@ -72,15 +74,30 @@ def show(options: Options, views: Views) -> int:
                 end = event
                 continue
             now = None if clock is None else clock.now()
-            for sink in sinks:
-                sink.write(event, now)
+            for sink in list(opened):
+                try:
+                    sink.write(event, now)
+                except (ReaderGone, MmerError, OSError) as problem:
+                    # losing the view for people does not end the file for programs
+                    if sink not in terminal or not outputs:
+                        raise
+                    opened.remove(sink)
+                    with suppress(ReaderGone, MmerError, OSError):
+                        sink.close(None)
+                    lost = lost or problem
             if any(window.wants_stop for window in windows):
                 recognizer.stop()
+        leaving.close()
+        if lost is not None:  # said last: the file is whole by now
+            raise lost
     return 0
 
 
-def make_sinks(options: Options, views: Views) -> list[Sink]:
-    """The sinks that ``views`` ask for; raises MmerError where one cannot be."""
+def make_sinks(options: Options, views: Views) -> tuple[list[Sink], list[Sink]]:
+    """The outputs that ``views`` ask for, and the views on the terminal, which may be lost.
+
+    Raises MmerError where one cannot be.
+    """
     sinks: list[Sink] = []
     output = None if views.output is None else parse_output(views.output)
     file = Path(output[1]).absolute() if output is not None and output[0] == DEFAULT else None
@@ -98,11 +115,13 @@ def make_sinks(options: Options, views: Views) -> list[Sink]:
         from mmer.realtime.sinks.overlay_video import OverlayVideo
 
         sinks.append(OverlayVideo(views.overlay, str(options.source or "")))
-    if not views.quiet:
-        # standard output belongs to the JSON lines when they go there, else to people
-        stream = sys.stderr if output == (DEFAULT, "-") else sys.stdout
-        sinks += _terminal_sinks(options, views, stream)
-    return sinks
+    if views.quiet:
+        return sinks, []
+    if stdout_closed() and not sinks:
+        raise MmerError("standard output is closed: name a file with --output")
+    # standard output belongs to the JSON lines when they go there, else to people
+    stream = sys.stderr if output == (DEFAULT, "-") else sys.stdout
+    return sinks, _terminal_sinks(options, views, stream)
 
 
 def _terminal_sinks(options: Options, views: Views, stream: TextIO) -> list[Sink]:

@@ -20,7 +20,7 @@ from mmer.realtime.messages import (
     Transcript,
 )
 from mmer.realtime.sinks.output import LineFile, check_output_path, refuse_source
-from mmer.realtime.sinks.sink import SessionInfo, Sink
+from mmer.realtime.sinks.sink import SessionInfo, Sink, source_names
 
 VERSION: Final = 1
 """``v`` of every line; it changes when a key changes its meaning or goes."""
@@ -119,6 +119,8 @@ class JsonLines(Sink):
     Each line is one write to the file's descriptor: a reader sees whole lines, also after the
     program was killed. An existing file is replaced when the session opens, not before. ``t``
     never decreases in the file: an event decided earlier but written later takes the last ``t``.
+    If another program moves, removes or truncates the file (log rotation), the session goes on
+    under its name, with the session line again and a notice of what is missing there.
 
     Raises MmerError (constructor and ``open``) for a path that cannot be written, and from
     ``write`` and ``close`` when the disk is full; ReaderGone when the pipe's reader has left.
@@ -127,6 +129,7 @@ class JsonLines(Sink):
     def __init__(self, path: str) -> None:
         self._path = path
         self._file: LineFile | None = None
+        self._first: dict[str, Any] = {}
         self._t = -math.inf
         if path != "-":
             check_output_path(Path(path))
@@ -134,17 +137,17 @@ class JsonLines(Sink):
     def open(self, info: SessionInfo) -> None:
         if self._path != "-":
             check_output_path(Path(self._path))
-            for key in ("path", "name"):
-                refuse_source(Path(self._path), info.source.get(key))
+            refuse_source(Path(self._path), *source_names(info))
         self._file = LineFile(self._path)
         self._t = -math.inf
-        self._file.write(encoded(session_line(info)))
+        self._first = session_line(info)
+        self._file.write(encoded(self._first))
 
     def write(self, event: Message, now: float | None) -> None:
         line = line_for(event, now)
         if line is None or self._file is None:
             return
-        self._file.write(encoded(self._in_order(line)))
+        self._write(self._file, line)
 
     def close(self, end: SessionEnd | None) -> None:
         file, self._file = self._file, None
@@ -152,9 +155,17 @@ class JsonLines(Sink):
             return
         try:
             if end is not None and not file.broken:
-                file.write(encoded(self._in_order(end_line(end))))
+                self._write(file, end_line(end))
         finally:
             file.close()
+
+    def _write(self, file: LineFile, line: dict[str, Any]) -> None:
+        if what := file.changed():
+            text = f"{self._path} was {what} by another program: earlier lines are not in this file"
+            t = max(self._t, 0.0)
+            file.write(encoded(self._first))
+            file.write(encoded(_notice(t, "warning", "output", text)))
+        file.write(encoded(self._in_order(line)))
 
     def _in_order(self, line: dict[str, Any]) -> dict[str, Any]:
         if "t" in line:

@@ -41,14 +41,20 @@ def check_output_path(path: Path, suffix: str | None = None) -> None:
         raise MmerError(f"cannot write {path}: {what} is not writable")
 
 
-def refuse_source(path: Path, source: str | os.PathLike[str] | None) -> None:
-    """Raise MmerError if writing ``path`` would destroy the file that is being read."""
-    try:
-        same = source is not None and path.exists() and os.path.samefile(path, source)
-    except (OSError, ValueError):  # the source is a URL or a device's name, not a file
-        return
-    if same:
-        raise MmerError(f"cannot write {path}: it is the input itself; choose another name")
+def refuse_source(path: Path, *sources: str | os.PathLike[str]) -> None:
+    """Raise MmerError if writing ``path`` would destroy one of the files that are being read."""
+    for source in sources:
+        try:
+            same = path.exists() and os.path.samefile(path, source)
+        except (OSError, ValueError):  # the source is a URL or a device's name, not a file
+            continue
+        if same:
+            raise MmerError(f"cannot write {path}: it is the input itself; choose another name")
+
+
+def stdout_closed() -> bool:
+    """Whether the program was started without a standard output (``>&-``, some daemons)."""
+    return sys.stdout is None or getattr(sys.stdout, "name", "") == os.devnull
 
 
 def print_line(stream: IO[str], line: str) -> None:
@@ -68,10 +74,11 @@ def print_line(stream: IO[str], line: str) -> None:
 
 
 class LineFile:
-    """File, or standard output for "-", of whole lines, each written at once.
+    """File, or standard output for "-", of whole lines, each appended at once.
 
     ``write`` raises ReaderGone when the pipe is closed, MmerError when the disk is full;
-    ``broken`` is then True: no more can be written.
+    ``broken`` is then True: no more can be written. Raises MmerError (constructor) if the file
+    cannot be opened or standard output is closed.
     """
 
     def __init__(self, path: str) -> None:
@@ -79,15 +86,45 @@ class LineFile:
         self._stdout = path == "-"
         self.broken = False
         if self._stdout:
+            if stdout_closed():
+                raise MmerError("standard output is closed: name a file in place of -")
             return
         try:
-            self._fd = os.open(
-                path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_BINARY", 0), 0o666
-            )
+            self._open(os.O_TRUNC)
         except OSError as error:
             raise MmerError(f"cannot write {path}: {error.strerror or error}") from error
-        self._regular = stat.S_ISREG(os.fstat(self._fd).st_mode)
-        self._good = 0  # bytes of whole lines
+
+    def _open(self, flags: int = 0) -> None:
+        """Open for appending: others may write to the file, cut it or rotate it."""
+        flags |= os.O_WRONLY | os.O_CREAT | os.O_APPEND | getattr(os, "O_BINARY", 0)
+        self._fd = os.open(self._name, flags, 0o666)
+        found = os.fstat(self._fd)
+        self._regular = stat.S_ISREG(found.st_mode)
+        self._size = found.st_size  # bytes, as this program left it
+
+    def changed(self) -> str:
+        """What another program did to the file since the last line, or "".
+
+        A file that was moved or removed is opened anew under its name, as log rotation expects;
+        where that fails (the whole folder was moved), the moved file goes on.
+        """
+        if self._stdout or not self._regular or self.broken:
+            return ""
+        mine = os.fstat(self._fd)
+        cut, self._size = mine.st_size < self._size, mine.st_size
+        try:
+            moved = not os.path.samestat(os.stat(self._name), mine)
+        except OSError:
+            moved = True
+        if moved:
+            before = self._fd
+            try:
+                self._open()
+            except OSError:
+                return ""
+            os.close(before)
+            return "moved or removed"
+        return "truncated" if cut else ""
 
     def write(self, line: bytes) -> None:
         """All of ``line`` (newline included) or, where the disk is full, nothing of it."""
@@ -99,7 +136,7 @@ class LineFile:
             rest = line
             while rest:
                 rest = rest[os.write(self._fd, rest) :]
-            self._good += len(line)
+            self._size += len(line)
         except BrokenPipeError as error:
             self.broken = True
             if self._stdout:
@@ -108,8 +145,13 @@ class LineFile:
         except OSError as error:
             self.broken = True
             if not self._stdout and self._regular:
-                os.ftruncate(self._fd, self._good)
+                self._take_back(len(line) - len(rest))
             raise MmerError(f"cannot write {self._name}: {error.strerror or error}") from error
+
+    def _take_back(self, n: int) -> None:
+        """Remove the ``n`` bytes of a line that could not be finished."""
+        if n:
+            os.ftruncate(self._fd, max(os.fstat(self._fd).st_size - n, 0))
 
     def close(self) -> None:
         """Close the file; standard output stays open."""

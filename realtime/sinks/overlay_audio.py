@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from mmer.models.errors import MmerError
 from mmer.realtime.sources.address import is_url, shown
+from mmer.realtime.sources.mixing import Mixer, is_many_tracks
 from mmer.realtime.sources.reader import Reader, choose_streams, open_container
 
 if TYPE_CHECKING:
@@ -54,7 +55,8 @@ class SourceSound:
                 starts += video.first.values()
         self._zero = min(starts)
         stream: Any = self._container.streams[found["audio"]]
-        self.channels = min(max(int(stream.codec_context.channels), 1), 2)
+        layout = stream.codec_context.layout
+        self.channels = 1 if is_many_tracks(layout) else min(max(layout.nb_channels, 1), 2)
 
     @property
     def layout(self) -> str:
@@ -65,10 +67,13 @@ class SourceSound:
         """The sound, decoded as it is asked for."""
         resampler: Any = None
         form = None
+        mixer = Mixer()
         for _, t, frame in self._reader:
             if isinstance(frame, str):
                 continue
             sound: Any = frame
+            if self.channels == 1:
+                sound = mixer.push(sound)
             if form != (sound.format.name, sound.layout.name, sound.sample_rate):
                 form = (sound.format.name, sound.layout.name, sound.sample_rate)
                 yield from self._converted(resampler, None, None)

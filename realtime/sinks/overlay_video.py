@@ -19,6 +19,7 @@ from mmer.realtime.sinks.output import check_output_path, refuse_source
 from mmer.realtime.sinks.overlay_audio import OverlaySound, SourceSound
 from mmer.realtime.sinks.sink import SessionInfo, Sink
 from mmer.realtime.sinks.state import OverlayState, event_time
+from mmer.realtime.sources.address import resolved
 
 if TYPE_CHECKING:
     from av.container import OutputContainer
@@ -43,7 +44,7 @@ class OverlayVideo(Sink):
 
     def __init__(self, path: str | Path, source_path: str | Path) -> None:
         self._path = Path(path)
-        self._source_path = str(source_path)
+        self._source_path = resolved(str(source_path))
         check_output_path(self._path, suffix=".mp4")
         refuse_source(self._path, self._source_path)
         if (given := Path(self._source_path)).exists() and not given.is_file():

@@ -23,6 +23,14 @@ class SessionInfo:
     duration_s: float | None = None
 
 
+def source_names(info: SessionInfo) -> list[str]:
+    """Names of the file or of each device that the session reads."""
+    names: list[str] = []
+    for given in (info.source.get("path"), info.source.get("name")):
+        names += [given] if isinstance(given, str) else given or []
+    return names
+
+
 class Sink(Protocol):
     """Consumer of every event of a session, in order, from one thread."""
 

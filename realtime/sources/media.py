@@ -13,8 +13,9 @@ from mmer.models.errors import MmerError
 from mmer.realtime.clock import Clock
 from mmer.realtime.messages import Gap, Notice, Stream
 from mmer.realtime.pacing import Captured, captured_at
-from mmer.realtime.sources.address import is_url, shown
-from mmer.realtime.sources.reader import Reader, choose_streams, open_container
+from mmer.realtime.sources.address import is_url, resolved, shown
+from mmer.realtime.sources.reader import Reader, choose_streams, open_container, pixel_aspect
+from mmer.realtime.sources.riff import cut_short
 from mmer.realtime.sources.source import Source
 from mmer.realtime.sources.tracks import AudioTrack, VideoTrack, in_order
 
@@ -52,9 +53,9 @@ class MediaFile(Source):
         block_s: float = 0.02,
         wanted: frozenset[Stream] = BOTH,
     ) -> None:
-        self._address = str(path)
+        self._address = resolved(str(path))
         self._url = is_url(self._address)
-        self.name = shown(self._address) if self._url else Path(path).name
+        self.name = shown(self._address) if self._url else Path(self._address).name
         self._wanted = wanted
         self._tracks: dict[Stream, Any] = {
             "audio": AudioTrack(block_s),
@@ -65,6 +66,7 @@ class MediaFile(Source):
         self._zero = 0.0
         self._declared: float | None = None
         self._before: list[Captured] = []  # what is known before the first frame
+        self._damaged = False
         self._stopped = threading.Event()
 
     def open(self, clock: Clock) -> None:
@@ -86,6 +88,9 @@ class MediaFile(Source):
                 f"it has {_WORDS[next(iter(found))]}"
             )
         self._prime(container, found, once)
+        if "video" in self.streams:
+            video = container.streams[found["video"]]
+            self._tracks["video"].pixel_aspect = pixel_aspect(video)
         for kind in sorted(self._wanted - self.streams):
             if kind not in found:
                 cause = f"no {_WORDS[kind]} in the source"
@@ -189,36 +194,41 @@ class MediaFile(Source):
 
     def messages(self) -> Iterator[Captured]:
         yield from self._before
-        damaged = False
         end = 0.0
         for message in heapq.merge(*(self._converted(r) for r in self._readers), key=captured_at):
             if self._stopped.is_set():
                 return
-            damaged = damaged or isinstance(message, Notice)
             end = max(end, captured_at(message))
             yield message
-        if damaged:
+        if self._damaged:
             return
         if self._declared is not None and end + _SHORT_S < self._declared:
             yield self._notice(end, f"it ends at {end:.1f} of {self._declared:.1f} s, cut short")
-        elif not self._url and _riff_cut_short(self._address):
+        elif not self._url and cut_short(self._address):
             yield self._notice(end, f"it ends at {end:.1f} s, cut short by its own header")
 
     def _converted(self, reader: Reader) -> Iterator[Captured]:
         return in_order(self._convert(reader), set(reader.first) & self.streams)
 
     def _convert(self, reader: Reader) -> Iterator[tuple[Stream, Captured]]:
+        told = False
         for kind, raw, item in reader:
             if self._stopped.is_set():
                 return
             if kind not in self.streams:
                 continue
             if isinstance(item, str):
+                self._damaged = True
                 what = f"its {_WORDS[kind]} {item}"
                 yield kind, self._notice(self._tracks[kind].end, what)
                 continue
             for message in self._tracks[kind].push(max(0.0, raw - self._zero), item):
                 yield kind, message
+            if kind == "audio" and not told and (channel := self._tracks[kind].channel) is not None:
+                told = True
+                text = f"the channels of its sound cancel each other: channel {channel + 1} is used"
+                end = self._tracks[kind].end
+                yield kind, Notice(end, "warning", "source", f"{self.name}: {text}")
         for kind in sorted(set(reader.first) & self.streams):
             track = self._tracks[kind]
             for message in track.finish():
@@ -241,18 +251,6 @@ class MediaFile(Source):
 
 def _listed(kinds: frozenset[Stream]) -> str:
     return " and ".join(_WORDS[kind] for kind in sorted(kinds))
-
-
-def _riff_cut_short(path: str) -> bool:
-    """Whether a .wav or .avi has fewer bytes than it announces (FFmpeg corrects that silently)."""
-    if not Path(path).is_file():
-        return False
-    with open(path, "rb") as file:
-        head = file.read(8)
-    announced = int.from_bytes(head[4:8], "little")
-    # a recorder that did not know the length leaves 0 or all ones
-    known = head[:4] == b"RIFF" and 0 < announced < 0xFFFFFF00
-    return known and announced + 8 > Path(path).stat().st_size
 
 
 def _is_text(head: bytes) -> bool:

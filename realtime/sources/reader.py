@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from fractions import Fraction
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
+from mmer.models.errors import MmerError
 from mmer.realtime.messages import Stream
+from mmer.realtime.sources.riff import outgrown
 
 if TYPE_CHECKING:
     import av
@@ -19,16 +24,35 @@ Decoded: TypeAlias = "tuple[Stream, float, av.AudioFrame | av.VideoFrame | str]"
 """Stream, time by the file's own count, and a frame; or, in its place, the damage."""
 
 
+_HEADERLESS: Final = re.compile(r"[asuf]\d+(le|be)?|alaw|mulaw|vidc|sln|gsm|g72\d.*")
+"""FFmpeg's names of formats that are guessed from a file's name alone, and their rates with it."""
+_NO_PICTURES: Final = frozenset({"tty", "bin", "xbin", "adf", "idf"})
+"""Formats that show a text as a terminal's screen; FFmpeg takes any .txt for one."""
+
+
 def open_container(address: str, network: bool) -> av.container.InputContainer:
-    """``av.open`` for reading; raises ``av.FFmpegError``."""
+    """``av.open`` for reading.
+
+    Raises ``av.FFmpegError``, and MmerError for sound without a header, whose rate and channels
+    FFmpeg can only guess.
+    """
     import av
 
     options: dict[str, Any] = {"timeout": _NETWORK_TIMEOUT_S if network else None}
     if address.lower().startswith("rtsp"):
         options["options"] = {"rtsp_transport": "tcp"}
+    elif not network and outgrown(address):
+        options["options"] = {"ignore_length": "1"}
     if int(av.__version__.split(".")[0]) < 19:  # later ones never fail over a title's encoding
         options["metadata_errors"] = "replace"
     container: av.container.InputContainer = av.open(address, **options)
+    if _HEADERLESS.fullmatch(kind := container.format.name):
+        container.close()
+        name = Path(address).name
+        raise MmerError(
+            f"{name} is taken for {kind} sound, which has no header: its rate and channels would "
+            f"be guesses; give it one, such as by: ffmpeg -f {kind} -ar 8000 -i {name} call.wav"
+        )
     return container
 
 
@@ -41,7 +65,7 @@ def choose_streams(container: av.container.InputContainer) -> dict[Stream, int]:
 
     no_video = Disposition.attached_pic | Disposition.timed_thumbnails
     chosen: dict[Stream, int] = {}
-    if container.format.name == "tty":  # FFmpeg shows any .txt as a terminal's screen
+    if container.format.name in _NO_PICTURES:
         return chosen
     kinds: tuple[tuple[Stream, Iterable[Any]], ...] = (
         ("audio", container.streams.audio),
@@ -55,6 +79,12 @@ def choose_streams(container: av.container.InputContainer) -> dict[Stream, int]:
         if usable:
             chosen[kind] = usable[0].index
     return chosen
+
+
+def pixel_aspect(stream: Any) -> Fraction:
+    """Width over height of a video stream's pixels; 1 where it says none, or nonsense."""
+    aspect = stream.sample_aspect_ratio or stream.codec_context.sample_aspect_ratio
+    return Fraction(aspect) if aspect and 1 <= 8 * aspect <= 64 else Fraction(1)
 
 
 class Reader:

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmer.realtime.messages import SAMPLE_RATE
+from mmer.realtime.sources.mixing import Mixer
 
 if TYPE_CHECKING:
     import av
@@ -20,10 +21,11 @@ class Resampler:
 
     Output sample ``i`` is the sound at ``i / 16000`` s of the input (the filter's own delay is
     compensated); about 2 ms are held back until more comes or ``flush`` asks for them. Channels
-    are mixed down. A format that changes on the way is taken up where it changes.
+    are mixed down (see ``Mixer``). A format that changes on the way is taken up where it changes.
     """
 
     def __init__(self) -> None:
+        self.mixer = Mixer()
         self._inner: av.AudioResampler | None = None
         self._format: tuple[str, str, int] | None = None
 
@@ -31,6 +33,7 @@ class Resampler:
         """Output that is ready after ``frame``: int16 (n,), n may be 0."""
         import av
 
+        frame = self.mixer.push(frame)
         tail = _NOTHING
         form = (frame.format.name, frame.layout.name, frame.sample_rate)
         if form != self._format:

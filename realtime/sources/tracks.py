@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Iterable, Iterator
+from fractions import Fraction
 from functools import cache
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -41,6 +42,11 @@ class AudioTrack:
         """Time up to which everything was given out."""
         return self._t
 
+    @property
+    def channel(self) -> int | None:
+        """The one channel that is used, from 0, because the channels cancel each other."""
+        return self._resampler.mixer.channel
+
     def push(self, t: float, frame: av.AudioFrame) -> Iterator[AudioBlock | Gap]:
         """A decoded frame whose first sample sounded at ``t``."""
         if self._fed_until is None or t > self._fed_until + HOLE_S:
@@ -72,9 +78,13 @@ class AudioTrack:
 
 
 class VideoTrack:
-    """Video frames, thinned by timestamp to at most ``fps``, turned upright, as BGR."""
+    """Video frames, thinned by timestamp to at most ``fps``, upright and in shape, as BGR.
+
+    ``pixel_aspect`` is the width of the file's pixels over their height, 1 unless set.
+    """
 
     def __init__(self, fps: float | None) -> None:
+        self.pixel_aspect = Fraction(1)
         self._thinning = Thinning(fps)
         self._t = -1.0
         self._rotation = 0
@@ -91,7 +101,7 @@ class VideoTrack:
             return
         self._t = t
         if self._thinning.takes(t):
-            yield VideoFrame(t, upright(frame, self._placed(frame)))
+            yield VideoFrame(t, upright(frame, self._placed(frame), self.pixel_aspect))
 
     def finish(self) -> Iterator[VideoFrame]:
         return iter(())
@@ -144,9 +154,17 @@ def placement(frame: av.VideoFrame) -> Placement:
     return Placement(transpose, flip_rows=y < 0, flip_columns=x < 0)
 
 
-def upright(frame: av.VideoFrame, placed: Placement) -> NDArray[np.uint8]:
-    """The frame as people see it: upright, uint8 (H, W, 3) BGR, C-contiguous."""
-    image = frame.to_ndarray(**_conversion())  # shape (H, W, 3)
+def upright(
+    frame: av.VideoFrame, placed: Placement, pixel_aspect: Fraction = Fraction(1)
+) -> NDArray[np.uint8]:
+    """The frame as people see it: upright, square pixels, uint8 (H, W, 3) BGR, C-contiguous.
+
+    Pixels that are not square (DV, DVD, HDV) are made so by the width, as players do.
+    """
+    shape: dict[str, Any] = (
+        {} if pixel_aspect == 1 else {"width": max(1, round(frame.width * pixel_aspect))}
+    )
+    image = frame.to_ndarray(**_conversion(), **shape)  # shape (H, W, 3)
     if placed.transpose:
         image = image.transpose(1, 0, 2)
     image = image[:: -1 if placed.flip_rows else 1, :: -1 if placed.flip_columns else 1]

@@ -1,5 +1,6 @@
 """Media files made on the spot: clicks and tones, flashes and moving squares."""
 
+import struct
 from collections.abc import Iterable, Sequence
 from fractions import Fraction
 from pathlib import Path
@@ -50,6 +51,18 @@ def steady(duration_s: float, fps: float) -> list[float]:
     return [i / fps for i in range(round(duration_s * fps))]
 
 
+def write_wav(path: Path, sound: np.ndarray, rate: int = 16_000, **declared: int) -> Path:
+    """Write int16 sound (channels, n) by hand; ``declared`` data and riff lengths may be false."""
+    data = np.ascontiguousarray(sound.T, "<i2").tobytes()
+    n = declared.get("data", len(data))
+    head = struct.pack(
+        "<IHHIIHH", 16, 1, len(sound), rate, 2 * rate * len(sound), 2 * len(sound), 16
+    )
+    riff = struct.pack("<I", declared.get("riff", min(n + 36, 2**32 - 1)))
+    path.write_bytes(b"RIFF" + riff + b"WAVEfmt " + head + b"data" + struct.pack("<I", n) + data)
+    return path
+
+
 def write_media(
     path: Path,
     sound: np.ndarray | None = None,
@@ -61,6 +74,7 @@ def write_media(
     picture_codec: str = "libx264",
     pixels: str = "yuv420p",
     rotation: int = 0,
+    pixel_aspect: Fraction = Fraction(1),
     holes: Sequence[tuple[float, float]] = (),
     options: dict[str, str] | None = None,
 ) -> Path:
@@ -75,6 +89,8 @@ def write_media(
             video.codec_context.time_base = TIME_BASE
             if picture_codec == "libx264":
                 video.options = {"preset": "ultrafast", "crf": "10"}
+            if pixel_aspect != 1:
+                video.codec_context.sample_aspect_ratio = pixel_aspect
             if rotation:
                 video.set_display_rotation(rotation)
         if sound is not None:

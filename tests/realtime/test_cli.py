@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import shutil
 import signal
 import subprocess
@@ -410,6 +411,42 @@ def test_a_reader_that_leaves_is_no_error() -> None:
     err = process.stderr.read()
     assert process.wait(timeout=60) == 0
     assert b"Traceback" not in err
+
+
+def in_shell(command: str, tmp_path: Path) -> subprocess.CompletedProcess[str]:
+    """Run a shell's command in ``tmp_path``, where {} is mmer-live on the clip, at once."""
+    live_command = f"{shlex.quote(COMMAND[0])} {shlex.quote(str(clip()))} --pace max --offline"
+    return subprocess.run(
+        ["bash", "-c", f"set -o pipefail; {command.format(live_command)}"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a shell")
+@pytest.mark.parametrize(
+    ("view", "status"), [("| head -1", 0), (">&-", 0), (">/dev/null 2>&-", 0), (">/dev/full", 2)]
+)
+def test_losing_the_view_for_people_does_not_end_the_file_for_programs(
+    tmp_path: Path, view: str, status: int
+) -> None:
+    done = in_shell("{} --output out.jsonl " + view, tmp_path)
+    assert done.returncode == status, done.stderr
+    assert "Traceback" not in done.stderr
+    lines = lines_of(tmp_path / "out.jsonl")  # nothing but lines, whatever descriptors were free
+    assert (lines[0]["type"], lines[-1]["type"]) == ("session", "end")
+    assert lines[-1]["t"] > 20
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a shell")
+@pytest.mark.parametrize("output", ["", "--output -"])
+def test_a_closed_standard_output_is_one_line(tmp_path: Path, output: str) -> None:
+    done = in_shell("{} " + output + " >&-", tmp_path)
+    assert done.returncode == 2
+    assert done.stderr.startswith("mmer-live: standard output is closed: name a file")
+    assert len(done.stderr.splitlines()) == 1
 
 
 def test_opencv_has_one_thread_in_the_commands_own_process_alone() -> None:

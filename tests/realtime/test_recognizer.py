@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import threading
+from typing import Any
 
 import numpy as np
 import pytest
 from doubles import ListSource, pictures
 
 import mmer
+from mmer.models.errors import MmerError
 from mmer.realtime.demo import clip
 
 
@@ -186,3 +188,53 @@ def test_async_iteration_to_the_end_yields_estimates_alone() -> None:
     estimates = asyncio.run(everything())
     assert len(estimates) > 20
     assert all(isinstance(e, mmer.EmotionEstimate) for e in estimates)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"source": 3},
+        {"source": b"clip.mp4"},
+        {"source": ["clip.mp4"]},
+        {"audio": [1]},
+        {"audio": 1.5},
+        {"video": True},
+        {"modalities": 3},
+        {"modalities": None},
+        {"modalities": [["speech"]]},
+        {"asr": None},
+        {"detector": 1},
+        {"provider": []},
+        {"weights": 3},
+        {"models": "models"},
+        {"offline": "no"},
+        {"pace": None},
+        {"video_fps": "20"},
+        {"window_s": None},
+        {"hop_s": True},
+        {"hangover_s": 1j},
+    ],
+)
+def test_a_value_of_the_wrong_type_is_one_line(wrong: dict[str, Any]) -> None:
+    with pytest.raises(MmerError) as caught:
+        mmer.Recognizer(**wrong)
+    assert len(str(caught.value).splitlines()) == 1
+    if set(wrong) <= {"source", "modalities", "weights"} and "source" not in wrong:
+        with pytest.raises(MmerError):
+            mmer.recognize("clip.mp4", **wrong)
+
+
+def test_numbers_of_numpy_are_numbers() -> None:
+    made = mmer.Recognizer(audio=np.int64(1), window_s=np.float32(4.0), video_fps=np.int16(20))
+    assert (made.options.audio, made.options.video_fps) == ("1", 20)
+
+
+def test_callbacks_and_shared_models_of_the_wrong_type_are_one_line() -> None:
+    for wrong in (
+        lambda: mmer.Recognizer("clip.mp4").run(on_estimate=3),  # type: ignore[arg-type]
+        lambda: mmer.Recognizer("clip.mp4").run(on_event="f"),  # type: ignore[arg-type]
+        lambda: mmer.SharedModels(weights=3),  # type: ignore[arg-type]
+        lambda: mmer.SharedModels(provider=None),  # type: ignore[arg-type]
+    ):
+        with pytest.raises(MmerError, match="expected"):
+            wrong()

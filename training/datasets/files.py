@@ -26,7 +26,12 @@ SOUNDS: Final = _suffixes(
 VIDEOS: Final = _suffixes(
     "mp4 m4v mov avi flv f4v mkv webm mpg mpeg wmv asf ts mts m2ts 3gp ogv vob dv mjpeg"
 )
-PICTURES: Final = _suffixes("png jpg jpeg bmp tif tiff webp pgm ppm")
+PICTURES: Final = _suffixes(
+    "png jpg jpeg jpe jfif bmp dib tif tiff webp avif jp2 gif pgm ppm pbm pnm pam sr ras"
+)
+"""What OpenCV reads in 8 bits; of an animation the first frame."""
+NOTES: Final = _suffixes("txt md csv tsv json xml html pdf db ini yaml yml")
+"""What lies beside the images and recordings of a corpus and is neither."""
 
 # 0x80 to 0x9f are printable in Windows' encoding alone; it leaves five of them undefined
 _CONTROLS: Final = {

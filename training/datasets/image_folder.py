@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from mmer.models.errors import MmerError
-from mmer.training.datasets.files import PICTURES, need_folder, read_table, walk
+from mmer.training.datasets.files import NOTES, PICTURES, need_folder, read_table, walk
 from mmer.training.datasets.item import Item, Reading
 from mmer.training.datasets.label_names import LABELS, folded, maps_to_none
 
@@ -29,18 +29,26 @@ _FOLDERS: Final[Mapping[str, str]] = {
 def read_images(root: Path, modality: str, split: str) -> Reading:
     """The images below the folders of labels; an image's label is that of the nearest folder.
 
+    Files there that are no images that can be read are counted (a phone's .heic).
+
     Raises:
         MmerError: no such folder, a folder that is no label, or no image in the split.
     """
     items: list[Item] = []
     dropped: Counter[str] = Counter()
-    images = [f for f in walk(need_folder(root, "images")) if f.suffix.lower() in PICTURES]
-    for path in images:
+    for path in walk(need_folder(root, "images")):
+        suffix = path.suffix.lower()
+        if suffix in NOTES:
+            continue
         folders = [folded(part) for part in path.relative_to(root).parts[:-1]]
         fold = next((_FOLDERS[f] for f in folders if f in _FOLDERS), "")
         if split not in ("all", fold):
             continue
         name = next((f for f in reversed(folders) if f in LABELS), None)
+        if suffix not in PICTURES:
+            if name is not None:
+                dropped[f"{suffix or 'a file without a suffix'} is no image that is read"] += 1
+            continue
         if name is None:
             raise MmerError(
                 f"{path} is in no folder named after a label: expected folders such as "

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from mmer.models.errors import MmerError
 from mmer.training.datasets.files import VIDEOS
+from mmer.training.datasets.image_size import LARGEST_PX, image_size
 from mmer.training.datasets.item import Item
 
 VIDEO_FPS: Final = 5.0
@@ -35,12 +36,21 @@ def read_image(item: Item) -> NDArray[np.uint8]:
         return np.asarray(cv2.cvtColor(image, cv2.COLOR_GRAY2BGR) if image.ndim == 2 else image)
     if item.path is None:
         raise MmerError(f"{item.key} has no image")
+    if item.path.exists() and not item.path.is_file():  # a pipe or a device never ends
+        raise MmerError(f"cannot read {item.path}: it is no file")
     try:
-        content = np.frombuffer(item.path.read_bytes(), np.uint8)
+        content = item.path.read_bytes()
     except OSError as error:
         raise MmerError(f"cannot read {item.path}: {error.strerror}") from error
+    width, height = image_size(content) or (0, 0)
+    if width * height > LARGEST_PX:
+        raise MmerError(
+            f"cannot read {item.path}: it declares {width}x{height} pixels, and "
+            f"{LARGEST_PX // 10**6} million are the most that are decoded"
+        )
     try:
-        decoded = cv2.imdecode(content, cv2.IMREAD_COLOR) if len(content) else None
+        pixels = np.frombuffer(content, np.uint8)
+        decoded = cv2.imdecode(pixels, cv2.IMREAD_COLOR) if len(pixels) else None
     except cv2.error as error:
         raise MmerError(f"cannot read {item.path}: {error.err}") from error
     if decoded is None:

@@ -1,20 +1,25 @@
-"""Decoding of recordings in any container (PyAV), and trimming of silence."""
+"""Decoding of recordings in any container, as the live path does, and trimming of silence."""
 
 from __future__ import annotations
 
-from itertools import chain
+import math
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mmer.models.errors import MmerError
 from mmer.models.preparation.logmel import SAMPLE_RATE
+from mmer.realtime.clock import ManualClock
+from mmer.realtime.messages import AudioBlock
+from mmer.realtime.sources.media import MediaFile
 from mmer.training.datasets.files import SOUNDS, VIDEOS, need_folder, walk
 
 BELOW_PEAK_DB: Final = 35.0
 MARGIN_S: Final = 0.15
+_BLOCK_S: Final = 1.0
+_LONGEST_HOLE_S: Final = 3600.0
 
 
 def decode(
@@ -22,28 +27,38 @@ def decode(
 ) -> NDArray[np.int16]:
     """A recording, or the part from ``start_s`` to ``end_s``, as 16 kHz mono int16 (n,).
 
+    Track, mix and timeline are those of the live path: second 0 is the earliest first frame of
+    sound and video, and what the file lacks in between is silence. A damaged file is decoded as
+    far as it goes.
+
     Raises:
         MmerError: it cannot be read, or has no sound.
     """
-    import av
-
     first = round((start_s or 0.0) * SAMPLE_RATE)
-    last = None if end_s is None else round(end_s * SAMPLE_RATE)
-    parts: list[NDArray[Any]] = []
-    n = 0
+    last = math.inf if end_s is None else round(end_s * SAMPLE_RATE)
+    parts: list[NDArray[np.int16]] = []
+    n = 0  # samples of the timeline so far
+    source = MediaFile(path, block_s=_BLOCK_S, wanted=frozenset({"audio"}))
     try:
-        with av.open(str(path)) as container:
-            resampler = av.AudioResampler(format="s16", layout="mono", rate=SAMPLE_RATE)
-            for frame in chain(container.decode(audio=0), (None,)):
-                for part in resampler.resample(frame):
-                    parts.append(part.to_ndarray().reshape(-1))
-                    n += len(parts[-1])
-                if last is not None and n >= last:
-                    break
-    except (av.FFmpegError, OSError, IndexError) as error:
+        source.open(ManualClock())
+        for message in source.messages():
+            if not isinstance(message, AudioBlock):
+                continue
+            at = round(message.t0 * SAMPLE_RATE)
+            if at >= last:
+                parts.append(np.zeros(max(int(last) - n, 0), np.int16))
+                break
+            if at - n > _LONGEST_HOLE_S * SAMPLE_RATE:
+                hole_s = (at - n) / SAMPLE_RATE
+                raise MmerError(f"its time stamps leave a hole of {hole_s:.0f} s in the sound")
+            parts += [np.zeros(max(at - n, 0), np.int16), message.samples[max(n - at, 0) :]]
+            n = max(n, at + len(message.samples))
+    except MmerError as error:
         raise MmerError(f"cannot read {path}: {error}") from error
+    finally:
+        source.close()
     samples = np.concatenate(parts) if parts else np.zeros(0, np.int16)
-    return samples[first:last]
+    return samples[first : None if end_s is None else int(last)]
 
 
 def trim(samples: NDArray[np.int16]) -> NDArray[np.int16]:

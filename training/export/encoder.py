@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -10,6 +11,7 @@ import numpy as np
 from torch import nn
 
 from mmer.models.cards.card import Card
+from mmer.models.checksum import sha256_of
 from mmer.models.engine import Engine, open_engine
 from mmer.training.export.card import Answers, development_figures, make_card
 from mmer.training.export.onnx_file import write_onnx
@@ -48,6 +50,7 @@ def export(network: nn.Module, recipe: Recipe, task: Task, folder: Path) -> Card
         path.replace(folder / path.name)
     task.save_extras(folder)
     task.seen().save(folder / card.seen)
+    card = replace(card, seen_sha256=sha256_of(folder / card.seen))
     card.save(folder / f"{recipe.name}.json")
     return card
 

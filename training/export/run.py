@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Annotated
@@ -10,6 +10,7 @@ from typing import Annotated
 import tyro
 
 from mmer.models.cards.card import Card
+from mmer.models.checksum import sha256_of
 from mmer.models.command import run_command
 from mmer.models.errors import MmerError
 from mmer.training.datasets.data_folder import data_dir
@@ -88,6 +89,8 @@ def export_run(run: Path, data: Path, output: Path, cache: Path | None) -> list[
                 (output / name).write_bytes(content)
     for card in cards:
         task.seen().save(output / card.seen)
+    cards = [replace(card, seen_sha256=sha256_of(output / card.seen)) for card in cards]
+    for card in cards:
         card.save(output / f"{card.name}.json")
     return cards
 

@@ -1,6 +1,7 @@
 """The shipped cards and networks agree; damaged ones are refused with a message."""
 
 import json
+import os
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -8,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from mmer.models.bundle import Bundle
+from mmer.models.cards import files
 from mmer.models.cards.card import (
     Card,
     Coverage,
@@ -22,6 +25,7 @@ from mmer.models.cards.card import (
 )
 from mmer.models.cards.page import render
 from mmer.models.checksum import sha256_of
+from mmer.models.encoder import TextModel
 from mmer.models.errors import MmerError
 from mmer.models.labels import EMOTIONS, MODALITIES
 
@@ -219,6 +223,111 @@ def test_a_setting_that_must_be_a_number_is_checked(face: Path, value: object) -
 def test_an_unknown_provider_is_refused() -> None:
     with pytest.raises(MmerError, match="unknown provider 'abacus'"):
         opened(None, "face", ("image",), "abacus")
+
+
+def one_line(folder: Path) -> str:
+    with pytest.raises(MmerError) as caught:
+        open_face(folder)
+    assert len(str(caught.value).splitlines()) == 1
+    assert len(str(caught.value)) < 1000
+    return str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[" * 100_000,
+        '{"a":' * 100_000 + "1" + "}" * 100_000,
+        '{"temperature": ' + "9" * 5000 + "}",
+        '{"temperature": 1' + "0" * 30 + "}",
+        " " * 17_000_000,
+    ],
+)
+def test_a_card_of_odd_json_is_one_line(face: Path, text: str) -> None:
+    (face / "face.json").write_text(text)
+    assert "face.json is not a sound card" in one_line(face)
+
+
+@pytest.mark.parametrize("number", ["1e999", "-1e999", "1e308", "1000000000000"])
+@pytest.mark.parametrize("key", ["temperature", "abstain_below"])
+def test_a_huge_number_in_a_card_is_one_line_or_harmless(face: Path, key: str, number: str) -> None:
+    edit(face, **{key: "here"})
+    path = face / "face.json"
+    path.write_text(path.read_text().replace('"here"', number))
+    if key == "temperature" and number in ("1e308", "1000000000000"):
+        assert open_face(face)
+    else:
+        assert key in one_line(face)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="needs pipes and devices among the files")
+@pytest.mark.parametrize("name", ["face.json", "face.onnx"])
+@pytest.mark.parametrize("kind", ["pipe", "endless", "dangling", "folder", "loop", "outside"])
+def test_what_is_no_file_of_the_folder_is_one_line(face: Path, name: str, kind: str) -> None:
+    path = face / name
+    path.rename(face.parent / f"{face.name} {name}")
+    if kind == "pipe":
+        os.mkfifo(path)
+    elif kind == "folder":
+        path.mkdir()
+    else:
+        outside = face.parent / f"{face.name} {name}"
+        target = {"endless": "/dev/zero", "dangling": "nowhere", "loop": name, "outside": outside}
+        path.symlink_to(target[kind])
+    assert name in one_line(face)
+    if name == "face.json":  # a link to nowhere is not the same as no card
+        with pytest.raises(MmerError, match=r"cannot read the model card .*face\.json"):
+            Bundle(face)
+
+
+def test_a_link_within_the_folder_is_a_file_of_it(face: Path) -> None:
+    (face / "face.onnx").rename(face / "v2.onnx")
+    (face / "face.onnx").symlink_to("v2.onnx")
+    assert open_face(face)
+
+
+@pytest.mark.parametrize(
+    "name", ["../face.onnx", "/etc/passwd", "..", ".", "", "a\\b", "a\0b", "C:a"]
+)
+@pytest.mark.parametrize("key", ["file", "seen"])
+def test_a_name_that_leads_elsewhere_is_refused(face: Path, key: str, name: str) -> None:
+    edit(face, **{key: name})
+    if key == "seen" and not name:
+        assert open_face(face)  # a card without one
+    else:
+        assert f"{key} is" in one_line(face)
+
+
+@pytest.mark.parametrize("name", ["../words.json", "/etc/passwd", "..", "sub/words.json"])
+def test_a_tokenizer_elsewhere_is_refused_before_it_is_opened(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    for file in ("text.onnx", "text.json", "text-tokenizer.json"):
+        shutil.copy(weights_dir() / file, tmp_path / file)
+    path = tmp_path / "text.json"
+    card = json.loads(path.read_text(encoding="utf-8"))
+    table = card["preprocessing"].get("input", card["preprocessing"])
+    table["tokenizer"] = name
+    path.write_text(json.dumps(card))
+    monkeypatch.setattr(files, "sha256_of", lambda path: pytest.fail(f"{path} was read"))
+    with pytest.raises(MmerError, match=r"tokenizer is .*expected a name in the card's folder"):
+        TextModel.load(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "head", [b"\n\x08", b"\n\x88\x00", b"\x8a\x00\x08", b"\x8a\x80\x00\x88\x80\x00"]
+)
+def test_a_hidden_name_of_a_file_of_weights_is_refused(face: Path, head: bytes) -> None:
+    with (face / "face.onnx").open("ab") as file:
+        file.write(head + b"location\x12\x04evil")
+    edit(face, sha256=sha256_of(face / "face.onnx"))
+    assert "has weights in another file" in one_line(face)
+
+
+def test_a_network_in_the_format_of_onnx_runtime_is_refused(face: Path) -> None:
+    (face / "face.onnx").write_bytes(b"\x18\0\0\0ORTM" + bytes(100))
+    edit(face, sha256=sha256_of(face / "face.onnx"))
+    assert "face.onnx" in one_line(face)
 
 
 def test_weights_in_a_file_without_a_hash_are_refused(face: Path) -> None:

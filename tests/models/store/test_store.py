@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import hashlib
 import io
+import json
 import os
+import random
 import shutil
 import socket
 import sys
@@ -14,6 +16,7 @@ import pytest
 
 from mmer.models.errors import MmerError
 from mmer.models.store import store as store_module
+from mmer.models.store import unpack
 from mmer.models.store.catalogue import FACE_DETECTOR, MOONSHINE, VOSK_MODEL, Asset
 from mmer.models.store.store import Store, Unavailable, default_home, is_offline, model_folders
 from mmer.models.store.unpack import MANIFEST
@@ -21,9 +24,9 @@ from mmer.models.store.unpack import MANIFEST
 FACE_BYTES = b"a small face detector" * 100
 
 
-def make_zip(names: dict[str, bytes]) -> bytes:
+def make_zip(names: dict[str, bytes], method: int = zipfile.ZIP_STORED) -> bytes:
     buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w") as file:
+    with zipfile.ZipFile(buffer, "w", method) as file:
         for name, data in names.items():
             file.writestr(name, data)
     return buffer.getvalue()
@@ -207,6 +210,53 @@ def test_a_touched_but_equal_file_is_not_damage(store: Store, tmp_path: Path) ->
     shutil.rmtree(tmp_path / "stick")
     moved = Store(tmp_path / "other", [], offline=True, vosk=store.vosk)
     assert moved.vosk_model() == tmp_path / "other/tiny-model"
+
+
+@pytest.mark.parametrize("how", ["large", "many"])
+def test_an_archive_that_unpacks_to_too_much_is_refused(
+    store: Store, tmp_path: Path, said: list[str], monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    names = {"tiny-model/am/final.mdl": b"m"}
+    if how == "large":
+        monkeypatch.setattr(unpack, "LARGEST", 1_000_000)
+        names["tiny-model/bomb"] = bytes(2_000_000)
+    else:
+        names |= {f"tiny-model/{n}": b"" for n in range(unpack.MOST_FILES)}
+    data = make_zip(names, zipfile.ZIP_DEFLATED)
+    put(tmp_path / "stick", "tiny-model.zip", data)
+    store.vosk = vosk_asset(data)
+    assert store.find(store.vosk) is None
+    assert "would unpack to" in said[0]
+    assert list(store.home.iterdir()) == []
+
+
+def test_a_damaged_archive_is_one_line(store: Store, tmp_path: Path, said: list[str]) -> None:
+    whole = make_zip({"tiny-model/am/final.mdl": b"m" * 500}, zipfile.ZIP_DEFLATED)
+    rng = random.Random(0)
+    for _ in range(150):
+        data = bytearray(whole[: rng.randrange(1, len(whole) + 1)])
+        for _ in range(3):
+            data[rng.randrange(len(data))] = rng.randrange(256)
+        archive = put(tmp_path / "stick", "tiny-model.zip", bytes(data))
+        store.vosk = vosk_asset(bytes(data))
+        shutil.rmtree(store.home, ignore_errors=True)
+        found = store.find(store.vosk)
+        assert found is None or (found / "am/final.mdl").is_file()
+        archive.unlink()
+    assert all(len(line.splitlines()) == 1 for line in said)
+
+
+@pytest.mark.parametrize("name", ["../../outside", "/etc/passwd", "..\\..\\outside", ""])
+def test_a_manifest_that_leads_out_of_its_folder_is_not_followed(
+    store: Store, tmp_path: Path, name: str
+) -> None:
+    put(tmp_path / "stick", "tiny-model.zip", ZIP_BYTES)
+    model = store.vosk_model()
+    manifest = json.loads((model / MANIFEST).read_text())
+    manifest["files"][name] = [1, 2, "0" * 64]
+    for text in (json.dumps(manifest), "[" * 100_000, '{"files": ' + "9" * 5000 + "}"):
+        (model / MANIFEST).write_text(text)
+        assert not unpack.intact(store.vosk, model)
 
 
 @pytest.mark.parametrize(

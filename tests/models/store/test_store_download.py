@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import _thread
+import contextlib
 import hashlib
 import io
 import os
@@ -56,6 +57,12 @@ class Server:
                 if outer.mode == "forged":
                     data = data[:-1] + b"?"
                 self.send_response(200)
+                if outer.mode == "endless":
+                    self.end_headers()
+                    with contextlib.suppress(OSError):
+                        while not outer.release.is_set():
+                            self.wfile.write(bytes(1 << 16))
+                    return
                 self.send_header("Content-Length", str(len(data)))
                 self.end_headers()
                 if outer.mode in ("stalled", "broken"):
@@ -251,6 +258,14 @@ def test_a_damaged_cached_file_stays_as_it_is_when_the_new_one_fails(
     with pytest.raises(Unavailable):
         make_store(tmp_path, server.url).face_detector()
     assert names(tmp_path) == ["face.tflite"]
+
+
+def test_a_download_without_an_end_is_ended(server: Server, tmp_path: Path) -> None:
+    server.mode = "endless"
+    store = make_store(tmp_path, server.url)
+    with pytest.raises(Unavailable, match="more than 1 MB came"):
+        store.face_detector()
+    assert not [p for p in tmp_path.iterdir() if p.stat().st_size > 2_000_000]
 
 
 def test_a_damaged_folder_is_fetched_again(server: Server, tmp_path: Path) -> None:

@@ -225,6 +225,89 @@ def test_the_input_is_not_overwritten(tmp_path: Path, make: SimpleNamespace) -> 
     assert clip.read_bytes() == b"precious"
 
 
+@pytest.mark.parametrize("name", ["out.jsonl", "/dev/null"])
+def test_a_session_of_devices_replaces_a_file_that_exists(
+    tmp_path: Path, make: SimpleNamespace, name: str
+) -> None:
+    path = tmp_path / name
+    if name == "out.jsonl":
+        path.write_text("yesterday's")
+    sink = JsonLines(str(path))
+    sink.open(make.info(live=True, source={"kind": "device", "name": ["a microphone", "camera 0"]}))
+    sink.close(make.end)
+    if name == "out.jsonl":
+        assert [json.loads(line)["type"] for line in path.read_text().splitlines()] == [
+            "session",
+            "end",
+        ]
+
+
+def test_a_file_that_is_a_camera_is_not_overwritten(tmp_path: Path, make: SimpleNamespace) -> None:
+    clip = tmp_path / "clip.mp4"
+    clip.write_bytes(b"precious")
+    with pytest.raises(MmerError, match="the input itself"):
+        JsonLines(str(clip)).open(make.info(source={"kind": "device", "name": ["mic", str(clip)]}))
+    assert clip.read_bytes() == b"precious"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="an open file cannot be moved there")
+@pytest.mark.parametrize("done", ["moved", "removed", "moved and made anew", "truncated"])
+def test_a_log_that_another_program_rotates_goes_on_under_its_name(
+    tmp_path: Path, make: SimpleNamespace, done: str
+) -> None:
+    path, old = tmp_path / "out.jsonl", tmp_path / "out.jsonl.1"
+    sink = JsonLines(str(path))
+    sink.open(make.info())
+    sink.write(make.estimate(1.0), None)
+    if done == "truncated":  # logrotate's copytruncate
+        os.truncate(path, 0)
+    elif done == "removed":
+        path.unlink()
+    else:
+        path.rename(old)
+        if done.endswith("anew"):
+            path.touch()
+    for t in (2.0, 3.0):
+        sink.write(make.estimate(t), None)
+    sink.close(make.end)
+    content = path.read_bytes()
+    assert b"\0" not in content  # no hole where the lines before it were
+    lines = [json.loads(line) for line in content.splitlines()]
+    assert [line["type"] for line in lines] == ["session", "notice", "emotion", "emotion", "end"]
+    assert (lines[1]["level"], lines[1]["about"], lines[1]["t"]) == ("warning", "output", 1.0)
+    assert "by another program" in lines[1]["text"]
+    if old.exists():
+        assert len(old.read_bytes().splitlines()) == 2
+
+
+def test_a_log_whose_whole_folder_was_moved_goes_on_there(
+    tmp_path: Path, make: SimpleNamespace
+) -> None:
+    folder = tmp_path / "results"
+    folder.mkdir()
+    sink = JsonLines(str(folder / "out.jsonl"))
+    sink.open(make.info())
+    folder.rename(tmp_path / "moved")
+    sink.write(make.estimate(1.0), None)
+    sink.close(make.end)
+    lines = (tmp_path / "moved/out.jsonl").read_text().splitlines()
+    assert [json.loads(line)["type"] for line in lines] == ["session", "emotion", "end"]
+
+
+def test_lines_of_another_program_in_the_same_file_are_kept(
+    tmp_path: Path, make: SimpleNamespace
+) -> None:
+    path = tmp_path / "out.jsonl"
+    sink = JsonLines(str(path))
+    sink.open(make.info())
+    with path.open("ab") as other:
+        other.write(b'{"marker":"the task begins"}\n')
+    sink.write(make.estimate(1.0), None)
+    sink.close(make.end)
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    assert [line.get("type", "marker") for line in lines] == ["session", "marker", "emotion", "end"]
+
+
 def test_a_file_is_kept_until_the_session_opens(tmp_path: Path, make: SimpleNamespace) -> None:
     path = tmp_path / "out.jsonl"
     path.write_text("old")

@@ -8,10 +8,12 @@ from types import SimpleNamespace
 import av
 import numpy as np
 import pytest
+from synthetic_media import write_wav
 
 from mmer.models.errors import MmerError
 from mmer.realtime.messages import Message, SessionEnd
 from mmer.realtime.sinks.drawing import annotate
+from mmer.realtime.sinks.overlay_audio import SourceSound
 from mmer.realtime.sinks.overlay_video import OverlayVideo
 from mmer.realtime.sinks.state import OverlayState
 
@@ -116,6 +118,17 @@ def test_a_hole_in_the_sound_is_silence(make: SimpleNamespace, tmp_path: Path) -
     assert loudness[0] > 0.1
     assert loudness[1] < 0.02
     assert loudness[2] > 0.1
+
+
+@pytest.mark.parametrize(("channels", "kept"), [(1, 1), (2, 2), (6, 2), (9, 1), (64, 1)])
+def test_sound_of_any_number_of_channels(tmp_path: Path, channels: int, kept: int) -> None:
+    path = write_wav(tmp_path / "in.wav", np.full((channels, RATE), 8_000, np.int16))
+    source = SourceSound(str(path))
+    sound = np.concatenate([samples for _, samples in source.pieces()], axis=1)
+    source.close()
+    assert source.channels == kept
+    assert sound.shape == (kept, 48_000)
+    assert sound.max() > 0.2
 
 
 def test_a_source_without_sound(make: SimpleNamespace, tmp_path: Path) -> None:

@@ -2,6 +2,8 @@ import math
 import os
 import shutil
 import threading
+import unicodedata
+from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
 
@@ -9,7 +11,7 @@ import av
 import numpy as np
 import pytest
 from av.stream import Disposition
-from synthetic_media import clicks, onsets, pictures, steady, tone, write_media
+from synthetic_media import clicks, onsets, pictures, steady, tone, write_media, write_wav
 
 from mmer.models.errors import MmerError
 from mmer.realtime.clock import ManualClock
@@ -239,6 +241,30 @@ def test_a_turned_phone_gives_upright_pictures(tmp_path, degrees):
     assert np.abs(image.astype(int) - shown).mean() < 8
 
 
+@pytest.mark.parametrize("name", ["dv.avi", "dvd.mp4", "hdv.mkv"])
+@pytest.mark.parametrize("aspect", [Fraction(16, 15), Fraction(8, 9), Fraction(4, 3)])
+@pytest.mark.parametrize("rotation", [0, 90])
+def test_pixels_that_are_not_square_are_shown_as_players_do(tmp_path, name, aspect, rotation):
+    if rotation and name != "dvd.mp4":
+        pytest.skip("kept by MP4 alone")
+    rows, columns = np.mgrid[:240, :180]
+    circle = ((columns - 90) * float(aspect)) ** 2 + (rows - 120) ** 2 < 70**2
+    image = np.where(circle, 220, 30).astype(np.uint8)[..., None].repeat(3, axis=2)
+    path = write_media(
+        tmp_path / name,
+        frames=[(t, image) for t in steady(0.4, 25)],
+        picture_codec="mpeg4",
+        pixel_aspect=aspect,
+        rotation=rotation,
+    )
+    shown = Played(path).frames[0].image
+    expected = (240, round(180 * aspect))
+    assert shown.shape[:2] == (expected[::-1] if rotation else expected)
+    assert shown.flags.c_contiguous
+    height, width = np.ptp(np.argwhere(shown[..., 0] > 120), axis=0) + 1
+    assert height == pytest.approx(width, abs=3)
+
+
 def test_cover_art_is_no_picture(tmp_path):
     path = tmp_path / "song.mp4"
     sound = write_media(tmp_path / "s.m4a", tone(0.5, 48_000))
@@ -339,6 +365,93 @@ def test_damage_in_the_middle_is_passed_over(tmp_path):
     assert played.notices
     assert played.frames[-1].t > 3.5
     assert played.blocks[-1].t1 > 3.5
+
+
+@pytest.mark.parametrize("declared", [0, 0x7FFFF000, 0x7FFFF024, 0x80000000, 0xFFFFFFDB])
+def test_a_wav_whose_writer_could_not_know_its_length_is_whole(tmp_path, declared):
+    sound = np.int16(32767 * tone(3.0, 16_000))
+    played = Played(write_wav(tmp_path / "piped.wav", sound, data=declared))
+    assert len(played.samples) == 48_000
+    assert played.notices == []
+
+
+def test_a_wav_whose_recorder_died_is_read_beyond_its_header(tmp_path):
+    sound = np.int16(32767 * tone(3.0, 16_000))
+    played = Played(write_wav(tmp_path / "died.wav", sound, data=48_000))
+    assert len(played.samples) == 48_000
+    assert played.notices == []
+
+
+@pytest.mark.parametrize("tag", [b"LIST" + bytes([16, 0, 0, 0]) + bytes(16), b"TAG" + bytes(125)])
+def test_tags_after_the_sound_of_a_wav_are_no_sound(tmp_path, tag):
+    sound = np.int16(32767 * tone(1.0, 16_000))
+    path = write_wav(tmp_path / "tagged.wav", sound)
+    path.write_bytes(path.read_bytes() + tag)
+    assert len(Played(path).samples) == 16_000
+
+
+@pytest.mark.parametrize("channels", [9, 32, 64, 255])
+def test_any_number_of_channels_is_mixed(tmp_path, channels):
+    sound = np.int16(20_000 * 2 * np.repeat(tone(1.0, 16_000), channels, axis=0))
+    played = Played(write_wav(tmp_path / "many.wav", sound))
+    assert np.abs(played.samples).max() == pytest.approx(20_000, rel=0.02)
+    sound[1:] = 0  # a recorder of many tracks with one microphone: as loud as it was
+    played = Played(write_wav(tmp_path / "one.wav", sound))
+    assert np.abs(played.samples).max() == pytest.approx(20_000, rel=0.02)
+    assert played.notices == []
+
+
+@pytest.mark.parametrize("channels", [2, 6, 32])
+def test_channels_that_cancel_each_other_are_noticed_and_one_is_used(tmp_path, channels):
+    sound = np.int16(20_000 * 2 * np.repeat(tone(2.0, 16_000), channels, axis=0))
+    sound[:, :8_000] //= 1000  # quiet at first: nothing to be noticed
+    sound[1::2] = -sound[1::2]
+    played = Played(write_wav(tmp_path / "swapped.wav", sound))
+    played.assert_orderly()
+    assert np.abs(played.samples[12_000:]).max() == pytest.approx(20_000, rel=0.02)
+    (notice,) = played.notices
+    assert "cancel each other: channel 1 is used" in notice.text
+    assert 0.5 < notice.t < 0.8
+
+
+@pytest.mark.parametrize("second", ["another sound", "silence", "the same"])
+def test_channels_that_differ_are_mixed_without_a_notice(tmp_path, second):
+    first = tone(2.0, 16_000)
+    other = {"another sound": tone(2.0, 16_000, 700), "silence": 0 * first, "the same": first}
+    sound = np.int16(32767 * np.concatenate([first, other[second]]))
+    played = Played(write_wav(tmp_path / "stereo.wav", sound))
+    assert played.notices == []
+    assert np.abs(played.samples).max() >= 8_000
+
+
+@pytest.mark.parametrize("suffix", ["ul", "al", "sw", "sb", "ub", "sln", "gsm", "g722", "G729"])
+def test_sound_without_a_header_is_refused_not_guessed(tmp_path, suffix):
+    path = tmp_path / f"call.{suffix}"
+    path.write_bytes(np.random.default_rng(0).integers(0, 256, 24_000).astype(np.uint8).tobytes())
+    message = refusal(path)
+    assert "no header" in message
+    assert "ffmpeg -f" in message
+    assert len(message.splitlines()) == 1
+
+
+def test_a_files_uri_is_its_path(tmp_path):
+    path = write_media(tmp_path / "a b#1.mp4", tone(0.5, 48_000))
+    for uri in (path.as_uri(), path.as_uri().replace("file:", "FILE:"), f"file:{path}"):
+        played = Played(uri)
+        assert played.source.name == "a b#1.mp4"
+        assert len(played.blocks) > 20
+    assert "no such file: " in refusal((tmp_path / "not here.mp4").as_uri())
+
+
+@pytest.mark.parametrize(("disk", "typed"), [("NFD", "NFC"), ("NFC", "NFD")])
+def test_a_name_in_another_unicode_normalization_is_found(tmp_path, disk, typed):
+    name = "Gespräch.wav"
+    write_wav(tmp_path / unicodedata.normalize(disk, name), np.zeros((1, 1600), np.int16))
+    assert len(Played(tmp_path / unicodedata.normalize(typed, name)).samples) == 1600
+
+
+def test_an_address_in_capitals_is_one(tmp_path):
+    assert "Protocol not found" not in refusal("HTTP://127.0.0.1:9/a.mp4")
 
 
 def test_what_is_no_media_file_is_refused_in_words(tmp_path):

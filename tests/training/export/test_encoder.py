@@ -70,6 +70,7 @@ def test_what_the_weights_have_seen_lies_beside_the_card(
     exported: tuple[Card, Trainer, TinyTask, Path],
 ) -> None:
     card, _, task, folder = exported
+    assert card.seen_sha256 == sha256_of(folder / card.seen)
     seen = Seen.load(folder / card.seen)
     assert seen.groups == task.seen().groups
     assert seen.files.tolist() == [1, 2, 3]
