@@ -150,6 +150,7 @@ class Clip:
     quality: float  # 0..1, the mean of theirs
     partial: bool
     utterance: int | None = None
+    track: int | None = None  # of the newest image's face
 
 
 @dataclass(frozen=True, eq=False)

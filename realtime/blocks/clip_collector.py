@@ -50,6 +50,7 @@ class _Image(NamedTuple):
     t: float
     image: NDArray[np.uint8]  # shape (H, W, 3)
     quality: float
+    track: int | None  # of the face; None of a whole frame
 
 
 class ClipCollector(Block):
@@ -78,12 +79,13 @@ class ClipCollector(Block):
             return self._update_utterance(message)
         if isinstance(message, VideoFrame):
             if self._thinning.takes(message.t):
-                self._keep(message.t, shorter_side(message.image, self._side), 1.0)
+                image = shorter_side(message.image, self._side)
+                self._keep(_Image(message.t, image, 1.0, None))
             return self._due(message.t)
         if isinstance(message, FaceObservation):
             self._why = fault(message, self._config.min_quality)
             if not self._why and message.crop is not None and self._thinning.takes(message.t):
-                self._keep(message.t, message.crop, message.quality)
+                self._keep(_Image(message.t, message.crop, message.quality, message.track))
             return self._due(message.t)
         return ()
 
@@ -95,11 +97,11 @@ class ClipCollector(Block):
         self._shown = float("-inf")  # the newest image when the last one was made
         self._why = ""  # nothing is wrong with the newest image
 
-    def _keep(self, t: float, image: NDArray[np.uint8], quality: float) -> None:
-        if self._kept and self._kept[-1].image.shape != image.shape:
+    def _keep(self, new: _Image) -> None:
+        if self._kept and self._kept[-1].image.shape != new.image.shape:
             self._kept.clear()  # the camera has changed its format
-        self._kept.append(_Image(t, image, quality))
-        while self._kept[0].t < t - self._kept_s:
+        self._kept.append(new)
+        while self._kept[0].t < new.t - self._kept_s:
             self._kept.popleft()
 
     def _update_utterance(self, update: SpeechUpdate) -> Sequence[Message]:
@@ -138,5 +140,6 @@ class ClipCollector(Block):
             quality=float(np.mean([picture.quality for picture in chosen])),
             partial=partial,
             utterance=utterance,
+            track=chosen[-1].track,
         )
         return (clip,)

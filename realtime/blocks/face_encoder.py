@@ -67,6 +67,7 @@ class FaceEncoder(Block):
                 partial=partial,
                 utterance=utterance,
                 embedding=prediction.embedding,
+                track=message.track,
             ),
         )
 

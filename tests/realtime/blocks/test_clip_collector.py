@@ -55,7 +55,7 @@ def test_every_step_the_window_is_shown_by_pictures_evenly_spread() -> None:
     assert isinstance(last, Clip)
     assert when(last) == [2.2, 2.7, 3.3, 3.8]
     assert (last.t0, last.t1, last.quality) == (2.2, 3.8, pytest.approx(0.8))
-    assert (last.partial, last.utterance) == (True, None)
+    assert (last.partial, last.utterance, last.track) == (True, None, 1)
 
 
 def test_of_an_utterance_all_of_it_is_shown_and_its_end_once_more() -> None:

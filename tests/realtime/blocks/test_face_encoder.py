@@ -42,7 +42,7 @@ def test_a_good_picture_becomes_evidence_of_its_moment():
     (out,) = run(FaceEncoder(FakeModel()), [seen(3.5, 0.8)])
     assert isinstance(out, Evidence)
     assert (out.modality, out.t0, out.t1, out.quality) == ("face", 3.5, 3.5, 0.8)
-    assert (out.partial, out.utterance) == (True, None)
+    assert (out.partial, out.utterance, out.track) == (True, None, 1)
     np.testing.assert_array_equal(out.log_probs, LOGS)
 
 
