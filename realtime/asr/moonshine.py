@@ -34,7 +34,8 @@ ones, a higher one drops more right words of clean speech than wrong ones (READM
 """
 SURE: Final = -0.1
 """Mean token log-probability from which a final transcript is accepted at once. Below it, changed
-copies of the sound are decoded too, and the most probable transcript is taken (README of asr)."""
+copies of the sound are decoded too, and the most probable transcript is taken, by its mean and by
+its whole log-probability (README of asr)."""
 LONGEST_AGAIN: Final = 8 * SAMPLE_RATE
 """Longer sound is decoded once: another transcript would come too late."""
 SILENCE_BEFORE: Final = SAMPLE_RATE // 4
@@ -67,6 +68,11 @@ class Decoded:
 
     tokens: tuple[int, ...]
     mean_log_prob: float  # natural, over the tokens and END; 0 for sound that was not decoded
+
+    @property
+    def log_prob(self) -> float:
+        """Natural log-probability of the whole transcript."""
+        return self.mean_log_prob * (len(self.tokens) + 1)
 
 
 class MoonshineModel:
@@ -166,7 +172,9 @@ class MoonshineModel:
             if len(samples) > LONGEST_AGAIN or not NO_SPEECH <= surest.mean_log_prob < SURE:
                 break
             again = self.decode(copy)
-            if again.mean_log_prob > surest.mean_log_prob and self.hypothesis(again).text:
+            # by both, so that neither a shorter nor a longer transcript has an advantage
+            surer = again.mean_log_prob > surest.mean_log_prob and again.log_prob > surest.log_prob
+            if surer and self.hypothesis(again).text:
                 surest = again
         return surest
 

@@ -299,6 +299,15 @@ def test_an_unsure_final_takes_the_most_probable_transcript_of_changed_copies(
     assert encoder.lengths == [RATE, RATE + LONGER]  # the first copy is sure: no other is made
 
 
+def test_a_longer_transcript_is_not_taken_for_its_mean_alone(doubles: Doubles) -> None:
+    model, _, decoder = doubles
+    decoder.logit = lambda samples: 6 if samples == RATE else 6.3  # 1 against 4 words, each surer
+    decoder.answer = lambda tokens, samples: (
+        END if len(tokens) >= (1 if samples == RATE else 4) else FIRST_WORD + len(tokens)
+    )
+    assert model.transcribe(sound(1)).text == "w10"
+
+
 @pytest.mark.parametrize(("logit", "text", "calls"), [(20, "w10", 1), (6, "w10", 3), (4, "", 1)])
 def test_copies_are_decoded_of_unsure_speech_alone(
     doubles: Doubles, logit: float, text: str, calls: int
