@@ -37,8 +37,8 @@ from mmer.realtime.pipeline import Pipeline, Stage
 from mmer.realtime.sources.source import Source
 from mmer.realtime.stage_times import Listener, Stopwatch
 
-_STUCK_S: Final = 4.0
-"""A reader that has not ended so long after the stop is left behind (cameras take up to 3 s)."""
+_STUCK_S: Final = 1.5
+"""A reader that has not ended so long after the stop is left behind: its source closes later."""
 
 _HUNG_S: Final = 10.0
 """At the end, a block that has worked on one message for so long is left behind."""
