@@ -32,13 +32,13 @@ from mmer.realtime.messages import (
     Tick,
     VideoFrame,
 )
-from mmer.realtime.pacing import Thinning, lost_s, paced
+from mmer.realtime.pacing import Captured, Thinning, lost_s, paced
 from mmer.realtime.pipeline import Pipeline, Stage
 from mmer.realtime.sources.source import Source
 from mmer.realtime.stage_times import Listener, Stopwatch
 
-_STUCK_S: Final = 4.0
-"""A reader that has not ended so long after the stop is left behind (cameras take up to 3 s)."""
+_STUCK_S: Final = 1.5
+"""A reader that has not ended so long after the stop is left behind: its source closes later."""
 
 _HUNG_S: Final = 10.0
 """At the end, a block that has worked on one message for so long is left behind."""
@@ -100,6 +100,7 @@ class Session:
         self._skipped_ticks = 0
         self._gap_s = 0.0
         self._lost: list[str] = []  # names of live sources that ended by themselves
+        self._cause: Exception | None = None  # of the last one, where it raised
         self._newest: dict[str, float | None] = dict.fromkeys(MODALITIES)
 
     # --- the caller's side ---------------------------------------------------------------------
@@ -121,7 +122,7 @@ class Session:
         if self._lost and len(self._lost) == len(self._sources):
             raise DeviceLost(
                 f"{' and '.join(self._lost)} stopped delivering; everything until then was finished"
-            )
+            ) from self._cause
 
     def stop(self) -> None:
         """End soon but cleanly: what is open is finished. Any thread may call it, repeatedly."""
@@ -228,7 +229,7 @@ class Session:
         return since is not None and time.monotonic() > max(since, after) + _HUNG_S
 
     def _read(self, source: Source) -> None:
-        messages = source.messages()
+        messages = self._outlived(source) if source.live else source.messages()
         thinning = Thinning(self._video_fps if source.live else None)
         for message in messages if source.live else paced(messages, self.clock, self._stopped):
             if isinstance(message, VideoFrame) and not thinning.takes(message.t):
@@ -238,6 +239,18 @@ class Session:
             self._route(message)
         if source.live and source.duration_s is None and not self._stopped.is_set():
             self._lost.append(source.name)
+
+    def _outlived(self, source: Source) -> Iterator[Captured]:
+        """Messages of a device; its exception becomes its end, a notice, and gaps without end."""
+        try:
+            yield from source.messages()
+        except Exception as error:  # noqa: BLE001  a device that fails costs itself alone
+            self._cause = error
+            now = self.clock.now()
+            text = f"{source.name} failed ({type(error).__name__}: {error}); the rest goes on"
+            yield Notice(now, "error", "source", text)
+            for stream in sorted(source.streams):
+                yield Gap(stream, now, math.inf, f"{source.name} failed")
 
     def _work(self, stage: Stage) -> None:
         inbox = self._inboxes[stage.name]

@@ -168,7 +168,8 @@ class StopSignals:
 
     A second one counts from a second after the first: ``timeout`` and closing terminals send two
     within milliseconds. Before ``started`` is called there is nothing to finish, so the first
-    one interrupts. Outside the main thread, where Python delivers no signals, it does nothing.
+    one interrupts. After one, those that come when all is closed are ignored: the process is about
+    to end. Outside the main thread, where Python delivers no signals, it does nothing.
     """
 
     def __init__(self, recognizer: Recognizer) -> None:
@@ -188,7 +189,8 @@ class StopSignals:
 
     def __exit__(self, *error: object) -> None:
         for number, handler in self._before.items():
-            signal.signal(number, handler)
+            # the second of two that came together may still be on its way
+            signal.signal(number, handler if self._first is None else signal.SIG_IGN)
 
     def started(self) -> None:
         """Note that the session runs: from now on a signal lets it finish what is open."""

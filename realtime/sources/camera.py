@@ -199,9 +199,13 @@ class Camera(Source):
         """The next frame's time and image; None where there is none."""
         assert self._clock is not None
         with self._busy:
-            grabbed = self._capture is not None and self._capture.grab()
             t = self._clock.now()
-            return t, self._capture.retrieve()[1] if grabbed else None
+            try:
+                grabbed = self._capture is not None and self._capture.grab()
+                t = self._clock.now()
+                return t, self._capture.retrieve()[1] if grabbed else None
+            except _quiet_cv2().error:  # as good as no frame
+                return t, None
 
     def _lost(self, last: float) -> Iterator[Gap | Notice]:
         assert self._clock is not None

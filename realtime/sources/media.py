@@ -14,6 +14,7 @@ from mmer.realtime.clock import Clock
 from mmer.realtime.messages import Gap, Notice, Stream
 from mmer.realtime.pacing import Captured, captured_at
 from mmer.realtime.sources.address import is_url, resolved, shown
+from mmer.realtime.sources.jumps import Jumps
 from mmer.realtime.sources.reader import Reader, choose_streams, open_container, pixel_aspect
 from mmer.realtime.sources.riff import cut_short
 from mmer.realtime.sources.source import Source
@@ -27,6 +28,7 @@ _WORDS: Final[dict[Stream, str]] = {"audio": "sound", "video": "picture"}
 _TRUSTED_LENGTH: Final = {"mov", "matroska", "avi", "flac"}  # others estimate it
 _SHORT_S: Final = 0.5  # an end this much before the declared one is reported
 _PRIME_S: Final = 5.0
+_CLOSE_S: Final = 1.0  # how long a read is waited for
 
 
 class MediaFile(Source):
@@ -68,6 +70,8 @@ class MediaFile(Source):
         self._before: list[Captured] = []  # what is known before the first frame
         self._damaged = False
         self._stopped = threading.Event()
+        self._closed = False
+        self._busy = threading.Lock()  # while a message is being read
 
     def open(self, clock: Clock) -> None:
         once = self._url
@@ -195,17 +199,28 @@ class MediaFile(Source):
     def messages(self) -> Iterator[Captured]:
         yield from self._before
         end = 0.0
-        for message in heapq.merge(*(self._converted(r) for r in self._readers), key=captured_at):
-            if self._stopped.is_set():
-                return
-            end = max(end, captured_at(message))
-            yield message
-        if self._damaged:
+        jumps = Jumps(self.name)
+        merged = heapq.merge(*(self._converted(r) for r in self._readers), key=captured_at)
+        try:
+            while (message := self._next(merged)) is not None:
+                end = max(end, captured_at(message))
+                yield from jumps.bounded(message)
+        finally:
+            if self._closed:  # while this thread was stuck in a read
+                self._release()
+        if self._damaged or self._stopped.is_set():
             return
         if self._declared is not None and end + _SHORT_S < self._declared:
-            yield self._notice(end, f"it ends at {end:.1f} of {self._declared:.1f} s, cut short")
+            what = f"it ends at {end:.1f} of {self._declared:.1f} s, cut short"
+            yield self._notice(end - jumps.shift_s, what)
         elif not self._url and cut_short(self._address):
-            yield self._notice(end, f"it ends at {end:.1f} s, cut short by its own header")
+            what = f"it ends at {end:.1f} s, cut short by its own header"
+            yield self._notice(end - jumps.shift_s, what)
+
+    def _next(self, messages: Iterator[Captured]) -> Captured | None:
+        """The next message; None at the end and once stopped."""
+        with self._busy:
+            return None if self._stopped.is_set() else next(messages, None)
 
     def _converted(self, reader: Reader) -> Iterator[Captured]:
         return in_order(self._convert(reader), set(reader.first) & self.streams)
@@ -244,6 +259,15 @@ class MediaFile(Source):
 
     def close(self) -> None:
         self._stopped.set()
+        self._closed = True
+        # FFmpeg must not close what it is reading from; a reader that is stuck closes it itself
+        if self._busy.acquire(timeout=_CLOSE_S):
+            try:
+                self._release()
+            finally:
+                self._busy.release()
+
+    def _release(self) -> None:
         self._readers = []
         while self._containers:
             self._containers.pop().close()

@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import os
+import subprocess
+import sys
 import threading
+import time
+import weakref
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
 import pytest
 from doubles import ListSource, pictures
+from rig import VirtualMicrophone
 
 import mmer
 from mmer.models.errors import MmerError
@@ -238,3 +245,182 @@ def test_callbacks_and_shared_models_of_the_wrong_type_are_one_line() -> None:
     ):
         with pytest.raises(MmerError, match="expected"):
             wrong()
+
+
+class SlowSource(ListSource):
+    """A device whose session takes a while to load after it was opened."""
+
+    def __init__(self) -> None:
+        super().__init__(pictures(60.0), live=True)
+        self.opened = threading.Event()
+
+    def open(self, clock: object) -> None:
+        self.opened.set()
+
+
+def test_a_recognizer_closed_while_it_loads_releases_its_device() -> None:
+    source = SlowSource()
+    recognizer = mmer.Recognizer(source, offline=True, modalities=("face",))
+    failed: list[BaseException] = []
+
+    def load() -> None:
+        try:
+            recognizer.prepare()
+        except mmer.MmerError as error:
+            failed.append(error)
+
+    loading = threading.Thread(target=load)
+    loading.start()
+    assert source.opened.wait(10)
+    recognizer.close()
+    loading.join(20)
+    assert source.closed
+    assert "new one" in str(failed[0])
+
+
+def test_an_async_loop_cancelled_while_it_loads_releases_its_device() -> None:
+    source = SlowSource()
+
+    async def watch() -> None:
+        async for _ in mmer.Recognizer(source, offline=True, modalities=("face",)):
+            pass
+
+    async def cancelled() -> None:
+        task = asyncio.create_task(watch())
+        await asyncio.to_thread(source.opened.wait, 10)
+        task.cancel()
+        await task
+
+    with pytest.raises(asyncio.CancelledError):
+        asyncio.run(cancelled())
+    until = time.monotonic() + 20
+    while not source.closed:
+        assert time.monotonic() < until
+        time.sleep(0.05)
+
+
+def test_a_failed_start_closes_its_device_and_keeps_no_model(monkeypatch) -> None:
+    from mmer.models.bundle import Bundle
+
+    alive: list[weakref.ref] = []
+    load = Bundle.load_encoder
+
+    def failing(self, name, provider):
+        if name == "text":
+            raise mmer.MmerError("no room for the text model")
+        model = load(self, name, provider)
+        alive.append(weakref.ref(model))
+        return model
+
+    monkeypatch.setattr(Bundle, "load_encoder", failing)
+    source = SlowSource()
+    recognizer = mmer.Recognizer(source, offline=True)
+    with pytest.raises(mmer.MmerError, match="no room") as kept:
+        recognizer.prepare()
+    assert source.closed
+    assert len(alive) == 2
+    assert [model() for model in alive] == [None, None]
+    del kept
+
+
+def test_close_lets_go_of_the_models() -> None:
+    recognizer = mmer.Recognizer(clip(), offline=True)
+    recognizer.prepare()
+    assert recognizer._prepared is not None
+    blocks = {s.name: s.block.block for s in recognizer._prepared.pipeline.stages}
+    alive = [weakref.ref(block) for block in blocks.values()]
+    del blocks
+    recognizer.close()
+    assert [block() for block in alive] == [None] * len(alive)
+    assert recognizer.info.models["speech"]  # what it was is still told
+    assert recognizer.drops == {}
+
+
+def test_async_loops_leave_the_event_loops_threads_to_others() -> None:
+    """Sixteen that wait must not hold up everybody's to_thread."""
+
+    async def watch(n: int) -> None:
+        async for _ in mmer.Recognizer(ListSource(slowly(), live=False), **options):
+            started.append(n)
+
+    def slowly():
+        for frame in pictures(4.0):
+            time.sleep(0.05)
+            yield frame
+
+    async def main() -> float:
+        loop = asyncio.get_running_loop()
+        loop.set_default_executor(ThreadPoolExecutor(2))
+        tasks = [asyncio.create_task(watch(n)) for n in range(4)]
+        while len(set(started)) < 4:
+            await asyncio.sleep(0.01)
+        worst = 0.0
+        for _ in range(20):
+            began = time.monotonic()
+            await asyncio.to_thread(int)
+            worst = max(worst, time.monotonic() - began)
+            await asyncio.sleep(0.02)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        return worst
+
+    started: list[int] = []
+    options = {"offline": True, "modalities": ("face",), "models": mmer.SharedModels()}
+    assert asyncio.run(main()) < 0.2
+
+
+MEMORY = """
+import sys
+import mmer
+def resident():
+    with open("/proc/self/statm") as file:
+        return int(file.read().split()[1]) * 4096 / 1e6
+after = []
+for _ in range(14):
+    with mmer.Recognizer(sys.argv[1], offline=True):
+        pass
+    after.append(resident())
+print(max(after[8:]) - max(after[2:8]))
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc, and trims glibc's heaps")
+def test_opening_and_closing_keeps_memory_flat() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", MEMORY, str(clip())], capture_output=True, text=True, check=True
+    )
+    assert float(done.stdout) < 60.0  # MB; the networks are 90
+
+
+MICROPHONE = """
+import gc, sys, time
+import mmer
+{}
+gc.collect()
+time.sleep(1)
+print("alive")
+"""
+"""Of a program that forgets ``close()``; PortAudio's thread must not call what was collected."""
+
+
+@pytest.mark.live
+@pytest.mark.parametrize(
+    "code",
+    [
+        "r = mmer.Recognizer(video='none', asr='none'); r.prepare(); time.sleep(1); del r",
+        "for e in mmer.Recognizer(video='none', asr='none'): break",
+        "r = mmer.Recognizer(video='none', asr='none'); r.prepare(); time.sleep(1)",
+    ],
+)
+def test_a_recognizer_dropped_without_close_does_not_crash(code: str) -> None:
+    with VirtualMicrophone() as microphone:
+        done = subprocess.run(
+            [sys.executable, "-c", MICROPHONE.format(code)],
+            env={**os.environ, **microphone.env},
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+    assert (done.returncode, done.stdout) == (0, "alive\n"), done.stderr

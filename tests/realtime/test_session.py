@@ -356,3 +356,30 @@ def test_a_reader_that_is_stuck_does_not_hold_up_the_end(monkeypatch: pytest.Mon
     freed.set()
     assert time.monotonic() - began < 3.0
     assert any(isinstance(e, EmotionEstimate) and e.final for e in events)  # all was finished
+
+
+def test_a_device_that_raises_costs_itself_alone() -> None:
+    clock = SessionClock()
+
+    def camera():
+        yield VideoFrame(clock.now(), np.zeros((8, 8, 3), np.uint8))
+        raise OSError("the driver has gone")
+
+    def microphone():
+        for i in range(40):
+            time.sleep(0.02)
+            yield AudioBlock(i * 0.02, np.zeros(320, np.int16))
+
+    sources = [
+        ListSource(camera(), live=True, name="camera 0"),
+        ListSource(microphone(), live=True, name="microphone x"),
+    ]
+    events: list[Message] = []
+    with pytest.raises(DeviceLost, match="camera 0 and microphone x") as caught:
+        _collect(Session(pipeline(), sources, clock), events)
+    assert isinstance(caught.value.__cause__, OSError)
+    (notice,) = [e for e in events if isinstance(e, Notice)]
+    assert "camera 0 failed (OSError: the driver has gone)" in notice.text
+    ticks = [e for e in events if isinstance(e, EmotionEstimate) and not e.final]
+    assert len(ticks) >= 3
+    assert any(isinstance(e, EmotionEstimate) and e.final for e in events)
