@@ -32,6 +32,7 @@ from mmer.models.cards.seen import Seen
 from mmer.models.errors import MmerError
 from mmer.models.fusion import FusionModel
 from mmer.models.labels import EMOTIONS
+from mmer.models.preparation.frames import Images
 from mmer.models.preparation.opening import PREPARATIONS, open_preparation
 from mmer.models.store.catalogue import VOSK_MODEL
 from mmer.models.store.unpack import extract, intact
@@ -237,6 +238,15 @@ def odd_text(table: Any, rng: random.Random) -> bytes:
     return damaged(text, rng) if rng.random() < 0.2 else text
 
 
+RAW: dict[str, Callable[[Any], tuple[Any, ...]]] = {
+    "speech": lambda model: (
+        np.random.default_rng(0).integers(-900, 900, 16_000).astype(np.int16),
+    ),
+    "text": lambda model: ("what a day", ("oh no",)),
+    "face": lambda model: (np.full((model.size, model.size, 3), 90, np.uint8),),
+}
+
+
 def opened(folder: Path, kind: str) -> None:
     """Open the model of ``kind`` in ``folder`` as a session does, and let it answer."""
     bundle = Bundle(folder)
@@ -244,8 +254,7 @@ def opened(folder: Path, kind: str) -> None:
         FusionModel.load(folder)
     else:
         model = bundle.load_encoder(kind, "cpu")
-        raw = model.preparation.example(np.random.default_rng(0))
-        prediction = model._predict(raw)
+        prediction = model.predict(*RAW[kind](model))
         assert prediction.log_probs.shape == (len(EMOTIONS),)
     bundle.why_not("text")
 
@@ -273,12 +282,14 @@ def test_preparations(tmp_path: Path, rounds: Rounds) -> None:
         kind: PREPARATIONS.load(kind)().settings()
         for kind in ("waveform", "mfcc", "log-mel", "log-mel-segment", "frames", "faces")
     }
+    noise = np.random.default_rng(0).integers(-5000, 5000, 24_000).astype(np.int16)
     for rng in rounds(150):
         settings = odd_table(whole[rng.choice(sorted(whole))], rng)
         try:
             preparation = open_preparation(settings, tmp_path)
             lengths = preparation.lengths()
-            arrays = preparation(preparation.example(np.random.default_rng(0)))
+            frames = isinstance(preparation, Images)
+            arrays = preparation(np.full((3, 64, 48, 3), 90, np.uint8) if frames else noise)
         except MmerError as error:
             one_line(error)
         else:
@@ -309,6 +320,7 @@ FIELDS = (
     '"',
     "\0",
     "é",
+    "x" * 5000,
     "x" * 200_000,
 )
 
