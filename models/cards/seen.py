@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from mmer.models.cards.files import check_regular
 from mmer.models.checksum import sha256_of
-from mmer.models.errors import MmerError
+from mmer.models.errors import MmerError, brief
 
 LARGEST: Final = 1_000_000_000
 """Bytes that the archive may unpack to."""
@@ -95,5 +95,5 @@ class Seen:
             *_NO_ARCHIVE,
         ) as error:
             raise MmerError(
-                f"cannot read what the model was trained on, {path}: {error}"
+                f"cannot read what the model was trained on, {path}: {brief(str(error))}"
             ) from error

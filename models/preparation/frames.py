@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 Colours = tuple[float, float, float]
 """Red, green, blue."""
+MOST: Final = 1000
+"""Images of a clip."""
 LARGEST: Final = 1024
 
 
@@ -47,9 +49,9 @@ class Images(Preparation[Frames]):
     std: Colours = (0.5, 0.5, 0.5)
 
     def __post_init__(self) -> None:
-        if self.count < 1 or not 1 <= self.size <= LARGEST:
+        if not 1 <= self.count <= MOST or not 1 <= self.size <= LARGEST:
             raise MmerError(
-                f"{self.kind}: count is {self.count} and size {self.size}, expected 1 or more "
+                f"{self.kind}: count is {self.count} and size {self.size}, expected 1 to {MOST} "
                 f"images with sides of 1 to {LARGEST} pixels"
             )
         if len(self.mean) != 3 or len(self.std) != 3 or not all(s > 0 for s in self.std):
@@ -107,6 +109,8 @@ class Images(Preparation[Frames]):
             if not all(isinstance(value, (int, float)) for value in given[name]):
                 raise MmerError(f"preparation {cls.kind!r}: {name} is {given[name]}, not numbers")
             given[name] = tuple(float(value) for value in given[name])
+            if not all(abs(value) <= 1000 for value in given[name]):  # NaN is refused too
+                raise MmerError(f"preparation {cls.kind!r}: {name} is {given[name]}, not of pixels")
         return cls(**given)
 
 

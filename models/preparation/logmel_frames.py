@@ -39,6 +39,18 @@ class LogMelSegment(SoundPreparation):
             raise MmerError(
                 f"{self.kind}: least_s is {self.least_s:g}, expected above 0 and at most longest_s"
             )
+        # beyond these the filter bank, which is C++, reads past its tables
+        sound = (
+            8 <= self.bins <= 128
+            and 0.001 <= self.shift_s <= self.window_s <= 0.25
+            and 0 <= self.low_hz < self.high_hz <= SAMPLE_RATE / 2
+            and 0 < self.floor_db <= 200
+        )
+        if not sound:
+            raise MmerError(
+                f"{self.kind}: {self.bank} is no filter bank: expected 8 to 128 bins, 0.001 <= "
+                "shift_s <= window_s <= 0.25, 0 <= low_hz < high_hz <= 8000, floor_db to 200"
+            )
 
     @property
     def bank(self) -> LogMel:
@@ -78,10 +90,10 @@ class LogMelFrames(WindowedPreparation):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not 8 <= self.bins <= 128 or self.floor_db <= 0:
+        if not 8 <= self.bins <= 128 or not 0 < self.floor_db <= 200:
             raise MmerError(
                 f"{self.kind}: bins is {self.bins} and floor_db {self.floor_db:g}, "
-                "expected 8 to 128 and above 0"
+                "expected 8 to 128 and above 0, to 200"
             )
 
     def __call__(self, raw: Sound) -> tuple[NDArray[np.float32], ...] | None:

@@ -10,6 +10,7 @@ from typing import Final
 
 from mmer.models.cards.files import read_json
 from mmer.models.checksum import sha256_of
+from mmer.models.errors import brief
 from mmer.models.store.catalogue import Asset, Unavailable
 
 MANIFEST: Final = ".mmer.json"
@@ -33,6 +34,9 @@ def extract(asset: Asset, archive: Path, into: Path) -> Path:
                 parts = _parts(name)
                 if not parts or parts[0] != folder or ".." in parts:
                     raise Unavailable(f"{archive} holds {name!r}, outside of {folder}")
+            end = archive.stat().st_size
+            if any(not 0 <= entry.header_offset < end for entry in file.infolist()):
+                raise zipfile.BadZipFile("its table leads out of it")
             size = sum(entry.file_size for entry in file.infolist())
             if size > LARGEST or len(file.namelist()) > MOST_FILES:
                 raise Unavailable(
@@ -44,7 +48,7 @@ def extract(asset: Asset, archive: Path, into: Path) -> Path:
         *(zipfile.BadZipFile, zlib.error, EOFError),
         *(NotImplementedError, RuntimeError),  # a method that is not known, a password
     ) as error:
-        raise Unavailable(f"{archive} cannot be unpacked: {error}") from error
+        raise Unavailable(f"{archive} cannot be unpacked: {brief(str(error))}") from error
     fresh = into / folder
     missing = [needed for needed in asset.needs if not (fresh / needed).is_file()]
     if missing:

@@ -16,6 +16,7 @@ from mmer.realtime.pacing import Captured, captured_at
 from mmer.realtime.sources.address import is_url, resolved, shown
 from mmer.realtime.sources.jumps import Jumps
 from mmer.realtime.sources.reader import Reader, choose_streams, open_container, pixel_aspect
+from mmer.realtime.sources.resample import is_rate
 from mmer.realtime.sources.riff import cut_short
 from mmer.realtime.sources.source import Source
 from mmer.realtime.sources.tracks import AudioTrack, VideoTrack, in_order
@@ -283,8 +284,10 @@ def _is_text(head: bytes) -> bool:
 
 
 def _contents(container: av.container.InputContainer) -> str:
-    kinds = [
-        s.type if s.type not in _WORDS or s.codec_context else f"{s.type} of an unknown kind"
-        for s in container.streams
-    ]
+    kinds = []
+    for s in container.streams:
+        unknown = s.type in _WORDS and not s.codec_context
+        rate = getattr(s.codec_context, "sample_rate", 0) if s.type == "audio" else 0
+        odd = "" if is_rate(rate) else f" at {rate} Hz"
+        kinds.append(f"{s.type} of an unknown kind" if unknown else f"{s.type}{odd}")
     return "it holds: " + ", ".join(kinds) if kinds else "it holds no streams"

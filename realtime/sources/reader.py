@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from mmer.models.errors import MmerError
 from mmer.realtime.messages import Stream
+from mmer.realtime.sources.resample import is_rate
 from mmer.realtime.sources.riff import outgrown
 
 if TYPE_CHECKING:
@@ -59,7 +60,8 @@ def open_container(address: str, network: bool) -> av.container.InputContainer:
 def choose_streams(container: av.container.InputContainer) -> dict[Stream, int]:
     """Index of the audio and of the video stream to use: the file's default ones, else the first.
 
-    Cover art is no video, and a stream that this FFmpeg cannot decode is skipped.
+    Cover art is no video, and a stream that this FFmpeg cannot decode, or of a rate that no sound
+    has, is skipped.
     """
     from av.stream import Disposition
 
@@ -73,7 +75,11 @@ def choose_streams(container: av.container.InputContainer) -> dict[Stream, int]:
     )
     for kind, streams in kinds:
         usable = [
-            s for s in streams if s.codec_context is not None and not s.disposition & no_video
+            s
+            for s in streams
+            if s.codec_context is not None
+            and not s.disposition & no_video
+            and (kind == "video" or is_rate(s.codec_context.sample_rate))
         ]
         usable.sort(key=lambda s: not s.disposition & Disposition.default)
         if usable:

@@ -16,6 +16,15 @@ if TYPE_CHECKING:
 _NOTHING: NDArray[np.int16] = np.zeros(0, np.int16)
 
 
+def is_rate(hz: int) -> bool:
+    """Whether sound can have this rate, or it is not known yet (0).
+
+    In a damaged header any number may stand: of 1 Hz a second would become four hours, and the
+    filter for 1 GHz takes ten seconds to compute.
+    """
+    return hz == 0 or 2_000 <= hz <= 1_000_000
+
+
 class Resampler:
     """libswresample by PyAV, with its state kept from one piece to the next.
 

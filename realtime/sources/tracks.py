@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from mmer.realtime.messages import SAMPLE_RATE, AudioBlock, Gap, Stream, VideoFrame
 from mmer.realtime.pacing import Captured, Thinning, captured_at
-from mmer.realtime.sources.resample import Resampler
+from mmer.realtime.sources.resample import Resampler, is_rate
 
 if TYPE_CHECKING:
     import av
@@ -48,7 +48,9 @@ class AudioTrack:
         return self._resampler.mixer.channel
 
     def push(self, t: float, frame: av.AudioFrame) -> Iterator[AudioBlock | Gap]:
-        """A decoded frame whose first sample sounded at ``t``."""
+        """A decoded frame whose first sample sounded at ``t``; dropped if damaged beyond sound."""
+        if not is_rate(frame.sample_rate):
+            return
         if self._fed_until is None or t > self._fed_until + HOLE_S:
             started = self._fed_until is not None
             yield from self.finish()

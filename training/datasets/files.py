@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
-from mmer.models.errors import MmerError
+from mmer.models.errors import MmerError, brief
 
 
 def _suffixes(names: str) -> frozenset[str]:
@@ -111,7 +111,7 @@ def read_table(
         if missing := [name for name in needed if name.lower() not in header]:
             raise MmerError(
                 f"{path} has no column {', '.join(missing)}; "
-                f"it has {', '.join(header) or 'no line at all'}"
+                f"it has {brief(', '.join(header)) or 'no line at all'}"
             )
         for values in reader:
             if not any(value.strip() for value in values):

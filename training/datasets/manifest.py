@@ -8,13 +8,15 @@ the others. Rows with an empty label are left out and counted.
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-from mmer.models.errors import MmerError
+from mmer.models.errors import MmerError, brief
 from mmer.models.labels import EMOTIONS
+from mmer.realtime.sources.address import resolved
 from mmer.training.datasets.files import read_table
 from mmer.training.datasets.item import Item, Reading
 from mmer.training.datasets.texts import pasts
@@ -103,6 +105,7 @@ def _file(root: Path, name: str, where: str) -> Path:
     if not name:
         raise MmerError(f"{where}: no path")
     for path in (root.parent / name, root.parent / name.replace("\\", "/")):
-        if path.is_file():
-            return path
-    raise MmerError(f"{where}: there is no file {root.parent / name}")
+        found = Path(resolved(str(path)))
+        if os.path.isfile(found):  # False for what can be no name, too
+            return found
+    raise MmerError(f"{where}: there is no file {brief(str(root.parent / name), 1000)}")

@@ -434,6 +434,15 @@ def test_sound_without_a_header_is_refused_not_guessed(tmp_path, suffix):
     assert len(message.splitlines()) == 1
 
 
+@pytest.mark.parametrize("rate", [1, 999, 1_073_789_824])
+def test_sound_of_a_rate_that_none_has_is_refused(tmp_path, rate):
+    path = write_wav(tmp_path / "odd.wav", np.zeros((1, 16_000), np.int16), rate=16_000)
+    content = bytearray(path.read_bytes())
+    content[24:28] = rate.to_bytes(4, "little")
+    path.write_bytes(content)
+    assert f"it holds: audio at {rate} Hz" in refusal(path)
+
+
 def test_a_files_uri_is_its_path(tmp_path):
     path = write_media(tmp_path / "a b#1.mp4", tone(0.5, 48_000))
     for uri in (path.as_uri(), path.as_uri().replace("file:", "FILE:"), f"file:{path}"):
