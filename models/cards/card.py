@@ -10,7 +10,10 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
-from mmer.models.cards.files import (
+from mmer.models.cards.parts import Coverage, Development, Measured, Parity, TrainingData
+from mmer.models.engine import Engine, Lengths, open_engine
+from mmer.models.errors import MmerError
+from mmer.models.files import (
     beside,
     check_file,
     check_regular,
@@ -19,9 +22,6 @@ from mmer.models.cards.files import (
     read_json,
     weights_dir,
 )
-from mmer.models.cards.parts import Coverage, Development, Measured, Parity, TrainingData
-from mmer.models.engine import Engine, Lengths, open_engine
-from mmer.models.errors import MmerError
 from mmer.models.labels import EMOTIONS, MODALITIES
 
 __all__ = [

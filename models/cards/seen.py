@@ -13,9 +13,9 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from mmer.models.cards.files import check_regular
 from mmer.models.checksum import sha256_of
 from mmer.models.errors import MmerError, brief
+from mmer.models.files import check_regular
 
 LARGEST: Final = 1_000_000_000
 """Bytes that the archive may unpack to."""

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from mmer.models.cards.files import beside, check_file
 from mmer.models.errors import MmerError
+from mmer.models.files import beside, check_file
 from mmer.models.preparation.preparation import Lengths, Preparation, Utterance
 from mmer.models.preparation.settings import checked
 from mmer.models.preparation.text_style import STYLES
