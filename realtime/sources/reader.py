@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from mmer.realtime.messages import Stream
+from mmer.realtime.sources.pipe import Pipe
 
 if TYPE_CHECKING:
     import av
@@ -19,12 +20,12 @@ Decoded: TypeAlias = "tuple[Stream, float, av.AudioFrame | av.VideoFrame | str]"
 """Stream, time by the file's own count, and a frame; or, in its place, the damage."""
 
 
-def open_container(address: str, network: bool) -> av.container.InputContainer:
+def open_container(address: str | Pipe, network: bool) -> av.container.InputContainer:
     """``av.open`` for reading; raises ``av.FFmpegError``."""
     import av
 
     options: dict[str, Any] = {"timeout": _NETWORK_TIMEOUT_S if network else None}
-    if address.lower().startswith("rtsp"):
+    if isinstance(address, str) and address.lower().startswith("rtsp"):
         options["options"] = {"rtsp_transport": "tcp"}
     if int(av.__version__.split(".")[0]) < 19:  # later ones never fail over a title's encoding
         options["metadata_errors"] = "replace"
