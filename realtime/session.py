@@ -38,10 +38,13 @@ from mmer.realtime.sources.source import Source
 from mmer.realtime.stage_times import Listener, Stopwatch
 
 _STUCK_S: Final = 1.5
-"""A reader that has not ended so long after the stop is left behind: its source closes later."""
+"""A reader that waits for its source so long after the stop is left behind."""
 
 _HUNG_S: Final = 10.0
-"""At the end, a block that has worked on one message for so long is left behind."""
+"""At the end, a thread that has worked on one message for so long is left behind."""
+
+_CLOSE_S: Final = 4.0
+"""How long ``close`` waits for all threads."""
 
 _HUNG_BEATS: Final = 5
 """A block that answers nothing for so many health beats is reported."""
@@ -92,6 +95,8 @@ class Session:
         self._tracks = any(stage.name == "tracker" for stage in pipeline.stages)
         self._stopped = threading.Event()
         self._stopped_at = math.inf  # on the monotonic clock
+        # by source (its id): since when its thread waits for it, or else for room in a mailbox
+        self._reads: dict[int, tuple[float, bool]] = {}
         self._busy: dict[str, float] = {}  # by stage: since when it works on a message
         self._hung: dict[str, tuple[float, int]] = {}  # of those: the same, and for how many beats
         self._error: BaseException | None = None
@@ -137,7 +142,7 @@ class Session:
         self._output.abandon()
         for inbox in self._inboxes.values():  # also where the thread that closes them never began
             inbox.abandon()
-        until = max(self._stopped_at + _STUCK_S, time.monotonic() + 1.0)
+        until = max(self._stopped_at + _CLOSE_S, time.monotonic() + 1.0)
         for thread in self._threads:
             if thread.ident is not None:
                 thread.join(max(0.0, until - time.monotonic()))
@@ -212,8 +217,8 @@ class Session:
                 thread.start()
             for thread in readers:
                 thread.start()
-            for thread in readers:
-                while thread.is_alive() and time.monotonic() < self._stopped_at + _STUCK_S:
+            for source, thread in zip(self._sources, readers, strict=True):
+                while thread.is_alive() and not self._stuck(source):
                     thread.join(0.1)
         finally:
             ended = time.monotonic()
@@ -223,6 +228,12 @@ class Session:
                     thread.join(0.1)
             self._fusion_inbox.close()
 
+    def _stuck(self, source: Source) -> bool:
+        """Whether the session has been stopped, and the thread of a source comes no further."""
+        since, waits = self._reads.get(id(source), (-math.inf, False))
+        limit_s = _STUCK_S if waits else _HUNG_S
+        return time.monotonic() > max(since, self._stopped_at) + limit_s
+
     def _hangs(self, stage: str, after: float) -> bool:
         """Whether a stage has worked on one message for ``_HUNG_S`` since ``after``."""
         since = self._busy.get(stage)
@@ -231,12 +242,14 @@ class Session:
     def _read(self, source: Source) -> None:
         messages = self._outlived(source) if source.live else source.messages()
         thinning = Thinning(self._video_fps if source.live else None)
+        self._reads[id(source)] = (time.monotonic(), True)
         for message in messages if source.live else paced(messages, self.clock, self._stopped):
-            if isinstance(message, VideoFrame) and not thinning.takes(message.t):
-                continue
-            if isinstance(message, Gap) and (lost := lost_s(message)) > 0:
-                self._gap_s += lost  # one source has the sound: no other thread adds to it
-            self._route(message)
+            self._reads[id(source)] = (time.monotonic(), False)
+            if not isinstance(message, VideoFrame) or thinning.takes(message.t):
+                if isinstance(message, Gap) and (lost := lost_s(message)) > 0:
+                    self._gap_s += lost  # one source has the sound: no other thread adds to it
+                self._route(message)
+            self._reads[id(source)] = (time.monotonic(), True)
         if source.live and source.duration_s is None and not self._stopped.is_set():
             self._lost.append(source.name)
 

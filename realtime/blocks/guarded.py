@@ -118,7 +118,10 @@ class Guarded(Block):
     def _report(self, reason: str) -> list[Message]:
         """Drop the state that may be damaged; a notice, where the failure is new."""
         if self._part.starts_over:
-            self.block.reset()
+            try:
+                self.block.reset()
+            except Exception as error:  # noqa: BLE001  an engine that died cannot start over either
+                reason = f"{reason}, then {_in_words(error)}"
         known, self._failing = self._failing, True
         if known or self._t - self._noticed < _QUIET_S:
             return []

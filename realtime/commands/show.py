@@ -198,10 +198,10 @@ class StopSignals:
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
         now = time.monotonic()
-        if not self._started:
-            raise KeyboardInterrupt
         if self._first is None:
             self._first = now
             self._recognizer.stop()
+            if not self._started:
+                raise KeyboardInterrupt
         elif now - self._first >= _APART_S:
             raise KeyboardInterrupt

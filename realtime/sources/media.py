@@ -15,6 +15,7 @@ from mmer.realtime.messages import Gap, Notice, Stream
 from mmer.realtime.pacing import Captured, captured_at
 from mmer.realtime.sources.address import is_url, resolved, shown
 from mmer.realtime.sources.jumps import Jumps
+from mmer.realtime.sources.pipe import PIPES_CAN_WAIT, Pipe
 from mmer.realtime.sources.reader import Reader, choose_streams, open_container, pixel_aspect
 from mmer.realtime.sources.resample import is_rate
 from mmer.realtime.sources.riff import cut_short
@@ -66,6 +67,8 @@ class MediaFile(Source):
         }
         self._containers: list[av.container.InputContainer] = []
         self._readers: list[Reader] = []
+        self._pipe = False
+        self._opened_pipe: Pipe | None = None
         self._zero = 0.0
         self._declared: float | None = None
         self._before: list[Captured] = []  # what is known before the first frame
@@ -78,7 +81,7 @@ class MediaFile(Source):
         once = self._url
         if not self._url:
             self._check_path()
-            once = not Path(self._address).is_file()  # a pipe cannot be read twice
+            once = self._pipe = not Path(self._address).is_file()  # cannot be read twice
         container = self._open_container()
         found = choose_streams(container)
         if not found:
@@ -124,7 +127,9 @@ class MediaFile(Source):
         import av
 
         try:
-            container = open_container(self._address, network=self._url)
+            if self._pipe and PIPES_CAN_WAIT:
+                self._opened_pipe = Pipe(self._address, self._stopped)
+            container = open_container(self._opened_pipe or self._address, network=self._url)
         except (av.FFmpegError, OSError, ValueError) as error:
             raise MmerError(self._why_unreadable(error)) from error
         self._containers.append(container)
@@ -137,6 +142,8 @@ class MediaFile(Source):
         if isinstance(error, PermissionError):
             return f"{self.name} may not be read: {reason}; check its permissions"
         advice = "expected audio or video such as mp4, mkv, wav or mp3"
+        if self._pipe:  # what it held has been read
+            return f"{self.name} gives no media that can be read ({reason}); {advice}"
         try:
             with open(self._address, "rb") as file:
                 head = file.read(4096)
@@ -272,6 +279,8 @@ class MediaFile(Source):
         self._readers = []
         while self._containers:
             self._containers.pop().close()
+        if self._opened_pipe is not None:
+            self._opened_pipe.close()
 
 
 def _listed(kinds: frozenset[Stream]) -> str:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from mmer.models.errors import MmerError
 from mmer.realtime.messages import Stream
+from mmer.realtime.sources.pipe import Pipe
 from mmer.realtime.sources.resample import is_rate
 from mmer.realtime.sources.riff import outgrown
 
@@ -31,7 +32,7 @@ _NO_PICTURES: Final = frozenset({"tty", "bin", "xbin", "adf", "idf"})
 """Formats that show a text as a terminal's screen; FFmpeg takes any .txt for one."""
 
 
-def open_container(address: str, network: bool) -> av.container.InputContainer:
+def open_container(address: str | Pipe, network: bool) -> av.container.InputContainer:
     """``av.open`` for reading.
 
     Raises ``av.FFmpegError``, and MmerError for sound without a header, whose rate and channels
@@ -40,16 +41,16 @@ def open_container(address: str, network: bool) -> av.container.InputContainer:
     import av
 
     options: dict[str, Any] = {"timeout": _NETWORK_TIMEOUT_S if network else None}
-    if address.lower().startswith("rtsp"):
+    if isinstance(address, str) and address.lower().startswith("rtsp"):
         options["options"] = {"rtsp_transport": "tcp"}
-    elif not network and outgrown(address):
+    elif isinstance(address, str) and not network and outgrown(address):
         options["options"] = {"ignore_length": "1"}
     if int(av.__version__.split(".")[0]) < 19:  # later ones never fail over a title's encoding
         options["metadata_errors"] = "replace"
     container: av.container.InputContainer = av.open(address, **options)
     if _HEADERLESS.fullmatch(kind := container.format.name):
         container.close()
-        name = Path(address).name
+        name = Path(container.name).name
         raise MmerError(
             f"{name} is taken for {kind} sound, which has no header: its rate and channels would "
             f"be guesses; give it one, such as by: ffmpeg -f {kind} -ar 8000 -i {name} call.wav"

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
+from mmer.models import files
 from mmer.models.bundle import Bundle
-from mmer.models.cards import files
 from mmer.models.cards.card import (
     Card,
     Coverage,

@@ -225,10 +225,14 @@ def test_the_recognizers_state_is_dropped_after_a_failure_and_its_open_utterance
         def flush(self):
             raise OSError("the engine has died")
 
+        def reset(self):
+            raise OSError("no engine")
+
     guarded = Guarded("asr", Dying())
     guarded.push(SpeechUpdate(4, 1.0, 2.0, SpeechState.ONGOING, UNIFORM, 2.0))
     notice, transcript = guarded.flush()
     assert isinstance(notice, Notice)
+    assert "(OSError: the engine has died, then OSError: no engine)" in notice.text
     assert isinstance(transcript, Transcript)
     assert (transcript.utterance, transcript.text, transcript.partial) == (4, "", False)
     assert transcript.why == "speech recognition failed"
