@@ -10,13 +10,13 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
+from mmer.models.bounded_json import read_json
 from mmer.models.cards.files import (
     beside,
     check_file,
     check_regular,
     has_external_data,
     mend,
-    read_json,
     weights_dir,
 )
 from mmer.models.cards.parts import Coverage, Development, Measured, Parity, TrainingData
