@@ -7,7 +7,7 @@ from mmer.models.store.store import is_offline
 from mmer.realtime.clock import Clock
 from mmer.realtime.messages import Notice, Stream
 from mmer.realtime.options import Options
-from mmer.realtime.sources.address import refuse_network
+from mmer.realtime.sources.address import refuse_network, resolved
 from mmer.realtime.sources.source import Source
 
 
@@ -37,8 +37,9 @@ def open_sources(options: Options, clock: Clock) -> tuple[list[Source], list[Not
     if "video" in wanted:
         from mmer.realtime.sources.camera import Camera
 
-        refuse_network(options.video or "", offline)
-        camera = device_of(options.video)
+        video = None if options.video is None else resolved(options.video)
+        refuse_network(video or "", offline)
+        camera = device_of(video)
         made.append(("video", options.video is not None, Camera(0 if camera is None else camera)))
     opened: list[Source] = []
     notices: list[Notice] = []
