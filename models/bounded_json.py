@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import stat
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,9 +18,13 @@ def read_json(path: Path) -> Any:
 
     Raises:
         OSError: it cannot be read.
-        ValueError: it is no JSON, or too large, too deep, or with a whole number too large.
+        ValueError: it is no file (a pipe or a device never ends) or no JSON, or too large, too
+            deep, or with a whole number too large.
     """
-    size = path.stat().st_size
+    found = path.stat()
+    size = found.st_size
+    if not stat.S_ISREG(found.st_mode):
+        raise ValueError("it is no file")
     if size > LARGEST_BYTES:
         raise ValueError(f"{size} bytes of JSON, expected {LARGEST_BYTES} at most")
     try:
