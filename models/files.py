@@ -1,23 +1,18 @@
-"""Files of a model: inside its card's folder, regular and whole; JSON that cannot harm."""
+"""Files of a model: inside its card's folder, regular and whole."""
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import stat
 from importlib import resources
 from mmap import ACCESS_READ, mmap
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from mmer.models.checksum import sha256_of
 from mmer.models.errors import MmerError
 
-LARGEST_JSON: Final = 16_000_000
-"""Bytes; the largest card has some thousand."""
-LARGEST_WHOLE: Final = 2**63
-"""Whole numbers beyond this are refused: Python's have no end."""
 _EXTERNAL_DATA: Final = re.compile(rb"(?:\n|\x8a\x80*\x00)(?:\x08|\x88\x80*\x00)location")
 """How a tensor of an ONNX file names the file of its values: the key of ``external_data``, with
 its tag and length, which may be written longer than they need be."""
@@ -93,25 +88,3 @@ def has_external_data(path: Path) -> bool:
     with path.open("rb") as file, mmap(file.fileno(), 0, access=ACCESS_READ) as content:
         place, mark = _ORT_FORMAT
         return content[place] == mark or _EXTERNAL_DATA.search(content) is not None
-
-
-def read_json(path: Path) -> Any:
-    """The JSON of a file of at most ``LARGEST_JSON`` bytes.
-
-    Raises:
-        OSError: it cannot be read.
-        ValueError: it is no JSON, or too large, too deep, or with a whole number too large.
-    """
-    size = path.stat().st_size
-    if size > LARGEST_JSON:
-        raise ValueError(f"{size} bytes of JSON, expected {LARGEST_JSON} at most")
-    try:
-        return json.loads(path.read_text(encoding="utf-8"), parse_int=_whole)
-    except RecursionError as error:
-        raise ValueError("it is nested too deep") from error
-
-
-def _whole(digits: str) -> int:
-    if len(digits) > 20 or abs(value := int(digits)) > LARGEST_WHOLE:
-        raise ValueError(f"the number {digits[:20]}... is too large")
-    return value

@@ -10,7 +10,7 @@ from mmer.models.store.store import is_offline
 from mmer.realtime.clock import Clock
 from mmer.realtime.messages import Notice, Stream
 from mmer.realtime.options import Options
-from mmer.realtime.sources.address import refuse_network
+from mmer.realtime.sources.address import refuse_network, resolved
 from mmer.realtime.sources.source import Source
 
 _PATIENCE_S: Final = 10.0
@@ -45,8 +45,9 @@ def open_sources(options: Options, clock: Clock) -> tuple[list[Source], list[Not
     if "video" in wanted:
         from mmer.realtime.sources.camera import Camera
 
-        refuse_network(options.video or "", offline)
-        name = device_of(options.video)
+        video = None if options.video is None else resolved(options.video)
+        refuse_network(video or "", offline)
+        name = device_of(video)
         camera = Camera(0 if name is None else name, patience_s=patience_s)
         made.append(("video", options.video is not None, camera))
     opened: list[Source] = []

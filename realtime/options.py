@@ -26,7 +26,7 @@ _NUMBER: Final = ((Real,), "a number")
 _TYPES: Final[Mapping[str, tuple[tuple[type, ...], str]]] = {
     "audio": _DEVICE,
     "video": _DEVICE,
-    "modalities": ((tuple,), "a sequence of names"),
+    "modalities": ((tuple, list), "a sequence of names"),
     "asr": _TEXT,
     "detector": _TEXT,
     "provider": _TEXT,

@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
+from mmer.models.bounded_json import read_json
 from mmer.models.cards.parts import Coverage, Development, Measured, Parity, TrainingData
 from mmer.models.engine import Engine, Lengths, open_engine
 from mmer.models.errors import MmerError
@@ -19,7 +20,6 @@ from mmer.models.files import (
     check_regular,
     has_external_data,
     mend,
-    read_json,
     weights_dir,
 )
 from mmer.models.labels import EMOTIONS, MODALITIES

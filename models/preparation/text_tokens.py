@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from mmer.models.errors import MmerError
+from mmer.models.errors import MmerError, brief
 from mmer.models.files import beside, check_file
 from mmer.models.preparation.preparation import Lengths, Preparation, Utterance
 from mmer.models.preparation.settings import checked
@@ -38,6 +38,8 @@ SENTENCES: Final = (
     *("I think we should see other people", "okay", "and then he just walked away"),
 )
 """Examples, of our own."""
+_PROBE: Final = "Oh, I can't \u00e9t\u00e9 \u6f22\u5b57 \U0001f600 42 " + "x" * 300
+"""A text with words, signs and scripts that a tokenizer may not know, and one that is too long."""
 
 
 class TokenPreparation(Preparation[Utterance]):
@@ -60,10 +62,13 @@ class TokenPreparation(Preparation[Utterance]):
         self._json = tokenizer_json
         try:
             self._tokenizer: Tokenizer = Tokenizer.from_str(tokenizer_json)
-        except Exception as error:  # tokenizers raises plain Exception for all that is wrong
-            raise MmerError(f"cannot read the tokenizer: {error}") from error
-        self._tokenizer.no_truncation()
-        self._tokenizer.no_padding()
+            self._tokenizer.no_truncation()
+            self._tokenizer.no_padding()
+            self._tokenizer.encode(_PROBE, _PROBE)  # a damaged one fails at the first odd word
+        except (KeyboardInterrupt, SystemExit):
+            raise
+        except BaseException as error:  # plain Exception for all that is wrong, and Rust's panics
+            raise MmerError(f"cannot read the tokenizer: {brief(str(error))}") from error
 
     def example(self, rng: np.random.Generator) -> Utterance:
         k = int(rng.integers(len(SENTENCES)))

@@ -8,9 +8,9 @@ import zlib
 from pathlib import Path, PurePosixPath
 from typing import Final
 
+from mmer.models.bounded_json import read_json
 from mmer.models.checksum import sha256_of
 from mmer.models.errors import brief
-from mmer.models.files import read_json
 from mmer.models.store.catalogue import Asset, Unavailable
 
 MANIFEST: Final = ".mmer.json"

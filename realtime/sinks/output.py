@@ -101,6 +101,8 @@ class LineFile:
         found = os.fstat(self._fd)
         self._regular = stat.S_ISREG(found.st_mode)
         self._size = found.st_size  # bytes, as this program left it
+        # some network file systems number a file anew at every look: there nothing can be told
+        self._watched = self._regular and os.path.samestat(os.stat(self._name), found)
 
     def changed(self) -> str:
         """What another program did to the file since the last line, or "".
@@ -108,7 +110,7 @@ class LineFile:
         A file that was moved or removed is opened anew under its name, as log rotation expects;
         where that fails (the whole folder was moved), the moved file goes on.
         """
-        if self._stdout or not self._regular or self.broken:
+        if self._stdout or not self._watched or self.broken:
             return ""
         mine = os.fstat(self._fd)
         cut, self._size = mine.st_size < self._size, mine.st_size

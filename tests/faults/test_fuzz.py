@@ -8,6 +8,7 @@ lane each kind has a fixed number of rounds; marked slow each has ``MMER_FUZZ_S`
 from __future__ import annotations
 
 import copy
+import hashlib
 import json
 import os
 import random
@@ -29,11 +30,13 @@ from synthetic_media import pictures, steady, write_media
 from mmer.models.bundle import Bundle
 from mmer.models.cards.card import KINDS, load_card, weights_dir
 from mmer.models.cards.seen import Seen
+from mmer.models.encoder import preparation_of
 from mmer.models.errors import MmerError
 from mmer.models.fusion import FusionModel
 from mmer.models.labels import EMOTIONS
 from mmer.models.preparation.frames import Images
 from mmer.models.preparation.opening import PREPARATIONS, open_preparation
+from mmer.models.preparation.preparation import Utterance
 from mmer.models.store.catalogue import VOSK_MODEL
 from mmer.models.store.unpack import extract, intact
 from mmer.realtime.clock import ManualClock
@@ -297,6 +300,40 @@ def test_preparations(tmp_path: Path, rounds: Rounds) -> None:
                 assert array.size < 100_000_000
                 assert np.isfinite(array).all()
             assert lengths is None or lengths.least >= 1
+
+
+def test_tokenizers(tmp_path: Path, rounds: Rounds) -> None:
+    whole = json.loads((weights_dir() / "text-tokenizer.json").read_text(encoding="utf-8"))
+    vocabulary = list(whole["model"]["vocab"].items())[:300]  # or nearly all accidents hit it
+    whole["model"]["vocab"] = dict(vocabulary)
+    card = load_card(weights_dir() / "text.json")
+    settings = preparation_of(card, weights_dir()).settings() | {"tokenizer": "odd.json"}
+    for rng in rounds(300):
+        content = odd_text(whole, rng)
+        (tmp_path / "odd.json").write_bytes(content)
+        settings["tokenizer_sha256"] = hashlib.sha256(content).hexdigest()
+        try:
+            arrays = open_preparation(settings, tmp_path)(
+                Utterance("what a day", ("oh \u6f22", "no"))
+            )
+        except MmerError as error:
+            one_line(error)
+        else:
+            assert arrays is None or all(array.dtype == np.int64 for array in arrays)
+
+
+def test_networks(tmp_path: Path, rounds: Rounds) -> None:
+    table = json.loads((weights_dir() / "fusion.json").read_text(encoding="utf-8"))
+    whole = (weights_dir() / table["file"]).read_bytes()
+    for rng in rounds(60):
+        content = damaged(whole, rng)
+        (tmp_path / table["file"]).write_bytes(content)
+        table["sha256"] = hashlib.sha256(content).hexdigest()
+        (tmp_path / "fusion.json").write_text(json.dumps(table))
+        try:
+            FusionModel.load(tmp_path)
+        except MmerError as error:
+            one_line(error)
 
 
 # --- manifests and archives ----------------------------------------------------------------------

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from mmer.models.bounded_json import read_json
 from mmer.models.errors import MmerError
 from mmer.training.loop.curves import CURVES, Row, read_curves
 from mmer.training.metrics.predictions import FILE as PREDICTIONS
@@ -89,7 +89,7 @@ def _about(path: Path) -> dict[str, Any]:
 
 def _read(path: Path) -> Any:
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        return read_json(path)
     except (OSError, ValueError) as error:
         raise MmerError(f"{path} is not sound JSON: mend or remove it") from error
 

@@ -294,6 +294,15 @@ def test_a_log_whose_whole_folder_was_moved_goes_on_there(
     assert [json.loads(line)["type"] for line in lines] == ["session", "emotion", "end"]
 
 
+def test_a_file_system_without_stable_numbers_is_not_taken_for_a_rotation(
+    tmp_path: Path, make: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os.path, "samestat", lambda one, other: False)
+    kinds = [line["type"] for line in written(tmp_path / "out.jsonl", make)]
+    assert kinds.count("session") == 1
+    assert kinds[-1] == "end"
+
+
 def test_lines_of_another_program_in_the_same_file_are_kept(
     tmp_path: Path, make: SimpleNamespace
 ) -> None:
