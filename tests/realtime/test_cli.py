@@ -425,6 +425,7 @@ def in_shell(command: str, tmp_path: Path) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="needs a shell")
 @pytest.mark.parametrize(
     ("view", "status"), [("| head -1", 0), (">&-", 0), (">/dev/null 2>&-", 0), (">/dev/full", 2)]

@@ -16,7 +16,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-pytestmark = pytest.mark.skipif(os.name != "posix", reason="signals and pipes as on Linux")
+pytestmark = [
+    pytest.mark.slow,  # each starts the program
+    pytest.mark.skipif(os.name != "posix", reason="signals and pipes as on Linux"),
+]
 
 COMMAND = [str(Path(sys.executable).with_name("mmer-live"))]
 OPTIONS = ["--modalities", "speech", "--quiet"]
@@ -83,7 +86,6 @@ class Running:
         return self.process.returncode, err, time.monotonic() - began
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("after_s", [0.1, 0.2, 0.3, 0.5, 0.8, 1.2])
 def test_ctrl_c_while_it_starts_is_one_line(after_s: float, sound: Path, tmp_path: Path) -> None:
     live = Running(sound, tmp_path / "out.jsonl")
@@ -132,7 +134,6 @@ def test_ctrl_c_after_a_pipe_fell_silent_ends_it(
     assert live.lines()[-1]["type"] == "end"
 
 
-@pytest.mark.slow
 def test_two_ctrl_c_end_it_while_a_network_hangs(sound: Path, tmp_path: Path) -> None:
     code = (
         "import time, mmer.models.encoder as encoder\n"
