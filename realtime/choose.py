@@ -92,7 +92,7 @@ def find_detector(detector: str, store: Store) -> Found:
             try:
                 found[name] = _file(name, store)
             except Unavailable as problem:
-                found[name] = problem
+                found[name] = problem.with_traceback(None)  # which would keep every model alive
     return found
 
 
@@ -110,7 +110,7 @@ def load_detector(detector: str, found: Found) -> Choice[FaceDetector]:
                 raise file
             made: FaceDetector = DETECTORS.load(name)(*([] if file is None else [file]))
         except MmerError as problem:
-            problems.append(problem)
+            problems.append(problem.with_traceback(None))
             continue
         reasons = [f"{problem}; using {entry.summary}" for problem in problems]
         reasons += [entry.notice] if entry.notice else []
