@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import Final, NamedTuple
 
@@ -118,7 +119,8 @@ class Guarded(Block):
     def _report(self, reason: str) -> list[Message]:
         """Drop the state that may be damaged; a notice, where the failure is new."""
         if self._part.starts_over:
-            self.block.reset()
+            with suppress(Exception):  # of the same failure, which is being reported
+                self.block.reset()
         known, self._failing = self._failing, True
         if known or self._t - self._noticed < _QUIET_S:
             return []

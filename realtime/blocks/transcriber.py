@@ -58,8 +58,8 @@ class Transcriber(Block):
         return [final]
 
     def reset(self) -> None:
-        self._stream.reset()
         self._open, self._fed, self._text, self._finished = None, 0, "", 0
+        self._stream.reset()  # last: one that fails leaves nothing of the utterance here
 
 
 def _transcript(update: SpeechUpdate, hypothesis: Hypothesis, *, partial: bool) -> Transcript:

@@ -75,6 +75,13 @@ class MediaFile(Source):
         self._busy = threading.Lock()  # while a message is being read
 
     def open(self, clock: Clock) -> None:
+        try:
+            self._open()
+        except BaseException:
+            self._release()
+            raise
+
+    def _open(self) -> None:
         once = self._url
         if not self._url:
             self._check_path()
