@@ -1,0 +1,344 @@
+"""Sweep of faults: every boundary fails at its n-th use, n = 1, 2, ... until nothing more fires.
+
+As SQLite tests itself. A boundary is a call that leaves mmer's own code: a file or device, a
+decoder, a network, a recognizer, the pool, an output, the clock, a thread. Each fails once or for
+good, by an exception or by numbers that are none, in a replay and in a live session on a clock
+that the devices step; after each run the same invariants hold.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from injector import Injector
+from small_graph import Device, SteppedClock, small_graph, write_clip
+
+from mmer.models.errors import MmerError
+from mmer.realtime.assemble import Assembly
+from mmer.realtime.commands.show import Views, show
+from mmer.realtime.mailbox import Mailbox
+from mmer.realtime.messages import (
+    EmotionEstimate,
+    Message,
+    Notice,
+    SessionEnd,
+    SpeechState,
+    SpeechUpdate,
+    Transcript,
+)
+from mmer.realtime.options import Options
+from mmer.realtime.sinks import output as output_module
+from mmer.realtime.sinks.jsonl import JsonLines
+from mmer.realtime.sinks.sink import SessionInfo, Sink
+from mmer.realtime.sources import media
+
+LIMIT_S = 2.0
+"""Beyond the length of the clip: how long a run with a fault may take to its end."""
+
+
+def _ffmpeg_error() -> Exception:
+    import av
+
+    return av.error.InvalidDataError(1094995529, "Invalid data found when processing input")
+
+
+CUDA = RuntimeError("CUDA error: device lost\nand a long story")
+DISK_FULL = OSError(errno.ENOSPC, "No space left on device")
+
+
+@dataclass(frozen=True)
+class Boundary:
+    """A boundary: how it fails (None: with numbers that are none), and what must be said.
+
+    ``about`` is found in a notice; where it is empty the run may end with an error: an MmerError of
+    one line or, where ``own`` is set, the runner's own.
+    """
+
+    name: str
+    error: Callable[[], Exception] | None
+    about: str = ""
+    own: bool = False
+    modality: str = ""  # that is there again after one failure
+    refused: bool = False  # a file of which nothing can be decoded is
+
+
+PARTS = [
+    Boundary("vad", lambda: CUDA, "voice activity detection failed"),
+    Boundary("asr", lambda: CUDA, "speech recognition failed", modality="text"),
+    Boundary("speech", lambda: CUDA, "the speech model failed", modality="speech"),
+    Boundary("speech", None, "the speech model failed", modality="speech"),
+    Boundary("text", lambda: CUDA, "the text model failed", modality="text"),
+    Boundary("text", None, "the text model failed", modality="text"),
+    Boundary("detector", lambda: CUDA, "face detection failed", modality="face"),
+    Boundary("detector", None, "face detection failed", modality="face"),
+    Boundary("face", lambda: CUDA, "the face model failed", modality="face"),
+    Boundary("face", None, "the face model failed", modality="face"),
+    Boundary("fusion", lambda: CUDA, "the fusion failed"),
+    Boundary("fusion", None, "the fusion failed"),
+]
+FILE_CALLS = ("open", "fstat", "stat", "write", "close")
+OUTPUT = [Boundary(f"os.{name}", lambda: DISK_FULL) for name in FILE_CALLS]
+REPLAY = [
+    *PARTS,
+    *OUTPUT,
+    Boundary("opening", _ffmpeg_error),
+    Boundary("demux", _ffmpeg_error, "what can be decoded is used", refused=True),
+    Boundary("decode", _ffmpeg_error, "what can be decoded is used", refused=True),
+]
+LIVE = [
+    *PARTS,
+    *OUTPUT,
+    Boundary("microphone opening", lambda: MmerError("no microphone"), "no microphone"),
+    Boundary("camera opening", lambda: MmerError("no camera"), "no camera"),
+    Boundary("microphone", lambda: OSError("unplugged"), "microphone failed"),
+    Boundary("camera", lambda: OSError("unplugged"), "camera failed"),
+    Boundary("clock", lambda: CUDA, own=True),
+    Boundary("thread", lambda: RuntimeError("can't start new thread"), own=True),
+]
+
+
+class Recorder(Sink):
+    def __init__(self) -> None:
+        self.events: list[Message] = []
+        self.end: SessionEnd | None = None
+
+    def open(self, info: SessionInfo) -> None: ...
+
+    def write(self, event: Message, now: float | None) -> None:
+        self.events.append(event)
+
+    def close(self, end: SessionEnd | None) -> None:
+        self.end = end
+
+
+@dataclass
+class Run:
+    """What a run gave: its events, lines, end, and the error that it raised."""
+
+    events: list[Message]
+    lines: list[dict[str, Any]]
+    end: SessionEnd | None
+    error: Exception | None
+    took_s: float
+
+    def of(self, kind: type) -> list[Any]:
+        return [event for event in self.events if isinstance(event, kind)]
+
+
+class Rig:
+    """The program, as `mmer-live` runs it, around the small graph and an injector."""
+
+    def __init__(self, folder: Path, clip: Path, patch: pytest.MonkeyPatch) -> None:
+        self.injector = Injector()
+        self._clip, self._output = clip, folder / "out.jsonl"
+        self._recorder = Recorder()
+        self._patch(patch)
+
+    def _patch(self, patch: pytest.MonkeyPatch) -> None:
+        injector = self.injector
+
+        def assembled(*args: object, **options: object) -> Assembly:
+            with injector.paused():
+                return Assembly(small_graph(injector), {}, {}, [])
+
+        def opened(address: str, network: bool) -> Any:
+            injector.use("opening")
+            return injector.container(real_container(address, network))
+
+        def started(thread: threading.Thread) -> None:
+            if thread.name != "prepare":
+                injector.use("thread")
+            start(thread)
+
+        def put(box: Mailbox[Any], message: object) -> None:
+            put_in(box, message)
+            assert len(box) <= box.capacity
+
+        real_container, start, put_in = media.open_container, threading.Thread.start, Mailbox.put
+        patch.setattr("mmer.realtime.assemble.assemble", assembled)
+        patch.setattr(media, "open_container", opened)
+        patch.setattr(output_module, "os", injector.spoiled("os", os, *FILE_CALLS))
+        patch.setattr(
+            "mmer.realtime.commands.show.make_sinks",
+            lambda *args: ([JsonLines(str(self._output)), self._recorder], []),
+        )
+        patch.setattr("mmer.realtime.recognizer.SessionClock", lambda: SteppedClock(injector))
+        patch.setattr(
+            "mmer.realtime.sources.microphone.Microphone",
+            lambda *args, **options: Device("audio", injector),
+        )
+        patch.setattr(
+            "mmer.realtime.sources.camera.Camera",
+            lambda *args, **options: Device("video", injector),
+        )
+        patch.setattr(threading.Thread, "start", started)
+        patch.setattr(Mailbox, "put", put)
+
+    @cache  # noqa: B019  as long as the module
+    def clean_uses(self, live: bool) -> Counter[str]:
+        """Uses of each boundary in a run in which nothing fails."""
+        self.injector.arm("", 0)
+        run = self.run(live)
+        assert run.error is None
+        assert self.injector.fired == 0
+        check(run)
+        finals = [e for e in run.of(EmotionEstimate) if e.final]
+        assert [all(e.modalities.values()) for e in finals] == [True, True]
+        assert not [m for m in run.of(Notice) if m.level == "error"]
+        return Counter(self.injector.uses)
+
+    def run(self, live: bool) -> Run:
+        self._recorder.__init__()  # type: ignore[misc]
+        self._output.unlink(missing_ok=True)
+        options = Options(pace="real") if live else Options(str(self._clip), pace="max")
+        error = None
+        began = time.monotonic()
+        try:
+            show(options, Views())
+        except Exception as problem:  # noqa: BLE001  judged by the caller
+            error = problem
+        took_s = time.monotonic() - began
+        text = self._output.read_text() if self._output.exists() else ""
+        lines = [json.loads(line) for line in text.splitlines()]
+        recorder = self._recorder
+        return Run(recorder.events, lines, recorder.end, error, took_s)
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_clip(tmp_path_factory.mktemp("sweep") / "clip.mkv")
+
+
+@pytest.fixture(scope="module")
+def rig(tmp_path_factory: pytest.TempPathFactory, clip: Path) -> Iterator[Rig]:
+    with pytest.MonkeyPatch.context() as patch:
+        yield Rig(tmp_path_factory.mktemp("rig"), clip, patch)
+
+
+def handles() -> set[str]:
+    """Threads and, on Linux, open files of this process."""
+    found = {f"thread {t.name} {t.ident}" for t in threading.enumerate()}
+    folder = Path("/proc/self/fd")
+    for entry in folder.iterdir() if folder.exists() else ():
+        try:
+            found.add(f"file {entry.name} {entry.readlink()}")
+        except OSError:  # that of the listing itself
+            continue
+    return found
+
+
+def left_over(before: set[str]) -> set[str]:
+    """What a run has left, once it had 2 s to end."""
+    until = time.monotonic() + LIMIT_S
+    while (left := handles() - before) and time.monotonic() < until:
+        time.sleep(0.01)
+    return left
+
+
+def check(run: Run) -> None:
+    """The invariants of a run, whatever failed in it."""
+    estimates = run.of(EmotionEstimate)
+    times = [e.t for e in estimates]
+    assert times == sorted(times)
+    written = [line["t"] for line in run.lines if line["type"] in ("emotion", "health", "end")]
+    assert written == sorted(written)
+    for e in estimates:
+        assert (e.label is None) == (e.probs is None)
+        if e.probs is None:
+            assert e.why["label"]
+        else:
+            assert np.isclose(e.probs.sum(), 1.0, atol=1e-3)
+            assert any(e.modalities.values())
+        assert all(c is not None or e.why[m] for m, c in e.modalities.items())
+    announced = Counter(dict.fromkeys((u.utterance for u in run.of(SpeechUpdate)), 1))
+    ended = Counter(u.utterance for u in run.of(SpeechUpdate) if u.state is SpeechState.ENDED)
+    finals = Counter(e.utterance for e in estimates if e.final)
+    texts = Counter(t.utterance for t in run.of(Transcript) if not t.partial)
+    for once in (ended, finals, texts):
+        assert once <= announced
+    if run.end is not None:
+        assert finals == announced
+        assert run.end.utterances == len(announced)
+        if run.error is None:
+            assert run.lines[-1]["type"] == "end"
+
+
+def sweep(rig: Rig, boundary: Boundary, for_good: bool, live: bool, numbers: Iterator[int]) -> int:
+    """Run once for each n of ``numbers`` until nothing fires; how many did."""
+    uses = rig.clean_uses(live)[boundary.name]
+    before = handles()
+    fired = 0
+    for n in numbers:
+        error = None if boundary.error is None else boundary.error()
+        rig.injector.arm(boundary.name, n, for_good, error)
+        run = rig.run(live)
+        if not rig.injector.fired:
+            break
+        fired += 1
+        check(run)
+        assert run.took_s < LIMIT_S
+        assert not left_over(before)
+        if run.error is None:
+            assert run.end is not None
+        elif boundary.own:
+            assert isinstance(run.error, MmerError | type(error))
+        else:
+            assert isinstance(run.error, MmerError)
+            assert "\n" not in str(run.error)
+        if boundary.about and not (boundary.refused and run.error):
+            assert run.error is None
+            said = [m.text for m in run.of(Notice)]
+            assert any(boundary.about in text for text in said), said
+        if boundary.modality and not for_good and not live and n <= uses // 2:
+            last = run.of(EmotionEstimate)[-1]
+            assert last.modalities[boundary.modality] is not None, last.why
+    return fired
+
+
+def every(boundaries: list[Boundary]) -> Any:
+    def name(value: Any) -> str:
+        if isinstance(value, Boundary):
+            return value.name if value.error is not None else f"{value.name}-nan"
+        return "for good" if value else "once"
+
+    cases = [(b, for_good) for b in boundaries for for_good in (False, True)]
+    return pytest.mark.parametrize(("boundary", "for_good"), cases, ids=name)
+
+
+@every(REPLAY)
+def test_every_use_in_a_replay(rig: Rig, boundary: Boundary, for_good: bool) -> None:
+    fired = sweep(rig, boundary, for_good, live=False, numbers=iter(range(1, 10_000)))
+    assert fired >= 1
+
+
+def growing() -> Iterator[int]:
+    """Each of the first uses, then fewer and fewer."""
+    n = 1
+    while True:
+        yield n
+        n += 1 + n // 2
+
+
+@every(LIVE)
+def test_uses_in_a_live_session(rig: Rig, boundary: Boundary, for_good: bool) -> None:
+    fired = sweep(rig, boundary, for_good, live=True, numbers=growing())
+    assert fired >= 1
+
+
+@pytest.mark.slow
+@every(LIVE)
+def test_every_use_in_a_live_session(rig: Rig, boundary: Boundary, for_good: bool) -> None:
+    fired = sweep(rig, boundary, for_good, live=True, numbers=iter(range(1, 10_000)))
+    assert fired >= 1
