@@ -39,7 +39,7 @@ from mmer.realtime.options import Options
 from mmer.realtime.sinks import output as output_module
 from mmer.realtime.sinks.jsonl import JsonLines
 from mmer.realtime.sinks.sink import SessionInfo, Sink
-from mmer.realtime.sources import media
+from mmer.realtime.sources import media, tracks
 
 LIMIT_S = 2.0
 """Beyond the length of the clip: how long a run with a fault may take to its end."""
@@ -92,6 +92,8 @@ REPLAY = [
     *OUTPUT,
     Boundary("opening", _ffmpeg_error),
     Boundary("demux", _ffmpeg_error, "what can be decoded is used", refused=True),
+    Boundary("convert", _ffmpeg_error, "what can be decoded is used"),
+    Boundary("convert", lambda: ValueError("no such format"), "what can be decoded is used"),
     Boundary("decode", _ffmpeg_error, "what can be decoded is used", refused=True),
 ]
 LIVE = [
@@ -154,6 +156,13 @@ class Rig:
             injector.use("opening")
             return injector.container(real_container(address, network))
 
+        def counted(convert: Callable[..., Any]) -> Callable[..., Any]:
+            def conversion(*args: Any) -> Any:
+                injector.use("convert")
+                return convert(*args)
+
+            return conversion
+
         def started(thread: threading.Thread) -> None:
             if thread.name != "prepare":
                 injector.use("thread")
@@ -166,6 +175,8 @@ class Rig:
         real_container, start, put_in = media.open_container, threading.Thread.start, Mailbox.put
         patch.setattr("mmer.realtime.assemble.assemble", assembled)
         patch.setattr(media, "open_container", opened)
+        patch.setattr(tracks, "upright", counted(tracks.upright))
+        patch.setattr(tracks.Resampler, "push", counted(tracks.Resampler.push))
         patch.setattr(output_module, "os", injector.spoiled("os", os, *FILE_CALLS))
         patch.setattr(
             "mmer.realtime.commands.show.make_sinks",
