@@ -70,6 +70,8 @@ class FaceTracker(Block):
         face = None if self._track is None else self._track.at_rest(frame.t)
         if face is None:
             faces = self.detector.detect(frame.image, frame.t)
+            if not all(map(_numbers, faces)):  # they would stay in the filter
+                raise ValueError("the detector gave no numbers")
             face = self._follow(faces, frame.t, width, height)
         if face is None or self._track is None:
             return FaceObservation(frame.t, None, None, None, None, 0.0, "no face")
@@ -165,6 +167,11 @@ class _Track:
             nose=self._raw.nose,
             score=self._raw.score,
         )
+
+
+def _numbers(face: DetectedFace) -> bool:
+    """Whether the positions and the score are finite."""
+    return bool(np.isfinite([*face.box, *face.eyes.flat, *(face.nose or ()), face.score]).all())
 
 
 def _weight(cutoff_hz: float, step_s: float) -> float:

@@ -138,10 +138,15 @@ class JsonLines(Sink):
         if self._path != "-":
             check_output_path(Path(self._path))
             refuse_source(Path(self._path), *source_names(info))
-        self._file = LineFile(self._path)
+        file = LineFile(self._path)
         self._t = -math.inf
         self._first = session_line(info)
-        self._file.write(encoded(self._first))
+        try:
+            file.write(encoded(self._first))
+        except BaseException:
+            file.close()
+            raise
+        self._file = file
 
     def write(self, event: Message, now: float | None) -> None:
         line = line_for(event, now)

@@ -98,7 +98,11 @@ class LineFile:
         """Open for appending: others may write to the file, cut it or rotate it."""
         flags |= os.O_WRONLY | os.O_CREAT | os.O_APPEND | getattr(os, "O_BINARY", 0)
         self._fd = os.open(self._name, flags, 0o666)
-        found = os.fstat(self._fd)
+        try:
+            found = os.fstat(self._fd)
+        except OSError:
+            os.close(self._fd)
+            raise
         self._regular = stat.S_ISREG(found.st_mode)
         self._size = found.st_size  # bytes, as this program left it
         # some network file systems number a file anew at every look: there nothing can be told
@@ -112,7 +116,11 @@ class LineFile:
         """
         if self._stdout or not self._watched or self.broken:
             return ""
-        mine = os.fstat(self._fd)
+        try:
+            mine = os.fstat(self._fd)
+        except OSError as error:  # the network drive that holds it has gone
+            self.broken = True
+            raise self._cannot_write(error) from error
         cut, self._size = mine.st_size < self._size, mine.st_size
         try:
             moved = not os.path.samestat(os.stat(self._name), mine)
@@ -148,7 +156,7 @@ class LineFile:
             self.broken = True
             if not self._stdout and self._regular:
                 self._take_back(len(line) - len(rest))
-            raise MmerError(f"cannot write {self._name}: {error.strerror or error}") from error
+            raise self._cannot_write(error) from error
 
     def _take_back(self, n: int) -> None:
         """Remove the ``n`` bytes of a line that could not be finished."""
@@ -156,9 +164,19 @@ class LineFile:
             os.ftruncate(self._fd, max(os.fstat(self._fd).st_size - n, 0))
 
     def close(self) -> None:
-        """Close the file; standard output stays open."""
-        if not self._stdout:
+        """Close the file; standard output stays open.
+
+        Raises MmerError where the last lines cannot be written: network drives say so only now.
+        """
+        if self._stdout:
+            return
+        try:
             os.close(self._fd)
+        except OSError as error:
+            raise self._cannot_write(error) from error
+
+    def _cannot_write(self, error: OSError) -> MmerError:
+        return MmerError(f"cannot write {self._name}: {error.strerror or error}")
 
 
 def mute_stdout(stream: object = None) -> None:

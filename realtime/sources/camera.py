@@ -218,14 +218,18 @@ class Camera(Source):
     def _open_again(self) -> None:
         """Open the camera anew and read a frame; raises MmerError where that fails."""
         with self._busy:
-            if self._capture is not None:
-                self._capture.release()
-            if self._stopped.is_set():
-                return
-            self._open_s = _OPEN_AGAIN_S
-            self._capture = self._open(_quiet_cv2())
-            if not self._capture.isOpened() or not self._capture.grab():
-                raise MmerError(f"{self.name} gives no frames")
+            cv2 = _quiet_cv2()
+            try:
+                if self._capture is not None:
+                    self._capture.release()
+                if self._stopped.is_set():
+                    return
+                self._open_s = _OPEN_AGAIN_S
+                self._capture = self._open(cv2)
+                if not self._capture.isOpened() or not self._capture.grab():
+                    raise MmerError(f"{self.name} gives no frames")
+            except cv2.error as error:  # as good as no frames: it is tried again
+                raise MmerError(f"{self.name} gives no frames: {error}") from error
 
     def stop(self) -> None:
         self._stopped.set()

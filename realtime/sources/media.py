@@ -78,6 +78,13 @@ class MediaFile(Source):
         self._busy = threading.Lock()  # while a message is being read
 
     def open(self, clock: Clock) -> None:
+        try:
+            self._open()
+        except BaseException:
+            self._release()
+            raise
+
+    def _open(self) -> None:
         once = self._url
         if not self._url:
             self._check_path()
@@ -234,7 +241,10 @@ class MediaFile(Source):
         return in_order(self._convert(reader), set(reader.first) & self.streams)
 
     def _convert(self, reader: Reader) -> Iterator[tuple[Stream, Captured]]:
+        import av
+
         told = False
+        unconverted: set[Stream] = set()
         for kind, raw, item in reader:
             if self._stopped.is_set():
                 return
@@ -245,8 +255,15 @@ class MediaFile(Source):
                 what = f"its {_WORDS[kind]} {item}"
                 yield kind, self._notice(self._tracks[kind].end, what)
                 continue
-            for message in self._tracks[kind].push(max(0.0, raw - self._zero), item):
-                yield kind, message
+            try:
+                for message in self._tracks[kind].push(max(0.0, raw - self._zero), item):
+                    yield kind, message
+            except (av.FFmpegError, ValueError) as error:  # a frame that cannot be converted
+                if kind not in unconverted:
+                    self._damaged = True
+                    unconverted.add(kind)
+                    what = f"its {_WORDS[kind]} is damaged here ({error})"
+                    yield kind, self._notice(self._tracks[kind].end, what)
             if kind == "audio" and not told and (channel := self._tracks[kind].channel) is not None:
                 told = True
                 text = f"the channels of its sound cancel each other: channel {channel + 1} is used"

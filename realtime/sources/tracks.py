@@ -61,8 +61,9 @@ class AudioTrack:
             self._t = self._fed_until = t
         elif t < self._fed_until - HOLE_S:
             return
-        self._fed_until += frame.samples / frame.sample_rate
-        self._pending = np.concatenate((self._pending, self._resampler.push(frame)))
+        sound = self._resampler.push(frame)
+        self._fed_until += frame.samples / frame.sample_rate  # what cannot be converted is a hole
+        self._pending = np.concatenate((self._pending, sound))
         yield from self._blocks(self._block)
 
     def finish(self) -> Iterator[AudioBlock]:

@@ -1,262 +1,398 @@
-"""Sweep of faults: every use of every model, recognizer, detector and device fails, one by one.
+"""Sweep of faults: every boundary fails at its n-th use, n = 1, 2, ... until nothing more fires.
 
-As SQLite tests itself: the n-th use fails, n = 1, 2, ..., until no fault fires any more, once and
-for good. Whatever fails: output in order, each utterance answered exactly once, labels from
-evidence alone, and a notice.
+As SQLite tests itself. A boundary is a call that leaves mmer's own code: a file or device, a
+decoder, a network, a recognizer, the pool, an output, the clock, a thread. Each fails once or for
+good, by an exception or by numbers that are none, in a replay and in a live session on a clock
+that the devices step; after each run the same invariants hold.
 """
 
 from __future__ import annotations
 
-import itertools
-import math
+import errno
+import json
+import os
 import threading
+import time
+from collections import Counter
 from collections.abc import Callable, Iterator
-from typing import Any, TypeVar
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
 
+import cv2
 import numpy as np
 import pytest
-from doubles import ListSource, PerBlock, in_order, look, pictures
-from numpy.typing import NDArray
+from injector import Injector
+from invariants import check_events
+from small_graph import Device, SteppedClock, small_graph, write_clip
 
-from mmer.models.fusion import Opinion
-from mmer.models.prediction import Prediction
-from mmer.realtime.asr.interface import Hypothesis
-from mmer.realtime.blocks.block import Block
-from mmer.realtime.blocks.fusion.block import FusionBlock
-from mmer.realtime.blocks.fusion.pooling import ProductPool
-from mmer.realtime.blocks.speech_detector import FrameActivity
-from mmer.realtime.blocks.speech_encoder import SpeechEncoder
-from mmer.realtime.blocks.text_encoder import TextEncoder
-from mmer.realtime.blocks.transcriber import Transcriber
-from mmer.realtime.blocks.vad import Vad
+from mmer.models.errors import MmerError
+from mmer.realtime.assemble import Assembly
 from mmer.realtime.clock import SessionClock
-from mmer.realtime.mailbox import Delivery
+from mmer.realtime.commands.show import Views, show
+from mmer.realtime.mailbox import Mailbox
 from mmer.realtime.messages import (
-    AudioBlock,
     EmotionEstimate,
-    Evidence,
-    FaceObservation,
     Message,
-    Missing,
     Notice,
-    SpeechUpdate,
-    Transcript,
+    SessionEnd,
+    VideoFrame,
 )
-from mmer.realtime.pipeline import Pipeline
-from mmer.realtime.replay import Replay
-from mmer.realtime.session import DeviceLost, Session
+from mmer.realtime.options import Options
+from mmer.realtime.sinks import output as output_module
+from mmer.realtime.sinks.jsonl import JsonLines
+from mmer.realtime.sinks.sink import SessionInfo, Sink
+from mmer.realtime.sources import camera, media, retry, tracks
+from mmer.realtime.sources.camera import Camera
 
-T = TypeVar("T")
-SURE = np.log(np.array([0.05, 0.05, 0.05, 0.7, 0.05, 0.05, 0.05], np.float32))
-SECONDS = 4.0
-POINTS = ("detect", "speech", "text", "face", "track", "accept", "finish", "fuse")
-PREDICTIONS = ("speech", "text", "face", "fuse")
-
-
-class Injector:
-    """Lets the ``n``-th use of ``point`` fail, and those after it where ``for_good``."""
-
-    def __init__(self, point: str = "", n: int = 1, for_good: bool = False, nan: bool = False):
-        self.point, self.n, self.for_good, self.nan = point, n, for_good, nan
-        self.uses = self.fired = 0
-
-    def use(self, point: str, answer: T, without_numbers: Callable[[], T] | None = None) -> T:
-        """``answer``, or the fault."""
-        if point != self.point:
-            return answer
-        self.uses += 1
-        if self.uses != self.n and not (self.for_good and self.uses > self.n):
-            return answer
-        self.fired += 1
-        if self.nan and without_numbers is not None:
-            return without_numbers()
-        raise RuntimeError(f"{point} has failed")
+LIMIT_S = 2.0
+"""Beyond the length of the clip: how long a run with a fault may take to its end."""
 
 
-class Model:
-    """Speech, text or face model in one."""
+def _ffmpeg_error() -> Exception:
+    import av
 
-    min_s = 0.5
-    usable_below = 0.0
-
-    def __init__(self, point: str, faults: Injector) -> None:
-        self._point, self._faults = point, faults
-
-    def predict(self, *inputs: object) -> Prediction:
-        good = Prediction(SURE, np.ones(3, np.float32))
-        bad = Prediction(np.full(7, np.nan, np.float32), good.embedding)
-        return self._faults.use(self._point, good, lambda: bad)
+    return av.error.InvalidDataError(1094995529, "Invalid data found when processing input")
 
 
-class Recognizer:
-    """Stream of speech recognition: a word for every 0.3 s."""
-
-    def __init__(self, faults: Injector) -> None:
-        self._faults, self._n = faults, 0
-
-    def accept(self, samples: NDArray[np.int16], pause: bool = False) -> Hypothesis:
-        self._n += len(samples)
-        return self._faults.use("accept", Hypothesis("test", "so " * (self._n // 4800)))
-
-    def finish(self) -> Hypothesis:
-        final = Hypothesis("test", "so " * max(1, self._n // 4800), confidence=0.9)
-        self._n = 0
-        return self._faults.use("finish", final)
-
-    def reset(self) -> None:
-        self._n = 0
+CUDA = RuntimeError("CUDA error: device lost\nand a long story")
+DISK_FULL = OSError(errno.ENOSPC, "No space left on device")
 
 
-class Loudness:
-    """Voice is what is loud."""
+@dataclass(frozen=True)
+class Boundary:
+    """A boundary: how it fails (None: with numbers that are none), and what must be said.
 
-    def __init__(self, faults: Injector) -> None:
-        self._faults = faults
+    ``about`` is found in a notice; where it is empty the run may end with an error: an MmerError of
+    one line or, where ``own`` is set, the runner's own.
+    """
 
-    def detect(self, frame: NDArray[np.int16]) -> FrameActivity:
-        loud = bool(np.abs(frame).max() > 100)
-        return self._faults.use("detect", FrameActivity(loud, loud))
-
-    def interrupt(self) -> None: ...
-
-    def reset(self) -> None: ...
-
-
-class Pool:
-    def __init__(self, faults: Injector) -> None:
-        self._faults = faults
-
-    def fuse(self, opinions: dict[str, Opinion]) -> Any:
-        fused, shares = ProductPool().fuse(opinions)
-        return self._faults.use("fuse", (fused, shares), lambda: (fused * np.nan, shares))
+    name: str
+    error: Callable[[], Exception] | None
+    about: str = ""
+    own: bool = False
+    modality: str = ""  # that is there again after one failure
+    refused: bool = False  # a file of which nothing can be decoded is
 
 
-def build(faults: Injector) -> Pipeline:
-    face = Model("face", faults)
-
-    def track(message: Message) -> list[Message]:
-        return faults.use("track", look(message))
-
-    def judge(message: Message) -> list[Message]:
-        assert isinstance(message, FaceObservation)
-        if message.why != "no face":  # that of a tracker that works
-            return [Missing("face", message.t, message.t, message.why, partial=True)]
-        log_probs = face.predict().log_probs
-        return [Evidence("face", message.t, message.t, log_probs, 1.0, partial=True)]
-
-    blocks: dict[str, Block] = {
-        "vad": Vad(detector=Loudness(faults)),
-        "asr": Transcriber(Recognizer(faults)),
-        "speech": SpeechEncoder(Model("speech", faults)),  # type: ignore[arg-type]
-        "text": TextEncoder(Model("text", faults)),  # type: ignore[arg-type]
-        "tracker": PerBlock(track),
-        "face": PerBlock(judge),
-    }
-    return Pipeline(FusionBlock(pool=Pool(faults)), **blocks).guarded()
-
-
-def recording(seconds: float = SECONDS) -> list[Message]:
-    """Two utterances, the second of which is still open at the end, and a camera's frames."""
-    samples = np.zeros(round(seconds * 16_000), np.int16)
-    rng = np.random.default_rng(0)
-    for t0, t1 in ((0.5, 1.9), (2.6, seconds)):
-        part = samples[round(t0 * 16_000) : round(t1 * 16_000)]
-        part[:] = rng.normal(0, 3000, len(part))
-    cut = samples.reshape(-1, 320)
-    blocks = [AudioBlock(i * 0.02, cut[i]) for i in range(len(cut))]
-    return in_order(blocks, pictures(seconds, fps=10.0))
-
-
-RECORDING = recording()
+PARTS = [
+    Boundary("vad", lambda: CUDA, "voice activity detection failed"),
+    Boundary("asr", lambda: CUDA, "speech recognition failed", modality="text"),
+    Boundary("speech", lambda: CUDA, "the speech model failed", modality="speech"),
+    Boundary("speech", None, "the speech model failed", modality="speech"),
+    Boundary("text", lambda: CUDA, "the text model failed", modality="text"),
+    Boundary("text", None, "the text model failed", modality="text"),
+    Boundary("detector", lambda: CUDA, "face detection failed", modality="face"),
+    Boundary("detector", None, "face detection failed", modality="face"),
+    Boundary("face", lambda: CUDA, "the face model failed", modality="face"),
+    Boundary("face", None, "the face model failed", modality="face"),
+    Boundary("fusion", lambda: CUDA, "the fusion failed"),
+    Boundary("fusion", None, "the fusion failed"),
+]
+FILE_CALLS = ("open", "fstat", "stat", "write", "close")
+OUTPUT = [Boundary(f"os.{name}", lambda: DISK_FULL) for name in FILE_CALLS]
+REPLAY = [
+    *PARTS,
+    *OUTPUT,
+    Boundary("opening", _ffmpeg_error),
+    Boundary("demux", _ffmpeg_error, "what can be decoded is used", refused=True),
+    Boundary("convert", _ffmpeg_error, "what can be decoded is used"),
+    Boundary("convert", lambda: ValueError("no such format"), "what can be decoded is used"),
+    Boundary("decode", _ffmpeg_error, "what can be decoded is used", refused=True),
+]
+LIVE = [
+    *PARTS,
+    *OUTPUT,
+    Boundary("microphone opening", lambda: MmerError("no microphone"), "no microphone"),
+    Boundary("camera opening", lambda: MmerError("no camera"), "no camera"),
+    Boundary("microphone", lambda: OSError("unplugged"), "microphone failed"),
+    Boundary("camera", lambda: OSError("unplugged"), "camera failed"),
+    Boundary("clock", lambda: CUDA, own=True),
+    Boundary("thread", lambda: RuntimeError("can't start new thread"), own=True),
+]
 
 
-def replayed(faults: Injector) -> list[Message]:
-    return list(Replay(build(faults), ListSource(RECORDING)).events())
+class Recorder(Sink):
+    def __init__(self) -> None:
+        self.events: list[Message] = []
+        self.end: SessionEnd | None = None
+
+    def open(self, info: SessionInfo) -> None: ...
+
+    def write(self, event: Message, now: float | None) -> None:
+        self.events.append(event)
+
+    def close(self, end: SessionEnd | None) -> None:
+        self.end = end
 
 
-def check(events: list[Message]) -> None:
-    estimates = [e for e in events if isinstance(e, EmotionEstimate)]
-    times = [e.t for e in estimates]
-    assert times == sorted(times)
-    announced = {e.utterance for e in events if isinstance(e, SpeechUpdate)}
-    assert sorted(e.utterance or 0 for e in estimates if e.final) == sorted(announced)
-    for e in estimates:
-        assert (e.label is None) == (e.probs is None) == (e.confidence is None)
-        assert all(c is not None or e.why[m] for m, c in e.modalities.items())
-        present = [c for c in e.modalities.values() if c is not None]
-        if e.probs is None:
-            assert e.why["label"]
-        else:
-            assert math.isclose(float(e.probs.sum()), 1.0, abs_tol=1e-4)
-            assert present
-        if present:
-            assert math.isclose(sum(c.weight for c in present), 1.0, abs_tol=1e-4)
-            assert all(np.isfinite(c.probs).all() for c in present)
-    finals = [e.utterance for e in events if isinstance(e, Transcript) and not e.partial]
-    assert len(finals) == len(set(finals))
+@dataclass
+class Run:
+    """What a run gave: its events, lines, end, and the error that it raised."""
+
+    events: list[Message]
+    lines: list[dict[str, Any]]
+    end: SessionEnd | None
+    error: Exception | None
+    took_s: float
+
+    def of(self, kind: type) -> list[Any]:
+        return [event for event in self.events if isinstance(event, kind)]
 
 
-def test_without_a_fault_all_is_there() -> None:
-    events = replayed(Injector())
-    check(events)
-    finals = [e for e in events if isinstance(e, EmotionEstimate) and e.final]
-    assert [e.label for e in finals] == ["joy", "joy"]
-    assert all(all(e.modalities.values()) for e in finals)
-    assert not [e for e in events if isinstance(e, Notice)]
+class Rig:
+    """The program, as `mmer-live` runs it, around the small graph and an injector."""
 
+    def __init__(self, folder: Path, clip: Path, patch: pytest.MonkeyPatch) -> None:
+        self.injector = Injector()
+        self._clip, self._output = clip, folder / "out.jsonl"
+        self._recorder = Recorder()
+        self._patch(patch)
 
-@pytest.mark.parametrize("point", POINTS)
-def test_each_injector_injects(point: str) -> None:
-    faults = Injector(point)
-    replayed(faults)
-    assert faults.fired == 1
+    def _patch(self, patch: pytest.MonkeyPatch) -> None:
+        injector = self.injector
 
+        def assembled(*args: object, **options: object) -> Assembly:
+            with injector.paused():
+                return Assembly(small_graph(injector), {}, {}, [])
 
-@pytest.mark.parametrize("for_good", [False, True], ids=["once", "for good"])
-@pytest.mark.parametrize(
-    ("point", "nan"), [*((p, False) for p in POINTS), *((p, True) for p in PREDICTIONS)]
-)
-def test_every_use_fails_in_replay(point: str, nan: bool, for_good: bool) -> None:
-    for n in itertools.count(1):
-        faults = Injector(point, n, for_good, nan)
-        events = replayed(faults)
-        if not faults.fired:
-            assert n > 1
-            return
-        check(events)
-        notices = [e for e in events if isinstance(e, Notice)]
-        assert [notice.level for notice in notices] == ["error"], (n, notices)
+        def opened(address: str, network: bool) -> Any:
+            injector.use("opening")
+            return injector.container(real_container(address, network))
 
+        def counted(convert: Callable[..., Any]) -> Callable[..., Any]:
+            def conversion(*args: Any) -> Any:
+                injector.use("convert")
+                return convert(*args)
 
-@pytest.mark.parametrize("for_good", [False, True], ids=["once", "for good"])
-@pytest.mark.parametrize("point", POINTS)
-def test_uses_fail_in_a_session(point: str, for_good: bool) -> None:
-    before = set(threading.enumerate())
-    for n in (1, 2, 7):
-        faults = Injector(point, n, for_good)
-        session = Session(
-            build(faults),
-            [ListSource(RECORDING)],
-            SessionClock(rate=16.0),
-            output=Delivery.LOSSLESS,
+            return conversion
+
+        def started(thread: threading.Thread) -> None:
+            if thread.name != "prepare":
+                injector.use("thread")
+            start(thread)
+
+        def put(box: Mailbox[Any], message: object) -> None:
+            put_in(box, message)
+            assert len(box) <= box.capacity
+
+        real_container, start, put_in = media.open_container, threading.Thread.start, Mailbox.put
+        patch.setattr("mmer.realtime.assemble.assemble", assembled)
+        patch.setattr(media, "open_container", opened)
+        patch.setattr(tracks, "upright", counted(tracks.upright))
+        patch.setattr(tracks.Resampler, "push", counted(tracks.Resampler.push))
+        patch.setattr(output_module, "os", injector.spoiled("os", os, *FILE_CALLS))
+        patch.setattr(
+            "mmer.realtime.commands.show.make_sinks",
+            lambda *args: ([JsonLines(str(self._output)), self._recorder], []),
         )
-        check(list(session.events()))
-        assert faults.fired or faults.uses < n  # a busy machine skips frames
-        assert set(threading.enumerate()) <= before
+        patch.setattr("mmer.realtime.recognizer.SessionClock", lambda: SteppedClock(injector))
+        patch.setattr(
+            "mmer.realtime.sources.microphone.Microphone",
+            lambda *args, **options: Device("audio", injector),
+        )
+        patch.setattr(
+            "mmer.realtime.sources.camera.Camera",
+            lambda *args, **options: Device("video", injector),
+        )
+        patch.setattr(threading.Thread, "start", started)
+        patch.setattr(Mailbox, "put", put)
+
+    @cache  # noqa: B019  as long as the module
+    def clean_uses(self, live: bool) -> Counter[str]:
+        """Uses of each boundary in a run in which nothing fails."""
+        self.injector.arm("", 0)
+        run = self.run(live)
+        assert run.error is None
+        assert self.injector.fired == 0
+        check(run)
+        finals = [e for e in run.of(EmotionEstimate) if e.final]
+        assert len(finals) == 2
+        if not live:  # there a stage may be late
+            assert all(all(e.modalities.values()) for e in finals)
+        assert not [m for m in run.of(Notice) if m.level == "error"]
+        return Counter(self.injector.uses)
+
+    def run(self, live: bool) -> Run:
+        self._recorder.__init__()  # type: ignore[misc]
+        self._output.unlink(missing_ok=True)
+        options = Options(pace="real") if live else Options(str(self._clip), pace="max")
+        error = None
+        began = time.monotonic()
+        try:
+            show(options, Views())
+        except Exception as problem:  # noqa: BLE001  judged by the caller
+            error = problem
+        took_s = time.monotonic() - began
+        text = self._output.read_text() if self._output.exists() else ""
+        lines = [json.loads(line) for line in text.splitlines()]
+        recorder = self._recorder
+        return Run(recorder.events, lines, recorder.end, error, took_s)
 
 
-@pytest.mark.parametrize("n", [0, 1, 2, 40, 120, 200])
-def test_reads_of_a_device_fail_in_a_session(n: int) -> None:
-    def messages() -> Iterator[Message]:
-        yield from RECORDING[:n]
-        raise OSError("the device has gone")
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_clip(tmp_path_factory.mktemp("sweep") / "clip.mkv")
 
-    before = set(threading.enumerate())
-    source = ListSource(messages(), live=True, name="device")
-    session = Session(build(Injector()), [source], SessionClock(), output=Delivery.LOSSLESS)
-    events: list[Message] = []
-    with pytest.raises(DeviceLost, match="device stopped"):
-        events.extend(session.events())
-    assert set(threading.enumerate()) <= before
-    check(events)
-    assert sum(isinstance(e, Notice) for e in events) == 1
+
+@pytest.fixture(scope="module")
+def rig(tmp_path_factory: pytest.TempPathFactory, clip: Path) -> Iterator[Rig]:
+    with pytest.MonkeyPatch.context() as patch:
+        yield Rig(tmp_path_factory.mktemp("rig"), clip, patch)
+
+
+def handles() -> set[str]:
+    """Threads and, on Linux, open files of this process."""
+    found = {f"thread {t.name} {t.ident}" for t in threading.enumerate()}
+    folder = Path("/proc/self/fd")
+    for entry in folder.iterdir() if folder.exists() else ():
+        try:
+            found.add(f"file {entry.name} {entry.readlink()}")
+        except OSError:  # that of the listing itself
+            continue
+    return found
+
+
+def left_over(before: set[str]) -> set[str]:
+    """What a run has left, once it had 2 s to end."""
+    until = time.monotonic() + LIMIT_S
+    while (left := handles() - before) and time.monotonic() < until:
+        time.sleep(0.01)
+    return left
+
+
+def check(run: Run) -> None:
+    """The invariants of a run, whatever failed in it."""
+    check_events(run.events, complete=run.end is not None)
+    written = [line["t"] for line in run.lines if line["type"] in ("emotion", "health", "end")]
+    assert written == sorted(written)
+    if run.end is not None:
+        assert run.end.utterances == sum(e.final for e in run.of(EmotionEstimate))
+        if run.error is None:
+            assert run.lines[-1]["type"] == "end"
+
+
+def sweep(rig: Rig, boundary: Boundary, for_good: bool, live: bool, numbers: Iterator[int]) -> int:
+    """Run once for each n of ``numbers`` until nothing fires; how many did."""
+    uses = rig.clean_uses(live)[boundary.name]
+    before = handles()
+    fired = 0
+    for n in numbers:
+        error = None if boundary.error is None else boundary.error()
+        rig.injector.arm(boundary.name, n, for_good, error)
+        run = rig.run(live)
+        if not rig.injector.fired:
+            break
+        fired += 1
+        check(run)
+        assert run.took_s < LIMIT_S
+        assert not left_over(before)
+        if run.error is None:
+            assert run.end is not None
+        elif boundary.own:
+            assert isinstance(run.error, MmerError | type(error))
+        else:
+            assert isinstance(run.error, MmerError)
+            assert "\n" not in str(run.error)
+        if boundary.about and not (boundary.refused and run.error):
+            assert run.error is None
+            said = [m.text for m in run.of(Notice)]
+            assert any(boundary.about in text for text in said), said
+        if boundary.modality and not for_good and not live and n <= uses // 2:
+            last = run.of(EmotionEstimate)[-1]
+            assert last.modalities[boundary.modality] is not None, last.why
+    return fired
+
+
+def every(boundaries: list[Boundary]) -> Any:
+    def name(value: Any) -> str:
+        if isinstance(value, Boundary):
+            return value.name if value.error is not None else f"{value.name}-nan"
+        return "for good" if value else "once"
+
+    cases = [(b, for_good) for b in boundaries for for_good in (False, True)]
+    return pytest.mark.parametrize(("boundary", "for_good"), cases, ids=name)
+
+
+@every(REPLAY)
+def test_every_use_in_a_replay(rig: Rig, boundary: Boundary, for_good: bool) -> None:
+    fired = sweep(rig, boundary, for_good, live=False, numbers=iter(range(1, 10_000)))
+    assert fired >= 1
+
+
+def growing() -> Iterator[int]:
+    """Each of the first uses, then fewer and fewer."""
+    n = 1
+    while True:
+        yield n
+        n += 1 + n // 2
+
+
+@every(LIVE)
+def test_uses_in_a_live_session(rig: Rig, boundary: Boundary, for_good: bool) -> None:
+    fired = sweep(rig, boundary, for_good, live=True, numbers=growing())
+    assert fired >= 1
+
+
+@pytest.mark.slow
+@every(LIVE)
+def test_every_use_in_a_live_session(rig: Rig, boundary: Boundary, for_good: bool) -> None:
+    fired = sweep(rig, boundary, for_good, live=True, numbers=iter(range(1, 10_000)))
+    assert fired >= 1
+
+
+class Capture:
+    """OpenCV's capture of a camera that has a new picture every 5 ms."""
+
+    injector: Injector
+    lasts: int  # so many uses fail
+
+    def __init__(self, *args: object) -> None:
+        self._use()
+
+    def _use(self) -> bool:
+        return self.injector.fired < self.lasts and self.injector.use("capture")
+
+    def isOpened(self) -> bool:
+        return True
+
+    def set(self, *args: object) -> None: ...
+
+    def grab(self) -> bool:
+        time.sleep(0.005)
+        return not self._use()
+
+    def retrieve(self) -> tuple[bool, Any]:
+        if self._use():
+            return False, None
+        return True, np.random.default_rng().integers(0, 255, (48, 64, 3), np.uint8)
+
+    def release(self) -> None:
+        self._use()
+
+
+@pytest.mark.parametrize("error", [None, cv2.error("Unknown C++ exception from OpenCV code")])
+@pytest.mark.parametrize("lasts", [1, 12])
+def test_every_use_of_a_camera(
+    error: Exception | None, lasts: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever call of the driver fails, for a moment or for a while, frames come again."""
+    monkeypatch.setattr(cv2, "VideoCapture", Capture)
+    monkeypatch.setattr(camera, "_SKIP_S", 0.02)
+    monkeypatch.setattr(retry, "_DELAYS_S", (0.005,))
+    Capture.lasts = lasts
+    for n in range(1, 12):
+        injector = Capture.injector = Injector()
+        source = Camera(0, patience_s=1.0)
+        source.open(SessionClock())
+        injector.arm("capture", n, for_good=True, error=error)
+        began = time.monotonic()
+        frames = 0
+        for message in source.messages():
+            assert time.monotonic() - began < LIMIT_S
+            frames += isinstance(message, VideoFrame) and injector.fired == lasts
+            if frames == 5:
+                source.stop()
+        assert frames == 5, f"no frames after use {n}"
+        source.close()

@@ -138,6 +138,8 @@ class FusionBlock(Block):
         if isinstance(message, Tick):
             return self._tick(message.t)
         if isinstance(message, SpeechUpdate):
+            if self._state.is_over(message.utterance):
+                return ()
             return self._final_if_settled(self._state.update_utterance(message))
         if isinstance(message, Evidence | Missing):
             return self._add(message)

@@ -80,6 +80,7 @@ class FusionState:
         self.face = EvidenceWindow(len(EMOTIONS))
         self.no_face: list[Outcome] = []
         self._utterances: dict[int, Utterance] = {}
+        self._over = -1  # number of the newest utterance that was answered and forgotten
         self._gaps: list[Gap] = []
         # newest capture time of data
         self._newest: dict[Stream, float] = {"audio": float("-inf"), "video": float("-inf")}
@@ -93,6 +94,10 @@ class FusionState:
         if update.state is SpeechState.ENDED:
             utterance.t1, utterance.decided = update.t1, update.decided
         return utterance
+
+    def is_over(self, number: int) -> bool:
+        """Whether an utterance was answered and forgotten: updates of it come too late."""
+        return number <= self._over
 
     def add_face(self, outcome: Outcome) -> None:
         """Store evidence of the face, or the reason why there is none."""
@@ -149,6 +154,8 @@ class FusionState:
             # an open utterance without news for so long has lost its end
             if u.t1 <= (oldest if u.final_due else after):
                 del self._utterances[u.number]
+                if u.answered:
+                    self._over = max(self._over, u.number)
                 continue
             trim(u.speech, t)
             trim(u.text, t)
