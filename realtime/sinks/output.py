@@ -97,16 +97,17 @@ class LineFile:
     def _open(self, flags: int = 0) -> None:
         """Open for appending: others may write to the file, cut it or rotate it."""
         flags |= os.O_WRONLY | os.O_CREAT | os.O_APPEND | getattr(os, "O_BINARY", 0)
-        self._fd = os.open(self._name, flags, 0o666)
+        opened = os.open(self._name, flags, 0o666)
         try:
-            found = os.fstat(self._fd)
+            found = os.fstat(opened)
+            regular = stat.S_ISREG(found.st_mode)
+            # some network file systems number a file anew at every look: there nothing can be told
+            watched = regular and os.path.samestat(os.stat(self._name), found)
         except OSError:
-            os.close(self._fd)
+            os.close(opened)
             raise
-        self._regular = stat.S_ISREG(found.st_mode)
+        self._fd, self._regular, self._watched = opened, regular, watched
         self._size = found.st_size  # bytes, as this program left it
-        # some network file systems number a file anew at every look: there nothing can be told
-        self._watched = self._regular and os.path.samestat(os.stat(self._name), found)
 
     def changed(self) -> str:
         """What another program did to the file since the last line, or "".
