@@ -8,6 +8,7 @@ import platform
 import re
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -102,10 +103,16 @@ class Camera(Source):
     def open(self, clock: Clock) -> None:
         cv2 = _quiet_cv2()
         self._clock = clock
-        self._capture = self._open(cv2)
-        if not self._capture.isOpened() or not self._capture.grab():
+        try:
+            self._capture = self._open(cv2)
             opened = self._capture.isOpened()
-            self.close()
+            works = opened and self._capture.grab()
+        except cv2.error:  # as good as no frame
+            opened = self._capture is not None
+            works = False
+        if not works:
+            with suppress(cv2.error):  # it is refused in any case
+                self.close()
             if isinstance(self._device, str) and self._device.startswith("/"):
                 if not Path(self._device).exists():
                     raise MmerError(f"no such camera: {self._device}; {_LIST}")

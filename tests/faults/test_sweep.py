@@ -396,3 +396,14 @@ def test_every_use_of_a_camera(
                 source.stop()
         assert frames == 5, f"no frames after use {n}"
         source.close()
+
+
+def test_a_camera_that_fails_at_its_first_use_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cv2, "VideoCapture", Capture)
+    Capture.lasts = 10
+    for n in (1, 2):
+        injector = Capture.injector = Injector()
+        injector.arm("capture", n, for_good=True, error=cv2.error("Unknown C++ exception"))
+        with pytest.raises(MmerError, match="camera 0"):
+            Camera(0).open(SessionClock())
+        assert injector.fired
