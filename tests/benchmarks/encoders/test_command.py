@@ -33,6 +33,7 @@ def test_mistakes_are_told(
     assert said in capsys.readouterr().err
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(
     not all((weights_dir() / f"{name}.onnx").exists() for name in MODALITIES),
     reason="a network is missing in models/weights",
