@@ -99,8 +99,8 @@ def matroska(path: Path, late_s: float = 0.0, hole: tuple[float, float] = (0.0, 
         video = out.add_stream("mpeg4", rate=10)
         video.width, video.height, video.pix_fmt = 64, 48, "yuv420p"
         tracks = [out.add_stream("pcm_s16le", rate=16_000, layout="stereo") for _ in range(2)]
-        tracks[0].disposition = Disposition(0)
-        tracks[1].disposition = Disposition.default
+        tracks[0].disposition = 0
+        tracks[1].disposition = Disposition.default.value
         for n in range(30):
             image = av.VideoFrame.from_ndarray(np.zeros((48, 64, 3), np.uint8), "bgr24")
             image.pts, image.time_base = n, Fraction(1, 10)
