@@ -38,7 +38,7 @@ STATE_LIMIT = 200_000
 """Bytes that the fusion may hold."""
 
 seeds = pytest.mark.parametrize(
-    "seed", [*range(40), *(pytest.param(n, marks=pytest.mark.slow) for n in range(40, 1000))]
+    "seed", [*range(20), *(pytest.param(n, marks=pytest.mark.slow) for n in range(20, 200))]
 )
 
 
