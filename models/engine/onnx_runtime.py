@@ -118,12 +118,10 @@ class OnnxRuntimeEngine:
                     f"provider {self.provider!r} leaves {what} of {path.name} to "
                     f"{' and '.join(sorted(took - {wanted}))}; use --provider auto or cpu"
                 )
-        declared = {i.name: (i.shape, _dtype(i.type)) for i in self._session.get_inputs()}
-        first = example(declared, lengths)
-        if first is None:
-            return
         try:
-            self.run(first)
+            declared = {i.name: (i.shape, _dtype(i.type)) for i in self._session.get_inputs()}
+            if (first := example(declared, lengths)) is not None:
+                self.run(first)
         except Exception as error:  # as above: whatever it is, the network does not run here
             raise MmerError(
                 f"provider {self.provider!r} cannot run {path.name}: {_one_line(error)}; "

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import threading
 import weakref
 from collections.abc import Iterator
 from pathlib import Path
@@ -115,6 +116,19 @@ def _open(model: Path, min_score: float) -> tuple[Any, Any, Any]:
 
 
 def _close(task: Any) -> None:
+    """Close a detector that is no longer used, in a thread of its own.
+
+    MediaPipe closes by an executor. The garbage collector may run this while this very thread
+    holds the executor's lock, and would wait for it for ever.
+    """
+    closing = threading.Thread(target=_close_now, args=(task,), name="close", daemon=True)
+    try:
+        closing.start()
+    except RuntimeError:  # the interpreter is ending
+        _close_now(task)
+
+
+def _close_now(task: Any) -> None:
     with _quiet_stderr():
         task.close()
 

@@ -1,8 +1,12 @@
 """The detectors on a portrait whose eyes are known, pasted by known transforms."""
 
+import gc
 import os
 import sys
+import time
+import weakref
 from collections.abc import Callable
+from concurrent.futures import thread
 from pathlib import Path
 
 import cv2
@@ -170,6 +174,19 @@ def test_same_pictures_same_faces(detector: FaceDetector, portrait: np.ndarray) 
     first, second = eyes(), eyes()
     assert len(first) >= 8
     assert np.array_equal(first, second)
+
+
+@pytest.mark.timeout(15)
+def test_mediapipe_is_closed_while_its_executors_lock_is_held() -> None:
+    """As where the garbage collector closes it in the middle of a call of another one."""
+    detector = mediapipe()
+    closing = weakref.ref(detector)
+    began = time.monotonic()
+    with thread._global_shutdown_lock:  # type: ignore[attr-defined]
+        del detector
+        gc.collect()
+        assert closing() is None
+    assert time.monotonic() - began < 5
 
 
 @pytest.mark.parametrize("make", [BlazeFaceDetector, MediaPipeDetector])
