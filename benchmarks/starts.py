@@ -16,11 +16,12 @@ from pathlib import Path
 from typing import Any, Final
 
 from mmer.benchmarks.harness.command import Outputs, Say
-from mmer.benchmarks.harness.process import MMER_LIVE, children_cpu_s
+from mmer.benchmarks.harness.process import children_cpu_s
 from mmer.benchmarks.report.report import Report, Row
 from mmer.benchmarks.report.rows import number
 from mmer.benchmarks.report.statistics import summarise
 from mmer.models.errors import MmerError
+from mmer.realtime.own_process import MMER_LIVE
 
 PARTS: Final = ("words", "detector", "speech", "text", "face", "fusion")
 """Keys of ``models`` in the session line."""

@@ -1,8 +1,13 @@
-"""Settings of a whole process, for commands alone: a library leaves them to its host."""
+"""A process of mmer's own: the command line of `mmer-live`, and settings for commands alone."""
 
 from __future__ import annotations
 
 import os
+import sys
+from typing import Final
+
+MMER_LIVE: Final = (sys.executable, "-c", "from mmer.realtime.commands.live import main; main()")
+"""The installed `mmer-live`, by this very interpreter: what its console script runs."""
 
 
 def one_opencv_thread() -> None:

@@ -17,15 +17,13 @@ from typing import IO, Any, Final
 
 from mmer.benchmarks.harness.machine import load_psutil
 from mmer.models.errors import MmerError
+from mmer.realtime.own_process import MMER_LIVE
 
 POLL_S: Final = 0.05
 SAMPLE_EVERY_S: Final = 1.0
 OFTEN_S: Final = 0.2  # in the first seconds, when the most happens
 OFTEN_UNTIL_S: Final = 3.0
 MEGA: Final = 2**20
-
-MMER_LIVE: Final = (sys.executable, "-c", "from mmer.realtime.commands.live import main; main()")
-"""The installed `mmer-live`, by this very interpreter: what its console script runs."""
 
 
 @dataclass(frozen=True)

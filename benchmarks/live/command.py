@@ -14,7 +14,7 @@ from mmer.benchmarks.harness.clip import AnnotatedClip, describe, make_clip, rep
 from mmer.benchmarks.harness.command import Flag, OptionalFloat, OptionalFolder, Say, SessionOptions
 from mmer.benchmarks.harness.media import read_media
 from mmer.benchmarks.harness.play import record_session
-from mmer.benchmarks.harness.process import MMER_LIVE, Watched, has_content, time_to_labels, watch
+from mmer.benchmarks.harness.process import Watched, has_content, time_to_labels, watch
 from mmer.benchmarks.harness.ravdess import ravdess_utterances
 from mmer.benchmarks.harness.utterances import demo_utterances
 from mmer.benchmarks.live import estimates, trends
@@ -24,6 +24,7 @@ from mmer.benchmarks.report.report import Report, Row
 from mmer.benchmarks.report.statistics import thinned
 from mmer.models.errors import MmerError
 from mmer.realtime.options import Options
+from mmer.realtime.own_process import MMER_LIVE
 
 FIRST_LABEL_RUNS: Final = 3
 LEAST_WITH_ASR: Final = 4.0  # times real time

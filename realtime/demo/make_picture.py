@@ -7,15 +7,14 @@ Writes the README's picture, ``realtime/demo/overlay.jpg``: the frame at ``SECON
 from __future__ import annotations
 
 import subprocess
-import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
 
 from mmer.models.errors import MmerError
+from mmer.realtime.own_process import MMER_LIVE
 
 SECOND: Final = 8.0
-MMER_LIVE: Final = (sys.executable, "-c", "from mmer.realtime.commands.live import main; main()")
 
 
 def make_picture(path: Path, second: float = SECOND) -> None:
