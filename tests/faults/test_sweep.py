@@ -280,8 +280,11 @@ def sweep(rig: Rig, boundary: Boundary, for_good: bool, live: bool, numbers: Ite
     fired = 0
     for n in numbers:
         error = None if boundary.error is None else boundary.error()
-        rig.injector.arm(boundary.name, n, for_good, error)
-        run = rig.run(live)
+        for _ in range(3):  # a loaded machine is slow once or twice, what waits is slow each time
+            rig.injector.arm(boundary.name, n, for_good, error)
+            run = rig.run(live)
+            if run.took_s < LIMIT_S:
+                break
         if not rig.injector.fired:
             break
         fired += 1
@@ -315,12 +318,6 @@ def every(boundaries: list[Boundary]) -> Any:
     return pytest.mark.parametrize(("boundary", "for_good"), cases, ids=name)
 
 
-@every(REPLAY)
-def test_every_use_in_a_replay(rig: Rig, boundary: Boundary, for_good: bool) -> None:
-    fired = sweep(rig, boundary, for_good, live=False, numbers=iter(range(1, 10_000)))
-    assert fired >= 1
-
-
 def growing() -> Iterator[int]:
     """Each of the first uses, then fewer and fewer."""
     n = 1
@@ -329,17 +326,26 @@ def growing() -> Iterator[int]:
         n += 1 + n // 2
 
 
+@every(REPLAY)
+def test_uses_in_a_replay(rig: Rig, boundary: Boundary, for_good: bool) -> None:
+    assert sweep(rig, boundary, for_good, live=False, numbers=growing()) >= 1
+
+
 @every(LIVE)
 def test_uses_in_a_live_session(rig: Rig, boundary: Boundary, for_good: bool) -> None:
-    fired = sweep(rig, boundary, for_good, live=True, numbers=growing())
-    assert fired >= 1
+    assert sweep(rig, boundary, for_good, live=True, numbers=growing()) >= 1
+
+
+@pytest.mark.slow
+@every(REPLAY)
+def test_every_use_in_a_replay(rig: Rig, boundary: Boundary, for_good: bool) -> None:
+    assert sweep(rig, boundary, for_good, live=False, numbers=iter(range(1, 10_000))) >= 1
 
 
 @pytest.mark.slow
 @every(LIVE)
 def test_every_use_in_a_live_session(rig: Rig, boundary: Boundary, for_good: bool) -> None:
-    fired = sweep(rig, boundary, for_good, live=True, numbers=iter(range(1, 10_000)))
-    assert fired >= 1
+    assert sweep(rig, boundary, for_good, live=True, numbers=iter(range(1, 10_000))) >= 1
 
 
 class Capture:

@@ -12,7 +12,6 @@ from mmer.models.errors import MmerError
 from mmer.models.store.store import Store, Unavailable
 from mmer.realtime.blocks.face_detector import DetectedFace
 from mmer.realtime.choose import DETECTORS, DetectorEntry, find_detector, load_detector
-from mmer.realtime.demo import clip
 
 
 class Owl:
@@ -39,9 +38,11 @@ def store(tmp_path: Path) -> Store:
     return Store(tmp_path / "home", [], offline=True, report=lambda line: None)
 
 
-def test_an_entry_more_makes_a_detector_that_can_be_chosen(with_owl: None) -> None:
+def test_an_entry_more_makes_a_detector_that_can_be_chosen(
+    with_owl: None, short_clip: Path
+) -> None:
     with mmer.Recognizer(
-        clip(), detector="owl", modalities=("face",), pace="max", offline=True
+        short_clip, detector="owl", modalities=("face",), pace="max", offline=True
     ) as recognizer:
         assert recognizer.info.models["detector"] == "owl"
         events = list(recognizer.events())

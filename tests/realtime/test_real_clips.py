@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import os
+from itertools import accumulate
 from pathlib import Path
 
 import pytest
@@ -51,12 +52,18 @@ COMMANDS = {
 }
 
 
-def clips(*sets: str) -> list[dict[str, str]]:
-    return [row for row in ROWS if row["set"] in sets]
+SECONDS = float(os.environ.get("MMER_CLIPS_S", "15"))
+"""Seconds of clips, the shortest first, that are taken from each set."""
+
+
+def clips(name: str) -> list[dict[str, str]]:
+    rows = sorted((r for r in ROWS if r["set"] == name), key=lambda row: float(row["seconds"]))
+    ends = list(accumulate(float(row["seconds"]) for row in rows))
+    return [row for row, end in zip(rows, ends, strict=True) if row is rows[0] or end <= SECONDS]
 
 
 @pytest.mark.parametrize("name", sorted({row["set"] for row in ROWS}))
-def test_every_clip_runs_to_its_end(name: str) -> None:
+def test_the_clips_of_a_set_run_to_their_ends(name: str) -> None:
     for row in clips(name):
         result = mmer.recognize(VIDEO / name / row["file"], asr="none", offline=True)
         ticks = [e for e in result.estimates if not e.final]

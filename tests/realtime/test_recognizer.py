@@ -11,6 +11,7 @@ import threading
 import time
 import weakref
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -24,15 +25,14 @@ from mmer.realtime.demo import clip
 
 
 @pytest.fixture(scope="module")
-def recognized() -> mmer.Recognition:
-    return mmer.recognize(clip(), offline=True)
+def recognized(short_clip: Path) -> mmer.Recognition:
+    return mmer.recognize(short_clip, offline=True)
 
 
 def test_recognize_gives_estimates_transcripts_and_finals(recognized: mmer.Recognition) -> None:
-    assert len(recognized.utterances) >= 4
+    assert len(recognized.utterances) == 2
     assert len(recognized.transcripts) == len(recognized.utterances)
-    labelled = [e for e in recognized.utterances if e.label is not None]
-    assert len(labelled) >= len(recognized.utterances) - 2
+    assert any(e.label is not None for e in recognized.utterances)
     for estimate in recognized.utterances:
         if estimate.label is None:
             assert estimate.why["label"] == "too unsure"
@@ -95,8 +95,9 @@ def test_cancelling_async_iteration_ends_the_session() -> None:
     assert after == before
 
 
-def test_what_is_switched_off_is_told_as_off() -> None:
-    with mmer.Recognizer(clip(), offline=True, video="none", asr="none", pace="max") as recognizer:
+def test_what_is_switched_off_is_told_as_off(short_clip: Path) -> None:
+    options = {"video": "none", "asr": "none", "pace": "max"}
+    with mmer.Recognizer(short_clip, offline=True, **options) as recognizer:
         last = list(recognizer)[-1]
     assert (last.why["face"], last.why["text"]) == ("off", "off")
 
@@ -128,8 +129,8 @@ def test_async_iteration() -> None:
     assert len(asyncio.run(first(3))) == 3
 
 
-def test_a_recognizer_runs_once() -> None:
-    recognizer = mmer.Recognizer(clip(), offline=True, modalities=("face",), pace="max")
+def test_a_recognizer_runs_once(short_clip: Path) -> None:
+    recognizer = mmer.Recognizer(short_clip, offline=True, modalities=("face",), pace="max")
     with recognizer:
         list(recognizer)
         with pytest.raises(mmer.MmerError, match="new one"):
@@ -157,8 +158,8 @@ def test_a_missing_file_is_told_at_entry() -> None:
         pass
 
 
-def test_the_end_with_its_totals_is_the_last_event() -> None:
-    with mmer.Recognizer(clip(), offline=True, asr="none", pace="max") as recognizer:
+def test_the_end_with_its_totals_is_the_last_event(short_clip: Path) -> None:
+    with mmer.Recognizer(short_clip, offline=True, asr="none", pace="max") as recognizer:
         *events, end = recognizer.events()
     assert isinstance(end, mmer.SessionEnd)
     assert not any(isinstance(e, mmer.SessionEnd) for e in events)
@@ -187,9 +188,9 @@ def test_a_lost_device_ends_with_its_totals_and_an_error() -> None:
     assert isinstance(events[-1], mmer.SessionEnd)
 
 
-def test_async_iteration_to_the_end_yields_estimates_alone() -> None:
+def test_async_iteration_to_the_end_yields_estimates_alone(short_clip: Path) -> None:
     async def everything() -> list[mmer.EmotionEstimate]:
-        recognizer = mmer.Recognizer(clip(), offline=True, modalities=("face",), pace="max")
+        recognizer = mmer.Recognizer(short_clip, offline=True, modalities=("face",), pace="max")
         return [estimate async for estimate in recognizer]
 
     estimates = asyncio.run(everything())

@@ -46,10 +46,10 @@ def test_words_too() -> None:
 
 
 @pytest.mark.slow
-def test_recognizers_share_the_networks_and_nothing_else() -> None:
+def test_recognizers_share_the_networks_and_nothing_else(short_clip: Path) -> None:
     models = mmer.SharedModels()
-    pair = [mmer.Recognizer(clip(), asr="none", pace="max", models=models) for _ in range(2)]
-    alone = mmer.Recognizer(clip(), asr="none", pace="max")
+    pair = [mmer.Recognizer(short_clip, asr="none", pace="max", models=models) for _ in range(2)]
+    alone = mmer.Recognizer(short_clip, asr="none", pace="max")
     found = []
     for recognizer in (*pair, alone):
         with recognizer:
@@ -57,7 +57,7 @@ def test_recognizers_share_the_networks_and_nothing_else() -> None:
     assert found[0] == found[1] == found[2]
     assert models.encoder("face", None) is models.encoder("face", None)
     assert models.encoder("face", None).engine.runs > 50
-    assert len({n for f in found for _, n, _ in f}) > 1
+    assert len({str(probs) for _, _, probs in found[0]}) > 10  # they do not stand still
 
 
 class Loads:
