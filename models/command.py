@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 
 from mmer.models.errors import MmerError
 
@@ -18,11 +19,16 @@ def run_command(name: str, command: Callable[[], None], stopped: str = "stopped"
     try:
         command()
     except MmerError as error:
-        print(f"{name}: {error}", file=sys.stderr)
+        _print_error(f"{name}: {error}")
         raise SystemExit(2) from error
     except KeyboardInterrupt:
-        print(f"{name}: {stopped}", file=sys.stderr)
+        _print_error(f"{name}: {stopped}")
         raise SystemExit(130) from None
+
+
+def _print_error(line: str) -> None:
+    with suppress(OSError):  # standard error is a terminal that has closed, or a full disk
+        print(line, file=sys.stderr)
 
 
 def _open_standard_streams() -> None:

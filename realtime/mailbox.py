@@ -26,6 +26,9 @@ class Delivery(Enum):
     LATEST_PARTIAL = "latest partial, finals lossless"
     """A message replaces a waiting ``partial`` one of the same kind and utterance; others wait."""
 
+    GIVE_BACK = "latest partial, the oldest given back when full"
+    """As LATEST_PARTIAL, but no sender waits: the oldest message gives way and is given back."""
+
 
 class Closed(Exception):
     """The mailbox is closed and empty."""
@@ -35,7 +38,8 @@ class Mailbox(Generic[T]):
     """A bounded queue from one or more senders to one receiver.
 
     ``capacity`` is in messages (LATEST always holds one). ``dropped`` counts messages that a newer
-    one replaced; ``waited_s`` is how long the message last taken had waited. After ``close`` the
+    one replaced; ``waited_s`` is how long the message last taken had waited. ``given_back`` has the
+    utterances of messages other than partial ones that were given back. After ``close`` the
     receiver still gets what waits, then ``Closed``; ``abandon`` empties and closes at once, for a
     receiver that died.
     """
@@ -54,6 +58,7 @@ class Mailbox(Generic[T]):
         self.capacity = 1 if delivery is Delivery.LATEST else capacity
         self.dropped = 0
         self.waited_s = 0.0
+        self.given_back: set[int] = set()
         self._seconds = seconds
         self._closed = False
         self._waiting: deque[tuple[float, T]] = deque()  # (when it was put, message)
@@ -61,16 +66,31 @@ class Mailbox(Generic[T]):
         self._arrived = threading.Condition(self._lock)
         self._taken = threading.Condition(self._lock)
 
-    def put(self, message: T) -> None:
-        """Deliver by the policy; may wait for room; does nothing once the box is closed."""
+    def put(self, message: T) -> T | None:
+        """Deliver by the policy; may wait for room; does nothing once the box is closed.
+
+        Returns the message that gave way (GIVE_BACK): it is the sender's to answer.
+        """
         with self._lock:
             if self._closed or self._replace(message):
-                return
+                return None
+            gave_way = None
+            if self.delivery is Delivery.GIVE_BACK and len(self._waiting) >= self.capacity:
+                gave_way = self._give_back()
             while len(self._waiting) >= self.capacity and not self._closed:
                 self._taken.wait()
             if not self._closed:
                 self._waiting.append((self._seconds(), message))
                 self._arrived.notify()
+            return gave_way
+
+    def _give_back(self) -> T:
+        oldest = self._waiting.popleft()[1]
+        self.dropped += 1
+        utterance = getattr(oldest, "utterance", None)
+        if utterance is not None and not getattr(oldest, "partial", False):
+            self.given_back.add(utterance)  # before the receiver takes what comes after it
+        return oldest
 
     def _replace(self, message: T) -> bool:
         """Put ``message`` in the place of one that it replaces, if there is one."""
@@ -78,7 +98,7 @@ class Mailbox(Generic[T]):
             self._waiting[0] = (self._seconds(), message)
             self.dropped += 1
             return True
-        if self.delivery is Delivery.LATEST_PARTIAL:
+        if self.delivery in (Delivery.LATEST_PARTIAL, Delivery.GIVE_BACK):
             for i in range(len(self._waiting) - 1, -1, -1):
                 old = self._waiting[i][1]
                 if _subject(old) == _subject(message):

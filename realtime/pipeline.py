@@ -69,16 +69,17 @@ class Pipeline:
         clips: Block | None = None,
         face: Block | None = None,
     ) -> None:
-        lossless, latest, conflated = Delivery.LOSSLESS, Delivery.LATEST, Delivery.LATEST_PARTIAL
+        lossless, latest, conflated = Delivery.LOSSLESS, Delivery.LATEST, Delivery.GIVE_BACK
         images = VideoFrame if tracker is None else FaceObservation
         face_takes = FaceObservation if clips is None else Clip
         face_delivery = latest if clips is None else conflated
         # 500 blocks of 20 ms: ten seconds of sound may wait before a device's ring has to hold more
         table: list[tuple[str, Block | None, tuple[type, ...], str, Delivery, int]] = [
             ("vad", vad, (AudioBlock, Gap), "audio", lossless, 500),
-            ("asr", asr, (SpeechUpdate,), "words", conflated, 64),
-            ("speech", speech, (SpeechUpdate,), "speech", conflated, 64),
-            ("text", text, (Transcript,), "text", conflated, 64),
+            # two messages an utterance: eight utterances may wait
+            ("asr", asr, (SpeechUpdate,), "words", conflated, 16),
+            ("speech", speech, (SpeechUpdate,), "speech", conflated, 16),
+            ("text", text, (Transcript,), "text", conflated, 16),
             ("tracker", tracker, (VideoFrame,), "video", latest, 1),
             ("clips", clips, (images, SpeechUpdate), "clips", conflated, 64),
             ("face", face, (face_takes,), "face", face_delivery, 64),

@@ -20,16 +20,20 @@ from typing import Final
 from mmer.models.errors import MmerError
 from mmer.models.labels import MODALITIES
 from mmer.realtime.blocks.block import Block
+from mmer.realtime.blocks.guarded import PARTS, QUIET_S, instead_of
 from mmer.realtime.clock import SessionClock
 from mmer.realtime.mailbox import Closed, Delivery, Mailbox
 from mmer.realtime.messages import (
     EmotionEstimate,
+    Evidence,
     FaceObservation,
     Gap,
     Health,
     Message,
+    Missing,
     Notice,
     Tick,
+    Transcript,
     VideoFrame,
 )
 from mmer.realtime.pacing import Captured, Thinning, lost_s, paced
@@ -102,6 +106,7 @@ class Session:
         self._error: BaseException | None = None
         self._error_lock = threading.Lock()
         self._threads: list[threading.Thread] = []
+        self._quiet: dict[str, float] = {}  # by stage: until when its lateness is not reported
         self._skipped_ticks = 0
         self._gap_s = 0.0
         self._lost: list[str] = []  # names of live sources that ended by themselves
@@ -296,10 +301,29 @@ class Session:
         return made
 
     def _route(self, message: Message, after: Stage | None = None) -> None:
+        if after is not None and isinstance(message, Transcript | Evidence | Missing):
+            if message.utterance in self._inboxes[after.name].given_back:
+                return  # it has been answered in the stage's place
+        self._hand_on(message, after)
+
+    def _hand_on(self, message: Message, after: Stage | None) -> None:
         if isinstance(message, Notice):  # for the user: no block takes it
             self._fusion_inbox.put(message)
         for stage in self._pipeline.takers(message, after):
-            self._inboxes[stage.name].put(message)
+            behind = self._inboxes[stage.name].put(message)
+            if behind is not None:
+                self._give_up(behind, stage)
+
+    def _give_up(self, message: Message, stage: Stage) -> None:
+        """Answer ``message`` in place of a stage that is too far behind, or hangs."""
+        why = f"{PARTS[stage.name].name} is too far behind"
+        for made in instead_of(stage.name, message, why):
+            self._hand_on(made, after=stage)
+        now = self.clock.now()
+        if not getattr(message, "partial", False) and now >= self._quiet.get(stage.name, 0.0):
+            self._quiet[stage.name] = now + QUIET_S
+            text = f"{why}: what waits longest is left out, and the rest goes on"
+            self._hand_on(Notice(now, "warning", PARTS[stage.name].about, text), stage)
 
     def _fuse(self) -> None:
         fusion = self._pipeline.fusion

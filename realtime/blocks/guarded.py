@@ -29,25 +29,30 @@ from mmer.realtime.messages import (
     VideoFrame,
 )
 
-_QUIET_S: Final = 60.0
+QUIET_S: Final = 60.0
 """A part that fails again within so long of its last notice is not reported again."""
 
 
-class _Part(NamedTuple):
+class Part(NamedTuple):
     about: str  # of its notices
-    why: str  # reason of a modality that is missing because of it
+    name: str  # in its notices, and in the reason of a modality that is missing because of it
     starts_over: bool = False  # its state is dropped after a failure
 
+    @property
+    def why(self) -> str:
+        """Reason of a modality that is missing because of its failure."""
+        return f"{self.name} failed"
 
-_PARTS: Final = {
-    "vad": _Part("voice", "voice activity detection failed"),
-    "asr": _Part("words", "speech recognition failed", starts_over=True),
-    "speech": _Part("speech", "the speech model failed", starts_over=True),
-    "text": _Part("text", "the text model failed", starts_over=True),
-    "tracker": _Part("face", "face detection failed"),
-    "clips": _Part("face", "the collection of images failed"),
-    "face": _Part("face", "the face model failed"),
-    "fusion": _Part("fusion", "the fusion failed"),
+
+PARTS: Final = {
+    "vad": Part("voice", "voice activity detection"),
+    "asr": Part("words", "speech recognition", starts_over=True),
+    "speech": Part("speech", "the speech model", starts_over=True),
+    "text": Part("text", "the text model", starts_over=True),
+    "tracker": Part("face", "face detection"),
+    "clips": Part("face", "the collection of images"),
+    "face": Part("face", "the face model"),
+    "fusion": Part("fusion", "the fusion"),
 }
 
 
@@ -66,7 +71,7 @@ class Guarded(Block):
     def __init__(self, name: str, block: Block) -> None:
         self.block = block
         self._name = name
-        self._part = _PARTS[name]
+        self._part = PARTS[name]
         self._open: SpeechUpdate | None = None  # newest of an utterance that has not ended
         self._t = 0.0  # of the newest message
         self._failing = False
@@ -88,7 +93,7 @@ class Guarded(Block):
         except Exception as error:  # noqa: BLE001  as in push
             instead: list[Message] = []
             if self._name == "asr" and self._open is not None:
-                instead = [self._empty(self._open)]
+                instead = [_empty(self._open, self._part.why)]
             return [*self._report(_in_words(error)), *instead]
 
     def reset(self) -> None:
@@ -123,7 +128,7 @@ class Guarded(Block):
             except Exception as error:  # noqa: BLE001  an engine that died cannot start over either
                 reason = f"{reason}, then {_in_words(error)}"
         known, self._failing = self._failing, True
-        if known or self._t - self._noticed < _QUIET_S:
+        if known or self._t - self._noticed < QUIET_S:
             return []
         self._noticed = self._t
         text = f"{self._part.why} ({reason}); the rest goes on, and it is tried again"
@@ -131,46 +136,51 @@ class Guarded(Block):
 
     def _instead(self, message: Message) -> Sequence[Message]:
         """What the stages behind wait for, in place of the failed answer to ``message``."""
-        why = self._part.why
         if isinstance(message, AudioBlock):  # its loss ends the open utterance
-            gap = Gap("audio", message.t0, message.t1, why)
+            gap = Gap("audio", message.t0, message.t1, self._part.why)
             try:
                 return [gap, *self.block.push(replace(gap, t1=math.inf))]
             except Exception:  # noqa: BLE001  the same failure once more: it has been reported
                 return [gap]
-        if isinstance(message, VideoFrame):
-            return [FaceObservation(message.t, None, None, None, None, 0.0, why)]
-        if isinstance(message, FaceObservation):
-            return [Missing("face", message.t, message.t, why, partial=True)]
-        if isinstance(message, Clip):
-            return [Missing("face", message.t0, message.t1, why, message.partial)]
-        if isinstance(message, Transcript) and self._name == "text":
-            return [self._missing("text", message, message.partial)]
-        if isinstance(message, SpeechUpdate) and self._name == "speech":
-            return [self._missing("speech", message, message.state is not SpeechState.ENDED)]
-        if isinstance(message, SpeechUpdate) and self._name == "asr":
-            return [self._empty(message)] if message.state is SpeechState.ENDED else []
-        if isinstance(message, Tick):
-            return [_no_estimate(message.t, why)]
-        return []
+        return instead_of(self._name, message, self._part.why)
 
-    def _missing(
-        self, modality: Modality, message: SpeechUpdate | Transcript, partial: bool
-    ) -> Missing:
-        t0, t1 = message.t0, message.t1
-        return Missing(modality, t0, t1, self._part.why, partial, message.utterance)
 
-    def _empty(self, update: SpeechUpdate) -> Transcript:
-        return Transcript(
-            update.utterance,
-            update.t0,
-            update.t1,
-            text="",
-            partial=False,
-            asr="none",
-            why=self._part.why,
-            decided=update.decided,
-        )
+def instead_of(stage: str, message: Message, why: str) -> Sequence[Message]:
+    """What the stages behind ``stage`` wait for where ``message`` is not answered, for ``why``."""
+    if isinstance(message, VideoFrame):
+        return [FaceObservation(message.t, None, None, None, None, 0.0, why)]
+    if isinstance(message, FaceObservation):
+        return [Missing("face", message.t, message.t, why, partial=True)]
+    if isinstance(message, Clip):
+        return [Missing("face", message.t0, message.t1, why, message.partial)]
+    if isinstance(message, Transcript) and stage == "text":
+        return [_missing("text", message, message.partial, why)]
+    if isinstance(message, SpeechUpdate) and stage == "speech":
+        return [_missing("speech", message, message.state is not SpeechState.ENDED, why)]
+    if isinstance(message, SpeechUpdate) and stage == "asr":
+        return [_empty(message, why)] if message.state is SpeechState.ENDED else []
+    if isinstance(message, Tick):
+        return [_no_estimate(message.t, why)]
+    return []
+
+
+def _missing(
+    modality: Modality, message: SpeechUpdate | Transcript, partial: bool, why: str
+) -> Missing:
+    return Missing(modality, message.t0, message.t1, why, partial, message.utterance)
+
+
+def _empty(update: SpeechUpdate, why: str) -> Transcript:
+    return Transcript(
+        update.utterance,
+        update.t0,
+        update.t1,
+        text="",
+        partial=False,
+        asr="none",
+        why=why,
+        decided=update.decided,
+    )
 
 
 def _no_estimate(t: float, why: str) -> EmotionEstimate:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import signal
 import sys
 import threading
@@ -78,13 +80,17 @@ def show(options: Options, views: Views) -> int:
                 try:
                     sink.write(event, now)
                 except (ReaderGone, MmerError, OSError) as problem:
+                    shown = sink in terminal or views.output == "-"
+                    hung_up = shown and signals.is_hang_up(problem)
                     # losing the view for people does not end the file for programs
                     if sink not in terminal or not outputs:
+                        if hung_up:
+                            raise ReaderGone from problem
                         raise
                     opened.remove(sink)
                     with suppress(ReaderGone, MmerError, OSError):
                         sink.close(None)
-                    lost = lost or problem
+                    lost = lost or (ReaderGone() if hung_up else problem)
             if any(window.wants_stop for window in windows):
                 recognizer.stop()
         leaving.close()
@@ -170,6 +176,8 @@ class StopSignals:
     within milliseconds. Before ``started`` is called there is nothing to finish, so the first
     one interrupts. After one, those that come when all is closed are ignored: the process is about
     to end. Outside the main thread, where Python delivers no signals, it does nothing.
+
+    What is written to a terminal that has hung up goes nowhere: it is no error.
     """
 
     def __init__(self, recognizer: Recognizer) -> None:
@@ -177,6 +185,7 @@ class StopSignals:
         self._started = False
         self._first: float | None = None  # on the monotonic clock
         self._before: dict[int, Any] = {}
+        self._terminals = [fd for fd in (1, 2) if os.isatty(fd)]  # as long as they are there
 
     def __enter__(self) -> StopSignals:
         if threading.current_thread() is threading.main_thread():
@@ -196,8 +205,24 @@ class StopSignals:
         """Note that the session runs: from now on a signal lets it finish what is open."""
         self._started = True
 
+    def is_hang_up(self, problem: Exception) -> bool:
+        """Whether ``problem``, of writing to the terminal, came from its end; SIGHUP may follow."""
+        error = problem if isinstance(problem, OSError) else problem.__cause__
+        if not isinstance(error, OSError) or error.errno != errno.EIO or not self._terminals:
+            return False
+        self._forget_terminals()
+        return True
+
+    def _forget_terminals(self) -> None:
+        null = os.open(os.devnull, os.O_WRONLY)
+        for descriptor in self._terminals:
+            os.dup2(null, descriptor)
+        os.close(null)
+
     def _handle(self, number: int, frame: FrameType | None) -> None:
         now = time.monotonic()
+        if number == getattr(signal, "SIGHUP", None):
+            self._forget_terminals()
         if self._first is None:
             self._first = now
             self._recognizer.stop()

@@ -125,8 +125,10 @@ class LineFile:
         cut, self._size = mine.st_size < self._size, mine.st_size
         try:
             moved = not os.path.samestat(os.stat(self._name), mine)
-        except OSError:
+        except FileNotFoundError:
             moved = True
+        except OSError:  # it cannot be looked up just now, which says nothing about the file
+            moved = False
         if moved:
             before = self._fd
             try:

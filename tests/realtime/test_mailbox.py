@@ -78,6 +78,19 @@ def test_partials_are_replaced_and_finals_are_not() -> None:
     assert box.dropped == 3
 
 
+def test_the_oldest_is_given_back_when_there_is_no_room() -> None:
+    box: Mailbox[Transcript] = Mailbox("text", Delivery.GIVE_BACK, capacity=3)
+    messages = [final(1, "a"), partial(2, "b"), partial(2, "b c"), final(3, "d")]
+    assert [box.put(m) for m in messages] == [None] * 4
+    assert box.put(final(4, "e")) is messages[0]
+    assert box.put(final(5, "f")) is messages[2]
+    box.close()
+    assert box.put(final(6, "g")) is None
+    assert [m.utterance for m in drain(box)] == [3, 4, 5]
+    assert box.given_back == {1}  # the partial one of utterance 2 is no answer
+    assert box.dropped == 3
+
+
 def test_one_modality_never_replaces_another() -> None:
     box: Mailbox[Missing] = Mailbox("output", Delivery.LATEST_PARTIAL)
     for modality in ("speech", "text", "speech"):

@@ -1,5 +1,6 @@
 import threading
 import time
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import pytest
@@ -32,6 +33,7 @@ from mmer.realtime.messages import (
     FaceObservation,
     Health,
     Message,
+    Missing,
     Notice,
     SpeechState,
     SpeechUpdate,
@@ -322,6 +324,18 @@ class Stuck(Block):
         return []
 
 
+class StuckOnce(PerBlock):
+    """A block whose first message takes until it is freed."""
+
+    def __init__(self, react: Callable[[Message], Sequence[Message]]) -> None:
+        super().__init__(react)
+        self.freed = threading.Event()
+
+    def push(self, message: Message) -> Sequence[Message]:
+        self.freed.wait(10.0)
+        return super().push(message)
+
+
 def test_a_block_that_hangs_is_reported_and_does_not_hold_up_the_end(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -339,6 +353,43 @@ def test_a_block_that_hangs_is_reported_and_does_not_hold_up_the_end(
     assert "has not answered" in notice.text
     assert sum(isinstance(e, EmotionEstimate) for e in events) >= 8
     assert any(isinstance(e, Transcript) for e in events)
+
+
+@pytest.mark.parametrize("stage", ["asr", "speech", "text"])
+def test_a_stage_that_hangs_holds_up_no_other_and_its_utterances_are_answered_once(
+    stage: str,
+) -> None:
+    def utterances(message: object) -> list[Message]:
+        if not isinstance(message, AudioBlock):
+            return []
+        n = round(message.t0 / 0.02) + 1  # a block, an utterance
+        return [
+            SpeechUpdate(n, message.t0, message.t1, state, message.samples, message.t1)
+            for state in (SpeechState.STARTED, SpeechState.ENDED)
+        ]
+
+    stuck = StuckOnce({"asr": spell, "speech": judge_speech, "text": judge_text}[stage])
+    voice = PerBlock(utterances)
+    graph = pipeline(vad=voice, **{stage: stuck})
+    session = Session(graph, [ListSource(sound(1.0))], SessionClock(), hop_s=0.1)
+    threading.Timer(0.8, stuck.freed.set).start()
+    events = list(session.events())
+    assert sum(isinstance(m, AudioBlock) for m in voice.seen) == 50
+    answers = [
+        (getattr(e, "modality", "words"), e.utterance)
+        for e in events
+        if isinstance(e, Transcript | Missing | Evidence) and not e.partial
+    ]
+    assert len(answers) == len(set(answers))
+    kind = Transcript if stage == "asr" else Missing
+    given_up = [e for e in events if isinstance(e, kind) and "too far behind" in e.why]
+    assert len(given_up) >= 20
+    assert not any(e.partial for e in given_up)
+    if stage == "asr":
+        assert {e.utterance for e in events if isinstance(e, Transcript)} == set(range(1, 51))
+    (notice,) = [e for e in events if isinstance(e, Notice)]
+    assert notice.level == "warning"
+    assert "too far behind" in notice.text
 
 
 def test_a_reader_that_is_stuck_does_not_hold_up_the_end(monkeypatch: pytest.MonkeyPatch) -> None:

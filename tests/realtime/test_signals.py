@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import signal
 import socket
 import subprocess
 import sys
+import termios
 import time
 import wave
 from collections.abc import Iterator, Sequence
@@ -104,6 +106,45 @@ def test_two_signals_at_once_are_one(number: signal.Signals, sound: Path, tmp_pa
     assert (status, err) == (0, "")
     assert live.lines()[-1]["type"] == "end"
     assert took < 3.0
+
+
+@pytest.mark.parametrize(
+    ("output", "late"), [("out.jsonl", False), ("out.jsonl", True), ("-", False), ("", True)]
+)
+def test_a_terminal_that_closes_ends_it_in_order(
+    output: str, late: bool, sound: Path, tmp_path: Path
+) -> None:
+    master, slave = os.openpty()
+    options = ["--modalities", "speech", *(["--output", output] if output else [])]
+    live = subprocess.Popen(
+        [*COMMAND, str(sound), *options],
+        stdin=slave,
+        stdout=slave,
+        stderr=slave,
+        cwd=tmp_path,
+        start_new_session=True,
+        # its own terminal, so that the system sends SIGHUP when it closes
+        preexec_fn=None if late else lambda: fcntl.ioctl(0, termios.TIOCSCTTY),
+    )
+    os.close(slave)
+    try:
+        until = time.monotonic() + 60
+        shown = b""
+        while b'"emotion"' not in shown and b"no label" not in shown:
+            assert time.monotonic() < until
+            shown += os.read(master, 1000)
+        time.sleep(0.5)
+        os.close(master)
+        if late:
+            time.sleep(1.0)  # what it writes meanwhile fails
+            live.send_signal(signal.SIGHUP)
+        assert live.wait(5.0) == 0
+    finally:
+        live.kill()
+        live.wait()
+    if output == "out.jsonl":
+        lines = (tmp_path / output).read_text().splitlines()
+        assert json.loads(lines[-1])["type"] == "end"
 
 
 def test_ctrl_c_while_a_pipe_is_silent_ends_it(pipe: Path, tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ import pytest
 from mmer.models import files
 from mmer.models.bundle import Bundle
 from mmer.models.cards.card import (
+    KINDS,
     Card,
     Coverage,
     Development,
@@ -63,6 +64,17 @@ def test_every_shipped_network_opens_and_is_the_one_on_its_card(modality: str) -
     assert card.sha256 == sha256_of(weights_dir() / card.file)
     assert engine.provider in ("cpu", "cuda")
     assert b".py" not in (weights_dir() / card.file).read_bytes()  # no paths of the makers
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_file_of_a_shipped_card_is_covered_by_its_sha256(kind: str) -> None:
+    card = load_card(weights_dir() / f"{kind}.json")
+    assert card.sha256 == sha256_of(weights_dir() / card.file)
+    assert card.seen == f"{kind}.seen.npz"
+    assert card.seen_sha256 == sha256_of(weights_dir() / card.seen)
+    if kind == "text":
+        settings = card.preprocessing["input"]
+        assert settings["tokenizer_sha256"] == sha256_of(weights_dir() / settings["tokenizer"])
 
 
 @pytest.mark.parametrize("modality", MODALITIES)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import io
 import json
 import os
@@ -301,6 +302,24 @@ def test_a_file_system_without_stable_numbers_is_not_taken_for_a_rotation(
     kinds = [line["type"] for line in written(tmp_path / "out.jsonl", make)]
     assert kinds.count("session") == 1
     assert kinds[-1] == "end"
+
+
+def test_a_name_that_cannot_be_looked_up_is_not_taken_for_a_rotation(
+    tmp_path: Path, make: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "out.jsonl"
+    sink = JsonLines(str(path))
+    sink.open(make.info())
+
+    def lookup(name: str) -> os.stat_result:
+        raise OSError(errno.ESTALE, "Stale file handle")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "stat", lookup)
+        sink.write(make.estimate(1.0), None)
+    sink.close(make.end)
+    kinds = [json.loads(line)["type"] for line in path.read_text().splitlines()]
+    assert kinds == ["session", "emotion", "end"]
 
 
 def test_lines_of_another_program_in_the_same_file_are_kept(
