@@ -301,9 +301,9 @@ class Session:
         return made
 
     def _route(self, message: Message, after: Stage | None = None) -> None:
-        if after is not None and isinstance(message, Transcript | Evidence | Missing):
-            if message.utterance in self._inboxes[after.name].given_back:
-                return  # it has been answered in the stage's place
+        given_back = set() if after is None else self._inboxes[after.name].given_back
+        if isinstance(message, Transcript | Evidence | Missing) and message.utterance in given_back:
+            return  # it has been answered in the stage's place
         self._hand_on(message, after)
 
     def _hand_on(self, message: Message, after: Stage | None) -> None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import math
 import signal
 import subprocess
 import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -64,19 +65,25 @@ class Watched:
 
 
 def watch(
-    command: Sequence[str], ready: Callable[[], bool] | None = None, interruptible: bool = False
+    command: Sequence[str],
+    ready: Callable[[], bool] | None = None,
+    interruptible: bool = False,
+    *,
+    env: Mapping[str, str] | None = None,
+    seconds: float = math.inf,
 ) -> Watched:
     """Run ``command`` to its end; ``ready`` tells when its start-up is over (asked 20 times/s).
 
     MB are of 2^20 bytes. ``interruptible``: Ctrl-C ends the process in order, and the
-    samples until then are returned. Raises MmerError with its standard error if it failed.
+    samples until then are returned. ``seconds`` after its start-up it is interrupted, too.
+    Raises MmerError with its standard error if it failed.
     """
     interrupted = False
     with tempfile.TemporaryFile() as errors:
         began = time.perf_counter()
         spent_before = children_cpu_s()
         child = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=errors
+            command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=errors, env=env
         )
         tree = _Tree(child.pid, began)
         ready_s, ready_cpu_s = None, 0.0
@@ -85,6 +92,8 @@ def watch(
                 if ready is not None and ready_s is None and ready():
                     ready_s, ready_cpu_s = time.perf_counter() - began, tree.sample()
                 tree.sample_if_due()
+                if ready_s is not None and time.perf_counter() - began - ready_s >= seconds:
+                    break
         except KeyboardInterrupt:
             if not interruptible:
                 raise

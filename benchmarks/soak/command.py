@@ -17,8 +17,13 @@ from mmer.benchmarks.harness.utterances import demo_utterances
 from mmer.benchmarks.live.estimates import delays_ms
 from mmer.benchmarks.report.report import Report
 from mmer.benchmarks.report.statistics import thinned
+from mmer.benchmarks.soak.counted import rounds_row
+from mmer.benchmarks.soak.counted import rows as counted_rows
+from mmer.benchmarks.soak.devices import run_on_devices
 from mmer.benchmarks.soak.findings import SoakRecording, offsets_ms, rows
 from mmer.benchmarks.soak.marks import mark_number
+from mmer.benchmarks.soak.virtual import ROUND_S as VIRTUAL_ROUND_S
+from mmer.benchmarks.soak.virtual import run_virtual
 from mmer.models.errors import MmerError
 
 ROUND_S: Final = 60
@@ -47,6 +52,10 @@ class Soak(SessionOptions):
     """Times the world's pace; more than the machine can do shows as a session that ends late."""
     real: Flag = False
     """The world's pace: as many hours as the clip has."""
+    devices: Flag = False
+    """`mmer-live` itself on a virtual microphone (PulseAudio) and camera, at the world's pace."""
+    virtual: Flag = False
+    """Replay of synthesized sound and frames, as fast as it goes: a day takes half an hour."""
 
     @property
     def rounds(self) -> int:
@@ -64,9 +73,15 @@ class Soak(SessionOptions):
             raise MmerError(f"--hours is {self.hours:g}: it must be above 0 and at most 48")
         if not (math.isfinite(self.pace) and 0 < self.pace <= 100):
             raise MmerError(f"--rate is {self.pace:g}: it must be above 0 and at most 100")
+        if self.devices and self.virtual:
+            raise MmerError("--devices and --virtual are two kinds of session: choose one")
 
     def run(self, say: Say) -> Report:
         """Play and measure; raises MmerError, and KeyboardInterrupt before there is a figure."""
+        if self.devices:
+            return self._on_devices(say)
+        if self.virtual:
+            return self._virtual(say)
         say("assembling the clip")
         clip = make_clip(demo_utterances(), ROUND_S, mark=mark_number)
         _check_room(clip.path, self.rounds)
@@ -102,6 +117,47 @@ class Soak(SessionOptions):
             rows=rows(recording, watched, long, ROUND_S, self.pace),
             series=series,
             draw=lambda path: draw_soak(series, self.pace, path),
+        )
+
+    def _on_devices(self, say: Say) -> Report:
+        say("assembling the clip")
+        clip = make_clip(demo_utterances(), ROUND_S)
+        say(f"playing {self.hours:.2g} h at the world's pace; Ctrl-C ends it early")
+        seconds = self.hours * 3600
+        options = {"asr": self.asr, "detector": self.detector, "provider": self.provider}
+        counted, watched = run_on_devices(clip, options, seconds)
+        if counted.end is None:
+            raise MmerError("the session was cut off: its last line is no end")
+        played = float(counted.end["t"])
+        return Report(
+            kind="soak",
+            title=f"mmer-bench soak: {played / 3600:.2f} h of virtual devices at the world's pace",
+            settings={**self.settings(rate=1.0), "played_s": round(played, 1)},
+            clip=describe(clip),
+            models=counted.models,
+            provider=counted.provider,
+            rows=counted_rows(counted, watched, 1.0, played),
+            series={"memory_mb": thinned(watched.memory)},
+        )
+
+    def _virtual(self, say: Say) -> Report:
+        rounds = max(1, round(self.hours * 3600 / VIRTUAL_ROUND_S))
+        say(f"recognizing {self.hours:.2g} virtual hours")
+        options = {"asr": self.asr, "detector": self.detector, "provider": self.provider}
+        counted, watched, resources = run_virtual(rounds, options)
+        seconds = float(rounds * VIRTUAL_ROUND_S)
+        rate = seconds / (watched.wall_s - (watched.ready_s or 0.0))
+        found = counted_rows(counted, watched, rate, seconds, resources)
+        return Report(
+            kind="soak",
+            title=f"mmer-bench soak: {seconds / 3600:.2f} virtual hours in "
+            f"{watched.wall_s / 60:.0f} minutes",
+            settings={**self.settings(rate=rate), "played_s": seconds},
+            clip={"seconds": VIRTUAL_ROUND_S, "rounds": rounds},
+            models=counted.models,
+            provider=counted.provider,
+            rows=[rounds_row(counted, rounds, VIRTUAL_ROUND_S), *found],
+            series={"memory_mb": thinned(watched.memory)},
         )
 
 

@@ -21,7 +21,7 @@ Stamp = tuple[float, float]
 """True time of a moment of the clip, and the capture time that its message bore; seconds."""
 
 MAY_LAG_S: Final = 2.0  # of the clip, at its end: what is open is finished, no more
-MAY_GROW_MB: Final = 10.0  # an hour of the clip
+BLOCKS: Final = 15  # of a run, for the interval of its memory's slope
 STEADY_FROM_S: Final = 120.0  # of the clip: caches fill, and the heap settles
 LEAST_S: Final = 1800.0
 LEAST_ROUNDS: Final = 3
@@ -59,7 +59,7 @@ def rows(
         *count_rows(recording, clip, played.seconds // round_s, round_s),
         drift_row(recording.onset_stamps, recording.frame_stamps, played.seconds, round_s),
         memory_row(watched, rate, played.seconds),
-        resources_row(recording, watched, rate),
+        resources_row(recording.resources, watched, rate),
         *[_of_the_world(row, rate) for row in trends.slope_rows(recording, played)],
         replace(queues, note=f"in the world's time; {queues.note}"),
         replace(cost, target="", passed=None),
@@ -125,8 +125,10 @@ def memory_row(watched: Watched, rate: float, seconds: float) -> Row:
     """Slope of memory an hour of the clip, once it has settled."""
     steady = _settled(watched, rate)
     hours = [(s.t * rate, s.mb) for s in steady]
-    found = slope([t for t, _ in hours], [mb for _, mb in hours], block_s=60.0)
-    target = f"at most {MAY_GROW_MB:g} MB an hour of the clip"
+    # memory grows in steps that stay: blocks as long as the time between them
+    block_s = max(60.0, seconds / BLOCKS)
+    found = slope([t for t, _ in hours], [mb for _, mb in hours], block_s)
+    target = "0 within its interval"
     row = slope_row("memory_slope", "memory, children included", None, "MB", target)
     if found is None:
         return row
@@ -138,10 +140,10 @@ def memory_row(watched: Watched, rate: float, seconds: float) -> Row:
         f"{watched.peak_mb:.0f} MB",
         values={"mb_per_hour": per_hour, "low": low, "high": high, "peak": watched.peak_mb},
         samples={"memory_mb": [mb for _, mb in hours]},
-    ).judged(per_hour <= MAY_GROW_MB, seconds >= LEAST_S, f"judged from {LEAST_S / 3600:g} h on")
+    ).judged(low <= 0, seconds >= LEAST_S, f"judged from {LEAST_S / 3600:g} h on")
 
 
-def resources_row(recording: SoakRecording, watched: Watched, rate: float) -> Row:
+def resources_row(resources: Sequence[tuple[str, int, int]], watched: Watched, rate: float) -> Row:
     """Threads and open files, while it runs and when it is over."""
     steady = _settled(watched, rate)
     if len(steady) < 2:
@@ -151,7 +153,7 @@ def resources_row(recording: SoakRecording, watched: Watched, rate: float) -> Ro
     threads = [median(sample.threads for sample in part) for part in halves]
     handles = [median(sample.handles for sample in part) for part in halves]
     ends = "; ".join(
-        f"{when}: {threads} threads, {files} files" for when, threads, files in recording.resources
+        f"{when}: {threads} threads, {files} files" for when, threads, files in resources
     )
     return Row(
         key="resources",

@@ -34,6 +34,8 @@ QUIET_S: Final = 60.0
 
 
 class Part(NamedTuple):
+    """A stage in notices and reasons."""
+
     about: str  # of its notices
     name: str  # in its notices, and in the reason of a modality that is missing because of it
     starts_over: bool = False  # its state is dropped after a failure

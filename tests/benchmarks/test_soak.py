@@ -166,7 +166,8 @@ def watched(mb_per_hour: float = 0.0, threads: int = 0, interrupted: bool = Fals
 def test_memory_is_an_hour_of_the_clip() -> None:
     row = findings.memory_row(watched(3), 4.0, 3600)
     assert row.values["mb_per_hour"] == pytest.approx(3, abs=0.5)
-    assert row.verdict == "pass"
+    assert row.verdict == "miss"
+    assert findings.memory_row(watched(0), 4.0, 3600).verdict == "pass"
     assert findings.memory_row(watched(50), 4.0, 3600).verdict == "miss"
     assert findings.memory_row(watched(50), 4.0, 900).verdict == "not judged"
     assert findings.memory_row(Watched(9, 1, 1, 1), 4.0, 36).measured == "not measured"
@@ -174,10 +175,10 @@ def test_memory_is_an_hour_of_the_clip() -> None:
 
 def test_threads_must_not_grow() -> None:
     held = replace(soaked(), resources=[("begin", 2, 5), ("closed", 3, 5)])
-    row = findings.resources_row(held, watched(), 4.0)
+    row = findings.resources_row(held.resources, watched(), 4.0)
     assert row.verdict == "pass"
     assert "closed: 3 threads, 5 files" in row.note
-    assert findings.resources_row(held, watched(threads=1), 4.0).verdict == "miss"
+    assert findings.resources_row(held.resources, watched(threads=1), 4.0).verdict == "miss"
 
 
 def test_delays_are_judged_at_the_worlds_pace_alone() -> None:
