@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from mmer.models.errors import MmerError
 from mmer.realtime.clock import SessionClock
+from mmer.realtime.memory import trim
 from mmer.realtime.messages import Notice, Stream
 from mmer.realtime.options import Options
 from mmer.realtime.pipeline import Pipeline
@@ -58,6 +59,7 @@ def prepare(
         for source in sources:
             source.close()
         raise
+    trim()  # of what the loading needed
     durations = [s.duration_s for s in sources if s.duration_s is not None]
     duration_s = max(durations, default=None)
     info = SessionInfo(

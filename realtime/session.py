@@ -23,6 +23,7 @@ from mmer.realtime.blocks.block import Block
 from mmer.realtime.blocks.guarded import PARTS, QUIET_S, instead_of
 from mmer.realtime.clock import SessionClock
 from mmer.realtime.mailbox import Closed, Delivery, Mailbox
+from mmer.realtime.memory import trim
 from mmer.realtime.messages import (
     EmotionEstimate,
     Evidence,
@@ -49,6 +50,9 @@ _HUNG_S: Final = 10.0
 
 _CLOSE_S: Final = 4.0
 """How long ``close`` waits for all threads."""
+
+_TRIM_S: Final = 60.0
+"""Period in which freed memory goes back to the system: it takes a few milliseconds."""
 
 _HUNG_BEATS: Final = 5
 """A block that answers nothing for so many health beats is reported."""
@@ -217,6 +221,7 @@ class Session:
             for stage in self._pipeline.stages[:-1]
         ]
         readers = [self._thread(s.name, self._read, None, s) for s in self._sources]
+        due = time.monotonic() + _TRIM_S
         try:
             for _, thread in workers:
                 thread.start()
@@ -225,6 +230,9 @@ class Session:
             for source, thread in zip(self._sources, readers, strict=True):
                 while thread.is_alive() and not self._stuck(source):
                     thread.join(0.1)
+                    if time.monotonic() >= due:
+                        trim()
+                        due = time.monotonic() + _TRIM_S
         finally:
             ended = time.monotonic()
             for stage, thread in workers:

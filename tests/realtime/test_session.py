@@ -434,3 +434,11 @@ def test_a_device_that_raises_costs_itself_alone() -> None:
     ticks = [e for e in events if isinstance(e, EmotionEstimate) and not e.final]
     assert len(ticks) >= 3
     assert any(isinstance(e, EmotionEstimate) and e.final for e in events)
+
+
+def test_freed_memory_goes_back_now_and_then(monkeypatch: pytest.MonkeyPatch) -> None:
+    trimmed: list[float] = []
+    monkeypatch.setattr(module, "_TRIM_S", 0.2)
+    monkeypatch.setattr(module, "trim", lambda: trimmed.append(time.monotonic()))
+    list(Session(pipeline(), [ListSource(sound(0.9))], SessionClock()).events())
+    assert 2 <= len(trimmed) <= 5
