@@ -7,6 +7,16 @@ import signal
 import pytest
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files with long tests come first: processes that take file by file end together."""
+
+    def is_long(item: pytest.Item) -> bool:
+        return any(item.get_closest_marker(name) for name in ("slow", "data"))
+
+    long = {item.path for item in items if is_long(item)}
+    items.sort(key=lambda item: item.path not in long)
+
+
 @pytest.fixture(scope="session", autouse=True)
 def heed_signals() -> None:
     """Jobs in the background ignore SIGINT, those of nohup SIGHUP; tests send both."""
