@@ -23,6 +23,7 @@ COMMANDS: Final = Registry(
         for name, place, summary in (
             ("live", "live.command:Live", "delays, cost and memory of a session"),
             ("soak", "soak.command:Soak", "growth, drift and losses over hours"),
+            ("load", "load.command:Load", "delays beside busy processes"),
             ("hangover", "hangover:Hangover", "delay saved and sentences cut by the hangover"),
             ("starts", "starts:Starts", "sessions that start with a part missing"),
             ("asr", "asr.command:SpeechRecognition", "word error rate and cost"),
