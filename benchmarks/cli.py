@@ -26,6 +26,7 @@ COMMANDS: Final = Registry(
             ("load", "load.command:Load", "delays beside busy processes"),
             ("hangover", "hangover:Hangover", "delay saved and sentences cut by the hangover"),
             ("starts", "starts:Starts", "sessions that start with a part missing"),
+            ("reopen", "reopen:Reopen", "memory while recognizers are opened and closed"),
             ("asr", "asr.command:SpeechRecognition", "word error rate and cost"),
             ("accuracy", "accuracy.command:Accuracy", "every accuracy figure"),
             ("curve", "accuracy.curve:Curve", "anytime accuracy"),
