@@ -23,8 +23,10 @@ COMMANDS: Final = Registry(
         for name, place, summary in (
             ("live", "live.command:Live", "delays, cost and memory of a session"),
             ("soak", "soak.command:Soak", "growth, drift and losses over hours"),
+            ("load", "load.command:Load", "delays beside busy processes"),
             ("hangover", "hangover:Hangover", "delay saved and sentences cut by the hangover"),
             ("starts", "starts:Starts", "sessions that start with a part missing"),
+            ("reopen", "reopen:Reopen", "memory while recognizers are opened and closed"),
             ("asr", "asr.command:SpeechRecognition", "word error rate and cost"),
             ("accuracy", "accuracy.command:Accuracy", "every accuracy figure"),
             ("curve", "accuracy.curve:Curve", "anytime accuracy"),

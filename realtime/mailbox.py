@@ -126,6 +126,11 @@ class Mailbox(Generic[T]):
                 return message
             raise Closed(self.name)
 
+    def holds(self, condition: Callable[[T], bool]) -> bool:
+        """Whether a message waits for which ``condition`` is true."""
+        with self._lock:
+            return any(condition(message) for _, message in self._waiting)
+
     def close(self) -> None:
         """End the sending; what waits can still be taken."""
         with self._lock:

@@ -19,7 +19,7 @@ from typing import Final
 
 from mmer.models.errors import MmerError
 from mmer.models.labels import MODALITIES
-from mmer.realtime.blocks.block import Block
+from mmer.realtime.blocks.block import Block, Sheds
 from mmer.realtime.blocks.guarded import PARTS, QUIET_S, instead_of
 from mmer.realtime.clock import SessionClock
 from mmer.realtime.mailbox import Closed, Delivery, Mailbox
@@ -33,6 +33,8 @@ from mmer.realtime.messages import (
     Message,
     Missing,
     Notice,
+    SpeechState,
+    SpeechUpdate,
     Tick,
     Transcript,
     VideoFrame,
@@ -50,6 +52,12 @@ _HUNG_S: Final = 10.0
 
 _CLOSE_S: Final = 4.0
 """How long ``close`` waits for all threads."""
+
+_LATE_S: Final = 0.7
+"""A partial transcript that comes so long after its sound shows that the machine is too slow: the
+next ones are left out for ``_SHED_S``, then tried again. Of 20 s of speech one takes 0.6 s."""
+
+_SHED_S: Final = 2.0
 
 _TRIM_S: Final = 60.0
 """Period in which freed memory goes back to the system: it takes a few milliseconds."""
@@ -110,12 +118,16 @@ class Session:
         self._error: BaseException | None = None
         self._error_lock = threading.Lock()
         self._threads: list[threading.Thread] = []
-        self._quiet: dict[str, float] = {}  # by stage: until when its lateness is not reported
+        self._quiet: dict[str, float] = {}  # by part: until when its lateness is not reported
+        self._shed_until = 0.0  # no partial transcripts before, on the session's clock
         self._skipped_ticks = 0
         self._gap_s = 0.0
         self._lost: list[str] = []  # names of live sources that ended by themselves
         self._cause: Exception | None = None  # of the last one, where it raised
         self._newest: dict[str, float | None] = dict.fromkeys(MODALITIES)
+        for stage in pipeline.stages:
+            if stage.name == "asr" and isinstance(stage.block, Sheds):
+                stage.block.ask_first(self._partial_wanted)
 
     # --- the caller's side ---------------------------------------------------------------------
 
@@ -291,6 +303,8 @@ class Session:
                 self._frames.put(message)
             for made in self._timed(stage.name, message, inbox.waited_s, stage.block):
                 self._route(made, after=stage)
+            if isinstance(message, SpeechUpdate) and stage.name == "asr" and message.partial:
+                self._shed_if_late(message.decided, stage)
         for made in stage.block.flush():
             self._route(made, after=stage)
 
@@ -322,16 +336,35 @@ class Session:
             if behind is not None:
                 self._give_up(behind, stage)
 
+    def _partial_wanted(self) -> bool:
+        """Whether there is time for a partial transcript: for it no end of an utterance waits."""
+        if self.clock.now() < self._shed_until:
+            return False
+        return not self._inboxes["asr"].holds(_may_be_final)
+
+    def _shed_if_late(self, decided: float, stage: Stage) -> None:
+        """Leave out the next partial transcripts where one came late."""
+        now = self.clock.now()
+        if now - decided > _LATE_S:
+            self._shed_until = now + _SHED_S
+            text = "the computer is too slow just now: partial transcripts are left out"
+            self._report(Notice(now, "info", PARTS[stage.name].about, text), stage)
+
+    def _report(self, notice: Notice, stage: Stage) -> None:
+        """Hand on a notice about a stage's lateness, unless there was one a short while ago."""
+        if notice.t >= self._quiet.get(notice.about, 0.0):
+            self._quiet[notice.about] = notice.t + QUIET_S
+            self._hand_on(notice, stage)
+
     def _give_up(self, message: Message, stage: Stage) -> None:
         """Answer ``message`` in place of a stage that is too far behind, or hangs."""
         why = f"{PARTS[stage.name].name} is too far behind"
         for made in instead_of(stage.name, message, why):
             self._hand_on(made, after=stage)
-        now = self.clock.now()
-        if not getattr(message, "partial", False) and now >= self._quiet.get(stage.name, 0.0):
-            self._quiet[stage.name] = now + QUIET_S
+        if not getattr(message, "partial", False):
             text = f"{why}: what waits longest is left out, and the rest goes on"
-            self._hand_on(Notice(now, "warning", PARTS[stage.name].about, text), stage)
+            about = PARTS[stage.name].about
+            self._report(Notice(self.clock.now(), "warning", about, text), stage)
 
     def _fuse(self) -> None:
         fusion = self._pipeline.fusion
@@ -395,3 +428,8 @@ class Session:
         queue["output"] = self._output.age_s()
         latency = {n: None if t is None else (now - t) * 1000 for n, t in self._newest.items()}
         return Health(now, self.drops, queue, self._gap_s, latency)
+
+
+def _may_be_final(message: Message) -> bool:
+    """Whether ``message`` is of an utterance that has ended, or may have."""
+    return isinstance(message, SpeechUpdate) and message.state is not SpeechState.ONGOING

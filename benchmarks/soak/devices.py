@@ -33,7 +33,7 @@ def run_on_devices(
         with VirtualMicrophone() as microphone, MjpegCamera(clip.path) as camera:
             command = (*MMER_LIVE, "--video", camera.url, "--offline", "--quiet", *arguments,
                        "--output", str(output))  # fmt: skip
-            with _played(microphone, sound):
+            with played(microphone, sound):
                 watched = watch(
                     command, partial(has_content, output), True, env=microphone.env, seconds=seconds
                 )
@@ -42,7 +42,7 @@ def run_on_devices(
 
 
 @contextmanager
-def _played(microphone: VirtualMicrophone, sound: Path) -> Iterator[None]:
+def played(microphone: VirtualMicrophone, sound: Path) -> Iterator[None]:
     """``sound`` in the microphone, again and again."""
     over = threading.Event()
 

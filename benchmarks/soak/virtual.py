@@ -36,12 +36,13 @@ from mmer.realtime.sources.source import Source
 ROUND_S: Final = 600
 SPOKEN: Final = 0.015  # share of the time: people who work alone speak little
 BLOCK: Final = SAMPLE_RATE // 10
-FRAME_EVERY_S: Final = 2.0
+FRAME_EVERY_S: Final = 4.0
+HOP_S: Final = 1.0  # so that a day takes minutes
 FRAMES: Final = 60  # different ones
 
 
 class Repeated(Source):
-    """``rounds`` of ten minutes of a synthetic voice, and of the demo's face every two seconds."""
+    """``rounds`` of ten minutes of a synthetic voice, and of the demo's face every four seconds."""
 
     live = False
     name = "synthesized sound and frames"
@@ -111,7 +112,9 @@ def play(settings: Mapping[str, Any], output: Path, notes: Path) -> None:
     """Write the lines of the session of ``settings``, and what the process holds around it."""
     resources = [_resources("begin")]
     source = Repeated(int(settings["rounds"]))
-    with Recognizer(source, pace="max", offline=True, **settings["options"]) as recognizer:
+    with Recognizer(
+        source, pace="max", hop_s=HOP_S, offline=True, **settings["options"]
+    ) as recognizer:
         sink, end = JsonLines(str(output)), None
         sink.open(recognizer.info)
         for event in recognizer.events():

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -53,6 +54,16 @@ class AsrStream(Protocol):
 
     def reset(self) -> None:
         """Drop the utterance and whatever earlier ones left behind."""
+
+
+@runtime_checkable
+class Sheddable(Protocol):
+    """AsrStream whose partial hypotheses cost so much that they may be left out.
+
+    It calls ``wanted`` before and while it makes one, and gives the one before where it is False.
+    """
+
+    wanted: Callable[[], bool]
 
 
 class AsrModel(Protocol):

@@ -8,9 +8,8 @@ times: the packaged decoder does not output its cross-attention.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -111,7 +110,15 @@ class MoonshineModel:
         return stream.finish()
 
     def decode(self, samples: NDArray[np.int16], draft: Sequence[int] = ()) -> Decoded:
-        """Greedy transcript of int16 (n,).
+        """Greedy transcript of int16 (n,); ``draft`` as in ``decode_while``."""
+        decoded = self.decode_while(samples, draft, _always)
+        assert decoded is not None  # it is wanted to the end
+        return decoded
+
+    def decode_while(
+        self, samples: NDArray[np.int16], draft: Sequence[int], wanted: Callable[[], bool]
+    ) -> Decoded | None:
+        """Greedy transcript of int16 (n,); None where it was not ``wanted`` any more on the way.
 
         ``draft`` holds tokens of an earlier hypothesis: one call checks them all, those that greedy
         decoding chooses as well are kept, and the rest is decoded token by token (speculative
@@ -133,7 +140,7 @@ class MoonshineModel:
         tokens: list[int] = []
         log_probs: list[float] = []
         pending = [START, *draft]  # tokens that the next call reads
-        while True:
+        while wanted():
             first = not tokens
             out = self._decoder.run(
                 {
@@ -157,6 +164,8 @@ class MoonshineModel:
                 elif first:  # the call with caches does not give these again
                     caches[name] = array
             pending = [tokens[-1]]
+        else:
+            return None
         mean = float(np.mean(log_probs))
         if tokens[-1] == END:
             return Decoded(tuple(tokens[:-1]), mean)
@@ -191,11 +200,13 @@ class MoonshineStream:
     """Utterances of one caller; decodes the open one again as it grows.
 
     Partial hypotheses start from the one before. What may be final is decoded without, so that it
-    depends on the sound alone, not on the blocks that it came in.
+    depends on the sound alone, not on the blocks that it came in. A partial one that is not
+    ``wanted`` is left out, or left off between two tokens.
     """
 
     def __init__(self, model: MoonshineModel) -> None:
         self._model = model
+        self.wanted: Callable[[], bool] = _always
         self.reset()
 
     def accept(self, samples: NDArray[np.int16], pause: bool = False) -> Hypothesis:
@@ -205,7 +216,7 @@ class MoonshineStream:
         step = max(round(STEP_S * SAMPLE_RATE), round(STEP_SHARE * self._size))
         if pause:
             self._settle()
-        elif new >= step:
+        elif new >= step and self.wanted():
             self._decode(self._draft)
         return self._hypothesis
 
@@ -235,13 +246,24 @@ class MoonshineStream:
         parts = split_at_quiet(sound, LONGEST_SAMPLES)
         if len(parts) > 1:
             draft = ()
-        decode = self._model.decode_surest if final else partial(self._model.decode, draft=draft)
-        decoded = [decode(part) for part in parts]
+        decoded: list[Decoded] = []
+        for part in parts:
+            if final:
+                made: Decoded | None = self._model.decode_surest(part)
+            else:
+                made = self._model.decode_while(part, draft, self.wanted)
+            if made is None:
+                return
+            decoded.append(made)
         self._draft = decoded[0].tokens
         self._decoded_size = self._size
         if final or (not draft and all(d.mean_log_prob >= SURE for d in decoded)):
             self._settled_size = self._size
         self._hypothesis = _joined([self._model.hypothesis(d) for d in decoded])
+
+
+def _always() -> bool:
+    return True
 
 
 def _accept(logits: NDArray[np.float32], draft: Sequence[int]) -> tuple[list[int], list[float]]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import Protocol
+from collections.abc import Callable, Iterable, Sequence
+from typing import Protocol, runtime_checkable
 
 from mmer.realtime.messages import Message
 
@@ -27,6 +27,14 @@ class Block(Protocol):
     def reset(self) -> None:
         """Forget the stream; keep the loaded models."""
         return
+
+
+@runtime_checkable
+class Sheds(Protocol):
+    """Block that can leave out work for partial results where the runner is behind."""
+
+    def ask_first(self, wanted: Callable[[], bool]) -> None:
+        """Have ``wanted`` called before and during such work: False leaves it out."""
 
 
 def run(block: Block, messages: Iterable[Message]) -> list[Message]:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Final, NamedTuple
 
 import numpy as np
 
 from mmer.models.labels import EMOTIONS, MODALITIES
-from mmer.realtime.blocks.block import Block
+from mmer.realtime.blocks.block import Block, Sheds
 from mmer.realtime.messages import (
     AudioBlock,
     Clip,
@@ -97,6 +97,10 @@ class Guarded(Block):
             if self._name == "asr" and self._open is not None:
                 instead = [_empty(self._open, self._part.why)]
             return [*self._report(_in_words(error)), *instead]
+
+    def ask_first(self, wanted: Callable[[], bool]) -> None:
+        if isinstance(self.block, Sheds):
+            self.block.ask_first(wanted)
 
     def reset(self) -> None:
         self.block.reset()

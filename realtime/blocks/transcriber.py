@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
-from mmer.realtime.asr.interface import AsrStream, Hypothesis
+from mmer.realtime.asr.interface import AsrStream, Hypothesis, Sheddable
 from mmer.realtime.blocks.block import Block
 from mmer.realtime.messages import (
     SAMPLE_RATE,
@@ -48,6 +48,10 @@ class Transcriber(Block):
             self._text = hypothesis.text
             out.append(_transcript(message, hypothesis, partial=True))
         return out
+
+    def ask_first(self, wanted: Callable[[], bool]) -> None:
+        if isinstance(self._stream, Sheddable):
+            self._stream.wanted = wanted
 
     def flush(self) -> Sequence[Transcript]:
         if self._open is None:

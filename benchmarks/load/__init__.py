@@ -1,0 +1,1 @@
+"""`mmer-bench load`: a live session beside busy processes."""
