@@ -191,6 +191,7 @@ def write_card(folder: Path, name: str, settings: Mapping[str, Any], temperature
         recipe={"task": "combined"},
         temperature=temperature,
         seen="",
+        seen_sha256="",
         abstain_below=0.0,
     )
     card.save(folder / f"{name}.json")

@@ -13,6 +13,7 @@ import pytest
 
 from mmer.models.cards.card import weights_dir
 from mmer.models.cards.seen import Seen
+from mmer.models.checksum import sha256_of
 from mmer.models.errors import MmerError
 from mmer.models.labels import EMOTIONS
 from mmer.training.datasets.item import Item
@@ -67,10 +68,12 @@ def weights(tmp_path: Path) -> Callable[..., Path]:
         for name in (card["file"], card["preprocessing"].get("tokenizer")):
             if name:
                 shutil.copy(weights_dir() / name, folder / name)
-        card["seen"] = "" if seen is None else f"{modality}.seen.npz"
-        (folder / f"{modality}.json").write_text(json.dumps(card))
+        card["seen"] = card["seen_sha256"] = ""
         if seen is not None:
+            card["seen"] = f"{modality}.seen.npz"
             seen.save(folder / card["seen"])
+            card["seen_sha256"] = sha256_of(folder / card["seen"])
+        (folder / f"{modality}.json").write_text(json.dumps(card))
         return folder
 
     return make
