@@ -102,7 +102,8 @@ class Word:
 class Transcript:
     """Transcript of an utterance by the engine named ``asr``; later ones replace ``partial`` ones.
 
-    ``why`` is the engine's reason for a text that is empty although there is sound.
+    ``why`` is the engine's reason for a text that is empty although there is sound. At a
+    ``pause`` there is always one, ``unchanged`` where the text is that of the one before.
     """
 
     utterance: int
@@ -116,6 +117,8 @@ class Transcript:
     style: TextStyle = "bare"
     why: str = ""
     decided: float | None = None  # capture time of the newest sound that led to it; None: t1
+    pause: bool = False
+    unchanged: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -209,6 +212,9 @@ class EmotionEstimate:
     ``label``, ``probs`` and ``confidence`` are None together, when there is no evidence; ``why``
     then has the reason under "label". An absent modality is None in ``modalities`` and
     has its reason in ``why``.
+
+    A ``provisional`` one is made of an utterance that may have ended, for it was silent for a
+    moment: the final follows, ``revised`` where its label differs, unless speech goes on.
     """
 
     t: float
@@ -220,11 +226,18 @@ class EmotionEstimate:
     why: Mapping[str, str]
     final: bool
     utterance: int | None = None
+    provisional: bool = False
+    revised: bool = False
 
     @property
     def partial(self) -> bool:
         """Whether a later estimate replaces this one."""
         return not self.final
+
+    @property
+    def of_utterance(self) -> bool:
+        """Whether it is of a whole utterance, not of the window up to now."""
+        return self.final or self.provisional
 
     @property
     def newest(self) -> float | None:

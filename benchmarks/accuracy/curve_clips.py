@@ -96,7 +96,7 @@ def clips_panel(data: Path, weights: Path | None, asr: str, say: Say) -> Panel:
 
 def at(estimates: Sequence[EmotionEstimate], t: float) -> EmotionEstimate | None:
     """The newest answer that was out at ``t``; None before the first."""
-    out = [e for e in estimates if not e.final and e.t <= t + 1e-6]
+    out = [e for e in estimates if not e.of_utterance and e.t <= t + 1e-6]
     return out[-1] if out else None
 
 
@@ -144,7 +144,7 @@ class Recorder:
             events=[
                 Tick(event.t) if isinstance(event, EmotionEstimate) else event
                 for event in events
-                if not (isinstance(event, EmotionEstimate) and event.final)
+                if not (isinstance(event, EmotionEstimate) and event.of_utterance)
             ],
             live=[event for event in events if isinstance(event, EmotionEstimate)],
         )

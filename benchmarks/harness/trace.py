@@ -49,6 +49,12 @@ class Estimate:
     label: str | None
     utterance: int | None
     sound: Seconds | None = None  # the newest sound behind it, by speech or transcript
+    provisional: bool = False  # of an utterance that may have ended
+
+    @property
+    def of_utterance(self) -> bool:
+        """Whether it is of a whole utterance, not of the window up to now."""
+        return self.final or self.provisional
 
     @property
     def face_delay_s(self) -> float | None:
@@ -169,6 +175,7 @@ class EventNotes:
             t0=event.window[0],
             t1=event.window[1],
             final=event.final,
+            provisional=event.provisional,
             face_t=None if face is None else face.t,
             label=event.label,
             utterance=event.utterance,

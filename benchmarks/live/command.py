@@ -18,7 +18,7 @@ from mmer.benchmarks.harness.process import Watched, has_content, time_to_labels
 from mmer.benchmarks.harness.ravdess import ravdess_utterances
 from mmer.benchmarks.harness.utterances import demo_utterances
 from mmer.benchmarks.live import estimates, trends
-from mmer.benchmarks.live.finals import final_rows, stable_rows
+from mmer.benchmarks.live.finals import final_rows, provisional_rows, stable_rows
 from mmer.benchmarks.live.stages import draw_stages, find_stages, stage_rows
 from mmer.benchmarks.report.report import Report, Row
 from mmer.benchmarks.report.statistics import thinned
@@ -116,6 +116,7 @@ class Live(SessionOptions):
                     written, _again(frames, clip.seconds, self.rounds), Options.hop_s
                 ),
                 estimates.analysed_row(recording, long.seconds),
+                *provisional_rows(recording, long),
                 *final_rows(recording, long, self.hangover_s),
                 *stable_rows(recording, long),
                 first,

@@ -18,8 +18,8 @@ LEAST_ESTIMATES: Final = 100  # a p95 of fewer hangs on four of them
 
 
 def while_playing(estimates: Sequence[Estimate], seconds: float) -> list[Estimate]:
-    """Finals, and what was decided before the clip ended: after it no camera delivers frames."""
-    return [e for e in estimates if e.final or e.t <= seconds]
+    """Of utterances, and what was decided before the clip ended: then no camera delivers frames."""
+    return [e for e in estimates if e.of_utterance or e.t <= seconds]
 
 
 def face_delay_rows(
@@ -33,7 +33,7 @@ def face_delay_rows(
     """
     used = [e for e in estimates if e.face_delay_s is not None]
     every = delays_ms(used)
-    at_ticks = [e for e in used if not e.final]
+    at_ticks = [e for e in used if not e.of_utterance]
     waits = [1000 * waiting_s(e.t, frame_times, hop_s) for e in at_ticks]
     rest = [d - w for d, w in zip(delays_ms(at_ticks), waits, strict=True)]
     p95_at_ticks = summarise(delays_ms(at_ticks)).p95

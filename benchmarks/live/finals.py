@@ -76,6 +76,55 @@ def final_rows(recording: Recording, clip: AnnotatedClip, hangover_s: float) -> 
     return rows
 
 
+def provisional_rows(recording: Recording, clip: AnnotatedClip) -> list[Row]:
+    """Delay from each annotated end of speech to its first label, and how often that one stood.
+
+    The first label is the provisional one of the pause that became the end; where there was none,
+    the final label is the first. A provisional one is withdrawn where speech went on after it.
+    """
+    labels = match(clip.spans, recording.finals)
+    finals = {e.utterance: e for e in recording.estimates if e.final}
+    given = [e for e in recording.estimates if e.provisional]
+    standing = {
+        e.utterance: e for e in given if e.utterance in finals and e.t1 == finals[e.utterance].t1
+    }
+    delays = []
+    for m in labels.matches:
+        first = None if m.result is None else standing.get(m.result.utterance, m.result)
+        delays.append(math.inf if first is None else 1000 * (first.written - m.span.t1))
+    equal = sum(e.label == finals[u].label for u, e in standing.items())
+    share = equal / len(standing) if standing else None
+    found = summarise(delays)
+    withdrawn = len(given) - len(standing)
+    return [
+        delay_row(
+            "provisional_label_ms",
+            "end of speech to provisional label written",
+            delays,
+            f"{len(standing)} of {len(finals)} utterances had one; {withdrawn} withdrawn",
+            "p50 at most 190, p95 at most 260 ms",
+            {"given": len(given), "standing": len(standing), "withdrawn": withdrawn},
+        ).judged(
+            found.p50 <= 190 and found.p95 <= 260,
+            found.n >= LEAST_UTTERANCES,
+            f"judged from {LEAST_UTTERANCES} utterances on",
+        ),
+        Row(
+            key="provisional_equal",
+            what="provisional label equals the final one",
+            measured="none was given" if share is None else f"{share:.1%}",
+            target="at least 95 %",
+            note=f"{equal} of {len(standing)}",
+            values={"share": share, "equal": equal, "of": len(standing)},
+            better="more",
+        ).judged(
+            share is not None and share >= 0.95,
+            len(standing) >= LEAST_UTTERANCES,
+            f"judged from {LEAST_UTTERANCES} utterances on",
+        ),
+    ]
+
+
 def late_ms(matching: Matching) -> list[float]:
     """Delay by sentence, infinite where it is missed, split, merged or cut."""
     return [1000 * m.delay_s if m.result else math.inf for m in matching.matches]

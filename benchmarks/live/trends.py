@@ -28,7 +28,7 @@ LEAST_CPU_S: Final = 55.0  # of clip, for a figure that hangs on no single sente
 def slope_rows(recording: Recording, clip: AnnotatedClip) -> list[Row]:
     """Slopes of the delays of the newest frame shown and of the final labels."""
     playing = while_playing(recording.estimates, clip.seconds)
-    shown = [e for e in playing if not e.final and e.face_delay_s is not None]
+    shown = [e for e in playing if not e.of_utterance and e.face_delay_s is not None]
     finals = [m for m in match(clip.spans, recording.finals).matches if m.result]
     return [
         latency_slope_row(

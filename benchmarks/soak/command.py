@@ -99,7 +99,9 @@ class Soak(SessionOptions):
                 long.path.unlink(missing_ok=True)  # hours of video are large
         if recording.until < LEAST_PLAYED_S:
             raise KeyboardInterrupt
-        shown = [e for e in recording.estimates if not e.final and e.face_delay_s is not None]
+        shown = [
+            e for e in recording.estimates if not e.of_utterance and e.face_delay_s is not None
+        ]
         delays = list(zip([e.written for e in shown], delays_ms(shown), strict=True))
         series = {
             "memory_mb": thinned(watched.memory),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from mmer.models.errors import MmerError
@@ -41,14 +41,16 @@ class SpeechEncoder(Block):
     """SpeechUpdate -> Evidence("speech").
 
     While the person speaks, every ``step_s`` of new sound gives a partial Evidence, from the
-    model's ``min_s`` on; the end gives exactly one Evidence or Missing with ``partial=False``.
-    Updates are cumulative, so any that are not the end may be skipped. ``t0``..``t1`` of the
-    Evidence is the span evaluated.
+    model's ``min_s`` on. A pause gives a partial Evidence or Missing, and the end exactly one with
+    ``partial=False``, which takes over the pause's answer when no sound came between. Updates are
+    cumulative, so any that are not the end may be skipped. ``t0``..``t1`` of the Evidence is the
+    span evaluated.
     """
 
     _utterance: int | None
     _due: int  # samples that the next evaluation waits for
     _ended: bool
+    _newest: Evidence | Missing | None  # of the utterance
 
     def __init__(self, model: SpeechModel, config: SpeechEncoderConfig | None = None) -> None:
         self._model = model
@@ -63,22 +65,26 @@ class SpeechEncoder(Block):
         if not isinstance(message, SpeechUpdate):
             return ()
         if message.utterance != self._utterance:
-            self._utterance, self._due, self._ended = message.utterance, self._least, False
+            self.reset()
+            self._utterance = message.utterance
         if self._ended:
             return ()
-        if message.state is SpeechState.ENDED:
-            self._ended = True
-            return (self._evaluate(message, partial=False),)
-        if len(message.samples) < self._due:
+        self._ended = message.state is SpeechState.ENDED
+        if self._ended and self._newest is not None and self._newest.t1 == message.t1:
+            return (replace(self._newest, partial=False),)
+        paused = message.state is SpeechState.PAUSED
+        if not (self._ended or paused or len(message.samples) >= self._due):
             return ()
         self._due = len(message.samples) + self._step
-        result = self._evaluate(message, partial=True)
-        return (result,) if isinstance(result, Evidence) else ()
+        self._newest = self._evaluate(message, partial=not self._ended)
+        waited_for = self._ended or paused or isinstance(self._newest, Evidence)
+        return (self._newest,) if waited_for else ()
 
     def reset(self) -> None:
         self._utterance = None
         self._due = self._least
         self._ended = False
+        self._newest = None
 
     def _evaluate(self, update: SpeechUpdate, partial: bool) -> Evidence | Missing:
         samples = update.samples[-self._longest :]

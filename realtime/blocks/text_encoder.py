@@ -43,8 +43,8 @@ class TextEncoder(Block):
     """Transcript -> Evidence("text").
 
     A partial transcript is evaluated when its words differ from the last ones (case and spaces
-    aside); the final gives exactly one Evidence or Missing with ``partial=False``, and takes over
-    the last prediction when the words are the same.
+    aside), or at a pause; the final gives exactly one Evidence or Missing with ``partial=False``.
+    Where the words are the same, the last prediction is taken over.
 
     The context is input too: the final transcripts of the last ``past_s`` seconds, of which
     the model takes as many utterances as it was trained on; never a partial. One microphone hears
@@ -70,7 +70,8 @@ class TextEncoder(Block):
         if message.utterance != self._utterance:
             self._begin(message)
         words = " ".join(message.text.lower().split())
-        if self._ended or (message.partial and words == self._words):
+        waited_for = not message.partial or message.pause
+        if self._ended or (words == self._words and not waited_for):
             return ()
         self._ended = not message.partial
         if words != self._words:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from mmer.realtime.asr.interface import AsrStream, Hypothesis, Sheddable
 from mmer.realtime.blocks.block import Block
@@ -17,7 +18,7 @@ from mmer.realtime.messages import (
 
 
 class Transcriber(Block):
-    """A partial Transcript whenever the text changes, one final Transcript an utterance.
+    """A partial Transcript whenever the text changes and at a pause, and one final an utterance.
 
     The final one comes even when there is no text: those who wait for it then know. Updates hold
     all the sound of their utterance, so some may be missed; only what the stream has not had yet
@@ -41,12 +42,15 @@ class Transcriber(Block):
         ended = message.state is SpeechState.ENDED
         new = message.samples[self._fed :]
         self._fed = max(self._fed, len(message.samples))
-        hypothesis = self._stream.accept(new, pause=message.state is SpeechState.PAUSED)
+        paused = message.state is SpeechState.PAUSED
+        hypothesis = self._stream.accept(new, pause=paused)
+        unchanged = hypothesis.text == self._text
         if ended:
             out += self.flush()
-        elif hypothesis.text != self._text:
+        elif paused or not unchanged:
             self._text = hypothesis.text
-            out.append(_transcript(message, hypothesis, partial=True))
+            partial = _transcript(message, hypothesis, partial=True)
+            out.append(replace(partial, pause=paused, unchanged=unchanged))
         return out
 
     def ask_first(self, wanted: Callable[[], bool]) -> None:

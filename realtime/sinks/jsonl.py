@@ -33,14 +33,16 @@ def line_for(event: Message, now: float | None) -> dict[str, Any] | None:
     decimals, probabilities, weights and confidences have 4 decimals, latencies are in milliseconds
     with 1 decimal. Types, beside ``session`` (first) and ``end`` (last unless an error ended it):
 
-    ``partial``    id, t, text: the transcript of utterance ``id`` so far.
+    ``partial``    id, t, text: the transcript of utterance ``id`` so far, where it has changed.
     ``utterance``  id, t0, t1, text, asr, confidence (null where the engine gives none): final.
-    ``emotion``    t, window [t0, t1], label, confidence, probs (by label), final, utterance (id or
-                   null), modalities (speech, text, face: label, weight, age_s), why, latency_ms.
-                   All keys are always there. An absent modality is null, its reason in ``why``;
-                   with no label, ``label``, ``confidence`` and ``probs`` are null and ``why`` has
-                   a reason under "label". ``latency_ms`` is the time of writing minus the capture
-                   time of the newest evidence; null in replay.
+    ``emotion``    t, window [t0, t1], label, confidence, probs (by label), final, provisional,
+                   revised, utterance (id or null), modalities (speech, text, face: label, weight,
+                   age_s), why, latency_ms. All keys are always there. A ``provisional`` one is of
+                   an utterance that may just have ended; the ``final`` follows, ``revised`` where
+                   its label differs, unless speech goes on. An absent modality is null, its reason
+                   in ``why``; with no label, ``label``, ``confidence`` and ``probs`` are null and
+                   ``why`` has a reason under "label". ``latency_ms`` is the time of writing minus
+                   the capture time of the newest evidence; null in replay.
     ``notice``     t, level (info, warning, error), about, text. A Gap is one.
     ``health``     t, drops and queue (by mailbox; ages in seconds, null in replay), gap_s (sound
                    lost so far), latency_ms (by modality, null in replay).
@@ -51,6 +53,8 @@ def line_for(event: Message, now: float | None) -> dict[str, Any] | None:
     if isinstance(event, EmotionEstimate):
         return _emotion(event, now)
     if isinstance(event, Transcript):
+        if event.unchanged:
+            return None
         if event.partial:
             decided = event.t1 if event.decided is None else event.decided
             t = decided if now is None else now
@@ -212,6 +216,8 @@ def _emotion(estimate: EmotionEstimate, now: float | None) -> dict[str, Any]:
         else _share(estimate.confidence),
         probs=probs,
         final=estimate.final,
+        provisional=estimate.provisional,
+        revised=estimate.revised,
         utterance=estimate.utterance,
         modalities=modalities,
         why=why,

@@ -189,8 +189,10 @@ def _transcript(state: OverlayState, width: int) -> list[Text]:
         lines.append(Text.assemble(f"“{text}”", ("  " + label, COLOURS.get(label, "") or "dim")))
     partial = state.partial
     text = "" if partial is None else one_line(partial.text)
-    newest = shortened(text, width - 2, keep_end=True)
-    lines.append(Text(f"“{newest}" if newest else "", style="dim italic"))
+    label = state.provisional or ""
+    newest = shortened(text, width - len(label) - 5, keep_end=True)
+    said = f"“{newest}”" if newest else ""
+    lines.append(Text(f"{said}  {label}".strip(), style="dim italic"))
     return lines
 
 

@@ -50,7 +50,7 @@ class PlainLines(Sink):
         elif isinstance(event, EmotionEstimate):
             if event.final:
                 self._final(event)
-            elif self._changes:
+            elif self._changes and not event.provisional:
                 self._change(event)
 
     def _final(self, estimate: EmotionEstimate) -> None:

@@ -62,6 +62,7 @@ class OverlayState:
     partial: Transcript | None = None
     finals: deque[Transcript] = field(default_factory=lambda: deque(maxlen=3))
     labels: dict[int, str] = field(default_factory=dict)  # of the finals, by utterance
+    provisional: str | None = None  # label of the open utterance, which may have ended
     notices: deque[Notice] = field(default_factory=lambda: deque(maxlen=3))
     drops: Mapping[str, int] = field(default_factory=dict)
     queue_s: float | None = None  # the oldest waiting message's age
@@ -82,6 +83,8 @@ class OverlayState:
             self.face = event
         elif isinstance(event, SpeechUpdate):
             self.speaking = event.state is not SpeechState.ENDED
+            if event.state is not SpeechState.PAUSED:  # ended, or it goes on
+                self.provisional = None
             self.speech_t0, self.speech_t1 = event.t0, event.t1
         elif isinstance(event, Transcript):
             self._transcribed(event)
@@ -93,9 +96,12 @@ class OverlayState:
             self.queue_s = max(ages, default=None)
 
     def _estimated(self, estimate: EmotionEstimate, now: float | None) -> None:
-        # a final says how an utterance was, the others how it is now: those are what is shown
-        if not estimate.final or self.estimate is None or self.estimate.final:
+        # those of an utterance say how it was, the others how it is now: these are what is shown
+        shown = self.estimate
+        if not estimate.of_utterance or shown is None or shown.of_utterance:
             self.estimate = estimate
+        if estimate.provisional:
+            self.provisional = estimate.label
         newest = estimate.newest
         self.latency_ms = None if now is None or newest is None else (now - newest) * 1000
         if estimate.final and estimate.utterance is not None and estimate.label is not None:

@@ -50,7 +50,7 @@ class Summary(Sink):
             if event.final:
                 self._finals.append(event)
                 self._final_count += 1
-            else:
+            elif not event.provisional:
                 self._ticks[event.label or NO_LABEL] += 1
             if now is not None and event.newest is not None:
                 self._latency_ms.append((now - event.newest) * 1000)

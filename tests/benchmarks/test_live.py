@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from mmer.benchmarks.harness.matching import Result
 from mmer.benchmarks.harness.process import Sample, Watched
 from mmer.benchmarks.harness.trace import Estimate, Recording
 from mmer.benchmarks.live import estimates, trends
-from mmer.benchmarks.live.finals import final_rows, stable_rows, stable_since
+from mmer.benchmarks.live.finals import final_rows, provisional_rows, stable_rows, stable_since
 from mmer.benchmarks.live.stages import draw_stages, find_stages, stage_rows
 from mmer.benchmarks.report.statistics import thinned
 from mmer.realtime.stage_times import StageTime
@@ -49,6 +50,42 @@ def test_replay_counts_the_whole_process() -> None:
     assert row.better == "more"
     assert trends.replay_row("none", watched(32.0), 60, 1200, 4.0).verdict == "miss"
     assert trends.replay_row("none", watched(1.0), 20, 400, 4.0).verdict == "not judged"
+
+
+def with_provisional(delay_s: float, labels: Sequence[str]) -> Recording:
+    """Finals 0.32 s after each sentence, and for each of ``labels`` a provisional one before."""
+    recording = answered(0.32)
+    for n, label in enumerate(labels):
+        span, written = CLIP.spans[n], CLIP.spans[n].t1 + delay_s
+        window = (span.t0 - 0.2, span.t1 + 0.06)
+        made = Estimate(written, written, *window, False, None, label, n, provisional=True)
+        recording.estimates.append(made)
+    return recording
+
+
+def test_provisional_labels_in_time_and_as_often_as_they_stand() -> None:
+    delay, equal = provisional_rows(with_provisional(0.17, ["joy"] * 19 + ["fear"]), CLIP)
+    assert (delay.values["p50"], delay.values["p95"]) == (pytest.approx(170), pytest.approx(170))
+    assert (delay.verdict, equal.verdict, equal.measured) == ("pass", "pass", "95.0%")
+    delay, equal = provisional_rows(with_provisional(0.2, ["joy"] * 18 + ["fear"] * 2), CLIP)
+    assert (delay.verdict, equal.verdict) == ("miss", "miss")
+
+
+def test_without_a_provisional_label_the_final_is_the_first() -> None:
+    delay, equal = provisional_rows(with_provisional(0.17, ["joy"] * 10), CLIP)
+    assert sorted(delay.samples["delay_ms"]) == pytest.approx([170] * 10 + [320] * 10)
+    assert (delay.values["standing"], equal.verdict) == (10, "not judged")
+    delay, _ = provisional_rows(answered(0.32, but=1), CLIP)
+    assert delay.samples["delay_ms"][0] == math.inf
+
+
+def test_a_provisional_label_after_which_speech_went_on_is_withdrawn() -> None:
+    recording = with_provisional(0.17, ["joy"] * 20)
+    early = replace(recording.estimates[-1], written=CLIP.spans[19].t1 - 0.8, t1=57.5)
+    recording.estimates.append(early)
+    delay, equal = provisional_rows(recording, CLIP)
+    assert (delay.values["withdrawn"], delay.values["p95"]) == (1, pytest.approx(170))
+    assert equal.values["of"] == 20
 
 
 def test_finals_in_time_and_their_parts() -> None:

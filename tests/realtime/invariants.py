@@ -35,6 +35,7 @@ def check_events(events: Sequence[Message], complete: bool = True) -> None:
             assert shares
             assert np.isclose(sum(shares), 1.0, atol=1e-3)
         assert all(c is not None or e.why[m] for m, c in e.modalities.items())
+    check_provisional(estimates)
     updates = [u for u in events if isinstance(u, SpeechUpdate)]
     announced = Counter(dict.fromkeys((u.utterance for u in updates), 1))
     ended = Counter(u.utterance for u in updates if u.state is SpeechState.ENDED)
@@ -44,3 +45,18 @@ def check_events(events: Sequence[Message], complete: bool = True) -> None:
         assert not once - announced, f"more than once: {once - announced}"
     if complete:
         assert not announced - finals, f"no final: {announced - finals}"
+
+
+def check_provisional(estimates: Sequence[EmotionEstimate]) -> None:
+    """Provisional estimates come before their utterance's final, which is revised for a reason."""
+    answered: set[int | None] = set()
+    early: dict[int | None, EmotionEstimate] = {}
+    for e in estimates:
+        assert not (e.final and e.provisional)
+        assert e.utterance is not None or not e.of_utterance
+        if e.provisional:
+            assert e.utterance not in answered
+            early[e.utterance] = e
+        elif e.final:
+            answered.add(e.utterance)
+            assert not e.revised or early[e.utterance].label != e.label

@@ -24,8 +24,8 @@ from mmer.realtime.demo import clip
 
 COMMAND = [str(Path(sys.executable).with_name("mmer-live"))]
 EMOTION_KEYS = {
-    "v", "type", "t", "window", "label", "confidence", "probs", "final", "utterance",
-    "modalities", "why", "latency_ms",
+    "v", "type", "t", "window", "label", "confidence", "probs", "final", "provisional", "revised",
+    "utterance", "modalities", "why", "latency_ms",
 }  # fmt: skip
 
 

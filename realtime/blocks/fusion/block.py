@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +18,7 @@ from mmer.realtime.blocks.fusion.state import (
     SPOKEN,
     FusionState,
     Outcome,
+    Pause,
     Utterance,
     newest,
     settled,
@@ -73,6 +74,10 @@ class FusionBlock(Block):
     **At a Tick** of time t: an estimate over (t - ``window_s``, t]. Of speech and text the newest
     evidence of each utterance counts (it is cumulative), of the face every frame. Evidence
     captured after t waits for a later tick.
+
+    **At a pause within an utterance**, which may be its end: one ``provisional`` estimate of the
+    utterance until there, as soon as each modality that ``expects`` names has its outcome for the
+    pause; none where speech goes on before.
 
     **At an utterance's end**: one estimate with ``final=True`` over the utterance, as soon as each
     modality that ``expects`` names has its final outcome, at the latest at the first tick
@@ -140,7 +145,7 @@ class FusionBlock(Block):
         if isinstance(message, SpeechUpdate):
             if self._state.is_over(message.utterance):
                 return ()
-            return self._final_if_settled(self._state.update_utterance(message))
+            return self._if_settled(self._state.update_utterance(message))
         if isinstance(message, Evidence | Missing):
             return self._add(message)
         if isinstance(message, Gap):
@@ -178,12 +183,16 @@ class FusionBlock(Block):
             return ()
         if outcome.utterance is None:
             raise ValueError(f"evidence of {outcome.modality} must name its utterance")
-        return self._final_if_settled(self._state.add_evidence(outcome, outcome.utterance))
+        return self._if_settled(self._state.add_evidence(outcome, outcome.utterance))
 
-    def _final_if_settled(self, utterance: Utterance) -> Sequence[EmotionEstimate]:
-        ended = utterance.final_due and not utterance.open
-        if ended and all(settled(utterance.outcomes(m)) for m in self._reasons.expects):
-            return (self._final(utterance),)
+    def _if_settled(self, utterance: Utterance) -> Sequence[EmotionEstimate]:
+        """The final estimate, or the provisional one of a pause, once what it needs is there."""
+        pause = utterance.pause if utterance.open else None
+        due = utterance.final_due and (not utterance.open or (pause and not pause.answered))
+        if due and all(settled(utterance.outcomes(m), pause) for m in self._reasons.expects):
+            return (
+                self._final(utterance) if pause is None else self._provisional(utterance, pause),
+            )
         return ()
 
     def _tick(self, t: float) -> Sequence[EmotionEstimate]:
@@ -208,7 +217,7 @@ class FusionBlock(Block):
         why = self._why_missing(spans, after, t)
         current = self._state.current(after, t)
         number = None if current is None else current.number
-        out.append(self._estimate(t, (max(0.0, after), t), spans, why, False, number))
+        out.append(self._estimate(t, (max(0.0, after), t), spans, why, number))
         config = self._config
         self._state.forget(t, after, config.longest_utterance_s, config.face_margin_s)
         return out
@@ -216,15 +225,26 @@ class FusionBlock(Block):
     def _final(self, utterance: Utterance) -> EmotionEstimate:
         utterance.answered = True
         decided = utterance.t1 if utterance.decided is None else utterance.decided
+        final = replace(self._of_utterance(utterance, utterance.t1, decided), final=True)
+        pause = utterance.pause
+        revised = pause is not None and pause.answered and pause.label != final.label
+        return replace(final, revised=revised)
+
+    def _provisional(self, utterance: Utterance, pause: Pause) -> EmotionEstimate:
+        made = self._of_utterance(utterance, pause.t1, pause.decided)
+        pause.answered, pause.label = True, made.label
+        return replace(made, provisional=True)
+
+    def _of_utterance(self, utterance: Utterance, t1: float, decided: float) -> EmotionEstimate:
+        """Estimate of an utterance whose speech ended at ``t1``."""
         t = max(decided, self._now, self._last_t)
         margin_s = self._config.face_margin_s
-        before, until = utterance.t0 - margin_s, min(utterance.t1 + margin_s, t)
+        before, until = utterance.t0 - margin_s, min(t1 + margin_s, t)
         last = {m: newest(utterance.outcomes(m)) for m in SPOKEN}
         spans = {m: _span([item] if isinstance(item, Evidence) else []) for m, item in last.items()}
         spans["face"] = self._face(before, until)
         why = self._why_missing(spans, before, t, utterance)
-        window = (utterance.t0, utterance.t1)
-        return self._estimate(t, window, spans, why, True, utterance.number)
+        return self._estimate(t, (utterance.t0, t1), spans, why, utterance.number, whole=True)
 
     def _why_missing(
         self, spans: Mapping[str, Span], after: float, t: float, final: Utterance | None = None
@@ -239,16 +259,19 @@ class FusionBlock(Block):
         window: tuple[float, float],
         spans: Mapping[str, Span],
         why: dict[str, str],
-        final: bool,
         utterance: int | None,
+        whole: bool = False,
     ) -> EmotionEstimate:
-        """Pool the evidence; ``why`` has the reason of every modality that has none."""
+        """Pool the evidence; ``why`` has the reason of every modality that has none.
+
+        ``whole``: of an utterance as one whole, in which nothing fades.
+        """
         self._last_t = t
         present = {m: spans[m] for m in MODALITIES if m not in why}
         modalities: dict[str, Contribution | None] = dict.fromkeys(MODALITIES)
         label, probs, confidence = None, None, None
         if present:
-            now = None if final else t  # in a final nothing fades: the utterance is one whole
+            now = None if whole else t
             tau_s = self._config.tau_s
             opinions = {
                 m: summarise(s.t, s.quality, s.log_probs, now, tau_s[m], s.embedding)
@@ -283,7 +306,7 @@ class FusionBlock(Block):
             confidence=confidence,
             modalities=modalities,
             why=why,
-            final=final,
+            final=False,
             utterance=utterance,
         )
 

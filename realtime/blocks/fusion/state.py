@@ -34,15 +34,25 @@ def newest(outcomes: list[Outcome], until: float = float("inf")) -> Outcome | No
     return best
 
 
-def settled(outcomes: list[Outcome]) -> bool:
-    """Whether the modality's final outcome has arrived."""
-    return any(not item.partial for item in outcomes)
+def settled(outcomes: list[Outcome], pause: Pause | None = None) -> bool:
+    """Whether the modality's final outcome has arrived, or its outcome for ``pause``."""
+    return any(not item.partial or (pause and item.t1 == pause.t1) for item in outcomes)
 
 
 def trim(outcomes: list[Outcome], until: float) -> None:
     """Keep, in place, what counts at ``until`` and what is later."""
     best = newest(outcomes, until)
     outcomes[:] = [item for item in outcomes if item is best or item.t1 > until]
+
+
+@dataclass
+class Pause:
+    """A pause of an open utterance, which ends there if no speech follows."""
+
+    t1: float  # end of speech
+    decided: float
+    answered: bool = False  # its provisional estimate is out
+    label: str | None = None  # of that
 
 
 @dataclass
@@ -54,6 +64,7 @@ class Utterance:
     t1: float
     announced: bool = False  # by a SpeechUpdate: a final estimate is due
     decided: float | None = None  # when its end was decided; None while the person speaks
+    pause: Pause | None = None  # that may be its end
     answered: bool = False  # its final estimate is out
     speech: list[Outcome] = field(default_factory=list)
     text: list[Outcome] = field(default_factory=list)
@@ -93,6 +104,10 @@ class FusionState:
         utterance.t0 = update.t0
         if update.state is SpeechState.ENDED:
             utterance.t1, utterance.decided = update.t1, update.decided
+        elif update.state is SpeechState.PAUSED:
+            utterance.pause = Pause(update.t1, update.decided)
+        else:  # speech goes on
+            utterance.pause = None
         return utterance
 
     def is_over(self, number: int) -> bool:

@@ -57,6 +57,33 @@ def test_judges_every_half_second_of_new_sound_and_once_at_the_end():
     assert out[-1].embedding.shape == (4,)
 
 
+PAUSED = SpeechState.PAUSED
+
+
+def test_a_pause_is_evaluated_at_once_and_an_end_with_the_same_sound_not_again():
+    model = FakeModel()
+    out = run(SpeechEncoder(model), [update(0.6), update(0.7, PAUSED), update(0.7, ENDED)])
+    assert [(round(e.t1 - 10, 2), e.partial) for e in out] == [
+        *((0.6, True), (0.7, True), (0.7, False))
+    ]
+    assert model.heard == [9600, 11200]
+    assert np.array_equal(out[1].log_probs, out[2].log_probs)
+
+
+def test_speech_after_a_pause_is_evaluated_again():
+    model = FakeModel()
+    out = run(SpeechEncoder(model), [update(0.7, PAUSED), update(0.9), update(1.1, ENDED)])
+    assert [round(e.t1 - 10, 2) for e in out] == [0.7, 1.1]
+    assert model.heard == [11200, 17600]
+
+
+def test_a_pause_with_too_little_sound_is_missing():
+    out = run(SpeechEncoder(FakeModel()), [update(0.3), update(0.3, PAUSED), update(0.3, ENDED)])
+    assert [(type(e), e.why, e.partial) for e in out] == [
+        *((Missing, "too short", True), (Missing, "too short", False))
+    ]
+
+
 def test_skipped_updates_and_a_missing_start_do_no_harm():
     out = run(SpeechEncoder(FakeModel()), [update(0.3), update(1.7), update(2.0, ENDED)])
     assert [(round(e.t1 - 10, 2), e.partial) for e in out] == [(1.7, True), (2.0, False)]

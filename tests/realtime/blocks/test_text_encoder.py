@@ -57,6 +57,17 @@ def test_each_new_partial_is_judged_and_the_same_words_are_not():
     assert model.read == ["i am", "I am so happy"]  # the final takes over the last judgement
 
 
+def test_a_pause_is_answered_always_and_the_same_words_evaluated_once():
+    model = FakeModel()
+    at_pause = said("i am happy", t1=2.5, pause=True, unchanged=True)
+    messages = [said("I am happy"), at_pause, said("I am happy", partial=False, t1=2.5)]
+    out = run(TextEncoder(model), messages)
+    assert [(e.t1, e.partial) for e in out] == [(2.0, True), (2.5, True), (2.5, False)]
+    assert model.read == ["I am happy"]
+    (missing,) = run(TextEncoder(model), [said("", why="no speech", pause=True, unchanged=True)])
+    assert (type(missing), missing.why, missing.partial) == (Missing, "no speech", True)
+
+
 def test_an_empty_final_is_missing_even_after_words():
     out = run(TextEncoder(FakeModel()), [said("hm"), said("", partial=False)])
     assert [type(m) for m in out] == [Evidence, Missing]

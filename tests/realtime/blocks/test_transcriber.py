@@ -155,26 +155,21 @@ def test_behind_voice_activity_every_utterance_has_one_final() -> None:
         np.testing.assert_array_equal(fed, end.samples)
 
 
-def test_a_pause_is_passed_on_and_its_text_is_a_partial() -> None:
+def test_a_pause_is_passed_on_and_has_a_partial_text_always() -> None:
     recognizer = Counting()
-    out = transcripts(
-        recognizer,
-        [
-            update(1, STARTED, 900),
-            update(1, PAUSED, 1100),
-            update(1, ONGOING, 1500),
-            update(1, PAUSED, 2000),
-            update(1, ENDED, 2000),
-        ],
-    )
-    assert recognizer.pauses == [1100, 2000]
-    assert [(t.text, t.partial) for t in out] == [
-        ("n0", True),
-        ("n0 n1000", True),
-        ("n0 n1000", False),
+    sizes = ((STARTED, 900), (PAUSED, 1100), (ONGOING, 2000), (PAUSED, 2100), (ENDED, 2100))
+    out = transcripts(recognizer, [update(1, state, n) for state, n in sizes])
+    assert recognizer.pauses == [1100, 2100]
+    ends = [(t.text, round((t.t1 - 2.0) * SAMPLE_RATE)) for t in out]
+    assert ends == [("n0", 1100), ("n0 n1000", 2000), ("n0 n1000", 2100), ("n0 n1000", 2100)]
+    assert [(t.partial, t.pause, t.unchanged) for t in out] == [
+        (True, True, False),
+        (True, False, False),
+        (True, True, True),
+        (False, False, False),
     ]
     (fed,) = recognizer.utterances
-    np.testing.assert_array_equal(fed, np.arange(2000))
+    np.testing.assert_array_equal(fed, np.arange(2100))
 
 
 def test_style_reason_and_engine_come_with_the_text() -> None:

@@ -20,8 +20,8 @@ from mmer.realtime.sinks.jsonl import JsonLines, encoded, line_for
 from mmer.realtime.sinks.output import ReaderGone
 
 EMOTION_KEYS = {
-    "v", "type", "t", "window", "label", "confidence", "probs", "final", "utterance",
-    "modalities", "why", "latency_ms",
+    "v", "type", "t", "window", "label", "confidence", "probs", "final", "provisional", "revised",
+    "utterance", "modalities", "why", "latency_ms",
 }  # fmt: skip
 
 
@@ -77,6 +77,20 @@ def test_an_emotion_line_without_a_label(make: SimpleNamespace) -> None:
     assert line["modalities"] == {"speech": None, "text": None, "face": None}
     # a reason stands under every null, also where the fusion has named none
     assert set(line["why"]) == {"label", "speech", "text", "face"}
+
+
+def test_a_provisional_line_and_the_final_that_revises_it(make: SimpleNamespace) -> None:
+    early = line_for(replace(make.estimate(2.0, utterance=3), provisional=True), None)
+    late = line_for(replace(make.estimate(2.2, utterance=3, final=True), revised=True), None)
+    keys = ("final", "provisional", "revised")
+    assert [early[key] for key in keys] == [False, True, False]
+    assert [late[key] for key in keys] == [True, False, True]
+
+
+def test_a_transcript_that_has_not_changed_has_no_line(make: SimpleNamespace) -> None:
+    partial = make.transcript(1, 0.0, 1.0, "what a day", partial=True)
+    assert line_for(replace(partial, pause=True), None)["text"] == "what a day"
+    assert line_for(replace(partial, pause=True, unchanged=True), None) is None
 
 
 def test_every_emotion_line_has_a_reason_for_every_null(

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -52,6 +53,18 @@ def test_a_final_label_belongs_to_its_utterance_not_to_now(make: SimpleNamespace
     for n in range(2, 30):
         state.update(make.estimate(2.0 + n, final=True, utterance=n), None)
     assert len(state.labels) <= 9  # a day-long session keeps only what is shown
+
+
+def test_a_provisional_label_is_shown_until_speech_goes_on_or_ends(make: SimpleNamespace) -> None:
+    state = OverlayState()
+    state.update(make.estimate(1.0, "fear"), None)
+    for then in (SpeechState.ONGOING, SpeechState.ENDED):
+        state.update(make.speech(1, 0.5, 1.2, SpeechState.PAUSED), None)
+        state.update(replace(make.estimate(1.3, "joy", utterance=1), provisional=True), None)
+        assert state.provisional == "joy"
+        assert state.estimate.label == "fear"  # how it is now, not how the utterance was
+        state.update(make.speech(1, 0.5, 1.5, then), None)
+        assert state.provisional is None
 
 
 def test_the_face_comes_and_goes(make: SimpleNamespace) -> None:

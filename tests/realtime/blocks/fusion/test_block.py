@@ -741,3 +741,75 @@ def test_a_final_takes_the_clip_of_its_utterance():
     said = [update(1, 0.0, 1.0), *faces, speech(1.0), update(1, 0.0, 1.0, SpeechState.ENDED)]
     run(FusionBlock(pool=pool, expects=("speech",), clips=True), said)
     np.testing.assert_allclose(pool.given[0]["face"].log_probs, dist("anger"), atol=1e-6)
+
+
+# --- provisional estimates -----------------------------------------------------------------------
+
+
+def paused(number, t0, t1):
+    return replace(update(number, t0, t1, SpeechState.PAUSED), decided=t1 + 0.08)
+
+
+def pushed(messages, block=None, **kwargs) -> list[EmotionEstimate]:
+    """What comes of the messages while the stream goes on."""
+    block = block or FusionBlock(**kwargs)
+    return check([made for message in messages for made in block.push(message)])
+
+
+def kinds(estimates):
+    return ["final" if e.final else "provisional" if e.provisional else "tick" for e in estimates]
+
+
+def test_a_pause_is_answered_when_every_modality_has_its_outcome_for_it() -> None:
+    block = FusionBlock()
+    first = [update(1, 0, 1), speech(0.8, partial=True), paused(1, 0, 1.06)]
+    assert pushed(first, block) == []
+    assert block.push(speech(1.06, partial=True)) == ()
+    assert block.push(text(1.0, partial=True)) == ()  # of the words before the pause
+    (early,) = block.push(text(1.06, partial=True))
+    assert (early.provisional, early.final, early.partial) == (True, False, True)
+    assert (early.window, early.utterance, early.label) == ((0, 1.06), 1, "joy")
+    assert early.t == pytest.approx(1.14)  # when the pause was long enough
+    assert block.push(text(1.06, "fear", partial=True)) == ()  # once a pause
+    (final,) = pushed([ended(1, 0, 1.06), speech(1.06), text(1.06)], block)
+    assert (final.final, final.provisional, final.revised) == (True, False, False)
+    assert np.array_equal(final.probs, early.probs)
+
+
+@pytest.mark.parametrize(("label", "revised"), [("joy", False), ("fear", True)])
+def test_a_final_with_another_label_is_revised(label: str, revised: bool) -> None:
+    early, final = fused(
+        [paused(1, 0, 1.06), speech(1.06, partial=True), ended(1, 0, 1.06), speech(1.06, label)],
+        expects=("speech",),
+    )
+    assert kinds([early, final]) == ["provisional", "final"]
+    assert final.revised is revised
+
+
+def test_speech_that_goes_on_withdraws_it() -> None:
+    messages = [paused(1, 0, 1.06), speech(1.06, partial=True), update(1, 0, 1.4)]
+    messages += [ended(1, 0, 2.06), speech(2.06, "fear")]
+    early, final = fused(messages, expects=("speech",))
+    assert kinds([early, final]) == ["provisional", "final"]
+    assert final.revised is False  # of the pause at its end there was none
+
+
+def test_an_outcome_that_comes_when_speech_goes_on_makes_none() -> None:
+    messages = [paused(1, 0, 1.06), update(1, 0, 1.2), speech(1.06, partial=True)]
+    assert pushed(messages, expects=("speech",)) == []
+
+
+def test_what_is_missing_at_a_pause_is_an_outcome_too() -> None:
+    messages = [paused(1, 0, 1.06), speech(1.06, partial=True)]
+    (early,) = pushed([*messages, no("text", 1.06, "no words", partial=True)])
+    assert (early.label, early.why["text"]) == ("joy", "no words")
+    nothing = [no(m, 1.06, "too quiet", partial=True) for m in ("speech", "text")]
+    (early,) = pushed([paused(1, 0, 1.06), *nothing])
+    assert (early.provisional, early.label) == (True, None)
+
+
+def test_each_pause_is_answered_once() -> None:
+    messages = []
+    for n in range(1, 4):
+        messages += [update(1, 0, n - 0.2), paused(1, 0, n), speech(n, partial=True)]
+    assert kinds(pushed(messages, expects=("speech",))) == ["provisional"] * 3
