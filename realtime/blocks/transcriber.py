@@ -49,9 +49,9 @@ class Transcriber(Block):
             out.append(_transcript(message, hypothesis, partial=True))
         return out
 
-    def ask_first(self, wanted: Callable[[], bool]) -> None:
+    def ask_first(self, wanted: Callable[[], bool], late: Callable[[], bool]) -> None:
         if isinstance(self._stream, Sheddable):
-            self._stream.wanted = wanted
+            self._stream.ask_first(wanted, late)
 
     def flush(self) -> Sequence[Transcript]:
         if self._open is None:
