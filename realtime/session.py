@@ -54,8 +54,8 @@ _CLOSE_S: Final = 4.0
 """How long ``close`` waits for all threads."""
 
 _LATE_S: Final = 0.7
-"""A partial transcript that comes so long after its sound shows that the machine is too slow: the
-next ones are left out for ``_SHED_S``, then tried again. Of 20 s of speech one takes 0.6 s."""
+"""A transcript that comes so long after its sound shows that the machine is too slow: partial ones
+are left out for ``_SHED_S``, then tried again. Of 20 s of speech one takes 0.6 s."""
 
 _SHED_S: Final = 2.0
 
@@ -127,7 +127,7 @@ class Session:
         self._newest: dict[str, float | None] = dict.fromkeys(MODALITIES)
         for stage in pipeline.stages:
             if stage.name == "asr" and isinstance(stage.block, Sheds):
-                stage.block.ask_first(self._partial_wanted)
+                stage.block.ask_first(self._partial_wanted, self._sheds)
 
     # --- the caller's side ---------------------------------------------------------------------
 
@@ -303,7 +303,7 @@ class Session:
                 self._frames.put(message)
             for made in self._timed(stage.name, message, inbox.waited_s, stage.block):
                 self._route(made, after=stage)
-            if isinstance(message, SpeechUpdate) and stage.name == "asr" and message.partial:
+            if isinstance(message, SpeechUpdate) and stage.name == "asr":
                 self._shed_if_late(message.decided, stage)
         for made in stage.block.flush():
             self._route(made, after=stage)
@@ -338,12 +338,14 @@ class Session:
 
     def _partial_wanted(self) -> bool:
         """Whether there is time for a partial transcript: for it no end of an utterance waits."""
-        if self.clock.now() < self._shed_until:
-            return False
-        return not self._inboxes["asr"].holds(_may_be_final)
+        return not self._sheds() and not self._inboxes["asr"].holds(_may_be_final)
+
+    def _sheds(self) -> bool:
+        """Whether a transcript came late a short while ago."""
+        return self.clock.now() < self._shed_until
 
     def _shed_if_late(self, decided: float, stage: Stage) -> None:
-        """Leave out the next partial transcripts where one came late."""
+        """Leave out the next partial transcripts, and second tries, where one came late."""
         now = self.clock.now()
         if now - decided > _LATE_S:
             self._shed_until = now + _SHED_S

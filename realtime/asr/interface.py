@@ -58,12 +58,13 @@ class AsrStream(Protocol):
 
 @runtime_checkable
 class Sheddable(Protocol):
-    """AsrStream whose partial hypotheses cost so much that they may be left out.
+    """AsrStream whose hypotheses cost so much that some work may be left out."""
 
-    It calls ``wanted`` before and while it makes one, and gives the one before where it is False.
-    """
+    def ask_first(self, wanted: Callable[[], bool], late: Callable[[], bool]) -> None:
+        """Call ``wanted`` before and while making a partial hypothesis: False leaves it out.
 
-    wanted: Callable[[], bool]
+        Where ``late`` is true, make a final one with the least work.
+        """
 
 
 class AsrModel(Protocol):

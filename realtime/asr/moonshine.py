@@ -171,14 +171,19 @@ class MoonshineModel:
             return Decoded(tuple(tokens[:-1]), mean)
         return Decoded(tuple(cut_loop(tokens)), mean)
 
-    def decode_surest(self, samples: NDArray[np.int16]) -> Decoded:
+    def decode_surest(
+        self, samples: NDArray[np.int16], late: Callable[[], bool] | None = None
+    ) -> Decoded:
         """Greedy transcript of int16 (n,), or a more probable one of a changed copy.
 
-        Sound that is no speech by itself stays so: a copy must not turn noise into words.
+        Sound that is no speech by itself stays so: a copy must not turn noise into words. Where
+        it is ``late``, no copy is tried.
         """
         surest = self.decode(samples)
         for copy in _copies(samples):
             if len(samples) > LONGEST_AGAIN or not NO_SPEECH <= surest.mean_log_prob < SURE:
+                break
+            if late is not None and late():
                 break
             again = self.decode(copy)
             # by both, so that neither a shorter nor a longer transcript has an advantage
@@ -201,12 +206,12 @@ class MoonshineStream:
 
     Partial hypotheses start from the one before. What may be final is decoded without, so that it
     depends on the sound alone, not on the blocks that it came in. A partial one that is not
-    ``wanted`` is left out, or left off between two tokens.
+    wanted is left out, or left off between two tokens; late final ones get no second try.
     """
 
     def __init__(self, model: MoonshineModel) -> None:
         self._model = model
-        self.wanted: Callable[[], bool] = _always
+        self.ask_first(wanted=_always, late=_never)
         self.reset()
 
     def accept(self, samples: NDArray[np.int16], pause: bool = False) -> Hypothesis:
@@ -216,7 +221,7 @@ class MoonshineStream:
         step = max(round(STEP_S * SAMPLE_RATE), round(STEP_SHARE * self._size))
         if pause:
             self._settle()
-        elif new >= step and self.wanted():
+        elif new >= step and self._wanted():
             self._decode(self._draft)
         return self._hypothesis
 
@@ -226,6 +231,9 @@ class MoonshineStream:
         final = self._hypothesis
         self.reset()
         return final
+
+    def ask_first(self, wanted: Callable[[], bool], late: Callable[[], bool]) -> None:
+        self._wanted, self._late = wanted, late
 
     def reset(self) -> None:
         self._pieces: list[NDArray[np.int16]] = []
@@ -249,9 +257,9 @@ class MoonshineStream:
         decoded: list[Decoded] = []
         for part in parts:
             if final:
-                made: Decoded | None = self._model.decode_surest(part)
+                made: Decoded | None = self._model.decode_surest(part, self._late)
             else:
-                made = self._model.decode_while(part, draft, self.wanted)
+                made = self._model.decode_while(part, draft, self._wanted)
             if made is None:
                 return
             decoded.append(made)
@@ -264,6 +272,10 @@ class MoonshineStream:
 
 def _always() -> bool:
     return True
+
+
+def _never() -> bool:
+    return False
 
 
 def _accept(logits: NDArray[np.float32], draft: Sequence[int]) -> tuple[list[int], list[float]]:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import NDArray
 
-from mmer.realtime.asr.interface import AsrModel, AsrStream, Hypothesis
+from mmer.realtime.asr.interface import AsrModel, AsrStream, Hypothesis, Sheddable
 
 
 class TwoPassModel:
@@ -40,6 +42,11 @@ class TwoPassStream:
         self._first.finish()
         self._second.accept(self._take_waiting(), pause=True)  # the end is a pause, too
         return self._second.finish()
+
+    def ask_first(self, wanted: Callable[[], bool], late: Callable[[], bool]) -> None:
+        for stream in (self._first, self._second):
+            if isinstance(stream, Sheddable):
+                stream.ask_first(wanted, late)
 
     def reset(self) -> None:
         self._first.reset()

@@ -31,10 +31,13 @@ class Block(Protocol):
 
 @runtime_checkable
 class Sheds(Protocol):
-    """Block that can leave out work for partial results where the runner is behind."""
+    """Block that can leave out work where the runner is behind."""
 
-    def ask_first(self, wanted: Callable[[], bool]) -> None:
-        """Have ``wanted`` called before and during such work: False leaves it out."""
+    def ask_first(self, wanted: Callable[[], bool], late: Callable[[], bool]) -> None:
+        """Have ``wanted`` called before and during work for a partial result: False leaves it out.
+
+        Where ``late`` is true, a final result is made with the least work.
+        """
 
 
 def run(block: Block, messages: Iterable[Message]) -> list[Message]:

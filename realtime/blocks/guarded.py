@@ -98,9 +98,9 @@ class Guarded(Block):
                 instead = [_empty(self._open, self._part.why)]
             return [*self._report(_in_words(error)), *instead]
 
-    def ask_first(self, wanted: Callable[[], bool]) -> None:
+    def ask_first(self, wanted: Callable[[], bool], late: Callable[[], bool]) -> None:
         if isinstance(self.block, Sheds):
-            self.block.ask_first(wanted)
+            self.block.ask_first(wanted, late)
 
     def reset(self) -> None:
         self.block.reset()

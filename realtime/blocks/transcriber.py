@@ -53,9 +53,9 @@ class Transcriber(Block):
             out.append(replace(partial, pause=paused, unchanged=unchanged))
         return out
 
-    def ask_first(self, wanted: Callable[[], bool]) -> None:
+    def ask_first(self, wanted: Callable[[], bool], late: Callable[[], bool]) -> None:
         if isinstance(self._stream, Sheddable):
-            self._stream.wanted = wanted
+            self._stream.ask_first(wanted, late)
 
     def flush(self) -> Sequence[Transcript]:
         if self._open is None:

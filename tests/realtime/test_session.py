@@ -1,6 +1,6 @@
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import pytest
@@ -19,6 +19,8 @@ from doubles import (
     speak,
     spell,
 )
+from injector import Injector
+from small_graph import SteppedClock
 
 from mmer.realtime import session as module
 from mmer.realtime.blocks.block import Block
@@ -442,3 +444,81 @@ def test_freed_memory_goes_back_now_and_then(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(module, "trim", lambda: trimmed.append(time.monotonic()))
     list(Session(pipeline(), [ListSource(sound(0.9))], SessionClock()).events())
     assert 2 <= len(trimmed) <= 5
+
+
+class SlowWords(Block):
+    """Recognizer whose partial transcripts take a second of a clock that it steps itself."""
+
+    def __init__(self, clock: SteppedClock) -> None:
+        self._clock = clock
+        self.partials = 0
+
+    def ask_first(self, wanted: Callable[[], bool], late: Callable[[], bool]) -> None:
+        self._wanted, self.late = wanted, late
+
+    def push(self, message: Message) -> Sequence[Message]:
+        if not isinstance(message, SpeechUpdate):
+            return []
+        if message.partial and not self._wanted():
+            return []
+        if message.partial:
+            self.partials += 1
+            self._clock.step(self._clock.now() + 1.0)
+        return [Transcript(1, 0.0, message.t1, "so", message.partial, "double")]
+
+
+class SteppingSource(ListSource):
+    """Sound of ``seconds``, as live as the clock that it steps: a tenth of a second every 4 ms."""
+
+    def __init__(self, clock: SteppedClock, seconds: float) -> None:
+        super().__init__([])
+        self.live, self._clock, self._until = True, clock, seconds
+
+    @property
+    def duration_s(self) -> float | None:
+        return self._until
+
+    def messages(self) -> Iterator[AudioBlock]:
+        while self._clock.now() < self._until:
+            time.sleep(0.004)
+            t = self._clock.now()
+            self._clock.step(t + 0.1)
+            yield AudioBlock(t, np.zeros(1600, np.int16))
+
+
+def test_late_partial_transcripts_are_left_out_for_a_while() -> None:
+    def ongoing(message: object) -> list[Message]:
+        if not isinstance(message, AudioBlock):
+            return []
+        t1 = message.t1
+        return [SpeechUpdate(1, 0.0, t1, SpeechState.ONGOING, message.samples, t1)]
+
+    clock = SteppedClock(Injector())
+    words = SlowWords(clock)
+    graph = pipeline(vad=PerBlock(ongoing, tail=(LAST,)), asr=words)
+    events = list(Session(graph, [SteppingSource(clock, 12.0)], clock).events())
+    # one takes 1 s, and then there is none for 2 s
+    assert 3 <= words.partials <= 5
+    assert [e.partial for e in events if isinstance(e, Transcript)][-1] is False
+    (notice,) = [e for e in events if isinstance(e, Notice)]
+    assert "partial transcripts are left out" in notice.text
+
+
+def test_no_partial_transcript_is_made_while_the_end_of_speech_waits() -> None:
+    words = Asking()
+    session = Session(pipeline(asr=words), [ListSource([])], SessionClock())
+    box = session._inboxes["asr"]
+    assert words.wanted()
+    box.put(SpeechUpdate(1, 0.0, 1.0, SpeechState.ONGOING, LAST.samples, 1.0))
+    assert words.wanted()  # it replaces the one that is being worked on
+    box.put(LAST)
+    assert not words.wanted()
+    assert not words.late()
+
+
+class Asking(Block):
+    def push(self, message: Message) -> Sequence[Message]:
+        return []
+
+    def ask_first(self, wanted: Callable[[], bool], late: Callable[[], bool]) -> None:
+        self.wanted, self.late = wanted, late

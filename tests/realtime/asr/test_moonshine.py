@@ -319,6 +319,33 @@ def test_copies_are_decoded_of_unsure_speech_alone(
     assert len(encoder.lengths) == calls
 
 
+def test_a_partial_that_is_not_wanted_is_left_out_or_left_off(doubles: Doubles) -> None:
+    model, encoder, decoder = doubles
+    stream = model.stream()
+    answers = iter([False, True, True, False])  # before one; before the next, and by token
+    stream.ask_first(wanted=lambda: next(answers), late=lambda: False)
+    assert stream.accept(sound(2)).text == ""
+    assert not encoder.lengths
+    assert stream.accept(sound(1)).text == ""
+    assert len(decoder.rows) == 1  # of four or more
+    assert stream.finish().text == model.transcribe(sound(3)).text != ""
+
+
+def test_a_late_final_gets_no_second_try(doubles: Doubles) -> None:
+    model, encoder, decoder = doubles
+    decoder.logit = lambda samples: 6
+    stream = model.stream()
+    late = True
+    stream.ask_first(wanted=lambda: True, late=lambda: late)
+    stream.accept(sound(1), pause=True)
+    stream.finish()
+    assert len(encoder.lengths) == 1
+    late = False
+    stream.accept(sound(1), pause=True)
+    stream.finish()
+    assert len(encoder.lengths) == 4
+
+
 def test_long_sound_and_partials_are_decoded_once(doubles: Doubles) -> None:
     model, encoder, decoder = doubles
     decoder.logit = lambda samples: 6
