@@ -6,7 +6,6 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib import import_module
 from pathlib import Path
 from typing import Final
 
@@ -14,6 +13,7 @@ from mmer.models.errors import MmerError
 from mmer.models.registry import Entry, Registry
 from mmer.realtime.exports.run import Run
 from mmer.realtime.exports.tables import utterances_path
+from mmer.realtime.sinks.extras import load_package
 from mmer.realtime.sinks.output import check_output_path, refuse_source
 
 
@@ -28,12 +28,7 @@ class Format(Entry):
     def check(self) -> None:
         """Raise MmerError where its package is missing."""
         if self.package:
-            try:
-                import_module(self.package)
-            except ImportError as error:
-                raise MmerError(
-                    f"{self.suffix} needs the extra: pip install 'mmer-live[export]' ({error})"
-                ) from error
+            load_package(self.package, "export", self.suffix)
 
 
 _HERE: Final = "mmer.realtime.exports"

@@ -51,6 +51,36 @@ OUTPUTS: Final = Registry(
             metavar=f"FILE{SUFFIXES}",
             writes_file=True,
         ),
+        "lsl": Output(
+            f"{_HERE}.lsl:Lsl",
+            "lab Streaming Layer: outlets NAME (estimates) and NAME-markers (default: mmer)",
+            metavar="NAME",
+            value="optional",
+            default="mmer",
+        ),
+        "osc": Output(
+            f"{_HERE}.osc:Osc",
+            "open Sound Control: one bundle an estimate",
+            metavar="HOST:PORT",
+            settings={"format": ("plain", "vmc", "vrchat")},
+        ),
+        "mqtt": Output(
+            f"{_HERE}.mqtt:Mqtt",
+            "MQTT broker, with discovery for Home Assistant",
+            metavar="mqtt[s]://[USER:PASSWORD@]HOST[:PORT][/TOPIC]",
+        ),
+        "udp-events": Output(
+            f"{_HERE}.udp_events:UdpEvents",
+            "text events with semicolons over UDP, for laboratory suites such as iMotions",
+            metavar="HOST:PORT",
+        ),
+        "transcript": Output(
+            f"{_HERE}.transcript:TranscriptLines",
+            'lines "[joy] I am so happy" on standard output; a file: --output transcript:FILE',
+            value="none",
+            default="-",
+            writes_file=True,
+        ),
     },
 )
 OUTPUT_METAVAR: Final = "|".join(["FILE", "-", *(f"{n}:ADDRESS" for n in OUTPUTS if n != DEFAULT)])
