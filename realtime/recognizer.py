@@ -14,7 +14,7 @@ import os
 import threading
 from collections.abc import AsyncIterator, Callable, Generator, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
 from numbers import Integral
 from pathlib import Path
@@ -29,7 +29,9 @@ from mmer.realtime.messages import EmotionEstimate, Message, Notice, SessionEnd,
 from mmer.realtime.options import Options
 from mmer.realtime.prepare import Prepared, prepare
 from mmer.realtime.shared_models import SharedModels
-from mmer.realtime.sinks.sink import SessionInfo
+from mmer.realtime.sinks.outputs import Outputs
+from mmer.realtime.sinks.registry import make_output, parse_output
+from mmer.realtime.sinks.sink import SessionInfo, Sink
 from mmer.realtime.sources.address import resolved
 from mmer.realtime.sources.source import Source
 from mmer.realtime.stage_times import Listener
@@ -143,11 +145,14 @@ class Recognizer:
 
     @property
     def info(self) -> SessionInfo:
-        """Source, models, providers and configuration; ``utc`` is of the last ``events`` call."""
+        """Source, models, providers, configuration; the clock of the last ``events`` call."""
         if self._info is None:
             self.prepare()
         assert self._info is not None
-        return replace(self._info, utc=None if self.clock is None else self.clock.utc)
+        clock = self.clock
+        if clock is None:
+            return replace(self._info, utc=None, origin=None)
+        return replace(self._info, utc=clock.utc, origin=clock.origin)
 
     @property
     def clock(self) -> SessionClock | None:
@@ -241,17 +246,36 @@ class Recognizer:
         self,
         on_estimate: Callable[[EmotionEstimate], None] | None = None,
         on_event: Callable[[Message], None] | None = None,
+        outputs: Sequence[str | Sink] = (),
     ) -> None:
-        """Callback style: run to the end (or ``stop``), calling back in this thread."""
+        """Callback style: run to the end (or ``stop``), calling back in this thread.
+
+        ``outputs`` are written meanwhile: texts as ``mmer-live --output`` has them ("run.jsonl",
+        "export:run.eaf", "lsl:NAME"), or `Sink` objects. One of several that fails costs itself
+        alone; its MmerError is raised at the end.
+        """
+        if isinstance(outputs, str):
+            raise MmerError(f"outputs is a sequence: ({outputs!r},), not a text")
+        sinks = Outputs(make_output(*parse_output(o)) if isinstance(o, str) else o for o in outputs)
         for name, call in (("on_estimate", on_estimate), ("on_event", on_event)):
             if call is not None and not callable(call):
                 raise MmerError(f"{name} is {call!r}, expected a function")
-        with self:
-            for event in self.events():
+        end: SessionEnd | None = None
+        with self, ExitStack() as leaving:
+            events = leaving.enter_context(closing(self.events()))
+            leaving.callback(lambda: sinks.close(end))
+            sinks.open(self.info)
+            for event in events:
+                if isinstance(event, SessionEnd):
+                    end = event
+                elif outputs:
+                    sinks.write(event, None if self.clock is None else self.clock.now())
                 if on_event is not None:
                     on_event(event)
                 if on_estimate is not None and isinstance(event, EmotionEstimate):
                     on_estimate(event)
+        if sinks.lost is not None:
+            raise sinks.lost
 
     async def __aiter__(self) -> AsyncIterator[EmotionEstimate]:
         """The same estimates for ``async for``; the session runs in threads of its own.

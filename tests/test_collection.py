@@ -11,6 +11,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 EVAL = ("jellyfish", "matplotlib", "psutil", "scipy", "sklearn")
+OUTPUTS = ("paho", "pyarrow", "pylsl", "pympi", "pythonosc", "webvtt")
 TRAIN = ("accelerate", "librosa", "onnxscript", "opensmile", "skimage", "torch", "transformers")
 REST = ("cuda", "h5py", "mediapipe", "moonshine_voice", "onnx", "sounddevice", "tensorrt", "vosk")
 """Import names of the extras' packages, and of what lacks a wheel or a library somewhere."""
@@ -55,7 +56,7 @@ def collect_without(*packages: str) -> None:
 
 
 def test_without_any_optional_package() -> None:
-    collect_without(*EVAL, *TRAIN, *REST)
+    collect_without(*EVAL, *OUTPUTS, *TRAIN, *REST)
 
 
 @pytest.mark.slow

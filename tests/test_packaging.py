@@ -31,6 +31,12 @@ HEAVY = [
     "pooch",
     "sklearn",
     "matplotlib",
+    "pympi",
+    "webvtt",
+    "pyarrow",
+    "pylsl",
+    "pythonosc",
+    "paho",
 ]
 
 
@@ -140,9 +146,10 @@ ARROWS = {
     "realtime/asr": "",  # engines, which training uses: no blocks, sources or sinks
     "realtime/blocks": "asr",
     "realtime/blocks/fusion": "blocks",
-    "realtime/commands": "asr demo sinks",
+    "realtime/commands": "asr demo exports sinks",
     "realtime/demo": "",
-    "realtime/sinks": "sources",
+    "realtime/exports": "sinks",
+    "realtime/sinks": "exports sources",
     "realtime/sources": "",
     "training": "",
     "training/augment": "datasets",

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -13,6 +14,7 @@ from mmer.models.errors import MmerError
 from mmer.models.store.store import Store
 from mmer.realtime.asr.registry import ASR_METAVAR
 from mmer.realtime.choose import DETECTOR_METAVAR
+from mmer.realtime.commands.output_options import OutputOptions, chosen
 from mmer.realtime.options import Options, parse_modalities
 from mmer.realtime.sinks.registry import OUTPUT_METAVAR
 
@@ -25,7 +27,8 @@ class Arguments:
     """Recognize emotion from speech, words and face, live, on this machine.
 
     Without SOURCE the default microphone and camera are used. Results are shown in the terminal
-    and, with --output, written as JSON lines.
+    and, with --output, written as JSON lines, which `mmer-live export RUN.jsonl FILE` turns into
+    files of other programs.
     """
 
     source: Annotated[tyro.conf.Positional[str | None], tyro.conf.arg(metavar="[SOURCE]")] = None
@@ -49,8 +52,14 @@ class Arguments:
     weights: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None
     """Folder with networks (NAME.onnx and NAME.json) to use in place of the shipped ones, or with a
     run that mmer-export wrote, which goes without them."""
-    output: Annotated[str | None, tyro.conf.arg(metavar=OUTPUT_METAVAR)] = None
-    """File for JSON lines, - for standard output."""
+    output: Annotated[
+        tyro.conf.UseAppendAction[tuple[str, ...]], tyro.conf.arg(metavar=OUTPUT_METAVAR)
+    ] = ()
+    """File for JSON lines, - for standard output; may be given several times."""
+    outputs: Annotated[OutputOptions, tyro.conf.arg(name="", prefix_name=False)] = field(
+        default_factory=OutputOptions
+    )
+    """Outputs for other programs."""
     overlay: Annotated[Path | None, tyro.conf.arg(metavar="FILE.mp4")] = None
     """Annotated MP4 of a file, with its sound; plays it at --pace max."""
     window: Flag = False
@@ -86,7 +95,12 @@ class Arguments:
 
 def run(argv: Sequence[str] | None = None) -> int:
     """Parse the command line and do what it says; the exit status."""
-    return _run(tyro.cli(Arguments, prog="mmer-live", args=argv))
+    given = sys.argv[1:] if argv is None else argv
+    if given[:1] == ["export"]:  # a media file of that name: ./export
+        from mmer.realtime.commands.export_command import run as run_export
+
+        return run_export(given[1:])
+    return _run(tyro.cli(Arguments, prog="mmer-live", args=given))
 
 
 def _run(arguments: Arguments) -> int:
@@ -111,8 +125,10 @@ def _run(arguments: Arguments) -> int:
         return _fetch(store)
     from mmer.realtime.commands.show import Views, show
 
+    targets, settings = chosen(arguments.output, arguments.outputs)
     views = Views(
-        output=arguments.output,
+        outputs=targets,
+        settings=settings,
         overlay=arguments.overlay,
         window=arguments.window,
         quiet=arguments.quiet,

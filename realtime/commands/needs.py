@@ -46,6 +46,12 @@ PACKAGES: Final = {
 }
 """Every dependency of pyproject.toml, by the name that pip knows."""
 EXTRAS: Final = {
+    "pylsl": Package("pylsl", "only --lsl needs it"),
+    "python-osc": Package("pythonosc", "only --osc needs it"),
+    "paho-mqtt": Package("paho.mqtt.client", "only --mqtt needs it"),
+    "pympi-ling": Package("pympi", "only --export FILE.eaf and FILE.TextGrid need it"),
+    "webvtt-py": Package("webvtt", "only --export FILE.vtt and FILE.srt need it"),
+    "pyarrow": Package("pyarrow", "only --export FILE.parquet needs it"),
     "mediapipe": Package("mediapipe", "only --detector mediapipe needs it"),
 }
 """Dependencies of single options."""

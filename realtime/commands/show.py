@@ -9,7 +9,7 @@ import sys
 import threading
 import time
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
 from typing import Any, Final, TextIO
@@ -20,7 +20,8 @@ from mmer.realtime.messages import SessionEnd
 from mmer.realtime.options import Options
 from mmer.realtime.recognizer import Recognizer
 from mmer.realtime.sinks.output import ReaderGone, stdout_closed
-from mmer.realtime.sinks.registry import DEFAULT, make_output, parse_output
+from mmer.realtime.sinks.outputs import Outputs
+from mmer.realtime.sinks.registry import OUTPUTS, Settings, Target, make_output
 from mmer.realtime.sinks.sink import Sink
 from mmer.realtime.sinks.window import PictureWindow
 
@@ -32,7 +33,8 @@ _APART_S: Final = 1.0
 class Views:
     """Outputs and views of the results."""
 
-    output: str | None = None  # a file of JSON lines, "-", or NAME:ADDRESS of an output
+    outputs: tuple[Target, ...] = ()  # names in the registry, with addresses
+    settings: Settings = field(default_factory=dict)  # of the outputs, by name
     overlay: Path | None = None  # annotated MP4
     window: bool = False
     quiet: bool = False
@@ -42,60 +44,40 @@ class Views:
 def show(options: Options, views: Views) -> int:
     """Recognize until the source ends or Ctrl-C; the exit status. Raises MmerError."""
     # first: a wrong path or no display fails at once
-    outputs, terminal = make_sinks(options, views)
+    sinks, terminal = make_sinks(options, views)
     recognizer = Recognizer(**vars(options))
     clock = recognizer.clock
     end: SessionEnd | None = None
-    windows = [sink for sink in outputs if isinstance(sink, PictureWindow)]
+    windows = [sink for sink in sinks if isinstance(sink, PictureWindow)]
     frames = bool(windows) or views.overlay is not None
-
-    opened: list[Sink] = []
-    lost: Exception | None = None
-
-    def close_first() -> None:
-        """Close all sinks in their order: the panel goes before the summary stands."""
-        if opened:
-            try:
-                opened.pop(0).close(end)  # as it stands by then: None after an error
-            finally:
-                close_first()
 
     with suppress(ReaderGone), ExitStack() as leaving:
         signals = leaving.enter_context(StopSignals(recognizer))  # until everything is closed
+        on_terminal = sinks + terminal if _uses_stdout(views) else terminal
+        outputs = Outputs(
+            sinks,
+            terminal,
+            lambda sink, problem: sink in on_terminal and signals.is_hang_up(problem),
+        )
         leaving.callback(recognizer.close)
         prepare_in_thread(recognizer)
         events = recognizer.events(delivery=Delivery.LOSSLESS, pictures=frames)
         leaving.callback(events.close)
-        leaving.callback(close_first)
-        for sink in (*outputs, *terminal):
-            sink.open(recognizer.info)
-            opened.append(sink)
+        leaving.callback(lambda: outputs.close(end))  # as it stands by then: None after an error
+        outputs.open(recognizer.info)
         signals.started()
         for event in events:
             if isinstance(event, SessionEnd):
                 end = event
                 continue
-            now = None if clock is None else clock.now()
-            for sink in list(opened):
-                try:
-                    sink.write(event, now)
-                except (ReaderGone, MmerError, OSError) as problem:
-                    shown = sink in terminal or views.output == "-"
-                    hung_up = shown and signals.is_hang_up(problem)
-                    # losing the view for people does not end the file for programs
-                    if sink not in terminal or not outputs:
-                        if hung_up:
-                            raise ReaderGone from problem
-                        raise
-                    opened.remove(sink)
-                    with suppress(ReaderGone, MmerError, OSError):
-                        sink.close(None)
-                    lost = lost or (ReaderGone() if hung_up else problem)
+            outputs.write(event, None if clock is None else clock.now())
             if any(window.wants_stop for window in windows):
                 recognizer.stop()
         leaving.close()
-        if lost is not None:  # said last: the file is whole by now
-            raise lost
+        for text in outputs.last_words():
+            print(f"mmer-live: {text}", file=sys.stderr)
+        if outputs.lost is not None:  # said last: the files are whole by now
+            raise outputs.lost
     return 0
 
 
@@ -105,18 +87,22 @@ def make_sinks(options: Options, views: Views) -> tuple[list[Sink], list[Sink]]:
     Raises MmerError where one cannot be.
     """
     sinks: list[Sink] = []
-    output = None if views.output is None else parse_output(views.output)
-    file = Path(output[1]).absolute() if output is not None and output[0] == DEFAULT else None
-    if file is not None and views.overlay is not None and file == views.overlay.absolute():
-        raise MmerError(f"--output and --overlay both name {views.overlay}: choose two files")
+    files = [] if views.overlay is None else [views.overlay.absolute()]
+    for name, address in views.outputs:
+        if OUTPUTS[name].writes_file:
+            files.append(Path(address).absolute())
+    for file in files:
+        if files.count(file) > 1:
+            what = "standard output" if file.name == "-" else str(file)
+            raise MmerError(f"two outputs name {what}: choose two files for them both")
     if views.window:
         from mmer.realtime.display import display_problem
 
         if problem := display_problem():
             raise MmerError(f"--window: {problem}")
         sinks.append(PictureWindow())
-    if output is not None:
-        sinks.append(make_output(*output))
+    for name, address in views.outputs:
+        sinks.append(make_output(name, address, views.settings.get(name)))
     if views.overlay is not None:
         from mmer.realtime.sinks.overlay_video import OverlayVideo
 
@@ -125,9 +111,14 @@ def make_sinks(options: Options, views: Views) -> tuple[list[Sink], list[Sink]]:
         return sinks, []
     if stdout_closed() and not sinks:
         raise MmerError("standard output is closed: name a file with --output")
-    # standard output belongs to the JSON lines when they go there, else to people
-    stream = sys.stderr if output == (DEFAULT, "-") else sys.stdout
+    # standard output belongs to an output that goes there, else to people
+    stream = sys.stderr if _uses_stdout(views) else sys.stdout
     return sinks, _terminal_sinks(options, views, stream)
+
+
+def _uses_stdout(views: Views) -> bool:
+    """Whether an output goes to standard output."""
+    return any(OUTPUTS[name].writes_file and address == "-" for name, address in views.outputs)
 
 
 def _terminal_sinks(options: Options, views: Views, stream: TextIO) -> list[Sink]:

@@ -1,28 +1,99 @@
-"""Registry of the outputs: what ``--output`` may name, each a class that takes its address."""
+"""Registry of the outputs: one entry makes an output, its ``--output`` name and its own option."""
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final, Literal, NamedTuple
 
 from mmer.models.registry import Entry, Registry
+from mmer.realtime.exports.registry import SUFFIXES
 from mmer.realtime.sinks.sink import Sink
 
+
+@dataclass(frozen=True)
+class Output(Entry):
+    """An output: its class takes the address, and each setting as a keyword.
+
+    ``--output NAME:ADDRESS`` and ``--NAME ADDRESS`` are the same; ``--NAME-SETTING`` is one of the
+    setting's values, the first by default. ``value`` says whether ``--NAME`` has an address
+    ("required", and then it may be given several times), may have one, or has none; ``default`` is
+    the address where it has none.
+    """
+
+    metavar: str = "ADDRESS"
+    value: Literal["required", "optional", "none"] = "required"
+    default: str = ""
+    writes_file: bool = False  # the address is a file, or "-" for standard output
+    settings: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+
+class Target(NamedTuple):
+    """An output that was asked for, with its address."""
+
+    name: str
+    address: str
+
+
+Settings = Mapping[str, Mapping[str, str]]
+"""Values of the outputs' settings, by name of the output and of the setting."""
+_HERE: Final = "mmer.realtime.sinks"
 DEFAULT: Final = "jsonl"
 OUTPUTS: Final = Registry(
     "output",
-    {DEFAULT: Entry("mmer.realtime.sinks.jsonl:JsonLines", "JSON lines in a file or on stdout")},
+    {
+        DEFAULT: Output(
+            f"{_HERE}.jsonl:JsonLines", "JSON lines in a file or on stdout", writes_file=True
+        ),
+        "export": Output(
+            f"{_HERE}.export:Export",
+            "file of another program, written at the end: ELAN, captions, EmotionML, tables, Praat",
+            metavar=f"FILE{SUFFIXES}",
+            writes_file=True,
+        ),
+        "lsl": Output(
+            f"{_HERE}.lsl:Lsl",
+            "lab Streaming Layer: outlets NAME (estimates) and NAME-markers (default: mmer)",
+            metavar="NAME",
+            value="optional",
+            default="mmer",
+        ),
+        "osc": Output(
+            f"{_HERE}.osc:Osc",
+            "open Sound Control: one bundle an estimate",
+            metavar="HOST:PORT",
+            settings={"format": ("plain", "vmc", "vrchat")},
+        ),
+        "mqtt": Output(
+            f"{_HERE}.mqtt:Mqtt",
+            "MQTT broker, with discovery for Home Assistant",
+            metavar="mqtt[s]://[USER:PASSWORD@]HOST[:PORT][/TOPIC]",
+        ),
+        "udp-events": Output(
+            f"{_HERE}.udp_events:UdpEvents",
+            "text events with semicolons over UDP, for laboratory suites such as iMotions",
+            metavar="HOST:PORT",
+        ),
+        "transcript": Output(
+            f"{_HERE}.transcript:TranscriptLines",
+            'lines "[joy] I am so happy" on standard output; a file: --output transcript:FILE',
+            value="none",
+            default="-",
+            writes_file=True,
+        ),
+    },
 )
 OUTPUT_METAVAR: Final = "|".join(["FILE", "-", *(f"{n}:ADDRESS" for n in OUTPUTS if n != DEFAULT)])
 """Values of ``--output``, for the help of a command."""
 
 
-def parse_output(target: str) -> tuple[str, str]:
+def parse_output(target: str) -> Target:
     """Name and address of "NAME:ADDRESS"; anything else is a file of JSON lines or "-"."""
     name, colon, address = target.partition(":")
-    return (name, address) if colon and name in OUTPUTS else (DEFAULT, target)
+    return Target(name, address) if colon and name in OUTPUTS else Target(DEFAULT, target)
 
 
-def make_output(name: str, address: str) -> Sink:
+def make_output(name: str, address: str, settings: Mapping[str, Any] | None = None) -> Sink:
     """The output, not yet open; raises MmerError where it cannot be."""
-    made: Sink = OUTPUTS.load(name)(address)
+    made: Sink = OUTPUTS.load(name)(address, **(settings or {}))
     return made

@@ -21,6 +21,7 @@ class SessionInfo:
     config: Mapping[str, Any]
     streams: frozenset[Stream] = field(default_factory=frozenset)
     duration_s: float | None = None
+    origin: float | None = None  # second 0 on the monotonic clock; None in replay
 
 
 def source_names(info: SessionInfo) -> list[str]:

@@ -118,7 +118,7 @@ def session() -> list[Message]:
     ]
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def make() -> SimpleNamespace:
     """The makers above, for tests in this folder."""
     return SimpleNamespace(

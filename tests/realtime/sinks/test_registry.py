@@ -7,10 +7,9 @@ from pathlib import Path
 import pytest
 
 import mmer
-from mmer.models.registry import Entry
 from mmer.realtime.commands import live
 from mmer.realtime.demo import clip
-from mmer.realtime.sinks.registry import OUTPUTS, parse_output
+from mmer.realtime.sinks.registry import OUTPUTS, Output, parse_output
 from mmer.realtime.sinks.sink import SessionInfo
 
 
@@ -36,7 +35,7 @@ class Tape:
 @pytest.fixture
 def with_tape(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(OUTPUTS, "_entries", dict(OUTPUTS.items()))  # taken back afterwards
-    OUTPUTS.add("tape", Entry(f"{__name__}:Tape", "a tape"))
+    OUTPUTS.add("tape", Output(f"{__name__}:Tape", "a tape"))
 
 
 def test_an_entry_more_makes_an_output_that_can_be_chosen(with_tape: None, tmp_path: Path) -> None:

@@ -1,0 +1,81 @@
+"""Command-line options of the outputs, made from their registry."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import field, make_dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
+
+import tyro
+
+from mmer.models.errors import MmerError
+from mmer.realtime.sinks.registry import DEFAULT, OUTPUTS, Output, Settings, Target, parse_output
+
+
+def _option(name: str, entry: Output) -> tuple[str, Any, Any]:
+    """Field of one output's option, for `make_dataclass`."""
+    kind: Any
+    default: Any = ()
+    if entry.value == "required":
+        kind, metavar = tyro.conf.UseAppendAction[tuple[str, ...]], entry.metavar
+    elif entry.value == "optional":
+        kind, metavar, default = tuple[str, ...] | None, f"[{entry.metavar}]", None
+    else:
+        kind, metavar, default = tyro.conf.FlagCreatePairsOff[bool], None, False
+    shown = {} if metavar is None else {"metavar": metavar}
+    help_text = entry.summary[0].upper() + entry.summary[1:] + "."
+    annotated = Annotated[kind, tyro.conf.arg(help=help_text, **shown)]
+    return name.replace("-", "_"), annotated, field(default=default)
+
+
+def _setting(name: str, setting: str, values: tuple[str, ...]) -> tuple[str, Any, Any]:
+    help_text = f"{setting.capitalize()} of --{name}."
+    annotated = Annotated[Literal[values], tyro.conf.arg(help=help_text)]  # type: ignore[valid-type]
+    return f"{name}_{setting}".replace("-", "_"), annotated, field(default=values[0])
+
+
+def _fields() -> Iterator[tuple[str, Any, Any]]:
+    for name, entry in OUTPUTS.items():
+        if name != DEFAULT:
+            yield _option(name, entry)
+            for setting, values in entry.settings.items():
+                yield _setting(name, setting, values)
+
+
+if TYPE_CHECKING:
+    OutputOptions: TypeAlias = Any
+else:
+    OutputOptions = make_dataclass("OutputOptions", list(_fields()), frozen=True)
+    """One field for each output's option and each of its settings."""
+
+
+def chosen(output: tuple[str, ...], options: Any) -> tuple[tuple[Target, ...], Settings]:
+    """Outputs that ``--output`` and ``options`` (of OutputOptions) name, and their settings.
+
+    Raises MmerError for an address that cannot be meant.
+    """
+    targets = [parse_output(target) for target in output]
+    settings: dict[str, dict[str, str]] = {}
+    for name, entry in OUTPUTS.items():
+        given = getattr(options, name.replace("-", "_"), None)
+        if entry.value == "required":
+            targets += [Target(name, address) for address in given or ()]
+        elif entry.value == "optional" and given is not None:
+            targets.append(Target(name, _one(name, given) or entry.default))
+        elif entry.value == "none" and given:
+            targets.append(Target(name, entry.default))
+        for setting in entry.settings:
+            key = f"{name}_{setting}".replace("-", "_")
+            settings.setdefault(name, {})[setting] = getattr(options, key)
+    return tuple(targets), settings
+
+
+def _one(name: str, given: tuple[str, ...]) -> str:
+    """The value of an option that may go without; a SOURCE behind the option is not meant by it."""
+    for value in given:
+        if len(given) > 1 or "://" in value or Path(value).exists():
+            raise MmerError(
+                f"--{name} {' '.join(given)}: put the source first, `mmer-live SOURCE --{name}`"
+            )
+    return "".join(given)

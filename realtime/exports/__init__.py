@@ -1,0 +1,1 @@
+"""Exports: files of other programs, written from a run's JSON lines."""

@@ -1,0 +1,104 @@
+"""Registry of the export formats: one entry a suffix, one function ``(run, path)``."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from mmer.models.errors import MmerError
+from mmer.models.registry import Entry, Registry
+from mmer.realtime.exports.run import Run
+from mmer.realtime.exports.tables import utterances_path
+from mmer.realtime.sinks.extras import load_package
+from mmer.realtime.sinks.output import check_output_path, refuse_source
+
+
+@dataclass(frozen=True)
+class Format(Entry):
+    """A file format: ``suffix`` as written, the package that writes it, and its second file."""
+
+    suffix: str = ""
+    package: str = ""  # import name; "": the standard library
+    second: Callable[[Path], Path] | None = None
+
+    def check(self) -> None:
+        """Raise MmerError where its package is missing."""
+        if self.package:
+            load_package(self.package, "export", self.suffix)
+
+
+_HERE: Final = "mmer.realtime.exports"
+FORMATS: Final = Registry(
+    "export format",
+    {
+        entry.suffix.lower(): entry
+        for entry in (
+            Format(f"{_HERE}.annotations:write_eaf", "ELAN tiers", "", ".eaf", "pympi"),
+            Format(f"{_HERE}.captions:write_vtt", "WebVTT captions", "", ".vtt", "webvtt"),
+            Format(f"{_HERE}.captions:write_srt", "SubRip captions", "", ".srt", "webvtt"),
+            Format(f"{_HERE}.emotionml:write_emotionml", "EmotionML", "", ".xml"),
+            Format(
+                f"{_HERE}.tables:write_parquet",
+                "tables",
+                "",
+                ".parquet",
+                "pyarrow.parquet",
+                utterances_path,
+            ),
+            Format(f"{_HERE}.tables:write_csv", "tables", "", ".csv", second=utterances_path),
+            Format(f"{_HERE}.annotations:write_textgrid", "Praat", "", ".TextGrid", "pympi"),
+        )
+    },
+)
+SUFFIXES: Final = "|".join(entry.suffix for _, entry in FORMATS.items())
+"""For the help of a command."""
+
+
+def format_of(path: Path) -> Format:
+    """The format of a file's name; raises MmerError where it is unknown or lacks its package."""
+    if path.suffix.lower() not in FORMATS:
+        raise MmerError(f"cannot export {path}: its name must end in {SUFFIXES}")
+    found = FORMATS[path.suffix.lower()]
+    found.check()
+    return found
+
+
+def check_export(path: Path, *sources: str | os.PathLike[str]) -> None:
+    """Raise MmerError where ``path`` cannot be exported to, or is one of ``sources``."""
+    found = format_of(path)
+    for file in (path, *([] if found.second is None else [found.second(path)])):
+        check_output_path(file)
+        refuse_source(file, *sources)
+
+
+def export(run: Run, path: Path) -> None:
+    """Write ``run`` to ``path`` in the format of its name: wholly, or not at all.
+
+    Raises MmerError as ``check_export`` does, and where the disk is full.
+    """
+    check_export(path, run.path)
+    found = format_of(path)
+    with _whole(path, found) as part:
+        FORMATS.load(path.suffix.lower())(run, part)
+
+
+@contextmanager
+def _whole(path: Path, found: Format) -> Iterator[Path]:
+    """Path to write to; what is written there takes its name at the end, or is removed."""
+    part = path.with_name(f".{path.stem}.{os.getpid()}.part{path.suffix}")
+    pairs = [(part, path)]
+    if found.second is not None:
+        pairs.append((found.second(part), found.second(path)))
+    try:
+        yield part
+        for written, name in pairs:
+            os.replace(written, name)
+    except OSError as error:
+        raise MmerError(f"cannot write {path}: {error.strerror or error}") from error
+    finally:
+        for written, _ in pairs:
+            written.unlink(missing_ok=True)

@@ -1,0 +1,79 @@
+"""Export sink: a file of another program (ELAN, captions, tables), written at the session's end."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from mmer.models.errors import MmerError
+from mmer.realtime.exports.registry import check_export, export
+from mmer.realtime.exports.run import Run
+from mmer.realtime.exports.tables import ArrowStreams
+from mmer.realtime.messages import Message, SessionEnd
+from mmer.realtime.sinks.jsonl import JsonLines, line_for, session_line
+from mmer.realtime.sinks.output import refuse_source
+from mmer.realtime.sinks.sink import SessionInfo, Sink, source_names
+
+
+class Export(Sink):
+    """Writes a file in the format of its name when the session ends, also after an error.
+
+    Until then the session's lines lie beside it in ``FILE.PID.part.jsonl``, which is what
+    ``mmer-live export`` reads where the program is killed; memory does not grow. A Parquet file's
+    tables grow as Arrow streams meanwhile. Raises MmerError (constructor, ``open``) for a path or
+    format that cannot be written, and from ``write`` and ``close`` when the disk is full.
+    """
+
+    def __init__(self, address: str) -> None:
+        self._path = Path(address)
+        self._part = self._path.with_name(f"{self._path.name}.{os.getpid()}.part.jsonl")
+        self._lines: JsonLines | None = None
+        self._streams: ArrowStreams | None = None
+        check_export(self._path)
+
+    def open(self, info: SessionInfo) -> None:
+        sources = source_names(info)
+        check_export(self._path, *sources)
+        lines = JsonLines(str(self._part))
+        lines.open(info)
+        self._lines = lines
+        if self._path.suffix.lower() == ".parquet":
+            for path in ArrowStreams.paths_of(self._path):
+                refuse_source(path, *sources)
+            with self._writing():
+                self._streams = ArrowStreams(self._path, session_line(info))
+
+    def write(self, event: Message, now: float | None) -> None:
+        if self._lines is None:
+            return
+        self._lines.write(event, now)
+        if self._streams is not None and (line := line_for(event, now)) is not None:
+            with self._writing():
+                self._streams.add(line)
+
+    def close(self, end: SessionEnd | None) -> None:
+        lines, self._lines = self._lines, None
+        if lines is None:
+            return
+        with self._writing():
+            lines.close(end)
+            if self._streams is not None:
+                self._streams.close()
+            export(Run(self._part), self._path)
+        self._part.unlink()
+        if self._streams is not None:
+            self._streams.remove()
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        """A full disk is a user's error; the message names the file that has everything so far."""
+        try:
+            yield
+        except (OSError, MmerError) as error:
+            why = getattr(error, "strerror", None) or str(error)
+            raise MmerError(
+                f"cannot export to {self._path}: {why}; try again later: "
+                f"mmer-live export {self._part} {self._path}"
+            ) from error

@@ -1,0 +1,104 @@
+"""Outputs of one session: every event goes to all, and one that fails costs itself alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
+from typing import Final, Protocol, runtime_checkable
+
+from mmer.models.errors import MmerError
+from mmer.realtime.messages import Message, Notice, SessionEnd
+from mmer.realtime.sinks.output import ReaderGone
+from mmer.realtime.sinks.sink import SessionInfo, Sink
+from mmer.realtime.sinks.state import event_time
+
+_LOSING: Final = (ReaderGone, MmerError, OSError)
+
+
+@runtime_checkable
+class Reporting(Protocol):
+    """A sink with news of its own: a broker that is gone, a receiver that is back."""
+
+    def reports(self) -> list[str]:
+        """Lines for the user since the last call."""
+
+
+class Outputs(Sink):
+    """``sinks`` were asked for by the user; ``views`` are for people, on the terminal.
+
+    A view, or one of several sinks, that raises ReaderGone, MmerError or OSError is closed; the
+    others go on and get a notice. The exception of the last sink is raised, as is that of a view
+    where there is no sink. ``lost`` is the first exception that was not raised. Those of a sink
+    whose terminal has ``hung_up`` count as ReaderGone.
+    """
+
+    def __init__(
+        self,
+        sinks: Iterable[Sink],
+        views: Iterable[Sink] = (),
+        hung_up: Callable[[Sink, Exception], bool] = lambda sink, problem: False,
+    ) -> None:
+        self._sinks, self._views = list(sinks), list(views)
+        self._hung_up = hung_up
+        self._opened: list[Sink] = []
+        self._unsaid: list[str] = []
+        self.lost: Exception | None = None
+
+    def open(self, info: SessionInfo) -> None:
+        """Open them in order; where one cannot be, MmerError; ``close`` closes those before it."""
+        for sink in (*self._sinks, *self._views):
+            sink.open(info)
+            self._opened.append(sink)
+
+    def write(self, event: Message, now: float | None) -> None:
+        for notice in self._notices(event, now):
+            self._write(notice, now)
+        self._write(event, now)
+
+    def _write(self, event: Message, now: float | None) -> None:
+        for sink in list(self._opened):
+            try:
+                sink.write(event, now)
+            except _LOSING as problem:
+                gone = self._hung_up(sink, problem)
+                self._lose(sink, ReaderGone() if gone else problem)
+
+    def _lose(self, sink: Sink, problem: Exception) -> None:
+        left = [other for other in self._opened if other is not sink]
+        if not any(other in self._sinks for other in left) and (
+            sink in self._sinks or not self._sinks
+        ):
+            raise problem
+        self._opened = left
+        with suppress(*_LOSING):
+            sink.close(None)
+        self.lost = self.lost or problem
+        if sink in self._sinks and not isinstance(problem, ReaderGone):
+            self._unsaid.append(f"{problem}; the rest goes on")
+
+    def _notices(self, event: Message, now: float | None) -> Iterable[Notice]:
+        """Notices of what the sinks report, stamped like the event that they go before."""
+        texts, self._unsaid = self._unsaid, []
+        texts += reports_of(self._opened)
+        t = event_time(event) if now is None else now
+        return [Notice(t, "warning", "output", text) for text in texts]
+
+    def close(self, end: SessionEnd | None) -> None:
+        """Close all in their order, also where one raises: the panel goes before the summary."""
+        if self._opened:
+            sink = self._opened.pop(0)
+            try:
+                sink.close(end)
+                self._unsaid += reports_of([sink])
+            finally:
+                self.close(end)
+
+    def last_words(self) -> list[str]:
+        """Reports that came too late for a notice: while the sinks were closed."""
+        texts, self._unsaid = self._unsaid, []
+        return texts
+
+
+def reports_of(sinks: Sequence[Sink]) -> list[str]:
+    """News of those sinks that have any."""
+    return [text for sink in sinks if isinstance(sink, Reporting) for text in sink.reports()]

@@ -1,0 +1,59 @@
+"""Transcript sink: "[joy] I am so happy", one line an utterance, as voice agents read them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+from mmer.realtime.messages import EmotionEstimate, Message, SessionEnd, Transcript
+from mmer.realtime.sinks.output import LineFile, check_output_path, refuse_source
+from mmer.realtime.sinks.sink import SessionInfo, Sink, source_names
+from mmer.realtime.sinks.text import one_line
+
+_KEPT: Final = 16
+"""Utterances whose words or label are kept for the other one, which comes later."""
+
+
+class TranscriptLines(Sink):
+    """Lines in a file or, for "-", on standard output; utterances without words have none.
+
+    A line is written when an utterance has both its final label and its words, whichever comes
+    first. Without evidence for a label there is no bracket. Raises MmerError and ReaderGone as
+    `LineFile` does.
+    """
+
+    def __init__(self, address: str) -> None:
+        self._path = address
+        self._file: LineFile | None = None
+        self._texts: dict[int, str] = {}
+        self._finals: dict[int, str] = {}
+        if address != "-":
+            check_output_path(Path(address))
+
+    def open(self, info: SessionInfo) -> None:
+        if self._path != "-":
+            check_output_path(Path(self._path))
+            refuse_source(Path(self._path), *source_names(info))
+        self._file = LineFile(self._path)
+        self._texts.clear()
+        self._finals.clear()
+
+    def write(self, event: Message, now: float | None) -> None:
+        if isinstance(event, Transcript) and not event.partial:
+            self._add(self._texts, event.utterance, one_line(event.text))
+        elif isinstance(event, EmotionEstimate) and event.final and event.utterance is not None:
+            self._add(self._finals, event.utterance, f"[{event.label}] " if event.label else "")
+
+    def _add(self, known: dict[int, str], utterance: int, text: str) -> None:
+        known[utterance] = text
+        while len(known) > _KEPT:
+            del known[next(iter(known))]
+        if utterance in self._texts and utterance in self._finals:
+            label, words = self._finals.pop(utterance), self._texts.pop(utterance)
+            if words and self._file is not None:
+                self._file.write(f"{label}{words}\n".encode())
+
+    def close(self, end: SessionEnd | None) -> None:
+        file, self._file = self._file, None
+        if file is not None:
+            file.close()

@@ -1,0 +1,124 @@
+"""Options of the outputs: made from the registry, the same by ``--NAME`` and ``--output``."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import mmer
+from mmer.models.errors import MmerError
+from mmer.realtime.commands import live, live_command
+from mmer.realtime.commands.show import Views
+from mmer.realtime.exports.run import Run
+from mmer.realtime.sinks.registry import OUTPUTS
+
+
+@pytest.fixture
+def views(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """What a command line asks for."""
+
+    def asked(*arguments: str) -> Views:
+        got: list[Views] = []
+        monkeypatch.setattr(
+            "mmer.realtime.commands.show.show", lambda options, given: got.append(given) or 0
+        )
+        assert live_command.run(arguments) == 0
+        return got[0]
+
+    return asked
+
+
+def test_every_output_has_an_option_of_its_name(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        live_command.run(["--help"])
+    text = capsys.readouterr().out
+    for name, entry in OUTPUTS.items():
+        if name != "jsonl":
+            assert f"--{name}" in text
+            assert all(f"--{name}-{setting}" in text for setting in entry.settings)
+
+
+def test_options_and_output_name_the_same(views: Any) -> None:
+    short = views("x.mp4", "--export", "a.eaf", "--export", "b.vtt", "--osc", "h:1")
+    long = views(
+        "x.mp4", "--output", "export:a.eaf", "--output", "export:b.vtt", "--output", "osc:h:1"
+    )
+    expected = (("export", "a.eaf"), ("export", "b.vtt"), ("osc", "h:1"))
+    assert short.outputs == long.outputs == expected
+    assert views("x.mp4", "--output", "a.jsonl", "--output", "-").outputs == (
+        ("jsonl", "a.jsonl"),
+        ("jsonl", "-"),
+    )
+    vmc = views("x.mp4", "--osc", "h:1", "--osc-format", "vmc")
+    assert vmc.settings["osc"] == {"format": "vmc"}
+    assert views("x.mp4", "--udp-events", "h:1").outputs == (("udp-events", "h:1"),)
+
+
+def test_options_that_may_go_without_a_value(views: Any) -> None:
+    assert views("x.mp4", "--lsl").outputs == (("lsl", "mmer"),)
+    assert views("x.mp4", "--lsl", "lab 2").outputs == (("lsl", "lab 2"),)
+    assert views("x.mp4", "--transcript").outputs == (("transcript", "-"),)
+    assert views("x.mp4").outputs == ()
+
+
+def test_a_source_behind_an_option_without_a_value_is_not_its_value(
+    views: Any, tmp_path: Path
+) -> None:
+    (tmp_path / "talk.mp4").touch()
+    for source in (str(tmp_path / "talk.mp4"), "http://x/y"):
+        with pytest.raises(MmerError, match="put the source first"):
+            views("--lsl", source)
+
+
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [
+        (["--osc", "nowhere"], "--osc 'nowhere': expected HOST:PORT"),
+        (["--mqtt", "localhost"], "--mqtt: expected mqtt://HOST"),
+        (["--udp-events", "x:"], "--udp-events 'x:': expected HOST:PORT"),
+        (["--export", "run.docx"], "cannot export run.docx: its name must end in .eaf"),
+        (["--export", "missing/run.csv"], "there is no folder missing"),
+        (["--output", "-", "--transcript"], "two outputs name standard output"),
+        (["--output", "a.csv", "--export", "a.csv"], "two outputs name"),
+    ],
+)
+def test_what_cannot_be_is_one_line_before_anything_opens(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, options: list[str], text: str
+) -> None:
+    for name, package in (("--osc", "pythonosc"), ("--mqtt", "paho.mqtt")):
+        if name in options:
+            pytest.importorskip(package, reason=f"needs the extra {name[2:]}")
+    with pytest.raises(SystemExit) as stopped:
+        live.main([str(tmp_path / "none.mp4"), *options])
+    err = capsys.readouterr().err
+    assert stopped.value.code == 2
+    assert text in err
+    assert err.count("\n") == 1
+
+
+def test_exports_of_a_replay_are_those_of_its_json_lines(
+    short_clip: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The whole road, by the command and by the API."""
+    lines, table = tmp_path / "run.jsonl", tmp_path / "run.csv"
+    options = ["--modalities", "face", "--pace", "max", "--offline", "--quiet"]
+    with pytest.raises(SystemExit) as stopped:
+        live.main([str(short_clip), *options, "--output", str(lines), "--export", str(table)])
+    assert stopped.value.code == 0
+    by_command = table.read_bytes()
+    with pytest.raises(SystemExit) as stopped:
+        live.main(["export", str(lines), str(table)])
+    assert stopped.value.code == 0
+    assert table.read_bytes() == by_command
+    assert len(list(Run(lines).estimates())) == by_command.count(b"\n") - 1 > 10
+    written = tmp_path / "api.jsonl"
+    events: list[mmer.Message] = []
+    recognizer = mmer.Recognizer(short_clip, modalities=("face",), offline=True, pace="max")
+    recognizer.run(on_event=events.append, outputs=[str(written), f"export:{table}"])
+    assert table.read_bytes() == by_command
+    assert isinstance(events[-1], mmer.SessionEnd)
+    first, *_, last = map(json.loads, written.read_text().splitlines())
+    assert (first["type"], last["type"]) == ("session", "end")
