@@ -5,10 +5,13 @@ from __future__ import annotations
 import math
 import threading
 from collections.abc import Iterator
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from mmer.realtime.clock import SessionClock
 from mmer.realtime.messages import AudioBlock, Gap, Notice, VideoFrame
+
+EVIDENCE_S: Final = 0.125
+"""Least time from an estimate to one that new evidence asks for, between the hops."""
 
 Captured = AudioBlock | VideoFrame | Gap | Notice
 M = TypeVar("M", bound=Captured)

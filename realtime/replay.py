@@ -15,6 +15,7 @@ from mmer.realtime.messages import (
     AudioBlock,
     Clip,
     EmotionEstimate,
+    Evidence,
     Gap,
     Health,
     Message,
@@ -22,7 +23,7 @@ from mmer.realtime.messages import (
     Tick,
     VideoFrame,
 )
-from mmer.realtime.pacing import captured_at, lost_s
+from mmer.realtime.pacing import EVIDENCE_S, captured_at, lost_s
 from mmer.realtime.pipeline import Pipeline
 from mmer.realtime.sources.source import Source
 
@@ -68,11 +69,13 @@ class Replay:
         """All events in order; the frames themselves where they were asked for."""
         ticks = 1  # the next tick is at ticks * hop_s: counted, since sums of a float drift
         healths = 1
+        ticked, fresh = 0.0, False  # time of the last tick, and whether evidence has come since
         for message in self._source.messages():
             t = captured_at(message)
             while ticks * self._hop_s < t:
                 now = ticks * self._hop_s
                 yield from self._tick(now)
+                ticked, fresh = now, False
                 ticks += 1
                 if now >= healths * self._health_s:
                     yield self._health(now)
@@ -83,7 +86,13 @@ class Replay:
             if isinstance(message, Notice):
                 yield message
             else:
-                yield from self._stamped(self._pipeline.push(message))
+                made = self._pipeline.push(message)
+                yield from self._stamped(made)
+                fresh = fresh or any(isinstance(event, Evidence) for event in made)
+            now = self.clock.now()
+            if fresh and ticked + EVIDENCE_S <= now < ticks * self._hop_s:
+                yield from self._tick(now)
+                ticked, fresh = now, False
             if self._closed.is_set():
                 return
             if self._stopped.is_set():

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -84,12 +83,12 @@ class Live(SessionOptions):
 
         say("assembling the clip")
         clip = self.assemble()
-        frames = frame_times(clip.path)
+        frames = len(frame_times(clip.path))
         long = repeated(clip, self.rounds)
         options = self.recognizer(long.path) | {"hangover_s": self.hangover_s}
         with tempfile.TemporaryDirectory() as folder:
             first = self.first_label(clip, say)
-            replayed_rows, replayed = self.replay(clip, len(frames), Path(folder), say)
+            replayed_rows, replayed = self.replay(clip, frames, Path(folder), say)
             say(f"playing {long.seconds} s at the world's pace")
             recording, watched = record_session(options)
             asr = recording.models.get("words")
@@ -112,9 +111,7 @@ class Live(SessionOptions):
             provider=recording.provider,
             rows=[
                 *replayed_rows,
-                *estimates.face_delay_rows(
-                    written, _again(frames, clip.seconds, self.rounds), Options.hop_s
-                ),
+                estimates.face_delay_row(written),
                 estimates.analysed_row(recording, long.seconds),
                 *provisional_rows(recording, long),
                 *final_rows(recording, long, self.hangover_s),
@@ -180,7 +177,3 @@ def frame_times(path: Path) -> list[float]:
 
     frames = read_media(path, "video", video_fps=Options.video_fps)
     return [message.t for message in frames if isinstance(message, VideoFrame)]
-
-
-def _again(times: Sequence[float], seconds: int, rounds: int) -> list[float]:
-    return [t + n * seconds for n in range(rounds) for t in times]

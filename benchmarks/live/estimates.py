@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import bisect
-import math
 from collections.abc import Sequence
 from typing import Final
 
@@ -22,9 +20,7 @@ def while_playing(estimates: Sequence[Estimate], seconds: float) -> list[Estimat
     return [e for e in estimates if e.of_utterance or e.t <= seconds]
 
 
-def face_delay_rows(
-    estimates: Sequence[Estimate], frame_times: Sequence[float], hop_s: float
-) -> list[Row]:
+def face_delay_row(estimates: Sequence[Estimate]) -> Row:
     """Delay of every estimate that used a face: written minus capture of the newest frame used.
 
     A final is about its utterance: it uses no frame from after its end, however soon it comes, so
@@ -33,48 +29,20 @@ def face_delay_rows(
     """
     used = [e for e in estimates if e.face_delay_s is not None]
     every = delays_ms(used)
-    at_ticks = [e for e in used if not e.of_utterance]
-    waits = [1000 * waiting_s(e.t, frame_times, hop_s) for e in at_ticks]
-    rest = [d - w for d, w in zip(delays_ms(at_ticks), waits, strict=True)]
-    p95_at_ticks = summarise(delays_ms(at_ticks)).p95
-    return [
-        delay_row(
-            "face_delay_ms",
-            "newest video frame used: captured to estimate written",
-            every,
-            f"{len(every)} of {len(estimates)} estimates used a face; "
-            f"without finals p95 {number(p95_at_ticks)} ms",
-            "p95 at most 100 ms",
-            {"p95_without_finals": p95_at_ticks},
-        ).judged(
-            summarise(every).p95 <= 100,
-            len(every) >= LEAST_ESTIMATES,
-            f"judged from {LEAST_ESTIMATES} estimates on",
-        ),
-        delay_row(
-            "face_delay_waiting_ms",
-            "of it, waiting for the tick that answers",
-            waits,
-            f"the delay of a machine without any work to do: frames come every "
-            f"{1000 / FRAMES_PER_S:.0f} ms, answers every {1000 * hop_s:.0f} ms",
-        ),
-        delay_row(
-            "face_delay_compute_ms",
-            "of it, queues, face, fusion and writing",
-            rest,
-            "the delay less that waiting; finals apart",
-        ),
-    ]
-
-
-def waiting_s(decided: float, frame_times: Sequence[float], hop_s: float) -> float:
-    """Time from the last frame captured before a tick was due, decided at ``decided``, to then.
-
-    A tick is decided when it is due, or later on a busy machine: what it is late by is no waiting.
-    """
-    due = math.floor(decided / hop_s + 1e-6) * hop_s
-    at = bisect.bisect_right(frame_times, due) - 1
-    return due - frame_times[at] if at >= 0 else 0.0
+    p95_running = summarise(delays_ms([e for e in used if not e.of_utterance])).p95
+    return delay_row(
+        "face_delay_ms",
+        "newest video frame used: captured to estimate written",
+        every,
+        f"{len(every)} of {len(estimates)} estimates used a face; "
+        f"without those of utterances p95 {number(p95_running)} ms",
+        "p95 at most 100 ms",
+        {"p95_without_finals": p95_running},
+    ).judged(
+        summarise(every).p95 <= 100,
+        len(every) >= LEAST_ESTIMATES,
+        f"judged from {LEAST_ESTIMATES} estimates on",
+    )
 
 
 def delays_ms(estimates: Sequence[Estimate]) -> list[float]:

@@ -202,31 +202,17 @@ def at_ticks(n: int, delay_s: float, grows_s: float = 0.0) -> list[Estimate]:
     return out
 
 
-FRAMES = [i / 20 for i in range(20 * 60)]
-
-
 def test_delay_of_the_newest_face() -> None:
     nothing_seen = Estimate(30, 30, 0, 4, False, None, "joy", None)
-    row = estimates.face_delay_rows([*at_ticks(100, 0.08), nothing_seen], FRAMES, 0.25)[0]
+    row = estimates.face_delay_row([*at_ticks(100, 0.08), nothing_seen])
     assert row.verdict == "pass"
     assert row.values["n"] == 100
     assert row.values["p95"] == pytest.approx(80)
     assert "100 of 101" in row.note
-    assert estimates.face_delay_rows(at_ticks(100, 0.11), FRAMES, 0.25)[0].verdict == "miss"
-    few = estimates.face_delay_rows(at_ticks(99, 0.08), FRAMES, 0.25)[0]
+    assert estimates.face_delay_row(at_ticks(100, 0.11)).verdict == "miss"
+    few = estimates.face_delay_row(at_ticks(99, 0.08))
     assert few.verdict == "not judged"
-    assert estimates.face_delay_rows([], FRAMES, 0.25)[0].verdict == "not judged"
-
-
-def test_waiting_for_the_tick_is_no_work() -> None:
-    frames = [0.03 + i / 20 for i in range(1200)]  # 20 ms before a tick, and 70, 120 ...
-    used = [0.03 + 0.25 * i - 0.05 for i in range(1, 101)]  # the last but one of each tick
-    late = [Estimate(t + 0.09, t + 0.08, 0, t, False, t, "joy", None) for t in used]
-    total, waiting, compute = estimates.face_delay_rows(late, frames, 0.25)
-    assert total.values["p50"] == pytest.approx(90)
-    assert waiting.values["p50"] == pytest.approx(20)
-    assert compute.values["p50"] == pytest.approx(70)
-    assert estimates.waiting_s(0.01, frames, 0.25) == 0  # before the first frame
+    assert estimates.face_delay_row([]).verdict == "not judged"
 
 
 def test_after_the_clip_no_frame_is_late() -> None:
@@ -237,7 +223,7 @@ def test_after_the_clip_no_frame_is_late() -> None:
 
 def test_finals_are_judged_with_the_others() -> None:
     finals = [Estimate(i + 0.4, i + 0.4, i - 1, i, True, i, "joy", i) for i in range(10)]
-    row = estimates.face_delay_rows([*at_ticks(90, 0.05), *finals], FRAMES, 0.25)[0]
+    row = estimates.face_delay_row([*at_ticks(90, 0.05), *finals])
     assert row.verdict == "miss"
     assert row.values["p95_without_finals"] == pytest.approx(50)
 

@@ -52,7 +52,11 @@ def test_a_tick_sees_what_was_captured_up_to_its_time_and_nothing_after() -> Non
             newest = max(newest, message.t1)
         elif isinstance(message, FaceObservation):
             newest = max(newest, message.t)
-    np.testing.assert_allclose(ticks, np.arange(0.25, 2.01, 0.25))
+    hops = np.arange(0.25, 2.01, 0.25)
+    between = [t for t in ticks if np.abs(hops - t).min() > 1e-9]
+    assert len(ticks) - len(between) == len(hops)
+    # evidence comes every 20 ms
+    np.testing.assert_allclose(between, [0.14, 0.38, 0.64, 0.88, 1.14, 1.38, 1.64, 1.88])
 
 
 def test_every_tick_is_answered_and_time_never_goes_back() -> None:
@@ -60,7 +64,14 @@ def test_every_tick_is_answered_and_time_never_goes_back() -> None:
     events = list(Replay(pipeline(fusion), ListSource(sound(3.0))).events())
     times = [e.t for e in events if isinstance(e, EmotionEstimate | Health)]
     assert times == sorted(times)
-    assert sum(isinstance(e, EmotionEstimate) for e in events) == 12
+    assert sum(isinstance(e, EmotionEstimate) for e in events) == 24
+
+
+def test_without_evidence_there_is_an_estimate_a_hop() -> None:
+    quiet = Pipeline(PerBlock(answer), vad=PerBlock(nothing))
+    events = list(Replay(quiet, ListSource(sound(3.0))).events())
+    times = [e.t for e in events if isinstance(e, EmotionEstimate)]
+    np.testing.assert_allclose(times, np.arange(0.25, 3.01, 0.25))
 
 
 def test_the_utterance_open_at_the_end_is_finished() -> None:
