@@ -34,7 +34,7 @@ def write_emotionml(run: Run, path: Path) -> None:
         out.startElement("emotionml", AttributesImpl(root))
         _vocabulary(out)
         for number, estimate in enumerate(run.estimates(), 1):
-            if estimate.label is not None and estimate.probs is not None:
+            if estimate.probs is not None and not estimate.provisional:  # its final follows
                 words = texts.get(estimate.utterance or -1, "") if estimate.final else ""
                 _emotion(out, run, number, estimate, words)
         out.endElement("emotionml")

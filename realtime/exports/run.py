@@ -40,6 +40,13 @@ class Estimate:
     utterance: int | None
     modalities: Mapping[str, Share | None]
     latency_ms: float | None
+    provisional: bool = False
+    revised: bool = False
+
+    @property
+    def running(self) -> bool:
+        """Whether it is of the window up to now, not of an utterance."""
+        return not (self.final or self.provisional)
 
 
 @dataclass(frozen=True)
@@ -144,7 +151,7 @@ class Run:
                 yield made
 
     def utterances(self) -> list[Utterance]:
-        """Every utterance, by time; of one that was revised, the last version."""
+        """Every utterance, by time; of one with several finals, the last."""
         found: dict[int, Utterance] = {}
         for line in self.lines():
             try:
@@ -177,6 +184,8 @@ def estimate_of(line: Mapping[str, Any]) -> Estimate:
         utterance=None if line["utterance"] is None else int(line["utterance"]),
         modalities=shares,
         latency_ms=_or_none(line.get("latency_ms")),
+        provisional=bool(line.get("provisional", False)),
+        revised=bool(line.get("revised", False)),
     )
 
 

@@ -36,7 +36,7 @@ def segments(run: Run) -> dict[str, list[Segment]]:
     hold_s = 2 * run.hop_s
     before: Estimate | None = None
     for estimate in run.estimates():
-        if estimate.final:
+        if not estimate.running:
             continue
         if before is not None:
             _add(tiers, before, min(estimate.t, before.t + hold_s, run.duration_s))

@@ -25,6 +25,8 @@ ESTIMATES: Final[Mapping[str, str]] = {
     "confidence": "float64",
     **_PROBS,
     "final": "bool",
+    "provisional": "bool",
+    "revised": "bool",
     "utterance": "int64",
     **{
         f"{m}_{what}": kind
@@ -59,7 +61,8 @@ def estimate_row(estimate: Estimate) -> Row:
     """Values of ESTIMATES; what is absent is None."""
     row: Row = {name: getattr(estimate, name) for name in ("t", "t0", "t1", "label", "confidence")}
     row |= _by_label(estimate.probs)
-    row |= {"final": estimate.final, "utterance": estimate.utterance}
+    row |= {name: getattr(estimate, name) for name in ("final", "provisional", "revised")}
+    row["utterance"] = estimate.utterance
     for name, share in estimate.modalities.items():
         for what in ("label", "weight", "age_s"):
             row[f"{name}_{what}"] = None if share is None else getattr(share, what)

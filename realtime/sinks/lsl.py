@@ -22,10 +22,10 @@ _FLUSH_S: Final = 0.2
 class Lsl(Sink):
     """Two outlets: ``NAME`` (float32, irregular rate, CHANNELS) and ``NAME-markers`` (strings).
 
-    ``NAME`` has each running estimate, stamped with the end of its window; finals and transcripts
-    are markers (`marker_text`), stamped with the end of their utterance. Stamps are capture times
-    on LSL's clock; in replay, second 0 is the opening. Sending is liblsl's: it never waits.
-    Raises MmerError without pylsl or liblsl.
+    ``NAME`` has each running estimate, stamped with the end of its window; finals, provisional
+    ones and transcripts are markers (`marker_text`), stamped with the end of their utterance.
+    Stamps are capture times on LSL's clock; in replay, second 0 is the opening. Sending is
+    liblsl's: it never waits. Raises MmerError without pylsl or liblsl.
     """
 
     def __init__(self, address: str) -> None:
@@ -59,7 +59,7 @@ class Lsl(Sink):
     def write(self, event: Message, now: float | None) -> None:
         if self._estimates is None:
             return
-        if isinstance(event, EmotionEstimate) and not event.final:
+        if isinstance(event, EmotionEstimate) and not event.of_utterance:
             self._estimates.push_sample(sample_of(event), self._zero + event.window[1])
         elif (text := marker_text(event)) is not None:
             assert isinstance(event, (EmotionEstimate, Transcript))

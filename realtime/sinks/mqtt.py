@@ -89,7 +89,11 @@ class Mqtt(Sink):
             if event.utterance is not None:
                 self._remember(self._finals, event.utterance, event)
             self._publish_final(event)
-        elif isinstance(event, EmotionEstimate) and event.t - self._last >= STATE_EVERY_S:
+        elif (
+            isinstance(event, EmotionEstimate)
+            and not event.provisional
+            and event.t - self._last >= STATE_EVERY_S
+        ):
             self._last = event.t
             self._client.publish(f"{self._topic}/state", _payload(event), qos=0, retain=True)
 

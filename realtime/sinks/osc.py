@@ -30,10 +30,10 @@ def plain(event: EmotionEstimate | Transcript) -> Iterator[OscMessage]:
     if isinstance(event, Transcript):
         yield "/mmer/transcript", (event.utterance, one_line(event.text))
         return
-    kind = "final" if event.final else "label"
-    number = () if not event.final else (event.utterance or 0,)
+    kind = "final" if event.final else "provisional" if event.provisional else "label"
+    number = (event.utterance or 0,) if event.of_utterance else ()
     yield f"/mmer/{kind}", (*number, event.label or "", float(event.confidence or 0.0))
-    if not event.final and event.label is not None:
+    if not event.of_utterance and event.label is not None:
         given = event.probabilities
         yield "/mmer/probs", tuple(given[name] for name in EMOTIONS)
         for name in EMOTIONS:
@@ -42,7 +42,7 @@ def plain(event: EmotionEstimate | Transcript) -> Iterator[OscMessage]:
 
 def vmc(event: EmotionEstimate | Transcript) -> Iterator[OscMessage]:
     """Virtual Motion Capture protocol: every blend shape's value, then ``Apply``."""
-    if isinstance(event, Transcript) or event.final:
+    if isinstance(event, Transcript) or event.of_utterance:
         return
     given = event.probabilities
     for name, shape in BLEND_SHAPES.items():
@@ -55,7 +55,7 @@ def vrchat(event: EmotionEstimate | Transcript) -> Iterator[OscMessage]:
 
     ``mmer/emotion`` is 1 to 7 in the order of the labels, 0 without evidence.
     """
-    if isinstance(event, Transcript) or event.final:
+    if isinstance(event, Transcript) or event.of_utterance:
         return
     given = event.probabilities
     number = 0 if event.label is None else EMOTIONS.index(event.label) + 1

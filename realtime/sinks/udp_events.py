@@ -38,7 +38,7 @@ def event_line(event: Message) -> str | None:
         if event.confidence is not None:
             about += f", confidence {event.confidence:.4f}"
         return f"M;2;;;{event.label or 'none'};{about};D;"
-    if event.label is None or event.confidence is None:
+    if event.provisional or event.label is None or event.confidence is None:
         return None
     values = [event.probabilities[name] for name in EMOTIONS]
     fields = ";".join(f"{value:.4f}" for value in (*values, event.confidence))

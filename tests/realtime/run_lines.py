@@ -9,6 +9,7 @@ from typing import Any
 
 from mmer.models.labels import EMOTIONS, MODALITIES
 
+PROVISIONAL = {"final": False, "provisional": True}
 TEXTS = ("I am so happy", 'he said "stop" & <left> --> now', "")
 """Transcripts of the utterances; the second has what markup and captions must escape."""
 
@@ -64,12 +65,13 @@ def run_lines(live: bool = False) -> list[dict[str, Any]]:
         health,
         emotion_line(1.0, "sadness", speech="sadness"),
         utterance_line(1, 0.5, 2.0, TEXTS[0]),
+        {**emotion_line(2.05, "fear", (0.5, 2.0), 1, text="fear"), **PROVISIONAL},
         emotion_line(2.1, "joy", (0.5, 2.0), 1, speech="joy", text="joy"),
         emotion_line(2.25, "joy", text="joy"),
         emotion_line(4.2, "fear", (1.9, 4.0), 2, text="fear"),
         utterance_line(2, 1.9, 4.0, TEXTS[1]),  # the words come late
         emotion_line(6.0, None, (5.0, 5.5), 3),
-        {"v": 1, "type": "end", "t": 6.0, "utterances": 3, "emotions": 8, "drops": {}},
+        {"v": 1, "type": "end", "t": 6.0, "utterances": 3, "emotions": 9, "drops": {}},
     ]
 
 

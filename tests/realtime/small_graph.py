@@ -163,6 +163,7 @@ class SteppedClock:
     """A session's clock that stands still until a device steps it."""
 
     rate = 1.0
+    origin = 0.0
     utc = datetime(2026, 1, 1, tzinfo=timezone.utc)
     origin = 0.0
 

@@ -99,26 +99,42 @@ def test_what_cannot_be_is_one_line_before_anything_opens(
     assert err.count("\n") == 1
 
 
-def test_exports_of_a_replay_are_those_of_its_json_lines(
-    short_clip: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+OPTIONS = {"modalities": ("face",), "offline": True, "pace": "max"}
+
+
+def test_outputs_of_the_api_and_an_export_afterwards_are_the_same(
+    short_clip: Path, tmp_path: Path
 ) -> None:
-    """The whole road, by the command and by the API."""
     lines, table = tmp_path / "run.jsonl", tmp_path / "run.csv"
-    options = ["--modalities", "face", "--pace", "max", "--offline", "--quiet"]
-    with pytest.raises(SystemExit) as stopped:
-        live.main([str(short_clip), *options, "--output", str(lines), "--export", str(table)])
-    assert stopped.value.code == 0
-    by_command = table.read_bytes()
+    events: list[mmer.Message] = []
+    recognizer = mmer.Recognizer(short_clip, **OPTIONS)  # type: ignore[arg-type]
+    recognizer.run(on_event=events.append, outputs=[str(lines), f"export:{table}"])
+    assert isinstance(events[-1], mmer.SessionEnd)
+    first, *_, last = map(json.loads, lines.read_text().splitlines())
+    assert (first["type"], last["type"]) == ("session", "end")
+    while_it_ran = table.read_bytes()
     with pytest.raises(SystemExit) as stopped:
         live.main(["export", str(lines), str(table)])
     assert stopped.value.code == 0
-    assert table.read_bytes() == by_command
-    assert len(list(Run(lines).estimates())) == by_command.count(b"\n") - 1 > 10
-    written = tmp_path / "api.jsonl"
-    events: list[mmer.Message] = []
-    recognizer = mmer.Recognizer(short_clip, modalities=("face",), offline=True, pace="max")
-    recognizer.run(on_event=events.append, outputs=[str(written), f"export:{table}"])
-    assert table.read_bytes() == by_command
-    assert isinstance(events[-1], mmer.SessionEnd)
-    first, *_, last = map(json.loads, written.read_text().splitlines())
-    assert (first["type"], last["type"]) == ("session", "end")
+    assert table.read_bytes() == while_it_ran
+    assert len(list(Run(lines).estimates())) == while_it_ran.count(b"\n") - 1 > 10
+
+
+@pytest.mark.slow
+def test_several_outputs_of_the_command(short_clip: Path, tmp_path: Path) -> None:
+    lines, table, words = (tmp_path / name for name in ("run.jsonl", "run.csv", "run.txt"))
+    options = ["--modalities", "face", "--pace", "max", "--offline", "--quiet"]
+    outputs = ["--output", str(lines), "--export", str(table), "--output", f"transcript:{words}"]
+    with pytest.raises(SystemExit) as stopped:
+        live.main([str(short_clip), *options, *outputs])
+    assert stopped.value.code == 0
+    assert len(list(Run(lines).estimates())) == table.read_bytes().count(b"\n") - 1 > 10
+    assert words.read_text() == ""  # no sound was asked for
+
+
+def test_an_api_output_that_cannot_be_is_said_before_anything_opens(tmp_path: Path) -> None:
+    recognizer = mmer.Recognizer(tmp_path / "none.mp4", **OPTIONS)  # type: ignore[arg-type]
+    with pytest.raises(MmerError, match="must end in"):
+        recognizer.run(outputs=["export:run.docx"])
+    with pytest.raises(MmerError, match="outputs is a sequence"):
+        recognizer.run(outputs="run.jsonl")

@@ -40,7 +40,7 @@ def live_run(tmp_path: Path) -> Run:
 def test_a_run_has_its_estimates_and_utterances(run: Run) -> None:
     estimates = list(run.estimates())
     assert [e.label for e in estimates] == [
-        None, "joy", "joy", "sadness", "joy", "joy", "fear", None,
+        None, "joy", "joy", "sadness", "fear", "joy", "joy", "fear", None,
     ]  # fmt: skip
     assert estimates[1].probs is not None
     assert estimates[1].probs[EMOTIONS.index("joy")] == 0.7
@@ -68,13 +68,13 @@ def test_damaged_lines_are_passed_over_and_counted(tmp_path: Path) -> None:
     path = write_lines(tmp_path / "run.jsonl", lines)
     path.write_bytes(path.read_bytes().replace(b'{"v": 1, "type": "health"', b"\0\0\0 health"))
     run = Run(path)
-    assert len(list(run.estimates())) == 8
+    assert len(list(run.estimates())) == 9
     assert run.damaged == 3
 
 
 def test_a_file_with_several_runs_is_refused(tmp_path: Path) -> None:
     again = write_lines(tmp_path / "again.jsonl", [*run_lines(), *run_lines()])
-    assert len(list(Run(again).estimates())) == 16  # log rotation writes the same line again
+    assert len(list(Run(again).estimates())) == 18  # log rotation writes the same line again
     two = write_lines(tmp_path / "two.jsonl", [*run_lines(), *run_lines(live=True)])
     with pytest.raises(MmerError, match="several runs"):
         list(Run(two).estimates())
@@ -166,7 +166,7 @@ def test_csv_by_pandas(run: Run, tmp_path: Path) -> None:
     pandas = pytest.importorskip("pandas", reason="needs pandas")
     export(run, tmp_path / "run.csv")
     table = pandas.read_csv(tmp_path / "run.csv")
-    assert table["joy"].count() == 6
+    assert table["joy"].count() == 7
     assert table["final"].sum() == 3
     assert pandas.read_csv(tmp_path / "run.utterances.csv")["text"][1] == TEXTS[1]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime, timezone
 from types import SimpleNamespace
 from typing import Any
@@ -67,6 +68,10 @@ def estimate(
     )
 
 
+def provisional(t: float, utterance: int, window: tuple[float, float]) -> EmotionEstimate:
+    return replace(estimate(t, window=window, utterance=utterance), provisional=True)
+
+
 def transcript(
     utterance: int, t0: float, t1: float, text: str, partial: bool = False
 ) -> Transcript:
@@ -123,6 +128,7 @@ def make() -> SimpleNamespace:
     """The makers above, for tests in this folder."""
     return SimpleNamespace(
         estimate=estimate,
+        provisional=provisional,
         transcript=transcript,
         speech=speech,
         frame=frame,

@@ -54,10 +54,11 @@ def received(make: SimpleNamespace) -> SimpleNamespace:
         make.estimate(2.75, None, present=()),
         make.transcript(2, 2.0, 2.6, "a; b\nc"),
     ]
+    events.append(make.provisional(2.8, 2, (2.0, 2.6)))
     for event in events:
         sink.write(event, 3.0)
     numbers.pull(4)
-    texts.pull(3)
+    texts.pull(4)
     sink.close(None)
     return SimpleNamespace(numbers=numbers, texts=texts, origin=origin)
 
@@ -76,7 +77,7 @@ def test_every_running_estimate_is_a_sample(received: SimpleNamespace) -> None:
 def test_stamps_are_capture_times(received: SimpleNamespace) -> None:
     expected = [received.origin + t for t in (1.0, 1.5, 2.5, 2.75)]
     assert received.numbers.stamps == pytest.approx(expected, abs=0.001)
-    ends = [received.origin + t for t in (1.9, 1.9, 2.6)]
+    ends = [received.origin + t for t in (1.9, 1.9, 2.6, 2.6)]
     assert received.texts.stamps == pytest.approx(ends, abs=0.001)
 
 
@@ -85,6 +86,7 @@ def test_finals_and_transcripts_are_markers(received: SimpleNamespace) -> None:
         "transcript;1;what a wonderful day",
         "final;1;joy;0.7000",
         "transcript;2;a, b c",
+        "provisional;2;joy;0.7000",
     ]
 
 

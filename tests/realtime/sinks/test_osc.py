@@ -127,7 +127,7 @@ def test_sending_that_hangs_holds_nothing_up_and_keeps_finals(
     monkeypatch.setattr(sink, "_send", lambda packet: (time.sleep(0.2), sent.append(packet)))
     sink.open(make.info(live=True))
     began = time.monotonic()
-    for n in range(1000):
+    for n in range(600):
         sink.write(make.estimate(n / 4), 3.0)
         if n % 2 == 0:
             sink.write(make.estimate(n / 4, final=True, utterance=n), 3.0)

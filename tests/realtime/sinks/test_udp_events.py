@@ -15,6 +15,7 @@ def test_a_running_estimate_is_a_sample(make: SimpleNamespace) -> None:
         "E;1;mmer;1;;;;Emotion;12.500;0.0500;0.0500;0.0500;0.7000;0.0500;0.0500;0.0500;0.7000"
     )
     assert event_line(make.estimate(12.5, None)) is None
+    assert event_line(make.provisional(12.5, 3, (10.0, 12.0))) is None  # its final follows
 
 
 def test_finals_and_words_are_discrete_markers(make: SimpleNamespace) -> None:
