@@ -78,16 +78,16 @@ def create_app(
         connections: those of the server; default: unknown, and not limited.
     """
     service = Service(token, models, limits, defaults, offline)
-    connections = connections or Connections(service.limits)
+    counted = Connections(service.limits) if connections is None else connections
     routes = Endpoints(service)
 
     async def stream(websocket: WebSocket) -> None:
-        await serve(websocket, service, connections)
+        await serve(websocket, service, counted)
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         async with service.running():
-            sweeping = asyncio.ensure_future(connections.sweeping())
+            sweeping = asyncio.ensure_future(counted.sweeping())
             try:
                 yield
             finally:
@@ -103,12 +103,12 @@ def create_app(
             Route("/openapi.json", routes.openapi),
             Route("/v1/info", routes.info),
             Route("/v1/text", routes.text, methods=["POST"]),
-            Route("/v1/recognize", Recognize(service, connections), methods=["POST"]),
+            Route("/v1/recognize", Recognize(service, counted), methods=["POST"]),
             WebSocketRoute("/v1/stream", stream),
             Route("/page/{name}", routes.page_file),
         ],
         middleware=[
-            Middleware(Tracked, connections=connections),
+            Middleware(Tracked, connections=counted),
             Middleware(HostAndOrigin, metrics=service.metrics, hosts=tuple(hosts)),
         ],
         exception_handlers={HTTPException: _http_problem, MmerError: _user_problem},

@@ -22,48 +22,47 @@ MOST_UNSENT: Final = 4 * 1024 * 1024
 
 
 @dataclass
-class _Connection:
+class Connection:
+    """An open connection."""
+
     transport: asyncio.Transport
     since: float = field(default_factory=time.monotonic)  # of being without a request
     requests: int = 0
 
 
 class Connections:
-    """Open connections by the client's address and port; for the event loop's thread."""
+    """Connections by the client's address and port, ``open``; for the event loop's thread."""
 
     def __init__(self, limits: Limits | None = None) -> None:
         self._limits = limits or Limits()
-        self._open: dict[Any, _Connection] = {}
-
-    def __len__(self) -> int:
-        return len(self._open)
+        self.open: dict[Any, Connection] = {}
 
     def made(self, transport: asyncio.Transport) -> None:
         """A connection was made, or handed from HTTP to a WebSocket."""
         peer = _peer(transport)
-        if peer in self._open:
+        if peer in self.open:
             return
-        if len(self._open) >= self._limits.connections:
+        if len(self.open) >= self._limits.connections:
             transport.abort()
             return
-        self._open[peer] = _Connection(transport)
+        self.open[peer] = Connection(transport)
 
     def lost(self, transport: asyncio.Transport) -> None:
         """A connection has ended."""
         peer = _peer(transport)
-        if peer in self._open and self._open[peer].transport is transport:
-            del self._open[peer]
+        if peer in self.open and self.open[peer].transport is transport:
+            del self.open[peer]
 
     def abort(self, scope: Scope) -> None:
         """Close the connection of a request at once, unsent bytes and all."""
-        connection = self._open.get(tuple(scope.get("client") or ()))
+        connection = self.open.get(tuple(scope.get("client") or ()))
         if connection is not None:
             connection.transport.abort()
 
     def sweep(self) -> None:
         """Close connections that have been without a request for too long."""
         oldest = time.monotonic() - self._limits.quiet_s
-        for connection in list(self._open.values()):
+        for connection in list(self.open.values()):
             if not connection.requests and connection.since < oldest:
                 connection.transport.abort()
 
@@ -75,12 +74,12 @@ class Connections:
 
     def begun(self, scope: Scope) -> None:
         """A request has arrived."""
-        if connection := self._open.get(tuple(scope.get("client") or ())):
+        if connection := self.open.get(tuple(scope.get("client") or ())):
             connection.requests += 1
 
     def ended(self, scope: Scope) -> None:
         """A request was answered."""
-        if connection := self._open.get(tuple(scope.get("client") or ())):
+        if connection := self.open.get(tuple(scope.get("client") or ())):
             connection.requests -= 1
             connection.since = time.monotonic()
 

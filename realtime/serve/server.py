@@ -116,7 +116,7 @@ class Serving:
                 folder = Path(self._leaving.enter_context(tempfile.TemporaryDirectory()))
                 known = frozenset(names | _addresses(options.host))
                 self.certificate = certificate(options.tls, known, folder)
-            connections = Connections(options.limits)
+            self.connections = connections = Connections(options.limits)
             self.app = create_app(
                 token=self.token,
                 hosts=names,
@@ -148,6 +148,7 @@ class Serving:
                 timeout_graceful_shutdown=5,
                 **tls,
             )
+            _keep_tokens_out_of_logs()
             self.server = Server(config, self.app)
         except BaseException:
             self._leaving.close()
@@ -184,8 +185,6 @@ class Serving:
 def run(options: ServeOptions, open_browser: bool = False) -> int:
     """Load, print the address, serve until Ctrl-C; the exit status. Raises MmerError."""
     logging.basicConfig(level=logging.WARNING, format="mmer-serve: %(message)s")
-    # what is wrong with a client's message is told to the client
-    logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
     sys.setswitchinterval(_SWITCH_S)
     with Serving(options) as serving:
         asyncio.run(serving.app.state.service.load())
@@ -200,6 +199,15 @@ def _announce(serving: Serving, open_browser: bool) -> None:
         print(f"certificate SHA-256 {serving.certificate.sha256}", file=sys.stderr, flush=True)
     if open_browser:
         webbrowser.open(serving.url)
+
+
+def _keep_tokens_out_of_logs() -> None:
+    """The page's address holds the token, and so does a start message that is logged for debugging.
+
+    What is wrong with a client's message is told to the client, and to nobody else.
+    """
+    logging.getLogger("uvicorn.access").disabled = True
+    logging.getLogger("uvicorn.error").setLevel(logging.ERROR)
 
 
 def _token(wanted: str) -> str:

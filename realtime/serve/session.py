@@ -96,12 +96,14 @@ class ServedSession:
     async def open(self) -> None:
         """Load what is missing and start; raises MmerError where that fails."""
         await asyncio.to_thread(self._recognizer.prepare)
-        thread = threading.Thread(target=self._run, name="served", daemon=True)
-        thread.start()
-        if isinstance(self.source, PushSource):
-            await asyncio.to_thread(self.source.wait_started, 10.0)
+        threading.Thread(target=self._run, name="served", daemon=True).start()
         self._opened_at = self._heard_at = time.monotonic()
         self._metrics.opened()
+
+    async def ready(self) -> None:
+        """Wait until it takes sound and pictures: its first line must have been taken."""
+        if isinstance(self.source, PushSource):
+            await asyncio.to_thread(self.source.wait_started, self._limits.stall_s)
 
     def finish(self, code: Close = Close.DONE) -> None:
         """End the stream: what is open is finished, the last lines follow, then ``done``."""

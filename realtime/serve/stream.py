@@ -138,6 +138,7 @@ async def _welcome(client: Client, session: ServedSession, start: Start, service
         resume_s=service.limits.resume_s,
     )
     await session.attach(client, start.received if start.resume is not None else 0)
+    await session.ready()
 
 
 class Conversation:

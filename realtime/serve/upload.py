@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import shutil
 import tempfile
 import time
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -67,32 +69,45 @@ class Recognize:
             folder = tempfile.mkdtemp(prefix="mmer-upload-")
             try:
                 file = await received(request, Path(folder), service.limits)
-                chosen = {**service.defaults, **options, "pace": "max"}
-                recognizer = Recognizer(
-                    file, models=service.models, offline=service.offline, **chosen
-                )
-                try:
-                    await asyncio.to_thread(recognizer.prepare)
-                    await self._stream(request, send, recognizer)
-                finally:
-                    await asyncio.to_thread(recognizer.close)
+                whole = await self._recognize(request, send, file, options)
+            except MmerError as error:
+                raise MmerError(str(error).replace(f"{folder}{os.sep}", "")) from error
             finally:
                 await asyncio.to_thread(shutil.rmtree, folder, True)
+        if whole:  # all is cleared away when the client sees the end
+            await send({"type": "http.response.body", "body": b"", "more_body": False})
+        else:
+            # the answer has begun: that it breaks off says that it is not whole
+            self._connections.abort(request.scope)
 
-    async def _stream(self, request: Request, send: Send, recognizer: Recognizer) -> None:
+    async def _recognize(
+        self, request: Request, send: Send, file: Path, options: Mapping[str, Any]
+    ) -> bool:
+        """Stream the lines of ``file``; False where they are not all. Raises MmerError before."""
+        service = self._service
+        chosen = {**service.defaults, **options, "pace": "max"}
+        recognizer = Recognizer(file, models=service.models, offline=service.offline, **chosen)
+        try:
+            await asyncio.to_thread(recognizer.prepare)
+            return await self._stream(request, send, recognizer)
+        finally:
+            await asyncio.to_thread(recognizer.close)
+
+    async def _stream(self, request: Request, send: Send, recognizer: Recognizer) -> bool:
         loop = asyncio.get_running_loop()
         stall_s = self._service.limits.stall_s
         headers = [(b"content-type", b"application/x-ndjson"), (b"x-accel-buffering", b"no")]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
 
-        async def body(line: bytes, more: bool = True) -> None:
-            message: Message = {"type": "http.response.body", "body": line, "more_body": more}
+        async def body(line: bytes) -> None:
+            message: Message = {"type": "http.response.body", "body": line, "more_body": True}
             await asyncio.wait_for(send(message), stall_s)
 
         def work() -> None:
             writer = LineWriter()
             events = recognizer.events()
-            lines = [writer.first(recognizer.info)]
+            info = recognizer.info
+            lines = [writer.first(replace(info, source={**info.source, "name": "upload"}))]
             for event in events:
                 lines.append(writer.event(event, None) or b"")
                 if text := b"".join(lines):
@@ -107,17 +122,16 @@ class Recognize:
         watching = asyncio.ensure_future(leaving())
         try:
             await asyncio.to_thread(work)
-            await body(b"", more=False)
         except (asyncio.TimeoutError, OSError):  # the client does not read, or has gone
-            self._connections.abort(request.scope)
+            return False
         except Exception:
-            # the answer has begun: that it has no "end" line says that it is not whole
             log.exception("a file failed")
-            self._connections.abort(request.scope)
+            return False
         finally:
             watching.cancel()
             with suppress(asyncio.CancelledError):
                 await watching
+        return True
 
 
 async def received(request: Request, folder: Path, limits: Limits) -> Path:
