@@ -14,6 +14,7 @@ from typing import Any, Final
 from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from websockets.exceptions import InvalidState
 
 from mmer.realtime.serve.limits import Limits
 
@@ -121,6 +122,12 @@ def protocols(connections: Connections) -> tuple[type[H11Protocol], type[WebSock
                 self.transport.abort()
             else:
                 super().data_received(data)
+
+        def shutdown(self) -> None:
+            try:
+                super().shutdown()
+            except InvalidState:  # it is closing already
+                self.transport.close()
 
     return Http, Stream
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 
@@ -130,7 +130,7 @@ def _warning(line: Mapping[str, Any]) -> Notice:
     return Notice(0.0, "warning", "server", line["text"])
 
 
-_MAKERS = {
+_MAKERS: Final[Mapping[str, Callable[[Mapping[str, Any]], Event]]] = {
     "session": _session,
     "emotion": _emotion,
     "partial": _partial,

@@ -82,6 +82,7 @@ class Start:
     token: str = ""
     rate: int | None = None  # of the sound in samples a second; None: no sound
     video: bool = False
+    faces: bool = False  # whether the client wants to know where the followed face is
     options: Mapping[str, Any] = field(default_factory=dict)
     resume: str | None = None
     received: int = 0  # lines that the client of a resumed session has
@@ -161,6 +162,7 @@ def parse_start(message: Mapping[str, Any]) -> Start:
         token=token,
         rate=rate,
         video=video is not None,
+        faces=video is not None and video.get("faces") is True,
         options=client_options(options),
         resume=resume,
         received=_whole(message, "received") or 0,

@@ -7,6 +7,7 @@ import hmac
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager, suppress
+from dataclasses import replace
 from typing import Any, Final
 
 from mmer.models.bundle import Bundle
@@ -84,7 +85,7 @@ class Service:
                 )
         options = {**self.defaults, **start.options}
         made = ServedSession(
-            Start(rate=start.rate, video=start.video, options=options),
+            replace(start, options=options),
             self.models,
             self.limits,
             self.metrics,

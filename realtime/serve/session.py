@@ -7,6 +7,7 @@ wins, finals wait. A client that does not read, or has gone, holds back this thr
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import secrets
 import threading
@@ -22,6 +23,7 @@ from mmer.realtime.messages import (
     SAMPLE_RATE,
     AudioBlock,
     EmotionEstimate,
+    FaceObservation,
     Health,
     Message,
     Transcript,
@@ -262,6 +264,8 @@ class ServedSession:
                     now = None if clock is None else clock.now()
                     if line := self._writer.event(event, now):
                         self._deliver(line, keep=not _partial(event))
+                    elif self._start.faces and isinstance(event, FaceObservation):
+                        self._tell(_face(event))
                     self._count(event, now)
         except MmerError as problem:
             self.error = str(problem)
@@ -286,6 +290,12 @@ class ServedSession:
         text = line.rstrip(b"\n").decode("ascii")
         asyncio.run_coroutine_threadsafe(self._send(text, keep), self._loop).result()
 
+    def _tell(self, text: str) -> None:
+        """Hand over a message that is no line, if the client is there."""
+        socket = self.socket
+        if socket is not None and self._attached.is_set():
+            asyncio.run_coroutine_threadsafe(socket.send(text), self._loop).result()
+
     async def _send(self, text: str, keep: bool) -> None:
         while not self._given_up and not (self.socket and self._attached.is_set()):
             await self._attached.wait()
@@ -297,6 +307,12 @@ class ServedSession:
             self._kept.append((self._sent, text))
         if not await socket.send(text):
             self.detach(socket)
+
+
+def _face(seen: FaceObservation) -> str:
+    """Where the followed face is in the frame of time ``t``: x, y, width, height in pixels."""
+    box = None if seen.box is None else [round(float(x), 1) for x in seen.box]
+    return json.dumps({"type": "face", "t": round(seen.t, 3), "box": box}, separators=(",", ":"))
 
 
 def _partial(event: Message) -> bool:
