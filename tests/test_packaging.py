@@ -153,6 +153,7 @@ ARROWS = {
     "realtime/demo": "",
     "realtime/exports": "sinks",
     "realtime/serve": "asr sinks sources",
+    "realtime/serve/examples": "serve",
     "realtime/sinks": "exports sources",
     "realtime/sources": "",
     "training": "",

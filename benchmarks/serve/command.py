@@ -100,7 +100,7 @@ class Serve(Outputs):
                 rows.append(page_row(running.url, self.seconds))
             if self.opened:
                 say(f"{self.opened} sessions, one after the other")
-                open_and_close(running.url, 20)
+                open_and_close(running.url, min(20, self.opened))
                 before = running.memory_mb()
                 open_and_close(running.url, self.opened)
                 rows.append(memory_row(before, running.memory_mb(), self.opened))

@@ -1,20 +1,20 @@
-"""Servers for the tests of this folder; skipped where the extra is not installed."""
+"""A server for the tests of this folder."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import pytest
 
-REASON = "needs the extra serve"
-for package in ("starlette", "uvicorn", "websockets", "prometheus_client", "multipart"):
-    pytest.importorskip(package, reason=REASON)
-
-from serve_rig import Rig  # noqa: E402
+if TYPE_CHECKING:
+    from serve_rig import Rig
 
 
 @pytest.fixture(scope="module")
 def rig() -> Iterator[Rig]:
     """A server with the usual limits, for a whole module."""
+    from serve_rig import Rig
+
     with Rig() as made:
         yield made

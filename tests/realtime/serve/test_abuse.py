@@ -12,6 +12,9 @@ from contextlib import contextmanager, suppress
 
 import numpy as np
 import pytest
+
+pytest.importorskip("starlette", reason="needs the extra: pip install 'mmer-live[serve]'")
+
 from serve_rig import TOKEN, Rig, Stream
 from sounds import silence, voice
 from websockets.exceptions import WebSocketException

@@ -13,6 +13,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+
+pytest.importorskip("starlette", reason="needs the extra: pip install 'mmer-live[serve]'")
+
 from serve_rig import TOKEN, Rig
 from sounds import silence, voice
 from synthetic_media import write_wav

@@ -9,6 +9,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+pytest.importorskip("starlette", reason="needs the extra: pip install 'mmer-live[serve]'")
+
 from serve_rig import TOKEN, Rig
 
 from mmer.benchmarks.serve.browser import CHROMIUM, Browser, fake_devices

@@ -8,6 +8,10 @@ import threading
 import time
 
 import numpy as np
+import pytest
+
+pytest.importorskip("starlette", reason="needs the extra: pip install 'mmer-live[serve]'")
+
 from serve_rig import TOKEN, Rig, Stream
 from sounds import silence, voice
 

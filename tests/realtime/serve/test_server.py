@@ -13,6 +13,9 @@ import time
 from pathlib import Path
 
 import pytest
+
+pytest.importorskip("starlette", reason="needs the extra: pip install 'mmer-live[serve]'")
+
 from serve_rig import TOKEN, Rig
 
 import mmer.client

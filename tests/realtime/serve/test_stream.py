@@ -10,6 +10,9 @@ from typing import Any
 import av
 import numpy as np
 import pytest
+
+pytest.importorskip("starlette", reason="needs the extra: pip install 'mmer-live[serve]'")
+
 from serve_rig import TOKEN, Rig, Stream
 from sounds import silence, voice
 from synthetic_media import pictures, steady, write_media, write_wav
