@@ -13,6 +13,7 @@ ROOT = Path(__file__).resolve().parent.parent
 EVAL = ("jellyfish", "matplotlib", "psutil", "scipy", "sklearn")
 OUTPUTS = ("paho", "pyarrow", "pylsl", "pympi", "pythonosc", "webvtt")
 TRAIN = ("accelerate", "librosa", "onnxscript", "opensmile", "skimage", "torch", "transformers")
+SERVE = ("cryptography", "fastapi", "multipart", "prometheus_client", "starlette", "uvicorn")
 REST = ("cuda", "h5py", "mediapipe", "moonshine_voice", "onnx", "sounddevice", "tensorrt", "vosk")
 """Import names of the extras' packages, and of what lacks a wheel or a library somewhere."""
 
@@ -56,11 +57,11 @@ def collect_without(*packages: str) -> None:
 
 
 def test_without_any_optional_package() -> None:
-    collect_without(*EVAL, *OUTPUTS, *TRAIN, *REST)
+    collect_without(*EVAL, *OUTPUTS, *TRAIN, *SERVE, *REST)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("packages", [EVAL, TRAIN, REST], ids=lambda names: names[0])
+@pytest.mark.parametrize("packages", [EVAL, TRAIN, SERVE, REST], ids=lambda names: names[0])
 def test_without_one_group(packages: tuple[str, ...]) -> None:
     """One group at a time: a skip for want of torch must not hide that onnx is imported too."""
     collect_without(*packages)

@@ -37,6 +37,9 @@ HEAVY = [
     "pylsl",
     "pythonosc",
     "paho",
+    "starlette",
+    "uvicorn",
+    "websockets",
 ]
 
 
@@ -146,9 +149,11 @@ ARROWS = {
     "realtime/asr": "",  # engines, which training uses: no blocks, sources or sinks
     "realtime/blocks": "asr",
     "realtime/blocks/fusion": "blocks",
-    "realtime/commands": "asr demo exports sinks",
+    "realtime/commands": "asr demo exports serve sinks",
     "realtime/demo": "",
     "realtime/exports": "sinks",
+    "realtime/serve": "asr sinks sources",
+    "realtime/serve/examples": "serve",
     "realtime/sinks": "exports sources",
     "realtime/sources": "",
     "training": "",

@@ -117,14 +117,41 @@ def encoded(line: Mapping[str, Any]) -> bytes:
     return json.dumps(line, allow_nan=False, separators=(",", ":")).encode("ascii") + b"\n"
 
 
+class LineWriter:
+    """Lines of one session in their order: ``first`` once, then one for each event that has one.
+
+    ``t`` never decreases: an event decided earlier but written later takes the last ``t``. File and
+    server write by this class, so that both give the same bytes.
+    """
+
+    def __init__(self) -> None:
+        self.t = -math.inf  # of the last line
+
+    def first(self, info: SessionInfo) -> bytes:
+        """The session line."""
+        self.t = -math.inf
+        return encoded(session_line(info))
+
+    def event(self, event: Message, now: float | None) -> bytes | None:
+        """The line of an event, the session's end included; None where it has none.
+
+        ``now`` is the session's clock at writing, None in replay.
+        """
+        line = end_line(event) if isinstance(event, SessionEnd) else line_for(event, now)
+        if line is None:
+            return None
+        if "t" in line:
+            self.t = line["t"] = max(self.t, line["t"])
+        return encoded(line)
+
+
 class JsonLines(Sink):
     """Write JSON lines to a file, or to standard output for "-".
 
     Each line is one write to the file's descriptor: a reader sees whole lines, also after the
-    program was killed. An existing file is replaced when the session opens, not before. ``t``
-    never decreases in the file: an event decided earlier but written later takes the last ``t``.
-    If another program moves, removes or truncates the file (log rotation), the session goes on
-    under its name, with the session line again and a notice of what is missing there.
+    program was killed. An existing file is replaced when the session opens, not before. If another
+    program moves, removes or truncates the file (log rotation), the session goes on under its
+    name, with the session line again and a notice of what is missing there.
 
     Raises MmerError (constructor and ``open``) for a path that cannot be written, and from
     ``write`` and ``close`` when the disk is full; ReaderGone when the pipe's reader has left.
@@ -133,8 +160,8 @@ class JsonLines(Sink):
     def __init__(self, path: str) -> None:
         self._path = path
         self._file: LineFile | None = None
-        self._first: dict[str, Any] = {}
-        self._t = -math.inf
+        self._lines = LineWriter()
+        self._first = b""
         if path != "-":
             check_output_path(Path(path))
 
@@ -143,20 +170,17 @@ class JsonLines(Sink):
             check_output_path(Path(self._path))
             refuse_source(Path(self._path), *source_names(info))
         file = LineFile(self._path)
-        self._t = -math.inf
-        self._first = session_line(info)
+        self._first = self._lines.first(info)
         try:
-            file.write(encoded(self._first))
+            file.write(self._first)
         except BaseException:
             file.close()
             raise
         self._file = file
 
     def write(self, event: Message, now: float | None) -> None:
-        line = line_for(event, now)
-        if line is None or self._file is None:
-            return
-        self._write(self._file, line)
+        if self._file is not None:
+            self._write(self._file, event, now)
 
     def close(self, end: SessionEnd | None) -> None:
         file, self._file = self._file, None
@@ -164,22 +188,20 @@ class JsonLines(Sink):
             return
         try:
             if end is not None and not file.broken:
-                self._write(file, end_line(end))
+                self._write(file, end, None)
         finally:
             file.close()
 
-    def _write(self, file: LineFile, line: dict[str, Any]) -> None:
+    def _write(self, file: LineFile, event: Message, now: float | None) -> None:
+        before = max(self._lines.t, 0.0)
+        line = self._lines.event(event, now)
+        if line is None:
+            return
         if what := file.changed():
             text = f"{self._path} was {what} by another program: earlier lines are not in this file"
-            t = max(self._t, 0.0)
-            file.write(encoded(self._first))
-            file.write(encoded(_notice(t, "warning", "output", text)))
-        file.write(encoded(self._in_order(line)))
-
-    def _in_order(self, line: dict[str, Any]) -> dict[str, Any]:
-        if "t" in line:
-            self._t = line["t"] = max(self._t, line["t"])
-        return line
+            file.write(self._first)
+            file.write(encoded(_notice(before, "warning", "output", text)))
+        file.write(line)
 
 
 def _line(kind: str, **keys: Any) -> dict[str, Any]:

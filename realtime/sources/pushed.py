@@ -6,6 +6,7 @@ import math
 import threading
 from collections import deque
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
@@ -20,7 +21,16 @@ from mmer.realtime.sources.source import Source
 
 _HOLE_S: Final = 0.040  # stamps of sound that stray less than this are jitter
 _AHEAD_S: Final = 1.0  # stamps may lie so far in the future: two clocks are never quite the same
-_RATES: Final = range(4_000, 384_001)
+RATES: Final = range(4_000, 384_001)
+"""Samples a second that pushed sound may have."""
+
+
+@dataclass(frozen=True)
+class _Interruption:
+    """Whoever pushes is away from ``t`` on."""
+
+    t: float
+    cause: str
 
 
 class PushSource(Source):
@@ -76,7 +86,9 @@ class PushSource(Source):
         self._started = False  # by the session, which reads from now on
         self._over = ""  # why nothing more can be pushed
         self._ended = False  # by the program
-        self._sound: deque[Buffer] = deque()
+        self._sound: deque[Buffer | _Interruption] = deque()
+        self._interrupted = False  # nothing was pushed since interrupt()
+        self._lost = ""  # why sound is missing before the next
         self._waiting_s = 0.0  # seconds in it
         self._frame: VideoFrame | None = None
         self._sound_end: float | None = None  # capture time of the end of what was pushed
@@ -132,6 +144,7 @@ class PushSource(Source):
                 )
             self._now("audio")  # it may have ended meanwhile
             end, lost = self._stamp(duration_s, t, now)
+            self._interrupted, self._lost = False, ""
             self._sound.append(Buffer(samples.copy(), rate, Arrival(end, duration_s), lost))
             self._waiting_s += duration_s
             self._changed.notify_all()
@@ -158,7 +171,25 @@ class PushSource(Source):
                 self.dropped_frames += 1
             if t > self._frame_t:
                 self._frame, self._frame_t = VideoFrame(t, copied), t
+                self._interrupted = False
                 self._changed.notify_all()
+
+    def interrupt(self, cause: str) -> None:
+        """Note that nothing comes for a while: a gap without end that the next push closes.
+
+        An open utterance ends, and ``cause`` is the reason why a modality is missing meanwhile.
+        """
+        with self._changed:
+            if self._clock is None or not self._started or self._over or self._interrupted:
+                return
+            self._interrupted, self._lost = True, cause
+            self._sound.append(_Interruption(self._clock.now(), cause))
+            self._changed.notify_all()
+
+    @property
+    def waiting_s(self) -> float:
+        """Seconds of sound that wait to be read."""
+        return self._waiting_s
 
     def end(self) -> None:
         """End the stream: the session finishes what was pushed. Harmless when repeated."""
@@ -175,6 +206,7 @@ class PushSource(Source):
 
     def messages(self) -> Iterator[AudioBlock | VideoFrame | Gap | Notice]:
         runs = CaptureRuns(strict=True)
+        frame_t, away = 0.0, ""  # of the last frame; why none came since
         for stream, there in self._has.items():
             if not there:
                 what = "sound" if stream == "audio" else "picture"
@@ -185,7 +217,13 @@ class PushSource(Source):
         try:
             while (item := self._next()) is not None:
                 if isinstance(item, VideoFrame):
+                    if away:
+                        yield Gap("video", frame_t, item.t, away)
+                    frame_t, away = item.t, ""
                     yield item
+                elif isinstance(item, _Interruption):
+                    away = item.cause
+                    yield from self._away(item, runs)
                 else:
                     yield from runs.push(item)
             yield from runs.finish()
@@ -202,7 +240,13 @@ class PushSource(Source):
             self._sound.clear()
             self._frame = None
 
-    def _next(self) -> Buffer | VideoFrame | None:
+    def _away(self, item: _Interruption, runs: CaptureRuns) -> Iterator[AudioBlock | Gap | Notice]:
+        yield from runs.lose()
+        yield Notice(item.t, "warning", "source", f"{self.name}: {item.cause}")
+        for stream in sorted(self.streams):
+            yield Gap(stream, runs.end if stream == "audio" else item.t, math.inf, item.cause)
+
+    def _next(self) -> Buffer | VideoFrame | _Interruption | None:
         """The newest frame or the oldest sound as they come; None at the end."""
         with self._changed:
             self._changed.wait_for(lambda: self._frame or self._sound or self._over)
@@ -212,7 +256,8 @@ class PushSource(Source):
             if not self._sound:
                 return None
             buffer = self._sound.popleft()
-            self._waiting_s -= buffer.arrival.duration_s
+            if isinstance(buffer, Buffer):
+                self._waiting_s -= buffer.arrival.duration_s
             self._changed.notify_all()
             return buffer
 
@@ -241,9 +286,9 @@ class PushSource(Source):
         kind, shape = _kind(samples)
         if kind not in (np.int16, np.float32) or len(shape) != 1:
             raise MmerError(f"sound is int16 or float32 (n,), mono, got {kind} {shape}")
-        if isinstance(rate, bool) or not isinstance(rate, int | np.integer) or rate not in _RATES:
+        if isinstance(rate, bool) or not isinstance(rate, int | np.integer) or rate not in RATES:
             raise MmerError(
-                f"the rate is a whole number of samples a second from {_RATES[0]} to {_RATES[-1]}, "
+                f"the rate is a whole number of samples a second from {RATES[0]} to {RATES[-1]}, "
                 f"got {rate!r}"
             )
         if kind == np.float32 and not np.isfinite(samples).all():
@@ -255,9 +300,9 @@ class PushSource(Source):
 
     def _stamp(self, duration_s: float, t: float | None, now: float) -> tuple[float, str]:
         """Capture time of the sound's end, not later than ``now``; why sound before it is lost."""
-        before, lost = self._sound_end, ""
+        before, lost = self._sound_end, self._lost
         if t is None:
-            counted = now if before is None else self._counted_end + duration_s
+            counted = now if before is None or lost else self._counted_end + duration_s
             if counted > now + _AHEAD_S:
                 raise MmerError(
                     f"{counted - now:.1f} s more sound was pushed than time has passed: push it as "
@@ -273,7 +318,7 @@ class PushSource(Source):
                 f"sound from {t:.2f} s was pushed after sound up to {before:.2f} s: push in order"
             )
         if before is not None and t > before + _HOLE_S:
-            lost = "hole in the stamps of the pushed sound"
+            lost = lost or "hole in the stamps of the pushed sound"
         self._sound_end = self._counted_end = t + duration_s
         return end, lost
 

@@ -1,0 +1,267 @@
+"""`mmer-bench serve`: a server and its clients on this machine."""
+
+from __future__ import annotations
+
+import re
+import secrets
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from mmer.benchmarks.harness.command import Asr, Flag, Outputs, Say
+from mmer.benchmarks.harness.machine import load_psutil
+from mmer.benchmarks.report.report import Report, Row
+from mmer.benchmarks.report.rows import delay_row
+from mmer.benchmarks.report.statistics import summarise
+from mmer.models.errors import MmerError
+from mmer.realtime.demo import clip
+
+if TYPE_CHECKING:
+    from mmer.benchmarks.serve.players import Material, Played
+
+SESSIONS_MS: Final = 350.0
+PAGE_MS: Final = 200.0
+ABUSED_MS: Final = 1000.0
+FLAT_MB: Final = 10.0
+ABUSED: Final = 4  # good clients beside the abusive ones
+READY_S: Final = 60.0
+_SERVE: Final = (sys.executable, "-c", "from mmer.realtime.commands.serve import main; main()")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Serve(Outputs):
+    """Delays of a server's sessions, its memory, and what abusive clients cost the good ones.
+
+    The server is a process of its own; clients, and Chromium with --page, run beside it on the same
+    cores. Good clients play the demo's face and voice at the world's pace. A delay is from a
+    picture's capture to the arrival of the first line that rests on it, on the client's clock.
+    """
+
+    sessions: int = 8
+    """Sessions at once."""
+    seconds: int = 30
+    """Length of each run."""
+    fps: float = 10.0
+    """Pictures a second of each session."""
+    asr: Asr = "none"
+    """Speech recognizer, as in mmer-live."""
+    opened: int = 200
+    """Sessions opened and closed, one after the other."""
+    abusive: int = 24
+    """Abusive clients beside four good ones."""
+    fuzzed: int = 20_000
+    """Fuzzed messages."""
+    page: Flag = False
+    """Measure the page too, in Chromium."""
+
+    def check(self) -> None:
+        super().check()
+        for option, value, low, high in (
+            ("--sessions", self.sessions, 1, 64),
+            ("--seconds", self.seconds, 3, 3600),
+            ("--fps", self.fps, 1, 60),
+            ("--opened", self.opened, 0, 100_000),
+            ("--abusive", self.abusive, 0, 64),
+            ("--fuzzed", self.fuzzed, 0, 10_000_000),
+        ):
+            if not low <= value <= high:
+                raise MmerError(f"{option} is {value:g}: it must lie between {low} and {high}")
+        try:
+            import starlette  # noqa: F401
+        except ImportError as error:
+            raise MmerError("mmer-bench serve needs pip install 'mmer-live[serve]'") from error
+        if self.page:
+            from mmer.benchmarks.serve.browser import CHROMIUM
+
+            if not CHROMIUM:
+                raise MmerError("--page needs Chromium: sudo apt-get install -y chromium")
+
+    def run(self, say: Say) -> Report:
+        from mmer.benchmarks.serve.players import Material, fuzz, open_and_close
+
+        say("decoding the demo")
+        material = Material.of(clip(), self.fps)
+        rows: list[Row] = []
+        with server(self.asr) as running:
+            rows.append(Row("ready_s", "start to address", f"{running.ready_s:.1f} s",
+                            values={"s": running.ready_s}))  # fmt: skip
+            say(f"{self.sessions} sessions for {self.seconds} s")
+            rows += sessions_rows(running, material, self.sessions, self.seconds)
+            if self.page:
+                say(f"the page for {self.seconds} s")
+                rows.append(page_row(running.url, self.seconds))
+            if self.opened:
+                say(f"{self.opened} sessions, one after the other")
+                open_and_close(running.url, min(20, self.opened))
+                before = running.memory_mb()
+                open_and_close(running.url, self.opened)
+                rows.append(memory_row(before, running.memory_mb(), self.opened))
+            if self.abusive:
+                say(f"{self.abusive} abusive clients for {self.seconds} s")
+                rows += abuse_rows(running, material, self.abusive, self.seconds)
+            if self.fuzzed:
+                say(f"{self.fuzzed} fuzzed messages")
+                fuzz(running.url, self.fuzzed, seed=29)
+                rows.append(running.alive_row(f"after {self.fuzzed} fuzzed messages"))
+        return Report(
+            kind="serve",
+            title=f"mmer-bench serve: {self.sessions} sessions, {self.fps:g} pictures a second, "
+            f"asr: {self.asr}",
+            settings=self.settings(),
+            clip={"seconds": round(material.seconds, 1)},
+            models={},
+            provider={},
+            rows=rows,
+        )
+
+
+class Running:
+    """A server process."""
+
+    def __init__(self, process: subprocess.Popen[str], url: str, ready_s: float) -> None:
+        self.url, self.ready_s = url, ready_s
+        self._process = process
+
+    def memory_mb(self) -> float:
+        """Resident memory."""
+        return float(load_psutil().Process(self._process.pid).memory_info().rss) / 2**20
+
+    def cpu_s(self) -> float:
+        """Processor time so far."""
+        times = load_psutil().Process(self._process.pid).cpu_times()
+        return float(times.user + times.system)
+
+    def alive_row(self, what: str) -> Row:
+        """Whether it still answers."""
+        try:
+            with urllib.request.urlopen(f"{self.url.split('?')[0]}healthz", timeout=10) as answer:
+                alive = answer.status == 200
+        except OSError:
+            alive = False
+        return Row("alive", f"the server answers {what}", "yes" if alive else "no", "yes", alive)
+
+
+@contextmanager
+def server(asr: str) -> Iterator[Running]:
+    """A server in a process of its own; raises MmerError where it does not start."""
+    arguments = ["--port", "0", "--token", secrets.token_urlsafe(12), "--offline", "--asr", asr]
+    began = time.monotonic()
+    process = subprocess.Popen(
+        [*_SERVE, *arguments, "--max-sessions", "64"], stdout=subprocess.PIPE, text=True
+    )
+    try:
+        assert process.stdout is not None
+        url = process.stdout.readline().strip()
+        if not url:
+            raise MmerError("mmer-serve did not start: its message is above")
+        yield Running(process, url, time.monotonic() - began)
+        process.send_signal(signal.SIGINT)
+        process.wait(READY_S)
+    finally:
+        if process.poll() is None:
+            process.kill()
+            process.wait()
+
+
+def play(running: Running, material: Material, count: int, seconds: float) -> list[Played]:
+    """What ``count`` good clients saw."""
+    from mmer.benchmarks.serve.players import Player
+
+    players = [Player(running.url, material, seconds, 0.37 * k) for k in range(count)]
+    for player in players:
+        player.start()
+    return [player.join() for player in players]
+
+
+def sessions_rows(running: Running, material: Material, count: int, seconds: float) -> list[Row]:
+    """Delays, losses and cost of ``count`` sessions."""
+    before = running.cpu_s()
+    began = time.monotonic()
+    played = play(running, material, count, seconds)
+    cpu = (running.cpu_s() - before) / (time.monotonic() - began)
+    what = f"capture to line, {count} sessions"
+    return [
+        _delays("capture_to_line", what, played, SESSIONS_MS),
+        _lost("lost", f"sessions that lost a line or broke off, of {count}", played),
+        Row(
+            "cpu", "processor time of the server", f"{cpu:.2f} CPU s/s", values={"cpu_s_per_s": cpu}
+        ),
+    ]
+
+
+def abuse_rows(running: Running, material: Material, abusive: int, seconds: float) -> list[Row]:
+    """Delays of good clients beside abusive ones."""
+    from mmer.benchmarks.serve.players import Abuse
+
+    abuse = Abuse(running.url, abusive)
+    try:
+        played = play(running, material, ABUSED, seconds)
+    finally:
+        abuse.stop()
+    what = f"capture to line, {ABUSED} good clients beside {abusive} abusive ones"
+    row = _delays("abused", what, played, ABUSED_MS)
+    lost = _lost(
+        "abused_lost", f"of these, those that lost a line or broke off, of {ABUSED}", played
+    )
+    return [row, lost, running.alive_row(f"after {abuse.turns} turns of abuse")]
+
+
+def _delays(key: str, what: str, played: Sequence[Played], most_ms: float) -> Row:
+    delays = [ms for p in played for ms in p.delays_ms]
+    row = delay_row(key, what, delays, target=f"p95 at most {most_ms:.0f} ms")
+    return row.judged(bool(delays) and summarise(delays).p95 <= most_ms)
+
+
+def _lost(key: str, what: str, played: Sequence[Played]) -> Row:
+    lost = [p for p in played if p.lost]
+    dropped = sum(p.dropped_pictures for p in played)
+    notes = list(dict.fromkeys(p.error for p in lost if p.error))
+    notes.append(f"{dropped} pictures were not sent for want of credit")
+    return Row(
+        key, what, str(len(lost)), "none", not lost, "; ".join(notes), {"lost": len(lost)}
+    )  # fmt: skip
+
+
+def memory_row(before_mb: float, after_mb: float, count: int) -> Row:
+    """Growth of the server over ``count`` sessions."""
+    grown = after_mb - before_mb
+    return Row(
+        "memory",
+        f"memory of the server over {count} sessions opened and closed",
+        f"{before_mb:.0f} to {after_mb:.0f} MB",
+        f"at most {FLAT_MB:.0f} MB more",
+        grown <= FLAT_MB,
+        values={"grown_mb": grown},
+    )
+
+
+def page_row(url: str, seconds: float) -> Row:
+    """Capture to screen, as the page itself measures it over its last 200 lines."""
+    from mmer.benchmarks.serve.browser import Browser, fake_devices
+
+    with tempfile.TemporaryDirectory(prefix="mmer-page-") as folder:
+        flags = fake_devices(clip(), Path(folder))
+        with Browser(Path(folder), *flags) as browser:
+            browser.open(url)
+            browser.click("#start")
+            browser.wait_for("/p95/.test(document.querySelector('#latency').textContent)", 60)
+            time.sleep(seconds)
+            text = browser.text("#latency")
+    found = re.search(r"p50 (\d+) ms, p95 (\d+) ms", text)
+    p50, p95 = (float(ms) for ms in found.groups()) if found else (float("nan"),) * 2
+    return Row(
+        "page",
+        "capture to screen, one page in Chromium",
+        text,
+        f"p95 at most {PAGE_MS:.0f} ms",
+        p95 <= PAGE_MS,
+        values={"p50": p50, "p95": p95},
+    )

@@ -1,0 +1,285 @@
+"""Clients of a server under measurement: good ones that play a clip, and abusive ones."""
+
+from __future__ import annotations
+
+import json
+import random
+import socket
+import threading
+import time
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from websockets.exceptions import WebSocketException
+from websockets.sync.client import ClientConnection, connect
+
+from mmer.models.errors import MmerError
+from mmer.realtime.clock import ManualClock
+from mmer.realtime.messages import SAMPLE_RATE, AudioBlock, EmotionEstimate, SessionEnd, VideoFrame
+from mmer.realtime.serve.client import Address, Session
+from mmer.realtime.serve.protocol import pack
+from mmer.realtime.sources.media import MediaFile
+
+PACKET_S: Final = 0.04
+_CONNECTING: Final[Any] = {"compression": None, "proxy": None, "close_timeout": 0.5}
+
+
+@dataclass(frozen=True)
+class Material:
+    """A clip as clients send it: packets of sound and JPEG pictures, each with its time."""
+
+    seconds: float
+    sound: Sequence[NDArray[np.int16]]
+    pictures: Sequence[tuple[float, bytes]]
+
+    @classmethod
+    def of(cls, path: Path, fps: float) -> Material:
+        """Decode and encode a media file; raises MmerError."""
+        source = MediaFile(path, video_fps=fps)
+        source.open(ManualClock())
+        sound: list[NDArray[np.int16]] = []
+        pictures: list[tuple[float, bytes]] = []
+        for message in source.messages():
+            if isinstance(message, AudioBlock):
+                sound.append(message.samples)
+            elif isinstance(message, VideoFrame):
+                jpeg = cv2.imencode(".jpg", message.image, [cv2.IMWRITE_JPEG_QUALITY, 85])[1]
+                pictures.append((message.t, jpeg.tobytes()))
+        source.close()
+        samples = np.concatenate(sound)
+        size = round(PACKET_S * SAMPLE_RATE)
+        packets = [samples[k : k + size] for k in range(0, len(samples) - size, size)]
+        return cls(len(samples) / SAMPLE_RATE, packets, pictures)
+
+
+@dataclass
+class Played:
+    """What one good client saw."""
+
+    delays_ms: list[float] = field(default_factory=list)  # newest picture to its line's arrival
+    finals: int = 0
+    end: SessionEnd | None = None
+    error: str = ""
+    dropped_pictures: int = 0
+
+    @property
+    def lost(self) -> bool:
+        """Whether the session broke off, or a final line did not arrive."""
+        return bool(self.error) or self.end is None or self.end.utterances != self.finals
+
+
+class Player:
+    """A good client that plays ``material`` over and over for ``seconds``."""
+
+    def __init__(self, url: str, material: Material, seconds: float, start_s: float) -> None:
+        self._url, self._material = url, material
+        self._seconds, self._start_s = seconds, start_s
+        self.played = Played()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+
+    def start(self) -> None:
+        """Begin, in a thread of its own."""
+        self._thread.start()
+
+    def join(self) -> Played:
+        """Wait for its end."""
+        self._thread.join(self._seconds + 60.0)
+        if self._thread.is_alive():
+            self.played.error = "it hangs"
+        return self.played
+
+    def _run(self) -> None:
+        time.sleep(self._start_s)
+        session = Session(self._url, rate=SAMPLE_RATE, video=True)
+        try:
+            with session:
+                feeding = threading.Thread(target=self._feed, args=(session,), daemon=True)
+                feeding.start()
+                self._read(session)
+                feeding.join(10.0)
+        except MmerError as problem:
+            self.played.error = str(problem)
+        self.played.dropped_pictures = session.dropped_pictures
+
+    def _read(self, session: Session) -> None:
+        newest = -1.0
+        for event in session:
+            if isinstance(event, SessionEnd):
+                self.played.end = event
+            if not isinstance(event, EmotionEstimate):
+                continue
+            self.played.finals += event.final
+            face, now = event.modalities["face"], session.now()
+            if face is not None and now is not None and face.t > newest + 0.001:
+                newest = face.t
+                self.played.delays_ms.append(1000 * (now - face.t))
+
+    def _feed(self, session: Session) -> None:
+        until = time.monotonic() + 5.0
+        while session.now() is None and time.monotonic() < until:
+            time.sleep(0.01)
+        began = time.monotonic()
+        played = packet = picture = 0
+        while (t := time.monotonic() - began) < self._seconds:
+            sound, pictures = self._material.sound, self._material.pictures
+            if (played + 1) * PACKET_S <= t:
+                session.push_audio(
+                    sound[packet % len(sound)], session.now(began + played * PACKET_S)
+                )
+                played, packet = played + 1, packet + 1
+                continue
+            turn, k = divmod(picture, len(pictures))
+            due = turn * self._material.seconds + pictures[k][0]
+            if due <= t:
+                session.push_picture(pictures[k][1], session.now(began + due))
+                picture += 1
+                continue
+            time.sleep(max(0.0, min((played + 1) * PACKET_S, due) - t))
+        session.stop()
+
+
+class Abuse:
+    """Abusive clients, each in a thread, until ``stop``; which of them is the turn's number."""
+
+    def __init__(self, url: str, count: int) -> None:
+        self._address = Address.parse(url)
+        self._stopped = threading.Event()
+        self.turns = 0
+        kinds: list[Callable[[random.Random], None]] = [
+            self._never_read,
+            self._flood_sound,
+            self._flood_pictures,
+            self._garbage,
+            self._vanish,
+            self._half_a_request,
+        ]
+        self._threads = [
+            threading.Thread(target=self._go_on, args=(kinds[k % len(kinds)], k), daemon=True)
+            for k in range(count)
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    def stop(self) -> None:
+        """End them all."""
+        self._stopped.set()
+        for thread in self._threads:
+            thread.join(15.0)
+
+    def _go_on(self, abuse: Callable[[random.Random], None], seed: int) -> None:
+        rng = random.Random(seed)
+        while not self._stopped.is_set():
+            with suppress(WebSocketException, OSError, TimeoutError):
+                abuse(rng)
+            self.turns += 1
+            self._stopped.wait(0.05)
+
+    def _open(self, leaving: ExitStack, **options: Any) -> ClientConnection:
+        made = leaving.enter_context(
+            connect(
+                self._address.stream, compression=None, proxy=None, close_timeout=0.5, **options
+            )
+        )
+        made.send(
+            json.dumps(
+                {
+                    "type": "start",
+                    "token": self._address.token,
+                    "audio": {"rate": SAMPLE_RATE},
+                    "video": {},
+                }
+            )
+        )
+        return made
+
+    def _never_read(self, rng: random.Random) -> None:
+        with ExitStack() as leaving:
+            made = self._open(leaving, max_queue=1)
+            for k in range(500):
+                made.send(json.dumps({"type": "ping", "t": k}))
+                if self._stopped.wait(0.01):
+                    return
+
+    def _flood_sound(self, rng: random.Random) -> None:
+        noise = pack("audio", rng.randbytes(16_000))
+        self._flood(noise)
+
+    def _flood_pictures(self, rng: random.Random) -> None:
+        image = np.frombuffer(rng.randbytes(640 * 480 * 3), np.uint8).reshape(480, 640, 3)
+        self._flood(pack("video", cv2.imencode(".jpg", image)[1].tobytes(), seq=1))
+
+    def _flood(self, message: bytes) -> None:
+        with ExitStack() as leaving:
+            made = self._open(leaving)
+            until = time.monotonic() + 3.0
+            while time.monotonic() < until and not self._stopped.is_set():
+                made.send(message)
+
+    def _garbage(self, rng: random.Random) -> None:
+        with ExitStack() as leaving:
+            made = self._open(leaving)
+            made.send(rng.randbytes(rng.randrange(300)))
+            while True:
+                made.recv(timeout=5.0)
+
+    def _vanish(self, rng: random.Random) -> None:
+        with ExitStack() as leaving:
+            made = self._open(leaving)
+            made.recv(timeout=5.0)
+            made.socket.shutdown(socket.SHUT_RDWR)
+
+    def _half_a_request(self, rng: random.Random) -> None:
+        host = self._address.stream.split("/")[2]
+        name, _, port = host.rpartition(":")
+        with socket.create_connection((name.strip("[]"), int(port)), timeout=5) as raw:
+            raw.sendall(b"GET / HTTP/1.1\r\nHost: localho"[: rng.randrange(1, 28)])
+            self._stopped.wait(1.0)
+
+
+def open_and_close(url: str, count: int) -> None:
+    """Open ``count`` sessions one after the other, each with some sound and a picture."""
+    silence = np.zeros(SAMPLE_RATE // 10, np.int16)
+    picture = np.zeros((48, 64, 3), np.uint8)
+    for _ in range(count):
+        with Session(url, rate=SAMPLE_RATE, video=True) as session:
+            session.push_audio(silence)
+            session.push_picture(picture)
+            session.stop()
+            for _ in session:
+                pass
+
+
+def fuzz(url: str, count: int, seed: int) -> None:
+    """Send ``count`` messages, mutated from good ones, to sessions that end when they must."""
+    rng = random.Random(seed)
+    address = Address.parse(url)
+    start = json.dumps(
+        {"type": "start", "token": address.token, "audio": {"rate": SAMPLE_RATE}, "video": {}}
+    )
+    good = [
+        pack("audio", rng.randbytes(640), 0.5),
+        pack("video", b"\xff\xd8\xff\xe0" + rng.randbytes(90), 1.0, 5),
+        b'{"type":"ping","t":3}',
+        b'{"type":"stop"}',
+    ]
+    sent = 0
+    while sent < count:
+        with (
+            suppress(WebSocketException, OSError, TimeoutError),
+            connect(address.stream, **_CONNECTING) as made,
+        ):
+            made.send(start)
+            for _ in range(1000):
+                message = bytearray(rng.choice(good))
+                for _ in range(rng.choice((0,) * 30 + (1, 2))):
+                    at = rng.randrange(len(message))
+                    message[at : at + rng.randrange(3)] = rng.randbytes(rng.randrange(3))
+                data = bytes(message)
+                made.send(data.decode("utf-8", "replace") if data[:1] == b"{" else data)
+                sent += 1

@@ -1,0 +1,111 @@
+"""Command line of `mmer-serve`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import tyro
+
+from mmer.realtime.asr.registry import ASR_METAVAR
+from mmer.realtime.choose import DETECTOR_METAVAR
+from mmer.realtime.options import Options, parse_modalities
+
+Flag = Annotated[bool, tyro.conf.FlagCreatePairsOff]
+
+
+@dataclass(frozen=True)
+class Arguments:
+    """Serve the recognizer to other programs and to browsers: a page, a WebSocket, HTTP.
+
+    It prints the page's address with its token, and runs until Ctrl-C. The options of the
+    recognizer are what holds where a client chooses none.
+    """
+
+    host: str = "127.0.0.1"
+    """Address to listen on; any but this machine's own needs --tls and a token."""
+    port: int = 8765
+    """Port; 0 for any that is free."""
+    token: str = "auto"
+    """What clients must give: auto (a new one at each start), none, or a text."""
+    tls: Annotated[str | None, tyro.conf.arg(metavar="self-signed|CERT,KEY")] = None
+    """TLS: a certificate made at each start, or files in PEM."""
+    name: tuple[str, ...] = ()
+    """Further names by which browsers call this server."""
+    max_sessions: int = 8
+    """Most sessions at once."""
+    idle_s: float = 60.0
+    """A session without sound, picture and text ends after so many seconds."""
+    longest_s: float = 14_400.0
+    """Longest session, in seconds."""
+    open: Flag = False
+    """Open the page in the browser."""
+    modalities: str = "speech,text,face"
+    """Modalities to use, separated by commas."""
+    asr: Annotated[str, tyro.conf.arg(metavar=ASR_METAVAR)] = "auto"
+    """Speech recognizer, as in mmer-live."""
+    detector: Annotated[str, tyro.conf.arg(metavar=DETECTOR_METAVAR)] = "auto"
+    """Face detector, as in mmer-live."""
+    provider: Literal["auto", "cpu", "cuda", "tensorrt", "ort-tensorrt", "coreml", "directml"] = (
+        "auto"
+    )
+    """What runs the networks, as in mmer-live."""
+    weights: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None
+    """Folder with networks, as in mmer-live."""
+    video_fps: float = 20.0
+    """Most frames analysed a second and session."""
+    window_s: float = 4.0
+    """How far back an estimate looks, in seconds."""
+    hop_s: float = 0.25
+    """Seconds from one estimate to the next."""
+    hangover_s: float = 0.3
+    """Silence after which an utterance has ended, in seconds."""
+    offline: Flag = False
+    """Never use the network for downloads (also: MMER_OFFLINE=1)."""
+    version: Flag = False
+    """Show mmer's version."""
+
+
+_SHARED = ("asr", "detector", "video_fps", "window_s", "hop_s", "hangover_s")
+
+
+def run(argv: Sequence[str] | None = None) -> int:
+    """Parse the command line and serve; the exit status."""
+    arguments = tyro.cli(Arguments, prog="mmer-serve", args=argv)
+    if arguments.version:
+        from mmer import __version__
+
+        print(f"mmer-serve {__version__}")
+        return 0
+    from mmer.realtime.serve.limits import Limits
+    from mmer.realtime.serve.server import ServeOptions
+    from mmer.realtime.serve.server import run as serve
+
+    defaults: dict[str, Any] = {name: getattr(arguments, name) for name in _SHARED}
+    defaults["modalities"] = parse_modalities(arguments.modalities)
+    Options(  # refuses what the recognizer would
+        source="stream",
+        provider=arguments.provider,
+        weights=arguments.weights,
+        offline=arguments.offline,
+        **defaults,
+    )
+    options = ServeOptions(
+        host=arguments.host,
+        port=arguments.port,
+        token=arguments.token,
+        tls=arguments.tls,
+        names=arguments.name,
+        limits=Limits(
+            max_sessions=arguments.max_sessions,
+            idle_s=arguments.idle_s,
+            longest_s=arguments.longest_s,
+        ),
+        weights=arguments.weights,
+        provider=arguments.provider,
+        offline=arguments.offline,
+        defaults=defaults,
+    )
+    return serve(options, arguments.open)

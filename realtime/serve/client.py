@@ -1,0 +1,487 @@
+"""Client of `mmer-serve`: sound and pictures out, the recognizer's messages in.
+
+::
+
+    for event in mmer.client.stream("http://127.0.0.1:8765/?token=...", "talk.mp4"):
+        print(event)
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import ssl
+import threading
+import time
+from collections import deque
+from collections.abc import AsyncIterator, Generator, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import parse_qs, urlsplit
+
+import numpy as np
+from numpy.typing import NDArray
+from websockets.exceptions import ConnectionClosed, InvalidHandshake
+from websockets.sync.client import ClientConnection, connect
+
+from mmer.models.errors import MmerError
+from mmer.realtime.clock import SessionClock
+from mmer.realtime.messages import SAMPLE_RATE, AudioBlock, SessionEnd, VideoFrame
+from mmer.realtime.open_sources import open_sources
+from mmer.realtime.options import Options
+from mmer.realtime.pacing import Captured, paced
+from mmer.realtime.serve.lines import Event, JudgedText, event_of
+from mmer.realtime.serve.protocol import CREDIT, RESUME_S, Close, pack
+from mmer.realtime.sources.address import resolved
+from mmer.realtime.sources.source import Source
+
+__all__ = ["Address", "Event", "JudgedText", "Session", "astream", "stream"]
+
+_PINGS: Final = 8  # the one with the shortest round trip tells the offset of the clocks
+_PING_S: Final = 1.0
+_DELAYS_S: Final = (0.1, 0.25, 0.5, 1.0)
+_OPEN_S: Final = 10.0
+_ENDED: Final = (Close.DONE, Close.STOPPING, Close.IDLE, Close.LONG)
+_FOR_GOOD: Final = (Close.WRONG, Close.FAILED, Close.FULL, Close.TOKEN, Close.TAKEN)
+
+
+@dataclass(frozen=True)
+class Address:
+    """A server, by the address that ``mmer-serve`` printed; raises MmerError for another."""
+
+    stream: str  # ws:// or wss://
+    token: str
+
+    @classmethod
+    def parse(cls, url: str, token: str | None = None) -> Address:
+        """``http(s)://HOST:PORT/?token=TOKEN``; ``token`` in its place."""
+        parts = urlsplit(url)
+        scheme = {"http": "ws", "ws": "ws", "https": "wss", "wss": "wss"}.get(parts.scheme)
+        if scheme is None or not parts.netloc:
+            raise MmerError(f"{url!r} is no server: expected http://HOST:PORT/?token=TOKEN")
+        given = parse_qs(parts.query).get("token", [""])[0] if token is None else token
+        path = parts.path.rstrip("/").removesuffix("/v1/stream")
+        return cls(f"{scheme}://{parts.netloc}{path}/v1/stream", given)
+
+
+class Session:
+    """One session on a server; a context manager whose iterator yields its messages.
+
+    ::
+
+        with mmer.client.Session(url, rate=16_000) as session:
+            session.push_audio(samples)      # from another thread, while this one iterates
+            for event in session:
+                print(event)
+
+    A connection that is lost is opened again, and the session goes on, for as long as the server
+    keeps it (30 s); what is pushed meanwhile is dropped.
+
+    Args:
+        url: what ``mmer-serve`` printed.
+        token: in place of the one in ``url``.
+        rate: of the sound, in samples a second; None: no sound.
+        video: whether there will be pictures.
+        options: of the recognizer: modalities, asr, detector, pace, video_fps, window_s, hop_s,
+            hangover_s.
+        tls: how a server with TLS is checked; default: as browsers do.
+        sha256: of a self-signed certificate, as ``mmer-serve`` prints it, in place of ``tls``.
+
+    Raises:
+        MmerError: at entry where the server cannot be reached or refuses; while iterating where it
+            ends the session with an error, or cannot be reached any more.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        token: str | None = None,
+        rate: int | None = None,
+        video: bool = False,
+        options: Mapping[str, Any] | None = None,
+        tls: ssl.SSLContext | None = None,
+        sha256: str | None = None,
+    ) -> None:
+        self._address = Address.parse(url, token)
+        self._start: dict[str, Any] = {"type": "start", "token": self._address.token}
+        if rate is not None:
+            self._start["audio"] = {"rate": rate}
+        if video:
+            self._start["video"] = {}
+        self._start["options"] = dict(options or {})
+        self._virtual = self._start["options"].get("pace") == "max"
+        self._sha256 = None if sha256 is None else sha256.replace(":", "").lower()
+        self._tls = _trusting() if sha256 is not None else tls
+        self._connection: ClientConnection | None = None
+        self._leaving = ExitStack()  # closes it
+        self._resume = ""
+        self._received = 0  # lines
+        self._stopping = self._closed = False
+        self._acked = threading.Condition()
+        self._unacked = 0
+        self._seq = 0
+        self._pongs: deque[tuple[float, float]] = deque(maxlen=_PINGS)  # round trip, offset
+        self._pinged_at = float("-inf")
+        self.reconnects = 0
+        self.dropped_pictures = 0
+
+    def __enter__(self) -> Session:
+        self._open({})
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+    # --- what goes out ---------------------------------------------------------------------------
+
+    def push_audio(self, samples: NDArray[np.int16], t: float | None = None) -> bool:
+        """Send sound, int16 (n,) mono; False where it was dropped, for the connection is away.
+
+        ``t`` is when its first sample was captured, in seconds on the session's clock (``now``);
+        None: it was captured on arrival.
+        """
+        if samples.dtype != np.int16 or samples.ndim != 1:
+            raise MmerError(f"sound is int16 (n,), got {samples.dtype} {samples.shape}")
+        return self._send(pack("audio", samples.astype("<i2").tobytes(), t))
+
+    def push_picture(self, picture: NDArray[np.uint8] | bytes, t: float | None = None) -> bool:
+        """Send a picture, uint8 (H, W, 3) BGR or a JPEG or PNG file; False where it was dropped.
+
+        It is while the server has not taken the last two; in virtual time this waits for it.
+        """
+        with self._acked:
+            if self._virtual:
+                self._acked.wait_for(lambda: self._unacked < CREDIT or self._closed)
+            if self._unacked >= CREDIT or self._closed:
+                self.dropped_pictures += 1
+                return False
+            self._unacked += 1
+            self._seq += 1
+            seq = self._seq
+        data = picture if isinstance(picture, bytes) else _encoded(picture, self._virtual)
+        if self._send(pack("video", data, t, seq)):
+            return True
+        with self._acked:
+            self._unacked = max(0, self._unacked - 1)
+        return False
+
+    def push_text(self, text: str) -> bool:
+        """Send a typed text; a `JudgedText` answers it."""
+        return self._send(json.dumps({"type": "text", "text": text}))
+
+    def stop(self) -> None:
+        """End the stream: what is open is finished, and the messages end with `SessionEnd`."""
+        self._stopping = True
+        self._send('{"type":"stop"}')
+
+    def ping(self) -> None:
+        """Measure the offset of the clocks once more; done by itself every second of pushing."""
+        self._pinged_at = time.monotonic()
+        with suppress(ConnectionClosed):
+            if self._connection is not None:
+                self._connection.send(json.dumps({"type": "ping", "t": self._pinged_at}))
+
+    def now(self, at: float | None = None) -> float | None:
+        """The session's clock at ``at`` of ``time.monotonic()`` (None: now), in seconds.
+
+        None until the server has answered a ping.
+        """
+        pongs = list(self._pongs)
+        if not pongs:
+            return None
+        return (time.monotonic() if at is None else at) + min(pongs)[1]
+
+    def _send(self, message: str | bytes) -> bool:
+        connection = self._connection
+        if connection is None or self._closed:
+            return False
+        if not self._virtual and time.monotonic() - self._pinged_at > _PING_S:
+            self.ping()
+        try:
+            connection.send(message)
+        except ConnectionClosed:
+            return False
+        return True
+
+    # --- what comes in ---------------------------------------------------------------------------
+
+    def __iter__(self) -> Generator[Event, None, None]:
+        while not self._closed:
+            assert self._connection is not None
+            try:
+                message = self._connection.recv()
+            except ConnectionClosed as closed:
+                if not self._goes_on(closed):
+                    return
+                continue
+            if isinstance(message, bytes):
+                continue
+            found = json.loads(message)
+            if "v" in found:
+                self._received += 1
+            event = self._heard(found)
+            if event is not None:
+                yield event
+            if isinstance(event, SessionEnd):
+                return
+
+    def _heard(self, found: Mapping[str, Any]) -> Event | None:
+        kind = found.get("type")
+        if kind == "ack":
+            with self._acked:
+                self._unacked = max(0, self._unacked - 1)
+                self._acked.notify_all()
+        elif kind == "pong":
+            now = time.monotonic()
+            sent = float(found["t"])
+            self._pongs.append((now - sent, float(found["session_t"]) - (sent + now) / 2))
+            if len(self._pongs) < _PINGS:
+                self.ping()
+        elif kind == "error":
+            self._closed = True
+            raise MmerError(str(found.get("text")))
+        else:
+            return event_of(found)
+        return None
+
+    def _goes_on(self, closed: ConnectionClosed) -> bool:
+        """Whether the session was resumed; False where it has ended; raises MmerError."""
+        code = None if closed.rcvd is None else closed.rcvd.code
+        if self._closed or code in _ENDED:
+            return False
+        reason = "" if closed.rcvd is None else closed.rcvd.reason
+        if code in _FOR_GOOD or self._virtual:
+            raise MmerError(reason or "the connection to the server was lost")
+        until = time.monotonic() + RESUME_S
+        attempt = 0
+        while time.monotonic() < until and not self._closed:
+            time.sleep(_DELAYS_S[min(attempt, len(_DELAYS_S) - 1)])
+            attempt += 1
+            try:
+                self._open({"resume": self._resume, "received": self._received})
+            except Refused:
+                raise
+            except MmerError:  # not reachable yet
+                continue
+            self.reconnects += 1
+            if self._stopping:
+                self.stop()
+            return True
+        if self._closed:
+            return False
+        raise MmerError("the connection to the server was lost, and it did not come back")
+
+    def _open(self, resume: Mapping[str, Any]) -> None:
+        """Connect and start or resume; raises Refused, or MmerError where nobody answers."""
+        address = self._address.stream
+        leaving = ExitStack()
+        try:
+            connection = leaving.enter_context(
+                connect(
+                    address,
+                    ssl=self._tls,
+                    compression=None,
+                    proxy=None,
+                    open_timeout=_OPEN_S,
+                    max_size=2**22,
+                )
+            )
+        except InvalidHandshake as error:
+            raise Refused(f"{address} does not take the connection: {error}") from error
+        except (OSError, ValueError) as error:  # TimeoutError is an OSError
+            raise MmerError(f"{address} cannot be reached: {error}") from error
+        try:
+            self._check_certificate(connection)
+            connection.send(json.dumps({**self._start, **resume}))
+            answer = json.loads(connection.recv(timeout=_OPEN_S + 20.0))
+        except (ConnectionClosed, TimeoutError, ValueError) as error:
+            leaving.close()
+            raise MmerError(f"{address} does not answer as mmer-serve does: {error}") from error
+        except BaseException:
+            leaving.close()
+            raise
+        if answer.get("type") != "started":
+            leaving.close()
+            raise Refused(str(answer.get("text", "the server refused the session")))
+        self._resume = answer["resume"]
+        with self._acked:
+            self._unacked = 0
+            self._acked.notify_all()
+        self._pongs.clear()
+        self._connection, before = connection, self._leaving
+        self._leaving = leaving
+        before.close()
+        if not self._virtual:
+            self.ping()
+
+    def _check_certificate(self, connection: ClientConnection) -> None:
+        if self._sha256 is None:
+            return
+        der = getattr(connection.socket, "getpeercert", lambda _: None)(True)
+        if der is None or hashlib.sha256(der).hexdigest() != self._sha256:
+            raise Refused("the server's certificate is not the one with this SHA-256")
+
+    def close(self) -> None:
+        """Leave; the server finishes the session. Harmless when repeated, from any thread."""
+        self._closed = True
+        with self._acked:
+            self._acked.notify_all()
+        self._leaving.close()
+
+
+class Refused(MmerError):
+    """The server answered and will not have the session."""
+
+
+def stream(
+    url: str,
+    source: str | Path | Source | None = None,
+    *,
+    audio: str | None = None,
+    video: str | None = None,
+    pace: str = "real",
+    token: str | None = None,
+    options: Mapping[str, Any] | None = None,
+    tls: ssl.SSLContext | None = None,
+    sha256: str | None = None,
+) -> Generator[Event, None, None]:
+    """Send a source to a server and yield the session's messages, `SessionEnd` last.
+
+    ``source``, ``audio``, ``video`` and ``pace`` are as for `mmer.Recognizer`: a file, a `Source`,
+    or this machine's devices. With pace "max" the server works in virtual time, pictures are sent
+    without loss, and the messages are those of ``mmer-live --pace max`` on this machine. The rest
+    is as for `Session`.
+    """
+    if isinstance(source, (str, Path)):
+        source = resolved(str(source))
+    chosen = Options(source=source, audio=audio, video=video, pace=pace)
+    clock = SessionClock()
+    sources, _ = open_sources(chosen, clock)
+    try:
+        has = frozenset().union(*(opened.streams for opened in sources))
+        session = Session(
+            url,
+            token=token,
+            rate=SAMPLE_RATE if "audio" in has else None,
+            video="video" in has,
+            options={**(options or {}), **({"pace": "max"} if pace == "max" else {})},
+            tls=tls,
+            sha256=sha256,
+        )
+        with session:
+            feeding = _Feeding(session, sources, clock, virtual=pace == "max")
+            try:
+                yield from session
+            finally:
+                feeding.stop()
+            feeding.check()
+    finally:
+        for opened in sources:
+            opened.close()
+
+
+async def astream(url: str, *args: Any, **options: Any) -> AsyncIterator[Event]:
+    """`stream` for ``async for``; it runs in a thread of its own."""
+    loop = asyncio.get_running_loop()
+    executor = ThreadPoolExecutor(1, thread_name_prefix="client")
+    events = stream(url, *args, **options)
+    step: asyncio.Future[Event | None] | None = None
+    try:
+        while True:
+            step = loop.run_in_executor(executor, next, events, None)
+            event = await asyncio.shield(step)
+            if event is None:
+                return
+            yield event
+    finally:
+        if step is not None and not step.done():  # cancelled: the thread is still in there
+            await asyncio.wait([step])
+        await loop.run_in_executor(executor, events.close)
+        executor.shutdown(wait=False)
+
+
+class _Feeding:
+    """Threads that send what opened sources give; the last one ends the session."""
+
+    def __init__(
+        self, session: Session, sources: list[Source], clock: SessionClock, *, virtual: bool
+    ) -> None:
+        self._session, self._sources, self._clock = session, sources, clock
+        self._virtual = virtual
+        self._stopped = threading.Event()
+        self._left = len(sources)
+        self._lock = threading.Lock()
+        self._error: BaseException | None = None
+        clock.restart()
+        self._threads = [
+            threading.Thread(target=self._feed, args=(s,), name=s.name, daemon=True)
+            for s in sources
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    def stop(self) -> None:
+        """End the sources and join."""
+        self._stopped.set()
+        for source in self._sources:
+            source.stop()
+        self._session.close()
+        for thread in self._threads:
+            thread.join(5.0)
+
+    def check(self) -> None:
+        """Raise what a source raised."""
+        if self._error is not None:
+            raise self._error
+
+    def _feed(self, source: Source) -> None:
+        messages: Iterator[Captured] = source.messages()
+        if not (source.live or self._virtual):
+            messages = paced(messages, self._clock, self._stopped)
+        try:
+            for message in messages:
+                if self._stopped.is_set():
+                    return
+                if isinstance(message, AudioBlock):
+                    self._session.push_audio(message.samples, self._stamp(message.t0))
+                elif isinstance(message, VideoFrame):
+                    self._session.push_picture(message.image, self._stamp(message.t))
+        except BaseException as error:  # noqa: BLE001  raised in the iterating thread
+            self._error = error
+        finally:
+            with self._lock:
+                self._left -= 1
+                last = self._left == 0
+            if last and not self._stopped.is_set():
+                self._session.stop()
+
+    def _stamp(self, t: float) -> float | None:
+        """A time on the sources' clock as one of the session's; None: of its arrival."""
+        return t if self._virtual else self._session.now(self._clock.origin + t)
+
+
+def _encoded(image: NDArray[np.uint8], lossless: bool) -> bytes:
+    import cv2
+
+    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
+        raise MmerError(f"a picture is uint8 (H, W, 3) BGR, got {image.dtype} {image.shape}")
+    kind, quality = (".png", [cv2.IMWRITE_PNG_COMPRESSION, 1])
+    if not lossless:
+        kind, quality = (".jpg", [cv2.IMWRITE_JPEG_QUALITY, 90])
+    done, data = cv2.imencode(kind, image, quality)
+    if not done:
+        raise MmerError("the picture cannot be encoded")
+    return bytes(data.tobytes())
+
+
+def _trusting() -> ssl.SSLContext:
+    """TLS without a check, for a certificate that is compared by its SHA-256 instead."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context

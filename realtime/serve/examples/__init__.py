@@ -1,0 +1,1 @@
+"""Examples: clients in three languages, and the server inside an application."""

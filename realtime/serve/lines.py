@@ -1,0 +1,143 @@
+"""Lines of a server as the messages that they were made from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final, TypeAlias
+
+import numpy as np
+
+from mmer.models.errors import MmerError
+from mmer.models.labels import EMOTIONS, MODALITIES
+from mmer.realtime.messages import (
+    Contribution,
+    EmotionEstimate,
+    Health,
+    Notice,
+    SessionEnd,
+    Transcript,
+)
+from mmer.realtime.sinks.sink import SessionInfo
+
+
+@dataclass(frozen=True)
+class JudgedText:
+    """Answer to a typed text; None where it has no word."""
+
+    text: str
+    label: str | None
+    confidence: float | None
+    probs: Mapping[str, float] | None
+
+
+Event: TypeAlias = (
+    SessionInfo | EmotionEstimate | Transcript | Notice | Health | SessionEnd | JudgedText
+)
+
+
+def event_of(line: Mapping[str, Any]) -> Event | None:
+    """The message of a line; None for a type that this version does not know.
+
+    What a line does not carry is empty: a contribution's ``probs`` are NaN, a transcript's words
+    are not there, and partial ones have the time of their line.
+
+    Raises:
+        MmerError: a key is missing.
+    """
+    kind = line.get("type")
+    make = _MAKERS.get(kind) if isinstance(kind, str) else None
+    if make is None:
+        return None
+    try:
+        return make(line)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise MmerError(f"the server sent a damaged {kind} line ({error})") from error
+
+
+def _session(line: Mapping[str, Any]) -> SessionInfo:
+    source = line["source"]
+    return SessionInfo(
+        utc=None if line["utc"] is None else datetime.fromisoformat(line["utc"]),
+        source=source,
+        models=line["models"],
+        provider=line["provider"],
+        config=line["config"],
+        streams=frozenset(source.get("streams", ())),
+        duration_s=source.get("duration_s"),
+    )
+
+
+def _emotion(line: Mapping[str, Any]) -> EmotionEstimate:
+    probs = line["probs"]
+    t = float(line["t"])
+    return EmotionEstimate(
+        t=t,
+        window=(float(line["window"][0]), float(line["window"][1])),
+        label=line["label"],
+        probs=None if probs is None else np.array([probs[n] for n in EMOTIONS], np.float32),
+        confidence=line["confidence"],
+        modalities={name: _contribution(line["modalities"][name], t) for name in MODALITIES},
+        why=line["why"],
+        final=line["final"],
+        utterance=line["utterance"],
+    )
+
+
+def _contribution(found: Mapping[str, Any] | None, t: float) -> Contribution | None:
+    if found is None:
+        return None
+    age_s = float(found["age_s"])
+    unknown = np.full(len(EMOTIONS), np.nan, np.float32)
+    return Contribution(found["label"], float(found["weight"]), t - age_s, age_s, unknown)
+
+
+def _partial(line: Mapping[str, Any]) -> Transcript:
+    t = float(line["t"])
+    return Transcript(line["id"], t, t, line["text"], True, "")
+
+
+def _utterance(line: Mapping[str, Any]) -> Transcript:
+    return Transcript(
+        line["id"],
+        float(line["t0"]),
+        float(line["t1"]),
+        line["text"],
+        False,
+        line["asr"],
+        confidence=line["confidence"],
+    )
+
+
+def _notice(line: Mapping[str, Any]) -> Notice:
+    return Notice(float(line["t"]), line["level"], line["about"], line["text"])
+
+
+def _health(line: Mapping[str, Any]) -> Health:
+    return Health(float(line["t"]), line["drops"], line["queue"], line["gap_s"], line["latency_ms"])
+
+
+def _end(line: Mapping[str, Any]) -> SessionEnd:
+    return SessionEnd(float(line["t"]), line["utterances"], line["emotions"], line["drops"])
+
+
+def _text(line: Mapping[str, Any]) -> JudgedText:
+    return JudgedText(line["text"], line["label"], line["confidence"], line["probs"])
+
+
+def _warning(line: Mapping[str, Any]) -> Notice:
+    return Notice(0.0, "warning", "server", line["text"])
+
+
+_MAKERS: Final[Mapping[str, Callable[[Mapping[str, Any]], Event]]] = {
+    "session": _session,
+    "emotion": _emotion,
+    "partial": _partial,
+    "utterance": _utterance,
+    "notice": _notice,
+    "health": _health,
+    "end": _end,
+    "text": _text,
+    "warning": _warning,
+}

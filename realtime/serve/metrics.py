@@ -1,0 +1,94 @@
+"""Metrics of the server for Prometheus, in a registry of its own; times in seconds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+from mmer.realtime.messages import Health
+from mmer.realtime.stage_times import StageTime
+
+BUCKETS_S: Final = (0.01, 0.02, 0.05, 0.1, 0.15, 0.2, 0.35, 0.5, 1.0, 2.0)
+CAPTURE_TO_LINE: Final = "capture_to_line"
+
+
+class Metrics:
+    """Counters and histograms; any thread may count."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self._latency = Histogram(
+            "mmer_latency_seconds",
+            "Wait and work of a message by stage; capture_to_line: newest evidence to its line",
+            ["stage"],
+            buckets=BUCKETS_S,
+            registry=self.registry,
+        )
+        self._drops = Counter(
+            "mmer_drops", "Messages replaced by newer ones", ["mailbox"], registry=self.registry
+        )
+        self._age = Gauge(
+            "mmer_queue_age_seconds",
+            "Age of the oldest waiting message, the highest of all sessions",
+            ["mailbox"],
+            registry=self.registry,
+        )
+        self._sessions = Gauge("mmer_sessions", "Open sessions", registry=self.registry)
+        self._opened = Counter("mmer_sessions_opened", "Sessions opened", registry=self.registry)
+        self._ended = Counter(
+            "mmer_sessions_ended", "Sessions ended, by close code", ["code"], registry=self.registry
+        )
+        self._refused = Counter(
+            "mmer_refused", "Requests and sockets refused", ["why"], registry=self.registry
+        )
+        self._received = Counter(
+            "mmer_received", "Messages of clients", ["kind"], registry=self.registry
+        )
+        self._lines = Counter("mmer_lines", "Lines written to sockets", registry=self.registry)
+
+    def stage(self, time: StageTime) -> None:
+        """One message through one stage of a session."""
+        self._latency.labels(time.stage).observe(time.wait_s + time.work_s)
+
+    def line(self, capture_to_line_s: float | None) -> None:
+        """A line written; the age of its newest evidence, None where it rests on none."""
+        self._lines.inc()
+        if capture_to_line_s is not None:
+            self._latency.labels(CAPTURE_TO_LINE).observe(max(0.0, capture_to_line_s))
+
+    def opened(self) -> None:
+        """A session was opened."""
+        self._opened.inc()
+
+    def ended(self, code: int) -> None:
+        """A session ended."""
+        self._ended.labels(str(code)).inc()
+
+    def refused(self, why: str) -> None:
+        """A request or a socket was refused: "host", "origin", "token", "full", "protocol"."""
+        self._refused.labels(why).inc()
+
+    def received(self, kind: str) -> None:
+        """A message of a client: "audio", "video", "text"."""
+        self._received.labels(kind).inc()
+
+    def drops(self, before: Mapping[str, int], now: Mapping[str, int]) -> None:
+        """What a session's mailboxes have dropped since ``before``."""
+        for mailbox, count in now.items():
+            if count > before.get(mailbox, 0):
+                self._drops.labels(mailbox).inc(count - before.get(mailbox, 0))
+
+    def page(self, healths: Iterable[Health | None], sessions: int) -> bytes:
+        """The text for a scrape; ``healths`` are the newest of the open sessions."""
+        self._sessions.set(sessions)
+        ages: dict[str, float] = {}
+        for health in healths:
+            for mailbox, age in ({} if health is None else health.queue).items():
+                ages[mailbox] = max(ages.get(mailbox, 0.0), age or 0.0)
+        self._age.clear()
+        for mailbox, age in ages.items():
+            self._age.labels(mailbox).set(age)
+        text: bytes = generate_latest(self.registry)
+        return text

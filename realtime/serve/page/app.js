@@ -1,0 +1,149 @@
+// The page: connects what is captured, the stream and what is seen.
+
+import { Capture, Refusal, devices } from "./capture.js";
+import { setUpFiles } from "./files.js";
+import { Stream, seconds } from "./stream.js";
+import { $, View } from "./view.js";
+
+const MOST_LINES = 100_000;
+const base = new URL(".", location.href);
+const token = new URLSearchParams(location.search).get("token") ?? "";
+const address = (path) => new URL(path, base);
+
+const view = new View();
+let lines = [];
+let size = [640, 480]; // of the pictures that are sent
+let seq = 0;
+let sent = [];
+let drops = { server: 0, here: 0 };
+let speaking = false;
+
+const stream = new Stream(address("v1/stream").href.replace(/^http/, "ws").split("?")[0], token, {
+  state(name, text) {
+    view.state(name, text);
+    if (name === "failed" || name === "idle") capture.stop();
+    const on = !["failed", "idle"].includes(name);
+    $("start").hidden = on;
+    $("stop").hidden = !on;
+    $("empty").hidden = on && capture.hasVideo;
+    if (!on) view.face(null, ...size);
+  },
+  line(line, text) {
+    if (lines.push(text) > MOST_LINES) lines.shift();
+    $("save").disabled = false;
+    if (line.type === "session") view.clear();
+    if (line.type === "emotion") {
+      view.emotion(line, () => stream.at(seconds()));
+      if (line.final) heard(false);
+    }
+    if (line.type === "partial") heard(true);
+    if (line.type === "partial" || line.type === "utterance") {
+      view.said(line.id, line.text, line.type === "partial");
+    }
+    if (line.type === "health") {
+      drops.server = Object.values(line.drops).reduce((sum, n) => sum + n, 0);
+      figures();
+    }
+  },
+  face(message) {
+    view.face(message.box, ...size);
+  },
+  ack(message) {
+    if (message.dropped) drops.here++;
+  },
+  text(message) {
+    view.typed(message);
+  },
+});
+
+const capture = new Capture($("video"), {
+  sound(samples, t) {
+    stream.send("audio", samples.buffer, t);
+  },
+  ready: () => stream.open && stream.unacked === 0,
+  picture(jpeg, t, width, height) {
+    size = [width, height];
+    if (stream.send("video", jpeg, t, ++seq)) sent.push(seconds());
+  },
+});
+
+function heard(now) {
+  if (now === speaking || !stream.open) return;
+  speaking = now;
+  view.state(now ? "speaking" : "listening");
+}
+
+function figures() {
+  sent = sent.filter((t) => t > seconds() - 5);
+  $("rate").textContent = (sent.length / 5).toFixed(1);
+  $("drops").textContent = `${drops.server} by the server, ${drops.here} pictures`;
+}
+
+async function start() {
+  view.state("connecting");
+  $("start").disabled = true;
+  try {
+    await capture.start($("mics").value, $("cams").value);
+  } catch (error) {
+    capture.stop();
+    view.state("failed", error instanceof Refusal ? error.message : String(error));
+    return;
+  } finally {
+    $("start").disabled = false;
+  }
+  await list();
+  lines = [];
+  drops = { server: 0, here: 0 };
+  stream.start({
+    ...(capture.rate && { audio: { rate: capture.rate } }),
+    ...(capture.hasVideo && { video: { faces: true } }),
+  });
+  capture.flow();
+}
+
+async function list() {
+  for (const [id, kind] of [["mics", "audioinput"], ["cams", "videoinput"]]) {
+    const chosen = $(id).value;
+    const found = (await devices(kind)).map((d) => new Option(d.label || d.deviceId, d.deviceId));
+    $(id).replaceChildren(new Option("default", ""), ...found);
+    $(id).value = found.some((option) => option.value === chosen) ? chosen : "";
+  }
+}
+
+async function judge(text) {
+  if (stream.say({ type: "text", text })) return;
+  const headers = { "Content-Type": "application/json" };
+  if (token) headers.Authorization = `Bearer ${token}`;
+  const body = JSON.stringify({ text });
+  const answer = await fetch(address("v1/text"), { method: "POST", headers, body });
+  const found = await answer.json();
+  if (answer.ok) view.typed(found);
+  else view.state("failed", found.error);
+}
+
+$("start").onclick = start;
+$("stop").onclick = () => stream.stop();
+$("save").onclick = () => {
+  const link = document.createElement("a");
+  link.href = URL.createObjectURL(new Blob([lines.join("\n"), "\n"], { type: "application/x-ndjson" }));
+  link.download = `mmer-${new Date().toISOString().slice(0, 19).replaceAll(":", "-")}.jsonl`;
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
+};
+for (const id of ["mics", "cams"]) {
+  $(id).onchange = () => {
+    if (!stream.open) return;
+    stream.leave();
+    capture.stop();
+    start();
+  };
+}
+$("typing").onsubmit = (event) => {
+  event.preventDefault();
+  const text = $("text").value.trim();
+  $("text").value = "";
+  if (text) judge(text).catch(() => view.state("failed", "the server does not answer: is it running?"));
+};
+navigator.mediaDevices?.addEventListener("devicechange", list);
+setUpFiles(address("v1/recognize"), token);
+list();

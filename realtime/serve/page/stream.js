@@ -1,0 +1,159 @@
+// The stream: WebSocket, clock offset, resuming. realtime/serve/README.md describes the protocol.
+
+const PINGS = 8;
+const RETRY_S = [0.1, 0.25, 0.5, 1];
+const OVER = [1000, 1001, 1008, 1011, 1013, 4001, 4008, 4009, 4011];
+
+export const seconds = () => performance.now() / 1000;
+
+export class Stream {
+  // on: {state(name, text), line(message, text), face(message), ack(message), text(message)}
+  constructor(address, token, on) {
+    this.address = address;
+    this.token = token;
+    this.on = on;
+    this.socket = null;
+    this.resume = null;
+    this.received = 0;
+    this.unacked = 0;
+    this.pongs = [];
+    this.wanted = false;
+    this.error = "";
+  }
+
+  start(announced) {
+    this.announced = announced;
+    this.wanted = true;
+    this.begin();
+  }
+
+  begin() {
+    this.resume = null;
+    this.received = 0;
+    this.connect(0);
+  }
+
+  connect(attempt) {
+    this.on.state(attempt || this.resume ? "lost" : "connecting");
+    const socket = new WebSocket(this.address);
+    socket.binaryType = "arraybuffer";
+    this.socket = socket;
+    this.error = "";
+    let started = false;
+    socket.onopen = () => {
+      const start = { type: "start", token: this.token, ...this.announced };
+      if (this.resume) Object.assign(start, { resume: this.resume, received: this.received });
+      socket.send(JSON.stringify(start));
+    };
+    socket.onmessage = (event) => {
+      const message = JSON.parse(event.data);
+      if (message.type === "started") {
+        started = true;
+        this.resume = message.resume;
+        this.lostAt = null;
+        this.unacked = 0;
+        this.pongs = [];
+        clearInterval(this.pinging);
+        this.pinging = setInterval(() => this.ping(), 1000);
+        this.ping();
+        this.on.state(message.resumed ? "resumed" : "listening");
+      } else this.take(message, event.data);
+    };
+    socket.onclose = (event) => {
+      if (socket !== this.socket) return;
+      clearInterval(this.pinging);
+      this.socket = null;
+      this.closed(event, started ? 0 : attempt + 1);
+    };
+  }
+
+  take(message, text) {
+    if ("v" in message) {
+      this.received++;
+      this.on.line(message, text);
+    } else if (message.type === "ack") {
+      this.unacked = Math.max(0, this.unacked - 1);
+      this.on.ack(message);
+    } else if (message.type === "pong") {
+      const now = seconds();
+      this.pongs.push([now - message.t, message.session_t - (now + message.t) / 2]);
+      if (this.pongs.length > PINGS) this.pongs.shift();
+      if (this.pongs.length < PINGS) this.ping();
+    } else if (message.type === "error") this.error = message.text;
+    else if (message.type === "face") this.on.face(message);
+    else if (message.type === "text") this.on.text(message);
+  }
+
+  closed(event, attempt) {
+    const said = this.error || event.reason;
+    if (!this.wanted) return this.on.state("idle");
+    this.lostAt ??= seconds();
+    if (this.resume && event.code === 1008 && said.includes("no such session")) {
+      return this.begin(); // the server has been started anew
+    }
+    if (event.code === 1001) this.resume = null; // it ends, and may be started again
+    else if (OVER.includes(event.code)) {
+      this.wanted = false;
+      return this.on.state(event.code === 1000 ? "idle" : "failed", said);
+    }
+    if (seconds() - this.lostAt > 60) {
+      this.wanted = false;
+      return this.on.state("failed", "the server does not answer: is it running?");
+    }
+    this.on.state("lost");
+    const wait = RETRY_S[Math.min(attempt, RETRY_S.length - 1)];
+    if (!this.resume) this.received = 0;
+    setTimeout(() => this.wanted && this.connect(attempt + 1), wait * 1000);
+  }
+
+  get open() {
+    return this.socket?.readyState === WebSocket.OPEN && this.resume !== null;
+  }
+
+  // A time of this page's clock, in seconds, on the session's clock.
+  at(t) {
+    if (!this.pongs.length) return null;
+    return t + this.pongs.reduce((best, pong) => (pong[0] < best[0] ? pong : best))[1];
+  }
+
+  ping() {
+    if (this.open) this.socket.send(JSON.stringify({ type: "ping", t: seconds() }));
+  }
+
+  say(message) {
+    if (!this.open) return false;
+    this.socket.send(JSON.stringify(message));
+    return true;
+  }
+
+  send(kind, payload, t, seq) {
+    const stamp = this.at(t);
+    if (!this.open || stamp === null) return false;
+    const header = new TextEncoder().encode(JSON.stringify({ kind, t: stamp, seq }));
+    const packet = new Uint8Array(4 + header.length + payload.byteLength);
+    new DataView(packet.buffer).setUint32(0, header.length, true);
+    packet.set(header, 4);
+    packet.set(new Uint8Array(payload), 4 + header.length);
+    this.socket.send(packet);
+    if (kind === "video") this.unacked++;
+    return true;
+  }
+
+  // Leave at once, without a word about it.
+  leave() {
+    const { socket } = this;
+    this.wanted = false;
+    this.socket = null;
+    clearInterval(this.pinging);
+    socket?.close(1000);
+  }
+
+  stop() {
+    this.wanted = false;
+    if (this.open) this.say({ type: "stop" });
+    else {
+      this.socket?.close();
+      this.on.state("idle");
+    }
+  }
+}

@@ -1,0 +1,200 @@
+"""Endpoint that recognizes an uploaded media file: JSON lines as they come.
+
+The file lies in a temporary folder of its own, which is removed however the request ends, and is
+decoded by the same class as a file on the command line.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Final
+
+from starlette.datastructures import UploadFile
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse, Response
+from starlette.types import Message, Receive, Scope, Send
+
+from mmer.models.errors import MmerError
+from mmer.realtime.recognizer import Recognizer
+from mmer.realtime.serve.connections import Connections
+from mmer.realtime.serve.limits import Limits
+from mmer.realtime.serve.protocol import client_options
+from mmer.realtime.serve.security import bearer
+from mmer.realtime.serve.service import Full, Service
+from mmer.realtime.sinks.jsonl import LineWriter
+
+log = logging.getLogger("mmer.serve")
+
+_NUMBERS: Final = ("video_fps", "window_s", "hop_s", "hangover_s")
+_RETRY_S: Final = "10"
+
+
+class Recognize:
+    """``POST /v1/recognize``: an ASGI application, for the answer begins before the work ends."""
+
+    def __init__(self, service: Service, connections: Connections) -> None:
+        self._service = service
+        self._connections = connections
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await self._answer(Request(scope, receive), send)
+        except Full as full:
+            self._service.metrics.refused("full")
+            await problem(503, str(full), {"Retry-After": _RETRY_S})(scope, receive, send)
+        except MmerError as error:
+            await problem(422, str(error))(scope, receive, send)
+        except HTTPException as error:
+            await problem(error.status_code, error.detail)(scope, receive, send)
+        except ClientDisconnect:
+            return
+
+    async def _answer(self, request: Request, send: Send) -> None:
+        service = self._service
+        if not service.token_is(bearer(request.headers)):
+            service.metrics.refused("token")
+            raise HTTPException(401, "the token is wrong or missing: Authorization: Bearer TOKEN")
+        options = query_options(request.query_params)
+        with service.job():
+            folder = tempfile.mkdtemp(prefix="mmer-upload-")
+            try:
+                file = await received(request, Path(folder), service.limits)
+                whole = await self._recognize(request, send, file, options)
+            except MmerError as error:
+                raise MmerError(str(error).replace(f"{folder}{os.sep}", "")) from error
+            finally:
+                await asyncio.to_thread(shutil.rmtree, folder, True)
+        if whole:  # all is cleared away when the client sees the end
+            await send({"type": "http.response.body", "body": b"", "more_body": False})
+        else:
+            # the answer has begun: that it breaks off says that it is not whole
+            self._connections.abort(request.scope)
+
+    async def _recognize(
+        self, request: Request, send: Send, file: Path, options: Mapping[str, Any]
+    ) -> bool:
+        """Stream the lines of ``file``; False where they are not all. Raises MmerError before."""
+        service = self._service
+        chosen = {**service.defaults, **options, "pace": "max"}
+        recognizer = Recognizer(file, models=service.models, offline=service.offline, **chosen)
+        try:
+            await asyncio.to_thread(recognizer.prepare)
+            return await self._stream(request, send, recognizer)
+        finally:
+            await asyncio.to_thread(recognizer.close)
+
+    async def _stream(self, request: Request, send: Send, recognizer: Recognizer) -> bool:
+        loop = asyncio.get_running_loop()
+        stall_s = self._service.limits.stall_s
+        headers = [(b"content-type", b"application/x-ndjson"), (b"x-accel-buffering", b"no")]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+
+        async def body(line: bytes) -> None:
+            message: Message = {"type": "http.response.body", "body": line, "more_body": True}
+            await asyncio.wait_for(send(message), stall_s)
+
+        def work() -> None:
+            writer = LineWriter()
+            events = recognizer.events()
+            info = recognizer.info
+            lines = [writer.first(replace(info, source={**info.source, "name": "upload"}))]
+            for event in events:
+                lines.append(writer.event(event, None) or b"")
+                if text := b"".join(lines):
+                    asyncio.run_coroutine_threadsafe(body(text), loop).result()
+                lines = []
+
+        async def leaving() -> None:
+            while (await request.receive())["type"] != "http.disconnect":
+                pass
+            recognizer.stop()
+
+        watching = asyncio.ensure_future(leaving())
+        try:
+            await asyncio.to_thread(work)
+        except (asyncio.TimeoutError, OSError):  # the client does not read, or has gone
+            return False
+        except Exception:
+            log.exception("a file failed")
+            return False
+        finally:
+            watching.cancel()
+            with suppress(asyncio.CancelledError):
+                await watching
+        return True
+
+
+async def received(request: Request, folder: Path, limits: Limits) -> Path:
+    """The uploaded file, written to ``folder``: the body itself, or the form's field ``file``.
+
+    Raises:
+        HTTPException: too large (413), too slow (408), or no file in the form (400).
+        ClientDisconnect: the client has gone.
+    """
+    length = request.headers.get("content-length", "")
+    if length.isdecimal() and int(length[:20]) > limits.upload_bytes:
+        raise _too_large(limits)
+    until = time.monotonic() + limits.upload_s
+    total = 0
+
+    async def bounded() -> Message:
+        nonlocal total
+        wait_s = min(limits.piece_s, until - time.monotonic())
+        try:
+            message = await asyncio.wait_for(request.receive(), max(0.0, wait_s))
+        except asyncio.TimeoutError:
+            raise HTTPException(408, "the file comes too slowly") from None
+        total += len(message.get("body", b""))
+        if total > limits.upload_bytes:
+            raise _too_large(limits)
+        return message
+
+    path = folder / "upload"
+    incoming = Request(request.scope, bounded)
+    if request.headers.get("content-type", "").lower().startswith("multipart/form-data"):
+        async with incoming.form(max_files=1, max_fields=4) as form:
+            upload = form.get("file")
+            if not isinstance(upload, UploadFile):
+                raise HTTPException(400, 'the form has no file in its field "file"')
+            await asyncio.to_thread(_copy, upload, path)
+        return path
+    with path.open("wb") as file:
+        async for piece in incoming.stream():
+            file.write(piece)
+    return path
+
+
+def query_options(query: Mapping[str, str]) -> dict[str, Any]:
+    """Options of a recognizer in a query; raises MmerError for wrong ones."""
+    options: dict[str, Any] = dict(query)
+    for name in _NUMBERS:
+        if name in options:
+            try:
+                options[name] = float(options[name])
+            except ValueError as error:
+                raise MmerError(f"{name} is {options[name]!r}, expected a number") from error
+    return client_options(options)
+
+
+def problem(status: int, text: str, headers: Mapping[str, str] | None = None) -> Response:
+    """An error as JSON."""
+    return JSONResponse({"error": text}, status, headers)
+
+
+def _copy(upload: UploadFile, path: Path) -> None:
+    with path.open("wb") as file:
+        shutil.copyfileobj(upload.file, file)
+
+
+def _too_large(limits: Limits) -> HTTPException:
+    return HTTPException(413, f"a file has at most {limits.upload_bytes} bytes")

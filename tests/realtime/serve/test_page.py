@@ -1,0 +1,170 @@
+"""Page in a real browser: Chromium without a screen, with a talking face for a camera."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("starlette", reason="needs the extra: pip install 'mmer-live[serve]'")
+
+from serve_rig import TOKEN, Rig
+
+from mmer.benchmarks.serve.browser import CHROMIUM, Browser, fake_devices
+from mmer.realtime.demo import clip
+from mmer.realtime.serve.limits import Limits
+
+PAGE = Path(__file__).resolve().parents[3] / "realtime/serve/page"
+LABEL = "/anger|disgust|fear|joy|neutral|sadness|surprise/"
+STATE = "document.querySelector('#state').dataset.state"
+NO_CHROMIUM = pytest.mark.skipif(not CHROMIUM, reason="needs Chromium")
+
+
+@pytest.fixture(scope="module")
+def devices(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    return fake_devices(clip(), tmp_path_factory.mktemp("devices"))
+
+
+@pytest.fixture(scope="module")
+def quiet_browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    """One that has neither camera nor microphone."""
+    flags = ["--use-fake-ui-for-media-stream"]
+    with Browser(tmp_path_factory.mktemp("quiet"), *flags) as made:
+        yield made
+
+
+def test_the_page_is_small_and_names_no_foreign_address() -> None:
+    files = [path for path in PAGE.iterdir() if path.is_file()]
+    assert sum(path.stat().st_size for path in files) < 60_000
+    for path in files:
+        text = path.read_text(encoding="utf-8").replace("http://www.w3.org/2000/svg", "")
+        assert not re.search(r"(https?:)?//[\w-]+\.\w", re.sub(r"^\s*//.*", "", text, flags=re.M))
+
+
+def test_the_notice_and_the_consent_are_there_before_any_script_runs() -> None:
+    page = (PAGE / "index.html").read_text(encoding="utf-8")
+    assert page.index("A system that estimates emotion is running") < page.index("<main>")
+    assert "I agree: start camera and microphone" in page
+
+
+def cut(rig: Rig) -> None:
+    """Break the page's stream off, as a cable that is pulled does."""
+    (client,) = [
+        client
+        for client, connection in rig.serving.connections.open.items()
+        if type(connection.transport.get_protocol()).__name__ == "Stream"
+    ]
+    rig.loop.call_soon_threadsafe(rig.serving.connections.abort, {"client": client})
+
+
+@NO_CHROMIUM
+@pytest.mark.live
+def test_a_talking_face_is_judged_resumed_and_outlives_the_server(
+    devices: list[str], tmp_path: Path
+) -> None:
+    pytest.importorskip("moonshine_voice", reason="transcripts need Moonshine's files")
+    with Browser(tmp_path, *devices) as browser:
+        browser.screen(1280, 1000)
+        with Rig(defaults={"asr": "moonshine"}) as rig:
+            port = rig.port
+            browser.open(rig.url)
+            assert "estimates emotion" in browser.text("#notice")
+            assert browser.evaluate(STATE) == "idle"
+            browser.click("#start")
+            browser.wait_for(f"{LABEL}.test(document.querySelector('#label').textContent)")
+            browser.wait_for(
+                "/[a-z]/.test(document.querySelector('#transcript .tag')?.textContent ?? '')"
+            )
+            said = browser.text("#transcript li:first-child span:last-child").lower()
+            assert "train leaves at nine in the morning" in said
+            browser.wait_for("/p50 \\d+ ms/.test(document.querySelector('#latency').textContent)")
+            box = "[...document.querySelector('#box').getContext('2d').getImageData(0,0,640,480)"
+            browser.wait_for(f"{box}.data].some(Boolean)")
+            rows = browser.evaluate("[...document.querySelectorAll('#modalities td')].length")
+            assert rows == 6
+            wide = "document.documentElement.scrollWidth <= document.documentElement.clientWidth"
+            for width, height, phone in ((1280, 1000, False), (390, 844, True)):
+                browser.screen(width, height, phone=phone)
+                assert browser.evaluate(wide)
+            (session,) = rig.service.sessions.values()
+            cut(rig)
+            browser.wait_for(f"{STATE} === 'resumed'")
+            assert list(rig.service.sessions.values()) == [session]
+        assert browser.wait_for(f"{STATE} === 'lost'")
+        with Rig(port=port) as again:
+            browser.wait_for(f"{STATE} === 'listening' || {STATE} === 'speaking'")
+            browser.wait_for(f"{LABEL}.test(document.querySelector('#label').textContent)")
+            browser.click("#stop")
+            browser.wait_for(f"{STATE} === 'idle'")
+            assert not browser.evaluate("document.querySelector('#save').disabled")
+            again.wait_for_sessions(0)
+        foreign = [url for url in browser.requests if f"//127.0.0.1:{port}/" not in url]
+        assert [url for url in foreign if not url.startswith(("blob:", "about:", "data:"))] == []
+        problems = [text for text in browser.console if "WebSocket" not in text]
+        assert problems == []
+
+
+@NO_CHROMIUM
+@pytest.mark.slow
+def test_without_a_device_the_page_says_what_to_do(quiet_browser: Browser, rig: Rig) -> None:
+    quiet_browser.open(rig.url)
+    quiet_browser.click("#start")
+    quiet_browser.wait_for("!document.querySelector('#problem').hidden")
+    assert "no microphone and no camera" in quiet_browser.text("#problem")
+    assert not quiet_browser.evaluate("document.querySelector('#start').hidden")
+
+
+@NO_CHROMIUM
+@pytest.mark.slow
+def test_without_permission_the_page_says_what_to_do(
+    devices: list[str], tmp_path: Path, rig: Rig
+) -> None:
+    flags = [flag for flag in devices if "fake-ui" not in flag]
+    with Browser(tmp_path, *flags, "--deny-permission-prompts") as browser:
+        browser.open(rig.url)
+        browser.click("#start")
+        browser.wait_for("!document.querySelector('#problem').hidden")
+        assert "may not use the camera" in browser.text("#problem")
+
+
+@NO_CHROMIUM
+@pytest.mark.slow
+def test_texts_and_files_work_without_any_device(quiet_browser: Browser, rig: Rig) -> None:
+    browser = quiet_browser
+    browser.open(rig.url)
+    browser.evaluate("document.querySelector('#text').value = 'I am so happy to see you!'")
+    browser.evaluate("document.querySelector('#typing').requestSubmit()")
+    browser.wait_for("!!document.querySelector('#transcript .tag')")
+    assert browser.text("#transcript .tag") == "joy"
+    document = browser.call("DOM.getDocument")["root"]["nodeId"]
+    node = browser.call("DOM.querySelector", nodeId=document, selector="#file")["nodeId"]
+    browser.call("DOM.setFileInputFiles", nodeId=node, files=[str(clip())])
+    browser.wait_for("document.querySelector('#filestate').textContent.includes('utterances')", 60)
+    assert browser.evaluate("document.querySelectorAll('#found li').length") >= 5
+    assert browser.evaluate("document.querySelector('#progress').value") == 1
+    wrong = Path(__file__)
+    browser.call("DOM.setFileInputFiles", nodeId=node, files=[str(wrong)])
+    browser.wait_for("document.querySelector('#filestate').textContent.includes('text file')")
+
+
+@NO_CHROMIUM
+@pytest.mark.slow
+def test_a_wrong_token_is_told(quiet_browser: Browser) -> None:
+    with Rig(Limits(), token="another-token") as rig:
+        quiet_browser.open(f"http://127.0.0.1:{rig.port}/?token={TOKEN}")
+        assert "mmer-serve printed" in quiet_browser.text("body")
+
+
+def test_the_scripts_are_javascript() -> None:
+    node = shutil.which("node")
+    if not node:
+        pytest.skip("needs node")
+    for path in PAGE.glob("*.js"):
+        done = subprocess.run(
+            [node, "--check", "--input-type=module"], input=path.read_bytes(), capture_output=True
+        )
+        assert done.returncode == 0, done.stderr.decode()
