@@ -165,7 +165,6 @@ class SteppedClock:
     rate = 1.0
     origin = 0.0
     utc = datetime(2026, 1, 1, tzinfo=timezone.utc)
-    origin = 0.0
 
     def __init__(self, injector: Injector) -> None:
         self.starts = 1
