@@ -181,7 +181,7 @@ class Abuse:
             self._stopped.wait(0.05)
 
     def _open(self, leaving: ExitStack, **options: Any) -> ClientConnection:
-        made = leaving.enter_context(
+        made: ClientConnection = leaving.enter_context(
             connect(
                 self._address.stream, compression=None, proxy=None, close_timeout=0.5, **options
             )

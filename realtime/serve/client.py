@@ -272,7 +272,7 @@ class Session:
             if self._stopping:
                 self.stop()
             return True
-        if self._closed:
+        if time.monotonic() < until:  # closed meanwhile
             return False
         raise MmerError("the connection to the server was lost, and it did not come back")
 

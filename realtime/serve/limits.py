@@ -34,11 +34,11 @@ class Limits:
     def __post_init__(self) -> None:
         for option, value, low, high in (
             ("--max-sessions", self.max_sessions, 1, 1000),
-            ("--idle-s", self.idle_s, 1, 86_400),
-            ("--longest-s", self.longest_s, 1, 7 * 86_400),
+            ("--idle-s", self.idle_s, 0.1, 86_400),
+            ("--longest-s", self.longest_s, 0.1, 7 * 86_400),
         ):
             if not low <= value <= high:
-                raise MmerError(f"{option} is {value:g}: it must lie between {low} and {high}")
+                raise MmerError(f"{option} is {value:g}: it must lie between {low:g} and {high:g}")
 
 
 class Bucket:

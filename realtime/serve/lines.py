@@ -82,6 +82,8 @@ def _emotion(line: Mapping[str, Any]) -> EmotionEstimate:
         why=line["why"],
         final=line["final"],
         utterance=line["utterance"],
+        provisional=line.get("provisional", False),
+        revised=line.get("revised", False),
     )
 
 

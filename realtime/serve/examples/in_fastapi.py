@@ -1,13 +1,24 @@
-"""mmer inside another application: uvicorn in_fastapi:app --ws websockets-sansio"""
+"""mmer inside another application: uvicorn in_fastapi:app"""
 
 import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
 
 from mmer.realtime.serve.app import create_app
 
 mmer_app = create_app(token=os.environ["MMER_TOKEN"], hosts=("localhost", "testserver"))
-app = FastAPI(lifespan=lambda _: mmer_app.router.lifespan_context(mmer_app))
+
+
+@asynccontextmanager
+async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+    """Loads mmer's models, and finishes its sessions at the end."""
+    async with mmer_app.router.lifespan_context(mmer_app):
+        yield
+
+
+app = FastAPI(lifespan=lifespan)
 
 
 @app.get("/hello")

@@ -43,7 +43,7 @@ export class View {
   }
 
   clear() {
-    this.past = []; // [t, label, provisional]
+    this.past = []; // [t, label]
     this.utterances = new Map();
     this.latencies = [];
     this.newest = -1;
@@ -68,8 +68,9 @@ export class View {
         this.measure(this.pending, screen());
       });
     }
-    if (line.final) this.judged(line.utterance, line.label ?? `– (${line.why.label})`);
-    else this.past.push([line.t, line.label, line.provisional === true]);
+    if (line.final || line.provisional) {
+      this.judged(line.utterance, line.label ?? `– (${line.why.label})`, line.provisional === true);
+    } else this.past.push([line.t, line.label]);
   }
 
   draw(line) {
@@ -100,12 +101,11 @@ export class View {
     const context = canvas.getContext("2d");
     this.past = this.past.filter(([t]) => t > now - TIMELINE_S);
     const seen = new Map();
-    this.past.forEach(([t, label, provisional], i) => {
+    this.past.forEach(([t, label], i) => {
       const until = Math.min(this.past[i + 1]?.[0] ?? now, t + 1);
       if (!label) return;
       const x = (1 - (now - t) / TIMELINE_S) * width;
       context.fillStyle = color(label);
-      context.globalAlpha = provisional ? 0.5 : 1;
       context.fillRect(x, 0, Math.max(1, ((until - t) / TIMELINE_S) * width + 1), height);
       seen.set(label, (seen.get(label) ?? 0) + until - t);
     });
@@ -138,13 +138,19 @@ export class View {
       if ($("transcript").children.length > SHOWN) $("transcript").firstChild.remove();
     }
     row.className = partial ? "partial" : "";
+    const tag = row.firstChild;
+    if (partial && tag.classList.contains("provisional")) {
+      tag.className = "tag"; // it was withdrawn: speech goes on
+      tag.textContent = "…";
+    }
     row.lastChild.textContent = text || "(no words)";
     $("transcript").scrollTop = $("transcript").scrollHeight;
   }
 
-  judged(id, label) {
+  judged(id, label, provisional) {
     if (!this.utterances.has(id)) this.said(id, "", true);
     const tag = this.utterances.get(id).firstChild;
+    tag.classList.toggle("provisional", provisional);
     tag.textContent = label;
     tag.style.color = LABELS.includes(label) ? `var(--${label})` : "";
   }

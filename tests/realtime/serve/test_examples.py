@@ -47,10 +47,12 @@ def output_of(*command: str, stdin: bytes = b"") -> str:
     return done.stdout.decode()
 
 
+@pytest.mark.slow
 def test_the_python_example_runs(rig: Rig, wav: Path) -> None:
     assert LABEL.search(output_of(sys.executable, str(EXAMPLES / "client.py"), rig.url, str(wav)))
 
 
+@pytest.mark.slow
 def test_the_javascript_example_runs(rig: Rig) -> None:
     node = shutil.which("node")
     if node is None:
@@ -73,7 +75,9 @@ def test_the_curl_example_runs(rig: Rig, wav: Path) -> None:
 
 def test_the_examples_are_short() -> None:
     for path in EXAMPLES.iterdir():
-        assert len(path.read_text(encoding="utf-8").splitlines()) <= 25, path.name
+        if path.is_dir() or path.name == "__init__.py":
+            continue
+        assert len(path.read_text(encoding="utf-8").splitlines()) <= 30, path.name
 
 
 def test_async_iteration_gives_the_same(rig: Rig, wav: Path) -> None:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -157,14 +155,3 @@ def test_a_wrong_token_is_told(quiet_browser: Browser) -> None:
     with Rig(Limits(), token="another-token") as rig:
         quiet_browser.open(f"http://127.0.0.1:{rig.port}/?token={TOKEN}")
         assert "mmer-serve printed" in quiet_browser.text("body")
-
-
-def test_the_scripts_are_javascript() -> None:
-    node = shutil.which("node")
-    if not node:
-        pytest.skip("needs node")
-    for path in PAGE.glob("*.js"):
-        done = subprocess.run(
-            [node, "--check", "--input-type=module"], input=path.read_bytes(), capture_output=True
-        )
-        assert done.returncode == 0, done.stderr.decode()

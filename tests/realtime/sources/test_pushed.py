@@ -467,3 +467,34 @@ def test_the_demo_clip_pushed_gives_the_labels_of_the_file() -> None:
     pushed = finals(source)
     thread.join(5.0)
     assert pushed == finals(None, pace="max")
+
+
+def test_an_interruption_is_a_gap_until_the_next_push(clock: ManualClock, reading: Reading) -> None:
+    source = reading.source
+    source.push_audio(RAMP[:RATE], RATE, 98.0)
+    source.push_frame(IMAGE, 98.5)
+    clock.set(101.0)
+    source.interrupt("the cable was pulled")
+    source.interrupt("again")
+    clock.set(103.0)
+    source.push_audio(RAMP[RATE : 2 * RATE], RATE)
+    source.push_frame(IMAGE, 102.5)
+    messages = reading.finish()
+    gaps = [m for m in messages if isinstance(m, Gap)]
+    endless = [g for g in gaps if math.isinf(g.t1)]
+    assert {g.stream for g in endless} == {"audio", "video"}
+    assert {g.cause for g in gaps} == {"the cable was pulled"}
+    (sound,) = [g for g in gaps if g.stream == "audio" and not math.isinf(g.t1)]
+    assert (sound.t0, sound.t1) == (pytest.approx(99.0, abs=0.05), pytest.approx(102.0, abs=0.05))
+    (notice,) = [m for m in messages if isinstance(m, mmer.Notice)]
+    assert notice.text == "pushed: the cable was pulled"
+    assert len(reading.sound) == 2 * RATE
+
+
+def test_an_interruption_before_the_session_or_after_its_end_is_nothing() -> None:
+    source = PushSource()
+    source.interrupt("nobody is there")
+    source.open(ManualClock(1.0))
+    source.end()
+    source.interrupt("it is over")
+    assert not [m for m in source.messages() if isinstance(m, mmer.Notice)]
