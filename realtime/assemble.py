@@ -146,7 +146,8 @@ def _connect(
         if "detector" in loaded:
             tracker = FaceTracker(loaded["detector"].made, model.geometry)
     if speech is not None or words is not None:
-        voice = Vad(VadConfig(hangover_s=options.hangover_s))
+        fixed_s = options.hangover_s
+        voice = Vad(VadConfig(adaptive=True) if fixed_s is None else VadConfig(hangover_s=fixed_s))
     expects = [name for name, block in (("speech", speech), ("text", text)) if block is not None]
     config = FusionConfig(options.window_s)
     pool = learned = loaded.pop("fusion", None)

@@ -36,7 +36,7 @@ _TYPES: Final[Mapping[str, tuple[tuple[type, ...], str]]] = {
     "video_fps": _NUMBER,
     "window_s": _NUMBER,
     "hop_s": _NUMBER,
-    "hangover_s": _NUMBER,
+    "hangover_s": ((Real, type(None)), "a number"),
 }
 
 
@@ -61,7 +61,7 @@ class Options:
     video_fps: float = 20.0  # frames analysed a second, at most
     window_s: float = 4.0
     hop_s: float = 0.25
-    hangover_s: float = 0.3
+    hangover_s: float | None = None  # None: it follows the speaker and the noise (``Patience``)
     reconnect: bool = True  # devices: wait for one that is lost
 
     def __post_init__(self) -> None:
@@ -91,7 +91,7 @@ class Options:
             ("--hop-s", self.hop_s, 0.05, 5.0),
             ("--hangover-s", self.hangover_s, 0.1, 2.0),
         ):
-            if not (math.isfinite(value) and low <= value <= high):
+            if value is not None and not (math.isfinite(value) and low <= value <= high):
                 raise MmerError(f"{option} is {value:g}: it must lie between {low:g} and {high:g}")
         if self.source is not None:
             name = self.source if isinstance(self.source, str) else self.source.name

@@ -80,7 +80,7 @@ class Recognizer:
         video_fps: float = 20.0,
         window_s: float = 4.0,
         hop_s: float = 0.25,
-        hangover_s: float = 0.3,
+        hangover_s: float | None = None,
         reconnect: bool = True,
     ) -> None:
         if isinstance(modalities, str):

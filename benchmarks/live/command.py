@@ -57,7 +57,7 @@ class Live(SessionOptions):
     from there instead of the demo."""
     noise_db: float = -60.0
     """White noise under the sound, in dB of full scale."""
-    hangover_s: float = Options.hangover_s
+    hangover_s: float | None = Options.hangover_s
     """Pause that ends an utterance, as in mmer-live."""
 
     @property

@@ -36,10 +36,10 @@ def face_delay_row(estimates: Sequence[Estimate]) -> Row:
         every,
         f"{len(every)} of {len(estimates)} estimates used a face; "
         f"without those of utterances p95 {number(p95_running)} ms",
-        "p95 at most 100 ms",
+        "p95 at most 70 ms",
         {"p95_without_finals": p95_running},
     ).judged(
-        summarise(every).p95 <= 100,
+        summarise(every).p95 <= 70,
         len(every) >= LEAST_ESTIMATES,
         f"judged from {LEAST_ESTIMATES} estimates on",
     )

@@ -64,6 +64,11 @@ class NoiseFloor:
         self._floor = np.full(bands, self.config.quiet_dbfs)
         self._count = 0
 
+    @property
+    def level_dbfs(self) -> float:
+        """Level of the background: the mean of the bands' floors, in dB of full scale."""
+        return float(self._floor.mean())
+
     def excess_db(self, frame: NDArray[np.int16]) -> float:
         """Take the next frame, shape (frame_samples,); return its dB above the background."""
         spectrum = np.abs(np.fft.rfft(frame * self._taper)) ** 2  # shape (bins,)

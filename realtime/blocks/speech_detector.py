@@ -30,6 +30,11 @@ class SpeechDetector(Protocol):
     def detect(self, frame: NDArray[np.int16]) -> FrameActivity:
         """Activity of the next frame, int16 (FRAME,), 16 kHz mono; called for every frame."""
 
+    @property
+    def noise_dbfs(self) -> float | None:
+        """Level of the background (``NoiseFloor.level_dbfs``), dB of full scale; None: unknown."""
+        return None
+
     def interrupt(self) -> None:
         """Note that sound was lost: the next frame does not follow the last one."""
         return

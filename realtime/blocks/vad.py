@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from mmer.models.errors import MmerError
 from mmer.realtime.blocks.block import Block
+from mmer.realtime.blocks.patience import Patience
 from mmer.realtime.blocks.speech_detector import FRAME, FRAME_S, SpeechDetector
 from mmer.realtime.blocks.webrtc_detector import WebRtcDetector
 from mmer.realtime.messages import SAMPLE_RATE, AudioBlock, Gap, Message, SpeechState, SpeechUpdate
@@ -29,7 +30,8 @@ class VadConfig:
 
     start_s: float = 0.1  # voiced time that makes an utterance; anything shorter is a blip
     preroll_s: float = 0.2  # sound taken from before the first voiced frame
-    hangover_s: float = 0.3  # pause that ends an utterance
+    hangover_s: float = 0.3  # pause that ends an utterance; of ``adaptive``, to begin with
+    adaptive: bool = False  # it follows the speaker's pauses and the noise (``Patience``)
     pause_s: float = 0.14  # pause that is reported, as the utterance's possible end
     unvoiced_s: float = 0.6  # speech without voice that an utterance may hold at a stretch
     tail_s: float = 0.06  # sound kept after the last frame of speech
@@ -74,6 +76,9 @@ class Vad(Block):
         detector: of speech in 20 ms frames; default: ``WebRtcDetector``.
     """
 
+    _speech_end: int  # samples of the utterance up to the last frame of speech
+    _reported: int
+
     def __init__(
         self, config: VadConfig | None = None, detector: SpeechDetector | None = None
     ) -> None:
@@ -81,6 +86,7 @@ class Vad(Block):
         self._detector = WebRtcDetector() if detector is None else detector
         self._start = _frames(self.config.start_s)
         self._hangover = _frames(self.config.hangover_s) * FRAME
+        self._patience = Patience(self.config.hangover_s) if self.config.adaptive else None
         self._pause = _frames(self.config.pause_s) * FRAME
         self._tail = _frames(self.config.tail_s) * FRAME
         self._unvoiced = _frames(self.config.unvoiced_s) * FRAME
@@ -96,6 +102,8 @@ class Vad(Block):
     def reset(self) -> None:
         """Forget the stream; utterances count from 1 again."""
         self._detector.reset()
+        if self._patience is not None:
+            self._patience.reset()
         self._utterance = 0
         self._begin(None)
 
@@ -114,6 +122,7 @@ class Vad(Block):
         """Sound begins at ``origin`` with nothing before it; None: at the next block's time."""
         self._origin = origin
         self._done = 0  # samples processed since the origin
+        self._ended_at: int | None = None  # of them, at the end of the last utterance's speech
         self._rest = np.empty(0, np.int16)  # sound that does not fill a frame yet
         self._detector.interrupt()
         self._past.clear()
@@ -164,10 +173,15 @@ class Vad(Block):
         if voiced:
             self._voice_end = self._size
         if speech and self._size - self._voice_end <= self._unvoiced:
+            if self.state is VadState.STOPPING:
+                self._went_on(self._size - len(frame) - self._speech_end)
             self.state = VadState.SPEAKING
             self._speech_end = self._size
             out = self._report()
         else:
+            if self.state is VadState.SPEAKING and self._patience is not None:
+                wait_s = self._patience.wait_s(self._detector.noise_dbfs)
+                self._hangover = _frames(wait_s) * FRAME
             self.state = VadState.STOPPING
             if self._size - self._speech_end == self._pause < self._hangover and self._reported:
                 # with the sound that ENDED will hold if no more speech comes
@@ -189,11 +203,19 @@ class Vad(Block):
         if sum(window) < self._start:
             return []
         first = len(self._past) - len(window) + window.index(True)
+        if self._ended_at is not None:
+            since = len(self._past) - first  # frames since the first voiced one
+            self._went_on(self._done - since * FRAME - self._ended_at)
         sound = np.concatenate([f for f, _ in self._past][max(0, first - self._preroll) :])
         self._open(already=len(sound))
         self._append(sound)
         self._speech_end = self._voice_end = self._size
         return self._report()
+
+    def _went_on(self, pause: int) -> None:
+        """Speech goes on after a pause of so many samples."""
+        if self._patience is not None:
+            self._patience.went_on(pause / SAMPLE_RATE)
 
     def _open(self, already: int = 0) -> None:
         """An utterance begins ``already`` samples ago; its first report announces it."""
@@ -222,6 +244,7 @@ class Vad(Block):
         """The utterance ends a little after its last speech; the rest is past again."""
         self.state = VadState.QUIET
         self._past.clear()
+        self._ended_at = self._first + self._speech_end
         size = min(self._size, self._speech_end + self._tail)
         for i in range(size, self._size, FRAME):
             self._past.append((self._buffer[i : min(i + FRAME, self._size)], False))

@@ -51,6 +51,10 @@ class WebRtcDetector(SpeechDetector):
         self._last = frame
         return FrameActivity(speech, speech and self._periodicity(both) > self.config.periodicity)
 
+    @property
+    def noise_dbfs(self) -> float:
+        return self._floor.level_dbfs
+
     def interrupt(self) -> None:
         self._last = np.zeros(FRAME, np.int16)
 

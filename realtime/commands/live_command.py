@@ -74,8 +74,9 @@ class Arguments:
     """How far back an estimate looks, in seconds."""
     hop_s: float = 0.25
     """Seconds from one estimate to the next."""
-    hangover_s: float = 0.3
-    """Silence after which an utterance has ended, in seconds."""
+    hangover_s: float | None = None
+    """Silence after which an utterance has ended, in seconds; by default it follows the speaker's
+    pauses and the noise, between 0.2 and 0.5 s."""
     reconnect: bool = True
     """Wait for a microphone or camera that is lost, for as long as it takes; --no-reconnect: for 10
     s, then the session ends with status 2 where no other device is left."""

@@ -57,10 +57,11 @@ def test_the_command(tmp_path: Path) -> None:
     found = tmp_path / "found.json"
     cli.main(["hangover", "--json", str(found)])
     rows = json.loads(found.read_text())["rows"]
-    assert len(rows) == 12
+    assert len(rows) == 14
     assert [r["what"] for r in rows if "default" in r["what"]] == [
-        "hangover 300 ms (default), noise -60 dBFS",
-        "hangover 300 ms (default), noise -45 dBFS",
+        "adaptive wait (default), noise -60 dBFS",
+        "adaptive wait (default), noise -45 dBFS",
     ]
+    assert [r["passed"] for r in rows if r["target"]] == [True, True]
     with pytest.raises(MmerError, match="--count"):
         Hangover(count=0).check()
