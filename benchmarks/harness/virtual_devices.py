@@ -46,6 +46,7 @@ class VirtualMicrophone:
         """The environment in which a child process finds the microphone."""
         self._helpers: list[subprocess.Popen[bytes]] = []
         self._daemon: subprocess.Popen[bytes] | None = None
+        self._sink = _SINK
 
     def __enter__(self) -> VirtualMicrophone:
         # a short path: an address of a Unix socket has room for about 100 characters
@@ -119,10 +120,21 @@ class VirtualMicrophone:
         if self.play(path).wait(20) != 0:
             raise MmerError("paplay cannot play")
 
+    def choose_another(self) -> None:
+        """A second microphone is there, and is the default one from now on; ``play`` plays into it.
+
+        The first one goes on, silent.
+        """
+        self._sink = "other"
+        created = f"sink_name={self._sink}"
+        status = self._pactl("load-module", "module-null-sink", created, "rate=48000", "channels=2")
+        if status or self._pactl("set-default-source", f"{self._sink}.monitor"):
+            raise MmerError("PulseAudio cannot make another microphone")
+
     def play(self, path: Path) -> subprocess.Popen[bytes]:
         """Begin to play a WAV file into the microphone; the process ends with the sound."""
         player = subprocess.Popen(
-            ["paplay", f"--device={_SINK}", "--latency-msec=50", str(path)], env=self.env
+            ["paplay", f"--device={self._sink}", "--latency-msec=50", str(path)], env=self.env
         )
         self._helpers.append(player)
         return player

@@ -212,7 +212,7 @@ class Microphone(Source):
                 waited += _POLL_S
                 if self._stopped.is_set():
                     return ""
-                if waited >= patience or not ring.stream.active:
+                if waited >= patience or not _is_active(ring.stream):
                     return _NEVER_BACK if away else "stopped" if patience == _DEAD_S else _NEVER
                 continue
             waited, patience = 0.0, _DEAD_S
@@ -288,6 +288,14 @@ class _Ring:
 
 _OPEN: Final[weakref.WeakSet[Any]] = weakref.WeakSet()
 """Streams of this process that are open: PortAudio restarts only where there is none."""
+
+
+def _is_active(stream: Any) -> bool:
+    """Whether a stream still calls back; one that cannot even be asked has gone with its device."""
+    try:
+        return bool(stream.active)
+    except _sounddevice().PortAudioError:
+        return False
 
 
 def _close(stream: Any) -> None:

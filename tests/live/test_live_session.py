@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -25,7 +26,8 @@ KEYS: Final = {
     "partial": {"id", "t", "text"},
     "utterance": {"id", "t0", "t1", "text", "asr", "confidence"},
     "emotion": {
-        *("t", "window", "label", "confidence", "probs", "final", "utterance"),
+        *("t", "window", "label", "confidence", "probs", "final", "provisional", "revised"),
+        "utterance",
         *("modalities", "why", "latency_ms"),
     },
     "notice": {"t", "level", "about", "text"},
@@ -269,6 +271,26 @@ def test_a_microphone_that_is_plugged_in_again_is_used_again(
     check_contract(lines)
     assert uses(lines, "speech")
     assert of(lines, "health")[-1]["gap_s"] > 1.0
+
+
+def test_another_default_microphone_is_followed(
+    microphone: VirtualMicrophone,
+    sentences: list[tuple[str, NDArray[np.int16]]],
+    tmp_path: Path,
+) -> None:
+    """The sound server moves the stream of "default": PortAudio cannot tell."""
+    speech = wav(tmp_path / "speech.wav", [sentences[1][1]], 0.8, 0.8)
+    moonshine_files()
+    arguments = ["--video", "none", "--offline"]
+    with LiveProgram(arguments, tmp_path / "out.jsonl", microphone.env) as live:
+        live.wait_for("an estimate", lambda lines: of(lines, "emotion"))
+        microphone.choose_another()
+        time.sleep(1.0)
+        microphone.play(speech)
+        live.wait_for("a final", finals, 15.0)
+        lines = live.end(signal.SIGINT)
+    check_contract(lines)
+    assert share_heard(lines, [sentences[1][0]]) >= 0.5
 
 
 def notices(lines: list[dict[str, Any]]) -> str:
