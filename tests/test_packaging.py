@@ -151,6 +151,7 @@ ARROWS = {
     "realtime/blocks/fusion": "blocks",
     "realtime/commands": "asr demo exports serve sinks",
     "realtime/demo": "",
+    "realtime/examples": "",
     "realtime/exports": "sinks",
     "realtime/serve": "asr sinks sources",
     "realtime/serve/examples": "serve",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -11,6 +11,7 @@ import tyro
 
 from mmer.realtime.asr.registry import ASR_METAVAR
 from mmer.realtime.choose import DETECTOR_METAVAR
+from mmer.realtime.commands.output_options import OutputOptions, chosen
 from mmer.realtime.options import Options, parse_modalities
 
 Flag = Annotated[bool, tyro.conf.FlagCreatePairsOff]
@@ -64,6 +65,15 @@ class Arguments:
     """Silence after which an utterance has ended, in seconds."""
     offline: Flag = False
     """Never use the network for downloads (also: MMER_OFFLINE=1)."""
+    output: Annotated[
+        tyro.conf.UseAppendAction[tuple[str, ...]], tyro.conf.arg(metavar="NAME:ADDRESS")
+    ] = ()
+    """Output of the streams' sessions, as in mmer-live; {session} in its address becomes the
+    session's name, and files must have it."""
+    outputs: Annotated[OutputOptions, tyro.conf.arg(name="", prefix_name=False)] = field(
+        default_factory=OutputOptions
+    )
+    """Outputs for other programs."""
     version: Flag = False
     """Show mmer's version."""
 
@@ -82,6 +92,7 @@ def run(argv: Sequence[str] | None = None) -> int:
     from mmer.realtime.serve.limits import Limits
     from mmer.realtime.serve.server import ServeOptions
     from mmer.realtime.serve.server import run as serve
+    from mmer.realtime.serve.session_outputs import SessionOutputs
 
     defaults: dict[str, Any] = {name: getattr(arguments, name) for name in _SHARED}
     defaults["modalities"] = parse_modalities(arguments.modalities)
@@ -107,5 +118,6 @@ def run(argv: Sequence[str] | None = None) -> int:
         provider=arguments.provider,
         offline=arguments.offline,
         defaults=defaults,
+        outputs=SessionOutputs(*chosen(arguments.output, arguments.outputs)),
     )
     return serve(options, arguments.open)

@@ -36,6 +36,7 @@ from mmer.realtime.serve.protocol import (
 )
 from mmer.realtime.serve.security import HostAndOrigin, bearer
 from mmer.realtime.serve.service import Service
+from mmer.realtime.serve.session_outputs import SessionOutputs
 from mmer.realtime.serve.stream import serve
 from mmer.realtime.serve.upload import Recognize, problem
 from mmer.realtime.shared_models import SharedModels
@@ -62,6 +63,7 @@ def create_app(
     limits: Limits | None = None,
     defaults: Mapping[str, Any] | None = None,
     offline: bool = False,
+    outputs: SessionOutputs | None = None,
     connections: Connections | None = None,
 ) -> Starlette:
     """The application; its ``state.service`` is the `Service`.
@@ -75,9 +77,10 @@ def create_app(
         limits: what one client and all together may use.
         defaults: options of a recognizer where a client chooses none.
         offline: whether sessions may not download.
+        outputs: what the streams' sessions write, besides the lines for their clients.
         connections: those of the server; default: unknown, and not limited.
     """
-    service = Service(token, models, limits, defaults, offline)
+    service = Service(token, models, limits, defaults, offline, outputs)
     counted = Connections(service.limits) if connections is None else connections
     routes = Endpoints(service)
 

@@ -27,6 +27,7 @@ from mmer.realtime.serve.connections import Connections, protocols
 from mmer.realtime.serve.limits import Limits
 from mmer.realtime.serve.protocol import MESSAGE_BYTES
 from mmer.realtime.serve.security import is_loopback, names_of_this_machine
+from mmer.realtime.serve.session_outputs import SessionOutputs
 from mmer.realtime.serve.tls import Certificate, certificate
 from mmer.realtime.shared_models import SharedModels
 
@@ -49,6 +50,7 @@ class ServeOptions:
     provider: str = "auto"
     offline: bool = False
     defaults: Mapping[str, Any] = field(default_factory=dict)
+    outputs: SessionOutputs | None = None
 
     def __post_init__(self) -> None:
         if not 0 <= self.port <= 65535:
@@ -124,6 +126,7 @@ class Serving:
                 limits=options.limits,
                 defaults=options.defaults,
                 offline=options.offline,
+                outputs=options.outputs,
                 connections=connections,
             )
             http, stream = protocols(connections)

@@ -18,6 +18,7 @@ from mmer.realtime.serve.limits import Limits
 from mmer.realtime.serve.metrics import Metrics
 from mmer.realtime.serve.protocol import Start
 from mmer.realtime.serve.session import ServedSession
+from mmer.realtime.serve.session_outputs import SessionOutputs
 from mmer.realtime.shared_models import SharedModels
 
 _THREADS: Final = 2  # that decode pictures: each session has at most one in work
@@ -36,6 +37,7 @@ class Service:
         limits: what one client and all together may use.
         defaults: options of a recognizer where the client chooses none.
         offline: whether sessions may not download.
+        outputs: what the streams' sessions write, besides the lines for their clients.
     """
 
     def __init__(
@@ -45,11 +47,13 @@ class Service:
         limits: Limits | None = None,
         defaults: Mapping[str, Any] | None = None,
         offline: bool = False,
+        outputs: SessionOutputs | None = None,
     ) -> None:
         self.models = SharedModels() if models is None else models
         self.limits = limits or Limits()
         self.defaults = dict(defaults or {})
         self.offline = offline
+        self._outputs = outputs or SessionOutputs()
         self.metrics = Metrics()
         self.sessions: dict[str, ServedSession] = {}  # by key
         self.loaded: dict[str, str | None] = {}  # by part: what was loaded
@@ -90,6 +94,7 @@ class Service:
             self.limits,
             self.metrics,
             self.offline,
+            self._outputs.for_session(),
         )
         self._opening += 1
         try:

@@ -13,6 +13,7 @@ import secrets
 import threading
 import time
 from collections import deque
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any, Final, Protocol
 
@@ -26,6 +27,7 @@ from mmer.realtime.messages import (
     FaceObservation,
     Health,
     Message,
+    SessionEnd,
     Transcript,
     VideoFrame,
 )
@@ -36,6 +38,8 @@ from mmer.realtime.serve.metrics import Metrics
 from mmer.realtime.serve.protocol import Close, Packet, ProtocolError, Start
 from mmer.realtime.shared_models import SharedModels
 from mmer.realtime.sinks.jsonl import LineWriter
+from mmer.realtime.sinks.outputs import Outputs
+from mmer.realtime.sinks.sink import SessionInfo, Sink
 from mmer.realtime.sources.pushed import PushSource
 from mmer.realtime.sources.queued import QueuedSource
 
@@ -62,7 +66,13 @@ class ServedSession:
     """
 
     def __init__(
-        self, start: Start, models: SharedModels, limits: Limits, metrics: Metrics, offline: bool
+        self,
+        start: Start,
+        models: SharedModels,
+        limits: Limits,
+        metrics: Metrics,
+        offline: bool,
+        outputs: Sequence[Sink] = (),
     ) -> None:
         self.key = secrets.token_urlsafe(24)
         self.virtual = start.options.get("pace") == "max"
@@ -85,7 +95,7 @@ class ServedSession:
         self._recognizer = Recognizer(self.source, models=models, offline=offline, **start.options)
         self._thinning = Thinning(self._recognizer.options.video_fps)
         self._loop = asyncio.get_running_loop()
-        self._writer = LineWriter()
+        self._outputs = Outputs([_ToClient(self), *outputs])
         self._sent = 0  # lines, as the client counts them
         self._kept: deque[tuple[int, str]] = deque(maxlen=_KEPT)  # number and line
         self._attached = asyncio.Event()
@@ -178,6 +188,11 @@ class ServedSession:
         self._heard_at = time.monotonic()
 
     @property
+    def wants_faces(self) -> bool:
+        """Whether the client asked for the place of the face."""
+        return self._start.faces
+
+    @property
     def now(self) -> float:
         """The session's clock."""
         clock = self._recognizer.clock
@@ -259,14 +274,20 @@ class ServedSession:
             with self._recognizer as recognizer:
                 events = recognizer.events(stage_times=self._metrics.stage)
                 clock = recognizer.clock
-                self._deliver(self._writer.first(recognizer.info), keep=True)
-                for event in events:
-                    now = None if clock is None else clock.now()
-                    if line := self._writer.event(event, now):
-                        self._deliver(line, keep=not _partial(event))
-                    elif self._start.faces and isinstance(event, FaceObservation):
-                        self._tell(_face(event))
-                    self._count(event, now)
+                end: SessionEnd | None = None
+                try:
+                    self._outputs.open(recognizer.info)
+                    for event in events:
+                        now = None if clock is None else clock.now()
+                        if isinstance(event, SessionEnd):
+                            end = event
+                        else:
+                            self._outputs.write(event, now)
+                        self._count(event, now)
+                finally:
+                    self._outputs.close(end)
+                    for text in self._outputs.last_words():
+                        log.warning("%s", text)
         except MmerError as problem:
             self.error = str(problem)
         except Exception as problem:
@@ -285,12 +306,12 @@ class ServedSession:
             newest = event.newest
             self._metrics.line(None if newest is None else now - newest)
 
-    def _deliver(self, line: bytes, keep: bool) -> None:
+    def deliver(self, line: bytes, keep: bool) -> None:
         """Hand a line to the client's socket; waits until it is taken or the client given up."""
         text = line.rstrip(b"\n").decode("ascii")
         asyncio.run_coroutine_threadsafe(self._send(text, keep), self._loop).result()
 
-    def _tell(self, text: str) -> None:
+    def tell(self, text: str) -> None:
         """Hand over a message that is no line, if the client is there."""
         socket = self.socket
         if socket is not None and self._attached.is_set():
@@ -307,6 +328,27 @@ class ServedSession:
             self._kept.append((self._sent, text))
         if not await socket.send(text):
             self.detach(socket)
+
+
+class _ToClient(Sink):
+    """Lines for the client's socket: the first of a session's outputs."""
+
+    def __init__(self, session: ServedSession) -> None:
+        self._session = session
+        self._writer = LineWriter()
+
+    def open(self, info: SessionInfo) -> None:
+        self._session.deliver(self._writer.first(info), keep=True)
+
+    def write(self, event: Message, now: float | None) -> None:
+        if line := self._writer.event(event, now):
+            self._session.deliver(line, keep=not _partial(event))
+        elif self._session.wants_faces and isinstance(event, FaceObservation):
+            self._session.tell(_face(event))
+
+    def close(self, end: SessionEnd | None) -> None:
+        if end is not None and (line := self._writer.event(end, None)):
+            self._session.deliver(line, keep=True)
 
 
 def _face(seen: FaceObservation) -> str:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+import os
 import socket
 import time
+from pathlib import Path
 from typing import Any, Final
 
 from mmer.models.labels import EMOTIONS
@@ -15,6 +17,7 @@ from mmer.realtime.sinks.text_events import marker_text
 
 CHANNELS: Final = (*EMOTIONS, "confidence", "valence", "arousal")
 """Channels of the outlet of estimates; a value that is not known is NaN."""
+_SYSTEM_SETTINGS: Final = "/etc/lsl_api/lsl_api.cfg"
 _FLUSH_S: Final = 0.2
 """An outlet that goes drops what it has not sent: time for the last samples."""
 
@@ -37,6 +40,7 @@ class Lsl(Sink):
 
     def open(self, info: SessionInfo) -> None:
         lsl = self._lsl
+        _quiet(lsl)
         here = (
             f"mmer-{socket.gethostname()}-{self._name}"  # the same after a restart: inlets recover
         )
@@ -71,6 +75,14 @@ class Lsl(Sink):
         if any(outlet.have_consumers() for outlet in outlets):
             time.sleep(_FLUSH_S)
         self._estimates = self._markers = None
+
+
+def _quiet(lsl: Any) -> None:
+    """Keep liblsl's greeting out of the terminal, where the user has no settings of their own."""
+    places = (Path("lsl_api.cfg"), Path.home() / "lsl_api/lsl_api.cfg", Path(_SYSTEM_SETTINGS))
+    own = "LSLAPICFG" in os.environ or any(place.exists() for place in places)
+    if not own and hasattr(lsl, "set_config_content"):  # pylsl 1.18.3
+        lsl.set_config_content("[log]\nlevel = -2\n")
 
 
 def sample_of(estimate: EmotionEstimate) -> list[float]:

@@ -129,7 +129,7 @@ class Mqtt(Sink):
         stopping.join(_LAST_S)
         lost = self._lost + sum(not one.is_published() for one in self._pending)
         if lost:
-            self._report(f"{lost} utterances were not delivered")
+            self._report(f"{lost} results were not delivered")
 
     def reports(self) -> list[str]:
         """Lines for the user since the last call."""

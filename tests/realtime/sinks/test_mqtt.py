@@ -220,7 +220,7 @@ def test_without_a_broker_the_session_ends_soon_and_says_what_was_lost(
     sink.close(make.end)
     assert time.monotonic() - began < 4.0
     told = sink.reports()
-    assert told[-1] == f"--mqtt 127.0.0.1:{port}: 1 utterances were not delivered"
+    assert told[-1] == f"--mqtt 127.0.0.1:{port}: 1 results were not delivered"
     assert "secret" not in "".join(told)
 
 

@@ -1,0 +1,1 @@
+"""Examples: mmer inside other frameworks."""

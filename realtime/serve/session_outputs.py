@@ -1,0 +1,103 @@
+"""Outputs of a server: what `mmer-live` writes, for the sessions of its clients."""
+
+from __future__ import annotations
+
+import secrets
+import threading
+from collections.abc import Sequence
+from datetime import datetime, timezone
+from typing import Final
+
+from mmer.models.errors import MmerError
+from mmer.realtime.messages import Message, SessionEnd
+from mmer.realtime.sinks.outputs import reports_of
+from mmer.realtime.sinks.registry import OUTPUTS, Settings, Target, make_output
+from mmer.realtime.sinks.sink import SessionInfo, Sink
+
+PLACE: Final = "{session}"
+"""Stands in an address for a session's name."""
+
+
+class SessionOutputs:
+    """Makes the outputs of each session from what the server was asked for.
+
+    In an address ``{session}`` becomes the session's name (time in UTC and a random part). An
+    address without it serves one session at a time; a file must have it, for the next session
+    would overwrite it. Raises MmerError (constructor) for what cannot be.
+    """
+
+    def __init__(self, targets: Sequence[Target] = (), settings: Settings | None = None) -> None:
+        self._targets, self._settings = tuple(targets), settings or {}
+        self._used: set[Target] = set()
+        self._lock = threading.Lock()
+        for name, address in self._targets:
+            if OUTPUTS[name].writes_file and PLACE not in address:
+                raise MmerError(
+                    f"--{name} {address}: a file of the server needs {PLACE} in its name, "
+                    f"such as run-{PLACE}.jsonl"
+                )
+            make_output(name, address.replace(PLACE, "x"), self._settings.get(name))
+
+    def for_session(self) -> list[Sink]:
+        """Sinks of a new session, which fail for themselves alone."""
+        now = datetime.now(timezone.utc)
+        name = f"{now:%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
+        return [_SessionOutput(self, target, name) for target in self._targets]
+
+    def take(self, target: Target) -> Sink:
+        """The output of ``target`` for one session; raises MmerError where another one has it."""
+        with self._lock:
+            if target in self._used:
+                raise MmerError(f"--{target.name} {target.address} is another session's just now")
+            self._used.add(target)
+        try:
+            return make_output(*target, self._settings.get(target.name))
+        except BaseException:
+            self.give_back(target)
+            raise
+
+    def give_back(self, target: Target) -> None:
+        """The session that had taken ``target`` is over."""
+        with self._lock:
+            self._used.discard(target)
+
+
+class _SessionOutput(Sink):
+    """One output of one session: where it cannot be opened, the session has a notice instead."""
+
+    def __init__(self, outputs: SessionOutputs, target: Target, session: str) -> None:
+        self._outputs = outputs
+        self._target = target._replace(address=target.address.replace(PLACE, session))
+        self._sink: Sink | None = None
+        self._news: list[str] = []
+
+    def open(self, info: SessionInfo) -> None:
+        try:
+            sink = self._outputs.take(self._target)
+            try:
+                sink.open(info)
+            except BaseException:
+                self._outputs.give_back(self._target)
+                raise
+        except (MmerError, OSError) as problem:
+            self._news.append(f"{problem}; the session goes on without it")
+        else:
+            self._sink = sink
+
+    def write(self, event: Message, now: float | None) -> None:
+        if self._sink is not None:
+            self._sink.write(event, now)
+
+    def close(self, end: SessionEnd | None) -> None:
+        sink, self._sink = self._sink, None
+        if sink is not None:
+            try:
+                sink.close(end)
+                self._news += reports_of([sink])
+            finally:
+                self._outputs.give_back(self._target)
+
+    def reports(self) -> list[str]:
+        """Its own news and the output's."""
+        news, self._news = self._news, []
+        return news + ([] if self._sink is None else reports_of([self._sink]))
