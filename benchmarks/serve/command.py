@@ -109,8 +109,9 @@ class Serve(Outputs):
                 rows += abuse_rows(running, material, self.abusive, self.seconds)
             if self.fuzzed:
                 say(f"{self.fuzzed} fuzzed messages")
-                fuzz(running.url, self.fuzzed, seed=29)
-                rows.append(running.alive_row(f"after {self.fuzzed} fuzzed messages"))
+                took = fuzz(running.url, self.fuzzed, seed=29)
+                what = f"after {self.fuzzed} fuzzed messages in {took} sessions"
+                rows.append(running.alive_row(what, "fuzzed"))
         return Report(
             kind="serve",
             title=f"mmer-bench serve: {self.sessions} sessions, {self.fps:g} pictures a second, "
@@ -139,14 +140,14 @@ class Running:
         times = load_psutil().Process(self._process.pid).cpu_times()
         return float(times.user + times.system)
 
-    def alive_row(self, what: str) -> Row:
+    def alive_row(self, what: str, key: str = "alive") -> Row:
         """Whether it still answers."""
         try:
             with urllib.request.urlopen(f"{self.url.split('?')[0]}healthz", timeout=10) as answer:
                 alive = answer.status == 200
         except OSError:
             alive = False
-        return Row("alive", f"the server answers {what}", "yes" if alive else "no", "yes", alive)
+        return Row(key, f"the server answers {what}", "yes" if alive else "no", "yes", alive)
 
 
 @contextmanager

@@ -8,6 +8,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -255,31 +256,44 @@ def open_and_close(url: str, count: int) -> None:
                 pass
 
 
-def fuzz(url: str, count: int, seed: int) -> None:
-    """Send ``count`` messages, mutated from good ones, to sessions that end when they must."""
-    rng = random.Random(seed)
+def fuzz(url: str, count: int, seed: int, threads: int = 8) -> int:
+    """Send ``count`` messages, mutated from good ones, to sessions; how many sessions it took.
+
+    A message in ten is mutated, so that a session sees some before one ends it.
+    """
     address = Address.parse(url)
+    with ThreadPoolExecutor(threads, thread_name_prefix="fuzz") as pool:
+        shares = [count // threads + (k < count % threads) for k in range(threads)]
+        return sum(pool.map(lambda k: _fuzz(address, shares[k], seed + k), range(threads)))
+
+
+def _fuzz(address: Address, count: int, seed: int) -> int:
+    rng = random.Random(seed)
     start = json.dumps(
         {"type": "start", "token": address.token, "audio": {"rate": SAMPLE_RATE}, "video": {}}
     )
+    image = cv2.imencode(".jpg", np.full((16, 16, 3), 90, np.uint8))[1].tobytes()
     good = [
         pack("audio", rng.randbytes(640), 0.5),
-        pack("video", b"\xff\xd8\xff\xe0" + rng.randbytes(90), 1.0, 5),
+        pack("audio", rng.randbytes(640)),
+        pack("video", image, 1.0, 5),
         b'{"type":"ping","t":3}',
-        b'{"type":"stop"}',
+        b'{"type":"text","text":"so sad"}',
     ]
-    sent = 0
+    sent = sessions = 0
     while sent < count:
+        sessions += 1
         with (
             suppress(WebSocketException, OSError, TimeoutError),
             connect(address.stream, **_CONNECTING) as made,
         ):
             made.send(start)
-            for _ in range(1000):
+            for _ in range(min(500, count - sent)):
                 message = bytearray(rng.choice(good))
-                for _ in range(rng.choice((0,) * 30 + (1, 2))):
+                for _ in range(rng.choice((0,) * 18 + (1, 2))):
                     at = rng.randrange(len(message))
                     message[at : at + rng.randrange(3)] = rng.randbytes(rng.randrange(3))
                 data = bytes(message)
                 made.send(data.decode("utf-8", "replace") if data[:1] == b"{" else data)
                 sent += 1
+    return sessions

@@ -85,7 +85,8 @@ def create_app(
     routes = Endpoints(service)
 
     async def stream(websocket: WebSocket) -> None:
-        await serve(websocket, service, counted)
+        with suppress(asyncio.CancelledError):  # the server has waited long enough for its end
+            await serve(websocket, service, counted)
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:

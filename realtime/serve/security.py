@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 import socket
 from collections.abc import Iterable
 from typing import Any, Final
@@ -18,8 +19,8 @@ from mmer.realtime.serve.metrics import Metrics
 HEADERS: Final = {
     "Content-Security-Policy": (
         "default-src 'self'; img-src 'self' blob: data:; media-src 'self' blob:; "
-        "connect-src 'self'; style-src 'self'; script-src 'self'; frame-ancestors 'none'; "
-        "base-uri 'none'; form-action 'none'"
+        "connect-src 'self' {sockets}; style-src 'self'; script-src 'self'; "
+        "frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
     ),
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
@@ -28,6 +29,8 @@ HEADERS: Final = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Permissions-Policy": "camera=(self), microphone=(self)",
 }
+
+_PLAIN: Final = re.compile(r"[\w.:\[\]-]+", re.ASCII)
 
 
 def is_loopback(host: str) -> bool:
@@ -71,14 +74,14 @@ class HostAndOrigin:
         headers = Headers(scope=scope)
         why = self._problem(headers)
         if not why:
-            await self._app(scope, receive, _with_headers(send))
+            await self._app(scope, receive, _with_headers(send, headers["host"]))
             return
         self._metrics.refused(why)
         if scope["type"] == "websocket":
             await WebSocket(scope, receive, send).close()  # before accept: 403
             return
         text = f"this {why} is not allowed; open the address that mmer-serve printed"
-        await JSONResponse({"error": text}, 403, HEADERS)(scope, receive, send)
+        await JSONResponse({"error": text}, 403)(scope, receive, _with_headers(send))
 
     def _problem(self, headers: Headers) -> str:
         hosts = headers.getlist("host")
@@ -109,12 +112,15 @@ def _name(host: str) -> str | None:
         return None
 
 
-def _with_headers(send: Send) -> Send:
+def _with_headers(send: Send, host: str = "") -> Send:
+    # some browsers take 'self' for http alone
+    sockets = f"ws://{host} wss://{host}" if _PLAIN.fullmatch(host) else ""
+
     async def sending(message: Message) -> None:
         if message["type"] == "http.response.start":
             headers = MutableHeaders(scope=message)
             for name, value in HEADERS.items():
-                headers.setdefault(name, value)
+                headers.setdefault(name, value.replace("{sockets}", sockets))
         await send(message)
 
     return sending
