@@ -111,6 +111,7 @@ for n in count(1):
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="no kill -9 here")
 def test_a_session_killed_with_9_can_be_exported(tmp_path: Path) -> None:
     ipc = pytest.importorskip("pyarrow.ipc", reason="needs the extra export")

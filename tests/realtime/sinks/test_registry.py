@@ -8,7 +8,6 @@ import pytest
 
 import mmer
 from mmer.realtime.commands import live
-from mmer.realtime.demo import clip
 from mmer.realtime.sinks.registry import OUTPUTS, Output, parse_output
 from mmer.realtime.sinks.sink import SessionInfo
 
@@ -38,11 +37,13 @@ def with_tape(monkeypatch: pytest.MonkeyPatch) -> None:
     OUTPUTS.add("tape", Output(f"{__name__}:Tape", "a tape"))
 
 
-def test_an_entry_more_makes_an_output_that_can_be_chosen(with_tape: None, tmp_path: Path) -> None:
+def test_an_entry_more_makes_an_output_that_can_be_chosen(
+    with_tape: None, short_clip: Path, tmp_path: Path
+) -> None:
     path = tmp_path / "session.tape"
     options = "--modalities face --pace max --offline --quiet"
     with pytest.raises(SystemExit) as stopped:
-        live.main([str(clip()), *options.split(), "--output", f"tape:{path}"])
+        live.main([str(short_clip), *options.split(), "--output", f"tape:{path}"])
     assert stopped.value.code == 0
     first, *estimates, last = path.read_text().splitlines()
     assert first == "open file"
