@@ -259,7 +259,8 @@ def open_and_close(url: str, count: int) -> None:
 def fuzz(url: str, count: int, seed: int, threads: int = 8) -> int:
     """Send ``count`` messages, mutated from good ones, to sessions; how many sessions it took.
 
-    A message in ten is mutated, so that a session sees some before one ends it.
+    A message in ten is mutated, so that a session sees some before one ends it; a pong after each
+    of these says that all until then was taken in.
     """
     address = Address.parse(url)
     with ThreadPoolExecutor(threads, thread_name_prefix="fuzz") as pool:
@@ -296,4 +297,8 @@ def _fuzz(address: Address, count: int, seed: int) -> int:
                 data = bytes(message)
                 made.send(data.decode("utf-8", "replace") if data[:1] == b"{" else data)
                 sent += 1
+                if data not in good:
+                    made.send('{"type":"ping","t":7}')
+                    while '"pong"' not in str(made.recv(timeout=20.0)):
+                        pass
     return sessions
