@@ -35,6 +35,8 @@ class SoakRecording(Recording):
 
     frame_stamps: list[Stamp] = field(default_factory=list)
     onset_stamps: list[Stamp] = field(default_factory=list)
+    heaps: list[tuple[float, float, float]] = field(default_factory=list)
+    """Moment, MB of the heaps in use, and MB that lie free in them."""
     over: float | None = None  # when the session had ended; None where it was killed
     resources: list[tuple[str, int, int]] = field(default_factory=list)
     """Moment, threads, open files."""
@@ -59,6 +61,7 @@ def rows(
         *count_rows(recording, clip, played.seconds // round_s, round_s),
         drift_row(recording.onset_stamps, recording.frame_stamps, played.seconds, round_s),
         memory_row(watched, rate, played.seconds),
+        heaps_row(recording, played.seconds),
         resources_row(recording.resources, watched, rate),
         *[_of_the_world(row, rate) for row in trends.slope_rows(recording, played)],
         replace(queues, note=f"in the world's time; {queues.note}"),
@@ -140,6 +143,28 @@ def memory_row(watched: Watched, rate: float, seconds: float) -> Row:
         f"{watched.peak_mb:.0f} MB",
         values={"mb_per_hour": per_hour, "low": low, "high": high, "peak": watched.peak_mb},
         samples={"memory_mb": [mb for _, mb in hours]},
+    ).judged(low <= 0, seconds >= LEAST_S, f"judged from {LEAST_S / 3600:g} h on")
+
+
+def heaps_row(recording: SoakRecording, seconds: float) -> Row:
+    """Slope of what is in use of the heaps: a leak grows here, memory that lies free does not."""
+    steady = [(t, used, free) for t, used, free in recording.heaps if t >= STEADY_FROM_S]
+    block_s = max(60.0, seconds / BLOCKS)
+    found = slope([t for t, _, _ in steady], [used for _, used, _ in steady], block_s)
+    target = "0 within its interval"
+    row = slope_row("heaps_slope", "of it in use, by the allocator", None, "MB", target)
+    if found is None:
+        return row
+    per_hour, low, high = (60 * v for v in (found.per_minute, found.low, found.high))
+    free = [free for _, _, free in steady]
+    return replace(
+        row,
+        measured=f"{per_hour:+.1f} MB/h ({low:+.1f} to {high:+.1f})",
+        note=f"glibc's mallinfo2: {median(used for _, used, _ in steady):.0f} MB in use, "
+        f"{median(free):.0f} MB free in the heaps (some of it is not resident), at most "
+        f"{max(free):.0f}",
+        values={"mb_per_hour": per_hour, "low": low, "high": high, "free_mb": median(free)},
+        samples={"used_mb": [used for _, used, _ in steady]},
     ).judged(low <= 0, seconds >= LEAST_S, f"judged from {LEAST_S / 3600:g} h on")
 
 

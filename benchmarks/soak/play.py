@@ -20,12 +20,14 @@ from mmer.benchmarks.harness.machine import load_psutil
 from mmer.benchmarks.harness.media import read_sound
 from mmer.benchmarks.harness.play import write_events
 from mmer.benchmarks.harness.trace import Note, note_to
+from mmer.benchmarks.soak.allocator import heaps_mb
 from mmer.benchmarks.soak.marks import Onsets, read_number
 from mmer.models.command import run_command
 from mmer.realtime.clock import SessionClock
 from mmer.realtime.mailbox import Delivery
 from mmer.realtime.messages import (
     EmotionEstimate,
+    Health,
     Message,
     SessionEnd,
     SpeechState,
@@ -38,6 +40,7 @@ from mmer.realtime.prepare import prepare
 from mmer.realtime.session import Session
 
 FRAME_EVERY_S: Final = 0.5  # how often a frame's number is read
+HEAPS_EVERY_S: Final = 5.0  # of the clip
 
 
 class Marks:
@@ -48,6 +51,7 @@ class Marks:
         self._onsets = onsets
         self._seconds = seconds
         self._next_frame = 0.0
+        self._next_heaps = 0.0
 
     def noted(self, events: Iterator[Message]) -> Iterator[Message]:
         """The events, each noted once it has been written."""
@@ -63,6 +67,10 @@ class Marks:
                 within = number / FPS
                 rounds = round((event.t - within) / self._seconds)
                 self._note("frame_stamps", (within + rounds * self._seconds, event.t))
+        elif isinstance(event, Health) and event.t >= self._next_heaps:
+            self._next_heaps = event.t + HEAPS_EVERY_S
+            if (heaps := heaps_mb()) is not None:
+                self._note("heaps", (event.t, *heaps))
         elif isinstance(event, SpeechUpdate) and event.state is SpeechState.ENDED:
             found = self._onsets.find(event.t0, event.samples)
             if found is not None:

@@ -23,6 +23,7 @@ from mmer.benchmarks.harness.process import Sample, Watched
 from mmer.benchmarks.harness.trace import Estimate
 from mmer.benchmarks.harness.utterances import Utterance
 from mmer.benchmarks.soak import findings
+from mmer.benchmarks.soak.allocator import heaps_mb
 from mmer.benchmarks.soak.command import Soak
 from mmer.benchmarks.soak.findings import SoakRecording, Stamp, drift_row, offsets_ms
 from mmer.benchmarks.soak.marks import Onsets, mark_number, read_number
@@ -171,6 +172,33 @@ def test_memory_is_an_hour_of_the_clip() -> None:
     assert findings.memory_row(watched(50), 4.0, 3600).verdict == "miss"
     assert findings.memory_row(watched(50), 4.0, 900).verdict == "not judged"
     assert findings.memory_row(Watched(9, 1, 1, 1), 4.0, 36).measured == "not measured"
+
+
+def test_what_the_heaps_use_is_told_from_what_lies_free_in_them() -> None:
+    def heaps(used: float, free: float) -> SoakRecording:
+        moments = [(5.0 * n, 150 + used * n, 80 + free * n) for n in range(720)]
+        return replace(soaked(), heaps=moments)
+
+    row = findings.heaps_row(heaps(0.0, 0.05), 3600)
+    assert row.verdict == "pass"
+    assert "150 MB in use" in row.note
+    assert findings.heaps_row(heaps(0.01, 0.0), 3600).verdict == "miss"
+    assert findings.heaps_row(soaked(), 3600).measured == "not measured"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="glibc's report")
+def test_the_allocator_reports_what_is_taken_and_freed() -> None:
+    before = heaps_mb()
+    if before is None:
+        pytest.skip("no mallinfo2: glibc is older than 2.33, or it is not glibc")
+    taken = np.ones(20 * 2**20, np.uint8)
+    during = heaps_mb()
+    assert during is not None
+    assert during[0] - before[0] == pytest.approx(len(taken) / 2**20, abs=2)
+    del taken
+    after = heaps_mb()
+    assert after is not None
+    assert after[0] == pytest.approx(before[0], abs=2)
 
 
 def test_threads_must_not_grow() -> None:
