@@ -31,6 +31,9 @@ _HEADERLESS: Final = re.compile(r"[asuf]\d+(le|be)?|alaw|mulaw|vidc|sln|gsm|g72\
 _NO_PICTURES: Final = frozenset({"tty", "bin", "xbin", "adf", "idf"})
 """Formats that show a text as a terminal's screen; FFmpeg takes any .txt for one."""
 
+_INDEX_BYTES: Final = "65536"
+"""Of FFmpeg's index for seeking, a stream: it grows with every packet, and nobody seeks here."""
+
 
 def open_container(address: str | Pipe, network: bool) -> av.container.InputContainer:
     """``av.open`` for reading.
@@ -41,10 +44,14 @@ def open_container(address: str | Pipe, network: bool) -> av.container.InputCont
     import av
 
     options: dict[str, Any] = {"timeout": _NETWORK_TIMEOUT_S if network else None}
-    if isinstance(address, str) and address.lower().startswith("rtsp"):
-        options["options"] = {"rtsp_transport": "tcp"}
+    inner = options["options"] = {}
+    name = address.lower() if isinstance(address, str) else ""
+    if not name.endswith(".avi"):  # which may be read by its index
+        inner["indexmem"] = _INDEX_BYTES
+    if name.startswith("rtsp"):
+        inner["rtsp_transport"] = "tcp"
     elif isinstance(address, str) and not network and outgrown(address):
-        options["options"] = {"ignore_length": "1"}
+        inner["ignore_length"] = "1"
     if int(av.__version__.split(".")[0]) < 19:  # later ones never fail over a title's encoding
         options["metadata_errors"] = "replace"
     container: av.container.InputContainer = av.open(address, **options)
