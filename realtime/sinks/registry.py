@@ -84,54 +84,6 @@ OUTPUTS: Final = Registry(
     },
 )
 OUTPUT_METAVAR: Final = "FILE|-|NAME:ADDRESS"
-"""Values of the outputs' settings, by name of the output and of the setting."""
-_HERE: Final = "mmer.realtime.sinks"
-DEFAULT: Final = "jsonl"
-OUTPUTS: Final = Registry(
-    "output",
-    {
-        DEFAULT: Output(
-            f"{_HERE}.jsonl:JsonLines", "JSON lines in a file or on stdout", writes_file=True
-        ),
-        "export": Output(
-            f"{_HERE}.export:Export",
-            "file of another program, written at the end: ELAN, captions, EmotionML, tables, Praat",
-            metavar=f"FILE{SUFFIXES}",
-            writes_file=True,
-        ),
-        "lsl": Output(
-            f"{_HERE}.lsl:Lsl",
-            "lab Streaming Layer: outlets NAME (estimates) and NAME-markers (default: mmer)",
-            metavar="NAME",
-            value="optional",
-            default="mmer",
-        ),
-        "osc": Output(
-            f"{_HERE}.osc:Osc",
-            "open Sound Control: one bundle an estimate",
-            metavar="HOST:PORT",
-            settings={"format": ("plain", "vmc", "vrchat")},
-        ),
-        "mqtt": Output(
-            f"{_HERE}.mqtt:Mqtt",
-            "MQTT broker, with discovery for Home Assistant",
-            metavar="mqtt[s]://[USER:PASSWORD@]HOST[:PORT][/TOPIC]",
-        ),
-        "udp-events": Output(
-            f"{_HERE}.udp_events:UdpEvents",
-            "text events with semicolons over UDP, for laboratory suites such as iMotions",
-            metavar="HOST:PORT",
-        ),
-        "transcript": Output(
-            f"{_HERE}.transcript:TranscriptLines",
-            'lines "[joy] I am so happy" on standard output; a file: --output transcript:FILE',
-            value="none",
-            default="-",
-            writes_file=True,
-        ),
-    },
-)
-OUTPUT_METAVAR: Final = "|".join(["FILE", "-", *(f"{n}:ADDRESS" for n in OUTPUTS if n != DEFAULT)])
 """Values of ``--output``, for the help of a command."""
 
 
