@@ -28,6 +28,9 @@ PREPARATIONS: Final = Registry(
         "log-mel-segment": Entry(
             "mmer.models.preparation.logmel_frames:LogMelSegment", "log-mel of a whole segment"
         ),
+        "whisper-log-mel": Entry(
+            "mmer.models.preparation.whisper_mel:WhisperSegment", "Whisper's log-mel spectrogram"
+        ),
         "dialogue-tokens": Entry(
             "mmer.models.preparation.dialogue_tokens:DialogueTokens", "tokens and their turns"
         ),

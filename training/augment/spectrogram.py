@@ -10,7 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mmer.models.preparation.logmel import SAMPLE_RATE, LogMel
+from mmer.models.preparation.logmel import SAMPLE_RATE
+from mmer.models.preparation.whisper_mel import WhisperMel
 
 
 @dataclass(frozen=True)
@@ -117,7 +118,7 @@ def tone(n: int, rng: np.random.Generator) -> np.ndarray:
     return sound + rng.standard_normal(n) * 10 ** rng.uniform(-4, -1.5)
 
 
-def synthetic_sounds(mel: LogMel, rng: np.random.Generator, count: int) -> list[np.ndarray]:
+def synthetic_sounds(mel: WhisperMel, rng: np.random.Generator, count: int) -> list[np.ndarray]:
     """``count`` noises and as many tones, raw log-mel (T, bins) float16, 4 s each."""
     n = 4 * SAMPLE_RATE
     noises = [coloured_noise(n, rng, rng.uniform(-9, 3)) for _ in range(count)]

@@ -1,8 +1,8 @@
-"""Speech task: acted and natural speech of five corpora, log-mel to a small CNN ensemble."""
+"""Speech task: acted and natural speech of five corpora, from Whisper's encoder."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,12 +15,13 @@ from mmer.models.cards.seen import Seen
 from mmer.models.errors import MmerError
 from mmer.models.labels import EMOTIONS
 from mmer.models.networks.shipped.speech import SpeechNetwork
-from mmer.models.preparation.logmel import SAMPLE_RATE, LogMel
-from mmer.models.preparation.logmel_frames import LogMelSegment
+from mmer.models.preparation.logmel import SAMPLE_RATE
+from mmer.models.preparation.whisper_mel import WhisperMel, WhisperSegment
 from mmer.training.augment.recording import RecordingChanges
 from mmer.training.augment.spectrogram import SpeechChanges, change_speech, mask_speech
 from mmer.training.datasets.corpora import CORPORA
 from mmer.training.recipes.recipe import Recipe, from_table
+from mmer.training.tasks import whisper
 from mmer.training.tasks.speech_data import SpeechData, conditions, degraded
 from mmer.training.tasks.task import Arrays, Task
 
@@ -58,10 +59,14 @@ class SpeechOptions:
     """Training examples an epoch."""
     shortest_s: float = 0.5
     longest_s: float = 4.0
-    branches: tuple[str, ...] = ("spectral", "spectral")
-    widths: tuple[int, int, int] = (16, 32, 64)
-    channels: int = 128
-    embedding: int = 64
+    blocks: int = 3
+    """Whisper's blocks that are used."""
+    tuned: int = 1
+    """The last of them, whose weights are trained."""
+    tuned_rate: float = 0.1
+    """Their learning rate, as a share of the heads'."""
+    heads: int = 4
+    embedding: int = 48
     dropout: float = 0.3
     changes: Mapping[str, Any] = field(default_factory=dict)
     recording: Mapping[str, Any] = field(default_factory=dict)
@@ -71,6 +76,7 @@ class SpeechTask(Task):
     """The task of ``SpeechNetwork``; targets are (B, 14): distribution, allowed classes."""
 
     modality = "speech"
+    starting_point = whisper.NAME
     development_data = (
         "RAVDESS actors 17-20 (2 women, 2 men; no speaker of the training data), acted English, "
         "whole clips without the silence at their ends, 'calm' left out"
@@ -101,7 +107,7 @@ class SpeechTask(Task):
         shares = dict(options.shares)
         if options.leave_out and shares.pop(options.leave_out, None) is None:
             raise MmerError(f"{where}: leave_out is {options.leave_out!r}, which is not in shares")
-        self.mel = LogMel()
+        self.mel = WhisperMel()
         self.data = SpeechData(
             data, cache, self.mel, list(shares), options.noise, options.copies, recording
         )
@@ -120,19 +126,15 @@ class SpeechTask(Task):
 
     def network(self) -> nn.Module:
         o = self._options
-        return SpeechNetwork(
-            self.mel.bins, o.branches, o.widths, o.channels, o.embedding, o.dropout
-        )
+        network = SpeechNetwork(o.blocks, o.tuned, o.heads, o.embedding, o.dropout)
+        whisper.fill(network.encoder, whisper.model_file())
+        return network
 
-    def joined(self, weights: Sequence[Mapping[str, torch.Tensor]]) -> Mapping[str, torch.Tensor]:
-        """The branches of all runs, one after another."""
-        branches: list[dict[str, torch.Tensor]] = []
-        for run in weights:
-            numbers = sorted({int(name.split(".")[1]) for name in run})
-            for number in numbers:
-                own = f"branches.{number}."
-                branches.append({n.removeprefix(own): w for n, w in run.items() if own in n})
-        return {f"branches.{k}.{n}": w for k, b in enumerate(branches) for n, w in b.items()}
+    def parameter_groups(self, network: nn.Module) -> list[dict[str, Any]]:
+        assert isinstance(network, SpeechNetwork)
+        tuned = [p for p in network.encoder.parameters() if p.requires_grad]
+        heads = {"params": list(network.heads.parameters())}
+        return [heads, {"params": tuned, "scale": self._options.tuned_rate}] if tuned else [heads]
 
     def _draw(self, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
         """Raw log-mel of one example, and its targets (14,)."""
@@ -183,8 +185,8 @@ class SpeechTask(Task):
         weights: torch.Tensor,
         smoothing: float,
     ) -> torch.Tensor:
-        """Mean of the branches' cross-entropies, each over the allowed classes."""
-        logits = outputs[2].float()  # (branches, B, 7)
+        """Mean of the heads' cross-entropies, each over the allowed classes."""
+        logits = outputs[2].float()  # (heads, B, 7)
         wanted, allowed = targets[:, : len(EMOTIONS)], targets[:, len(EMOTIONS) :]
         smooth = wanted * (1 - smoothing) + smoothing * allowed / allowed.sum(1, keepdim=True)
         log_probs = logits.masked_fill(allowed == 0, -1e4).log_softmax(dim=2)
@@ -213,7 +215,7 @@ class SpeechTask(Task):
         return {"features": {0: "batch", 1: "frames"}}
 
     def preprocessing(self) -> dict[str, Any]:
-        segment = LogMelSegment(**asdict(self.mel), least_s=MIN_S, longest_s=MAX_S)
+        segment = WhisperSegment(**asdict(self.mel), least_s=MIN_S, longest_s=MAX_S)
         return {"input": segment.settings(), "min_s": MIN_S}
 
     def training_data(self) -> tuple[TrainingData, ...]:

@@ -11,7 +11,8 @@ import numpy as np
 
 from mmer.models.cards.card import TrainingData
 from mmer.models.cards.seen import Seen, as_keys, file_digest
-from mmer.models.preparation.logmel import SAMPLE_RATE, LogMel
+from mmer.models.preparation.logmel import SAMPLE_RATE
+from mmer.models.preparation.whisper_mel import WhisperMel
 from mmer.training.augment.recording import RecordingChanges, in_noise
 from mmer.training.augment.spectrogram import synthetic_sounds
 from mmer.training.datasets.corpora import training_data
@@ -69,7 +70,7 @@ class SpeechData:
         self,
         root: Path,
         cache: Path | None,
-        mel: LogMel,
+        mel: WhisperMel,
         corpora: Sequence[str],
         noise: str,
         copies: Mapping[str, int],

