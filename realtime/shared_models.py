@@ -29,8 +29,8 @@ class SharedModels:
 
     Every recognizer has its own state and face detector; the networks, those of speech recognition
     too, lie in memory once. What comes at the same time for a network that is not in int8 (of the
-    shipped ones speech and face) runs as one (``BatchingEngine``), by which a probability may
-    differ in its last digits from that of a recognizer alone.
+    shipped ones the face's) runs as one (``BatchingEngine``), by which a probability may differ in
+    its last digits from that of a recognizer alone.
     """
 
     def __init__(self, weights: str | Path | None = None, provider: str = "auto") -> None:

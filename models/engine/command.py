@@ -62,7 +62,7 @@ def networks(
 ) -> list[Network]:
     """The networks of those names in a folder, by default the shipped.
 
-    No name: all of speech, text and face; for int8 without text, whose inputs are whole numbers.
+    No name: all of speech, text and face; for int8 without those that are in int8 already.
 
     Raises:
         MmerError: a name is unknown, a file is missing or damaged.
@@ -72,9 +72,11 @@ def networks(
             raise MmerError(f"unknown model {name!r}: use {', '.join(MODALITIES)}")
     there = Bundle(weights).modalities
     found = []
-    for name in names or (m for m in there if precision != "int8" or m != "text"):
+    for name in names or there:
         place = card_path(weights, name)
         card = load_card(place)
+        if not names and precision == card.precision == "int8":
+            continue
         check_file(place.with_name(card.file), card.sha256)
         preparation = preparation_of(card, place.parent)
         found.append(Network(card, place.with_name(card.file), preparation))

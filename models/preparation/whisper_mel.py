@@ -18,7 +18,7 @@ BINS: Final = 80
 LOWEST: Final = 1e-10
 """Whisper's least power of a mel band; also that of digital silence."""
 LEVEL: Final = -1.0
-"""log10 of the mean mel power to which a segment is brought: speech at a root mean square of 0.1."""
+"""log10 of the mean mel power to which a segment is brought: speech of a mean square of 0.01."""
 
 
 @cache

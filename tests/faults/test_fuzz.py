@@ -287,7 +287,10 @@ def test_cards(tmp_path: Path, rounds: Rounds) -> None:
 def test_preparations(tmp_path: Path, rounds: Rounds) -> None:
     whole = {
         kind: PREPARATIONS.load(kind)().settings()
-        for kind in ("waveform", "mfcc", "log-mel", "log-mel-segment", "frames", "faces")
+        for kind in (
+            *("waveform", "mfcc", "log-mel", "log-mel-segment"),
+            *("whisper-log-mel", "frames", "faces"),
+        )
     }
     noise = np.random.default_rng(0).integers(-5000, 5000, 24_000).astype(np.int16)
     for rng in rounds(150):

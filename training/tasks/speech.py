@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,13 +23,14 @@ from mmer.training.datasets.corpora import CORPORA
 from mmer.training.recipes.recipe import Recipe, from_table
 from mmer.training.tasks import whisper
 from mmer.training.tasks.speech_data import SpeechData, conditions, degraded
+from mmer.training.tasks.speech_statistics import statistics_of
 from mmer.training.tasks.task import Arrays, Task
 
 if TYPE_CHECKING:
     import torch
 
 MIN_S = 0.5
-MAX_S = 6.0
+MAX_S = 4.0
 
 
 @dataclass(frozen=True)
@@ -61,8 +62,10 @@ class SpeechOptions:
     longest_s: float = 4.0
     blocks: int = 3
     """Whisper's blocks that are used."""
-    tuned: int = 1
+    tuned: int = 0
     """The last of them, whose weights are trained."""
+    examples: int = 8000
+    """Augmented examples of each corpus, whose statistics are computed once where none is tuned."""
     tuned_rate: float = 0.1
     """Their learning rate, as a share of the heads'."""
     heads: int = 4
@@ -101,12 +104,16 @@ class SpeechTask(Task):
         self._recipe = recipe
         self._options = options = from_table(SpeechOptions, recipe.options, where)
         self._changes = from_table(SpeechChanges, options.changes, f"{where}.changes")
-        recording = from_table(RecordingChanges, options.recording, f"{where}.recording")
+        self._recording = recording = from_table(
+            RecordingChanges, options.recording, f"{where}.recording"
+        )
         if options.noise:
             CORPORA[options.noise]  # unknown ones have no licence for the card
         shares = dict(options.shares)
         if options.leave_out and shares.pop(options.leave_out, None) is None:
             raise MmerError(f"{where}: leave_out is {options.leave_out!r}, which is not in shares")
+        self._cache = cache
+        self._pools: dict[str, tuple[np.ndarray, np.ndarray]] = {}
         self.mel = WhisperMel()
         self.data = SpeechData(
             data, cache, self.mel, list(shares), options.noise, options.copies, recording
@@ -136,16 +143,13 @@ class SpeechTask(Task):
         heads = {"params": list(network.heads.parameters())}
         return [heads, {"params": tuned, "scale": self._options.tuned_rate}] if tuned else [heads]
 
-    def _draw(self, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-        """Raw log-mel of one example, and its targets (14,)."""
+    def _draw(self, corpus: str, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+        """Raw log-mel of one example of ``corpus`` ("" is no speech), and its targets (14,)."""
         target = np.zeros(2 * len(EMOTIONS), np.float32)
-        if rng.random() < self._options.not_speech:
+        if not corpus:
             target[:] = 1 / len(EMOTIONS)
             target[len(EMOTIONS) :] = 1
             return self.data.noises[int(rng.integers(len(self.data.noises)))], target
-        corpus = self._corpora[
-            int(rng.choice(len(self._corpora), p=[share for _, share in self._corpora]))
-        ][0]
         classes = self.data.groups[corpus]
         label = list(classes)[int(rng.integers(len(classes)))]
         clips = classes[label]
@@ -158,25 +162,74 @@ class SpeechTask(Task):
             return versions[0], target
         return versions[int(rng.integers(1, len(versions)))], target
 
-    def batches(self, rng: np.random.Generator) -> Iterator[tuple[Arrays, np.ndarray]]:
-        """Clips cut to one random length a batch, in another voice, room, codec and noise."""
+    def _pieces(
+        self, corpora: Sequence[str], rng: np.random.Generator
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Augmented features (B, T, 80) and targets (B, 14), one example of each of ``corpora``.
+
+        Clips cut to one random length, in another voice, room, codec and noise.
+        """
         o = self._options
+        frames = self.mel.frames(int(rng.uniform(o.shortest_s, o.longest_s) * SAMPLE_RATE))
+        features = np.empty((len(corpora), frames, self.mel.bins), np.float32)
+        targets = np.empty((len(corpora), 2 * len(EMOTIONS)), np.float32)
+        for i, corpus in enumerate(corpora):
+            raw, targets[i] = self._draw(corpus, rng)
+            raw = change_speech(raw, frames, self.data.noises, rng, self._changes)
+            features[i] = mask_speech(self.mel.normalise(raw), rng, self._changes)
+        return features, targets
+
+    def batches(self, rng: np.random.Generator) -> Iterator[tuple[Arrays, np.ndarray]]:
+        """Augmented features, or where no block is tuned the statistics of such; and targets."""
+        o = self._options
+        names, shares = zip(*self._corpora, strict=True)
+        names, shares = (*names, ""), (*(s * (1 - o.not_speech) for s in shares), o.not_speech)
+        if not o.tuned and not self._pools:
+            self._pools = {name: self.pool(name) for name in names}
         for _ in range(self.batches_per_epoch):
-            frames = self.mel.frames(int(rng.uniform(o.shortest_s, o.longest_s) * SAMPLE_RATE))
-            features = np.empty((self._recipe.batch, frames, self.mel.bins), np.float32)
-            targets = np.empty((self._recipe.batch, 2 * len(EMOTIONS)), np.float32)
-            for i in range(self._recipe.batch):
-                raw, targets[i] = self._draw(rng)
-                raw = change_speech(raw, frames, self.data.noises, rng, self._changes)
-                features[i] = mask_speech(self.mel.normalise(raw), rng, self._changes)
+            corpora = [names[k] for k in rng.choice(len(names), self._recipe.batch, p=shares)]
+            if o.tuned:
+                inputs, targets = self._pieces(corpora, rng)
+            else:
+                pools = [self._pools[corpus] for corpus in corpora]
+                rows = [int(rng.integers(len(statistics))) for statistics, _ in pools]
+                inputs = np.stack([p[0][k] for p, k in zip(pools, rows, strict=True)])
+                inputs = inputs.astype(np.float32)
+                targets = np.stack([p[1][k] for p, k in zip(pools, rows, strict=True)])
             if o.mixup:
                 part = np.float32(rng.beta(o.mixup, o.mixup))
-                features = part * features + (1 - part) * np.roll(features, 1, axis=0)
+                inputs = part * inputs + (1 - part) * np.roll(inputs, 1, axis=0)
                 other = np.roll(targets, 1, axis=0)
                 allowed = np.maximum(targets, other)[:, len(EMOTIONS) :]
                 targets = part * targets + (1 - part) * other
                 targets[:, len(EMOTIONS) :] = allowed
-            yield {"features": features}, targets
+            yield {"features": inputs}, targets
+
+    def pool(self, corpus: str) -> tuple[np.ndarray, np.ndarray]:
+        """Statistics and targets of augmented examples of a corpus ("" is no speech).
+
+        They are the same whatever other corpora are trained on: the cache serves all such runs.
+        """
+        o = self._options
+        count = o.examples if corpus else max(1, round(o.examples * o.not_speech * 4))
+        sizes = {
+            c.path.name: c.path.stat().st_size
+            for c in self.data.train
+            if c.corpus == corpus and c.path
+        }
+        about = (
+            whisper.SHA256, corpus, self.mel, self._changes, self._recording, o.clean,
+            o.own_classes, o.blocks, o.shortest_s, o.longest_s, o.copies.get(corpus, 0), o.noise,
+            sorted(sizes.items()), self._recipe.seed,
+        )  # fmt: skip
+        network = self.network()
+        assert isinstance(network, SpeechNetwork)
+        half = self._recipe.mixed_precision == "bf16"
+
+        def draw(rng: np.random.Generator, batch: int) -> tuple[np.ndarray, np.ndarray]:
+            return self._pieces([corpus] * batch, rng)
+
+        return statistics_of(network, draw, count, repr(about), half, self._cache)
 
     def loss(
         self,

@@ -8,8 +8,8 @@ from torch import nn
 from mmer.models.labels import EMOTIONS
 from mmer.models.networks.shipped.whisper import WIDTH, WhisperEncoder
 
-POSITIONS = 300
-"""Steps of 20 ms of the longest segment, 6 s."""
+POSITIONS = 200
+"""Steps of 20 ms of the longest segment, 4 s."""
 
 
 class Head(nn.Module):
@@ -38,7 +38,7 @@ class SpeechNetwork(nn.Module):
     def __init__(
         self,
         blocks: int = 3,
-        tuned: int = 1,
+        tuned: int = 0,
         heads: int = 4,
         embedding: int = 48,
         dropout: float = 0.3,
@@ -50,21 +50,27 @@ class SpeechNetwork(nn.Module):
         self.standardise = nn.BatchNorm1d(inputs, momentum=0.02, affine=False)
         self.heads = nn.ModuleList(Head(inputs, embedding, dropout) for _ in range(heads))
 
-    def each(self, features: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Logits of each head (heads, B, 7), and the embedding (B, heads * embedding)."""
+    def statistics(self, features: torch.Tensor) -> torch.Tensor:
+        """Mean and deviation over time of each block's output: float32 (B, 2 * blocks * 384)."""
         parts = []
         for x in self.encoder(features):
             mean = x.mean(dim=1)
             variance = (x - mean.unsqueeze(1)).square().mean(dim=1)
             parts += [mean, (variance + 1e-5).sqrt()]
-        statistics = self.standardise(torch.cat(parts, dim=1).float())
-        logits, embeddings = zip(*(head(statistics) for head in self.heads), strict=True)
+        return torch.cat(parts, dim=1).float()
+
+    def each(self, features: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Logits of each head (heads, B, 7), and the embedding (B, heads * embedding)."""
+        statistics = features if features.dim() == 2 else self.statistics(features)
+        standard = self.standardise(statistics)
+        logits, embeddings = zip(*(head(standard) for head in self.heads), strict=True)
         return torch.stack(logits), torch.cat(embeddings, dim=1)
 
     def forward(self, features: torch.Tensor) -> tuple[torch.Tensor, ...]:
         """Features float32 (B, T, 80); logits (B, 7), embedding (B, heads * embedding).
 
-        In training the logits of each head (heads, B, 7) come third, for the loss.
+        In training the logits of each head (heads, B, 7) come third, for the loss, and where no
+        block is tuned ``statistics`` may come in place of the features.
         """
         logits, embedding = self.each(features)
         out = (logits.mean(dim=0), embedding)

@@ -32,7 +32,9 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "speech": {
         "shares": {"ravdess": 2, "emodb": 1},
         "draws": 128,
-        "widths": [4, 6, 8],
+        "blocks": 1,
+        "heads": 2,
+        "examples": 64,
         "embedding": 16,
         "dropout": 0.0,
         "longest_s": 1.0,

