@@ -1,4 +1,4 @@
-"""Log-mel preparations: of a whole segment (the shipped speech network), and with a mask."""
+"""Log-mel preparations: of a whole segment (networks of before 0.2), and with a mask."""
 
 from __future__ import annotations
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+import torch
 from torch import nn
 
 from mmer.models.cards.card import TrainingData
@@ -25,9 +26,6 @@ from mmer.training.tasks import whisper
 from mmer.training.tasks.speech_data import SpeechData, conditions, degraded
 from mmer.training.tasks.speech_statistics import statistics_of
 from mmer.training.tasks.task import Arrays, Task
-
-if TYPE_CHECKING:
-    import torch
 
 MIN_S = 0.5
 MAX_S = 4.0
@@ -65,7 +63,8 @@ class SpeechOptions:
     tuned: int = 0
     """The last of them, whose weights are trained."""
     examples: int = 8000
-    """Augmented examples of each corpus, whose statistics are computed once where none is tuned."""
+    """Augmented examples of each corpus, whose statistics are computed once: the heads' training
+    data where no block is tuned, and what standardises them."""
     tuned_rate: float = 0.1
     """Their learning rate, as a share of the heads'."""
     heads: int = 4
@@ -130,8 +129,20 @@ class SpeechTask(Task):
         self.conditions = conditions(bool(self.data.held_out_noises))
         # in the worst noise the live path weights speech by its quality
         self.usual = tuple(c for c in self.conditions if c.endswith(("20 dB", "10 dB", "2 s")))
+        if options.leave_out:  # such a network is for the corpus left out, not for use
+            self.conditions = self.usual
 
     def network(self) -> nn.Module:
+        network = self._untrained()
+        if not self._pools:
+            names = [corpus for corpus, _ in self._corpora]
+            self._pools = {name: self.pool(name) for name in (*names, "")}
+        speech = [statistics for name, (statistics, _) in self._pools.items() if name]
+        network.standardise(torch.from_numpy(np.concatenate(speech)).float())
+        return network
+
+    def _untrained(self) -> SpeechNetwork:
+        """The network with Whisper's weights and heads at random."""
         o = self._options
         network = SpeechNetwork(o.blocks, o.tuned, o.heads, o.embedding, o.dropout)
         whisper.fill(network.encoder, whisper.model_file())
@@ -184,8 +195,6 @@ class SpeechTask(Task):
         o = self._options
         names, shares = zip(*self._corpora, strict=True)
         names, shares = (*names, ""), (*(s * (1 - o.not_speech) for s in shares), o.not_speech)
-        if not o.tuned and not self._pools:
-            self._pools = {name: self.pool(name) for name in names}
         for _ in range(self.batches_per_epoch):
             corpora = [names[k] for k in rng.choice(len(names), self._recipe.batch, p=shares)]
             if o.tuned:
@@ -222,8 +231,7 @@ class SpeechTask(Task):
             o.own_classes, o.blocks, o.shortest_s, o.longest_s, o.copies.get(corpus, 0), o.noise,
             sorted(sizes.items()), self._recipe.seed,
         )  # fmt: skip
-        network = self.network()
-        assert isinstance(network, SpeechNetwork)
+        network = self._untrained()
         half = self._recipe.mixed_precision == "bf16"
 
         def draw(rng: np.random.Generator, batch: int) -> tuple[np.ndarray, np.ndarray]:
@@ -244,6 +252,14 @@ class SpeechTask(Task):
         smooth = wanted * (1 - smoothing) + smoothing * allowed / allowed.sum(1, keepdim=True)
         log_probs = logits.masked_fill(allowed == 0, -1e4).log_softmax(dim=2)
         return -(weights * smooth * log_probs).sum(dim=2).mean()
+
+    def settle(self, network: nn.Module) -> None:
+        """Even out what enters the products of int8, by pieces of the training clips."""
+        assert isinstance(network, SpeechNetwork)
+        rng = np.random.default_rng(self._recipe.seed)
+        corpora = [corpus for corpus, _ in self._corpora]
+        features, _ = self._pieces(corpora * (64 // len(corpora)), rng)
+        network.encoder.even_out(torch.from_numpy(features))
 
     def development(self, condition: str | None = None) -> Iterator[tuple[Arrays, np.ndarray]]:
         """One clip at a time, at its own length, cut to the last ``MAX_S`` as live.

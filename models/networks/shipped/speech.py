@@ -27,13 +27,16 @@ class Head(nn.Module):
 
 
 class SpeechNetwork(nn.Module):
-    """Whisper's log-mel of any length to 6 s in, class logits and an embedding out.
+    """Whisper's log-mel of any length to 4 s in, class logits and an embedding out.
 
-    Mean and deviation over time of every block's output, each standardised over the training
-    data, are what the heads classify. The heads start from different weights and are each trained
-    to be right alone (``each``); the logits are their mean, the embedding all of theirs, one after
-    another. Only the last ``tuned`` blocks and the heads are trained.
+    Mean and deviation over time of every block's output, each standardised over the training data
+    (``standardise``), are what the heads classify. The heads start from different weights and are
+    each trained to be right alone (``each``); the logits are their mean, the embedding all of
+    theirs, one after another. Only the last ``tuned`` blocks and the heads are trained.
     """
+
+    mean: torch.Tensor
+    deviation: torch.Tensor
 
     def __init__(
         self,
@@ -47,8 +50,15 @@ class SpeechNetwork(nn.Module):
         self.encoder = WhisperEncoder(blocks, POSITIONS).requires_grad_(False)
         self.encoder.blocks[blocks - tuned :].requires_grad_(True)
         inputs = 2 * blocks * WIDTH
-        self.standardise = nn.BatchNorm1d(inputs, momentum=0.02, affine=False)
+        self.register_buffer("mean", torch.zeros(inputs))
+        self.register_buffer("deviation", torch.ones(inputs))
         self.heads = nn.ModuleList(Head(inputs, embedding, dropout) for _ in range(heads))
+
+    @torch.no_grad()
+    def standardise(self, statistics: torch.Tensor) -> None:
+        """Bring each of the statistics (N, C) of training data to mean 0 and deviation 1."""
+        self.mean.copy_(statistics.mean(dim=0))
+        self.deviation.copy_(statistics.std(dim=0) + 1e-4)
 
     def statistics(self, features: torch.Tensor) -> torch.Tensor:
         """Mean and deviation over time of each block's output: float32 (B, 2 * blocks * 384)."""
@@ -62,7 +72,7 @@ class SpeechNetwork(nn.Module):
     def each(self, features: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Logits of each head (heads, B, 7), and the embedding (B, heads * embedding)."""
         statistics = features if features.dim() == 2 else self.statistics(features)
-        standard = self.standardise(statistics)
+        standard = (statistics - self.mean) / self.deviation
         logits, embeddings = zip(*(head(standard) for head in self.heads), strict=True)
         return torch.stack(logits), torch.cat(embeddings, dim=1)
 

@@ -27,14 +27,34 @@ class WhisperBlock(nn.Module):
         self.narrow = nn.Linear(WIDE, WIDTH)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = self._attended(x)
+        return x + self.narrow(F.gelu(self.widen(self.last_norm(x))))  # type: ignore[no-any-return]
+
+    def _attended(self, x: torch.Tensor) -> torch.Tensor:
+        """The first half's output."""
         b, t, width = x.shape
         q, k, v = (
             part.reshape(b, t, HEADS, width // HEADS).transpose(1, 2)
             for part in self.attend(self.norm(x)).split(width, dim=2)
         )
         heard = F.scaled_dot_product_attention(q, k, v).transpose(1, 2).reshape(b, t, width)
-        x = x + self.attended(heard)
-        return x + self.narrow(F.gelu(self.widen(self.last_norm(x))))  # type: ignore[no-any-return]
+        return x + self.attended(heard)  # type: ignore[no-any-return]
+
+    @torch.no_grad()
+    def even_out(self, x: torch.Tensor) -> None:
+        """Scale channels that are large after the norms down there, and up in the next weights.
+
+        Outputs stay; 8 bits hold such inputs better (SmoothQuant, Xiao et al. 2023). ``x`` is the
+        block's input, (B, T, 384), by which channels are judged.
+        """
+        halves = ((self.norm, self.attend, x), (self.last_norm, self.widen, self._attended(x)))
+        for norm, linear, entering in halves:
+            largest = norm(entering).abs().flatten(0, -2).amax(dim=0)
+            weights = linear.weight.abs().amax(dim=0)
+            by = (largest / weights.clamp(min=1e-6)).sqrt().clamp(min=1e-3)
+            norm.weight /= by
+            norm.bias /= by
+            linear.weight *= by
 
 
 class WhisperEncoder(nn.Module):
@@ -55,10 +75,22 @@ class WhisperEncoder(nn.Module):
 
     def forward(self, features: torch.Tensor) -> list[torch.Tensor]:
         """Normalised log-mel (B, T, 80); each block's output (B, ceil(T / 2), 384)."""
-        x = F.gelu(self.second(F.gelu(self.first(features.transpose(1, 2))))).transpose(1, 2)
-        x = x + self.positions[: x.shape[1]]
+        x = self._steps(features)
         out = []
         for block in self.blocks:
             x = block(x)
             out.append(x)
         return out
+
+    def _steps(self, features: torch.Tensor) -> torch.Tensor:
+        """What enters the first block."""
+        x = F.gelu(self.second(F.gelu(self.first(features.transpose(1, 2))))).transpose(1, 2)
+        return x + self.positions[: x.shape[1]]
+
+    @torch.no_grad()
+    def even_out(self, features: torch.Tensor) -> None:
+        """Even out every block's channels by normalised log-mel (B, T, 80): outputs stay."""
+        x = self._steps(features)
+        for block in self.blocks:
+            block.even_out(x)  # type: ignore[operator]
+            x = block(x)

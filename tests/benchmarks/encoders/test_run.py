@@ -121,7 +121,7 @@ def test_settings_are_checked() -> None:
 def test_inputs_are_of_the_usual_size() -> None:
     found = {s.card.modality: s for s in subjects(None)}
     assert list(found) == ["speech", "text", "face", "fusion"]
-    assert found["speech"].inputs["features"].shape == (1, 298, 64)
+    assert found["speech"].inputs["features"].shape == (1, 300, 80)
     assert found["face"].batch(8)["image"].shape == (8, 1, 48, 48)
     assert found["text"].inputs["tokens"].shape == found["text"].inputs["turns"].shape
     assert found["text"].inputs["turns"].max() == 5

@@ -56,7 +56,7 @@ def test_the_shipped_networks_in_float16(name: str, tmp_path: Path) -> None:
         for row in examples(preparation, reference.inputs, 4)
     ]
 
-    assert max(gaps) < (0.25 if name == "text" else 0.03)
+    assert max(gaps) < (0.03 if name == "face" else 0.25)  # 8-bit activations
 
 
 @pytest.mark.parametrize("symmetric", [True, False])

@@ -18,7 +18,7 @@ from mmer.models.errors import MmerError
 from mmer.models.preparation.descriptors import Descriptors
 from mmer.models.preparation.egemaps import Egemaps
 from mmer.models.preparation.frames import FaceCrops, WholeFrames
-from mmer.models.preparation.logmel_frames import LogMelFrames
+from mmer.models.preparation.logmel_frames import LogMelFrames, LogMelSegment
 from mmer.models.preparation.mfcc import Mfcc
 from mmer.models.preparation.opening import PREPARATIONS
 from mmer.models.preparation.preparation import Lengths, Preparation, examples
@@ -26,7 +26,7 @@ from mmer.models.preparation.waveform import Waveform
 
 
 def made(kind: str) -> Preparation[Any]:
-    shipped = {"log-mel-segment": "speech", "dialogue-tokens": "text", "grey-face": "face"}
+    shipped = {"whisper-log-mel": "speech", "dialogue-tokens": "text", "grey-face": "face"}
     if kind in shipped:
         return preparation_of(load_card(weights_dir() / f"{shipped[kind]}.json"), weights_dir())
     if kind == "text-tokens":
@@ -35,7 +35,8 @@ def made(kind: str) -> Preparation[Any]:
         pytest.importorskip("opensmile")
     if kind == "descriptors":
         pytest.importorskip("librosa")
-    classes = (Waveform, Mfcc, LogMelFrames, Descriptors, Egemaps, WholeFrames, FaceCrops)
+    sounds = (Waveform, Mfcc, LogMelFrames, LogMelSegment, Descriptors, Egemaps)
+    classes = (*sounds, WholeFrames, FaceCrops)
     return {c.kind: c for c in classes}[kind]()
 
 
@@ -65,7 +66,7 @@ def test_to_the_shipped_networks_they_do_not_all_look_the_same(name: str) -> Non
 
 
 def test_lengths_of_the_shipped_cards() -> None:
-    assert made("log-mel-segment").lengths() == Lengths(48, 323, 598)
+    assert made("whisper-log-mel").lengths() == Lengths(50, 225, 400)
     assert made("dialogue-tokens").lengths() == Lengths(3, 65, 128)
     assert made("grey-face").lengths() is None
 

@@ -100,6 +100,18 @@ def test_the_lower_blocks_and_first_positions_are_filled(tmp_path: Path) -> None
         whisper.fill(WhisperEncoder(blocks=3, positions=8), tmp_path / "model.bin")
 
 
+def test_evened_out_it_answers_the_same(tmp_path: Path) -> None:
+    encoder = WhisperEncoder(blocks=2, positions=8)
+    whisper.fill(encoder, write(tmp_path / "model.bin", whole(blocks=2)))
+    features = torch.randn(3, 16, 80)
+    before = encoder(features)
+    weight = encoder.blocks[1].widen.weight.clone()
+    encoder.even_out(features)
+    assert not torch.allclose(encoder.blocks[1].widen.weight, weight, rtol=0.05)
+    for ours, theirs in zip(encoder(features), before, strict=True):
+        assert torch.allclose(ours, theirs, atol=1e-4)
+
+
 def test_another_file_in_the_package_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
