@@ -141,7 +141,7 @@ ARROWS = {
     "models/networks": "networks/encoders networks/fusions",
     "models/networks/encoders": "networks preparation",
     "models/networks/fusions": "networks/encoders networks/shipped",
-    "models/networks/shipped": "networks",
+    "models/networks/shipped": "networks preparation",
     "models/preparation": "cards engine",
     "models/store": "",
     "models/weights": "",

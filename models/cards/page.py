@@ -22,7 +22,7 @@ confidence is from accuracy. Development data took no part in the fitting of wei
 were chosen by it; out-of-domain data took part in nothing.
 """
 _ABOUT: Final = {
-    "speech": "Emotion from the voice: log-mel spectrum of the last seconds.",
+    "speech": "Emotion from the voice: log-mel spectrogram of the last seconds.",
     "text": "Emotion from the transcript: word pieces of an utterance and those before it.",
     "face": "Emotion from the expression: a face crop aligned by the eyes.",
     "fusion": "Fusion of speech, text and face, from the predictions of their models.",

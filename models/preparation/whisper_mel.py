@@ -74,7 +74,8 @@ class WhisperMel:
         hann = np.hanning(WINDOW + 1)[:-1].astype(np.float32)  # periodic, as torch's
         spectrum = np.fft.rfft(windows * hann)
         power = (spectrum.real**2 + spectrum.imag**2).astype(np.float32)
-        return np.log(np.maximum(power @ mel_filters(), np.float32(LOWEST)))
+        mel = np.maximum(power @ mel_filters(), LOWEST)
+        return np.asarray(np.log(mel), np.float32)
 
     def normalise(self, raw: NDArray[np.generic]) -> NDArray[np.float32]:
         """Whisper's scaling of a raw spectrogram (T, 80) at a mean power of ``LEVEL``: float32."""

@@ -103,21 +103,20 @@ class Pools:
 
 def train(
     pools: Pools, corpora: Sequence[str], by: Variant, steps: int, batch: int = 128
-) -> nn.Module:
-    """Heads trained on some corpora, as a network of statistics (N, C) to log-probabilities."""
+) -> Answering:
+    """Heads trained on some corpora."""
     torch.manual_seed(1)
     rng = np.random.default_rng(1)
     everything, wanted_of = pools.of(corpora)
     size = len(everything) // len(corpora)
     mean, deviation = everything.mean(dim=0), everything.std(dim=0) + 1e-4
-    made = [Head(len(mean), 48, by.dropout) for _ in range(by.heads)]
+    heads = [Head(len(mean), 48, by.dropout) for _ in range(by.heads)]
     if by.linear:
-        for head in made:
+        for head in heads:
             head.project = nn.Sequential(nn.Dropout(by.dropout))
             head.classify = nn.Linear(len(mean), len(EMOTIONS))
-    heads = nn.ModuleList(made)
-    critics = nn.ModuleList(nn.Linear(48, len(corpora)) for _ in made)
-    parameters = [*heads.parameters(), *critics.parameters()]
+    critics = [nn.Linear(48, len(corpora)) for _ in heads]
+    parameters = [p for module in (*heads, *critics) for p in module.parameters()]
     optimizer = torch.optim.AdamW(parameters, lr=1e-3, weight_decay=0.05)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 1e-3, steps, pct_start=0.05)
     shares = np.array([1.0 if by.even else pools.shares[c] for c in corpora])
@@ -153,31 +152,36 @@ def train(
             else:
                 loss = loss + each.mean()
             if by.adversarial:
-                told = critic(Reversed.apply(embedding, by.adversarial))
+                reverse: Any = Reversed.apply
+                told = critic(reverse(embedding, by.adversarial))
                 loss = loss + F.cross_entropy(told, source)
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
         schedule.step()
-    return Answering(heads.eval(), mean, deviation, by.mean_of_probabilities)
+    return Answering(heads, mean, deviation, by.mean_of_probabilities)
 
 
-class Answering(nn.Module):
+class Answering:
     """Trained heads: statistics (N, C) to logits (N, 7)."""
 
     def __init__(
-        self, heads: nn.Module, mean: torch.Tensor, deviation: torch.Tensor, probabilities: bool
+        self,
+        heads: Sequence[Head],
+        mean: torch.Tensor,
+        deviation: torch.Tensor,
+        probabilities: bool,
     ) -> None:
-        super().__init__()
-        self.heads, self.mean, self.deviation = heads, mean, deviation
-        self.probabilities = probabilities
+        self._heads = [head.eval() for head in heads]
+        self._mean, self._deviation = mean, deviation
+        self._probabilities = probabilities
 
     @torch.no_grad()
-    def answer(self, statistics: NDArray[np.float32]) -> NDArray[np.float32]:
+    def __call__(self, statistics: NDArray[np.float32]) -> NDArray[np.float32]:
         """Logits (N, 7)."""
-        x = (torch.from_numpy(statistics) - self.mean) / self.deviation
-        logits = torch.stack([head(x)[0] for head in self.heads])  # type: ignore[union-attr]
-        if self.probabilities:
+        x = (torch.from_numpy(statistics) - self._mean) / self._deviation
+        logits = torch.stack([head(x)[0] for head in self._heads])
+        if self._probabilities:
             return np.asarray(logits.softmax(dim=2).mean(dim=0).log().numpy())
         return np.asarray(logits.mean(dim=0).numpy())
 
@@ -192,7 +196,7 @@ def evaluated(task: SpeechTask, shares: dict[str, float]) -> dict[str, NDArray[A
         return np.asarray(network.statistics(torch.from_numpy(features[None]))[0].numpy())
 
     found: dict[str, NDArray[Any]] = {}
-    for state in ("", *dict.fromkeys((*task.usual, *SHOWN[1:]))):
+    for state in dict.fromkeys((*SHOWN, *task.usual)):
         items = [(i["features"][0], y[0]) for i, y in task.development(state or None)]
         found[f"dev/{state}"] = np.stack([of(x) for x, _ in items])
         found["dev/labels"] = np.array([y for _, y in items])
@@ -252,8 +256,7 @@ def _row(
     labels = there["dev/labels"]
     corpora = list(pools.shares)
     whole = train(pools, corpora, variant, steps)
-    assert isinstance(whole, Answering)
-    states = {s: whole.answer(there[f"dev/{s}"]) for s in dict.fromkeys((*SHOWN, *usual))}
+    states = {s: whole(there[f"dev/{s}"]) for s in dict.fromkeys((*SHOWN, *usual))}
     fitted = np.concatenate([states[s] for s in ("", *usual)])
     temperature = fit_temperature(fitted, np.tile(labels, 1 + len(usual)))
     cells = [_recall(states[s], labels) for s in SHOWN]
@@ -261,8 +264,7 @@ def _row(
     strangers = []
     for corpus in corpora:
         left = train(pools, [c for c in corpora if c != corpus], variant, steps)
-        assert isinstance(left, Answering)
-        logits = left.answer(there[f"{corpus}/x"])
+        logits = left(there[f"{corpus}/x"])
         strangers.append(_recall(logits, there[f"{corpus}/labels"]))
         errors.append(_error(logits / temperature, there[f"{corpus}/labels"]))
     cells += [*strangers, float(np.mean(strangers))]

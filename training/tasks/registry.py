@@ -14,7 +14,7 @@ TASKS: Final = Registry(
     "task",
     {
         "speech": Entry(
-            "mmer.training.tasks.speech:SpeechTask", "an ensemble of CNNs over a log-mel spectrum"
+            "mmer.training.tasks.speech:SpeechTask", "heads on lower blocks of Whisper's encoder"
         ),
         "text": Entry(
             "mmer.training.tasks.text:TextTask", "a transformer over dialogue, cut down from MiniLM"

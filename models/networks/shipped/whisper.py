@@ -52,9 +52,9 @@ class WhisperBlock(nn.Module):
             largest = norm(entering).abs().flatten(0, -2).amax(dim=0)
             weights = linear.weight.abs().amax(dim=0)
             by = (largest / weights.clamp(min=1e-6)).sqrt().clamp(min=1e-3)
-            norm.weight /= by
-            norm.bias /= by
-            linear.weight *= by
+            norm.weight.div_(by)
+            norm.bias.div_(by)
+            linear.weight.mul_(by)
 
 
 class WhisperEncoder(nn.Module):
