@@ -10,8 +10,8 @@ from mmer.models.encoder import SpeechModel
 from mmer.models.errors import MmerError
 from mmer.models.preparation.logmel import SAMPLE_RATE
 
-LOW = [0.0468, 0.0267, 0.0692, 0.0197, 0.2449, 0.5647, 0.0279]
-HIGH = [0.1365, 0.0262, 0.4767, 0.1528, 0.0588, 0.0745, 0.0744]
+LOW = [0.1991, 0.1778, 0.0752, 0.0889, 0.2134, 0.1281, 0.1175]
+HIGH = [0.0967, 0.1342, 0.1766, 0.2064, 0.1422, 0.1126, 0.1313]
 """The same an octave higher and twice as fast."""
 
 
@@ -34,8 +34,8 @@ def test_stored_predictions_are_reproduced(
     model: SpeechModel, step: int, expected: list[float]
 ) -> None:
     prediction = model.predict(voice(2.0 * step)[::step])
-    # ONNX Runtime 1.20 to 1.28 multiply int8 a little differently from 1.29 on
-    assert prediction.probs == pytest.approx(expected, abs=3e-3)
+    # 8-bit activations round to either side where another processor's sums differ in a last bit
+    assert prediction.probs == pytest.approx(expected, abs=1e-2)
     assert prediction.embedding is not None
     assert prediction.embedding.dtype == np.float32
 
@@ -95,7 +95,7 @@ def test_other_samples_are_refused(model: SpeechModel, samples: np.ndarray) -> N
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"input": {"kind": "log-mel-segment", "bones": 64}}, "has no bones"),
+        ({"input": {"kind": "whisper-log-mel", "bones": 64}}, "has no bones"),
         ({"input": 64}, "input must be a table"),
         ({"min_s": "long"}, "min_s is 'long'"),
     ],

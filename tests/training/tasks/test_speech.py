@@ -20,7 +20,7 @@ from mmer.training.tasks import speech_statistics, whisper  # noqa: E402
 from mmer.training.tasks.speech import SpeechTask  # noqa: E402 (after the skip)
 from mmer.training.tasks.speech_data import degraded, paths_of  # noqa: E402
 
-SMALL = {"blocks": 1, "tuned": 1, "heads": 2, "embedding": 5, "draws": 16}
+SMALL = {"blocks": 1, "tuned": 1, "heads": 2, "embedding": 5, "draws": 16, "examples": 32}
 
 
 def task(corpora: Path, **options: Any) -> SpeechTask:
