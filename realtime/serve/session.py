@@ -109,7 +109,7 @@ class ServedSession:
         """Load what is missing and start; raises MmerError where that fails."""
         await asyncio.to_thread(self._recognizer.prepare)
         threading.Thread(target=self._run, name="served", daemon=True).start()
-        self._opened_at = self._heard_at = time.monotonic()
+        self._opened_at = self._heard_at = self.left_at = time.monotonic()
         self._metrics.opened()
 
     async def ready(self) -> None:
