@@ -43,10 +43,10 @@ _SERVE: Final = (sys.executable, "-c", "from mmer.realtime.commands.serve import
 class Serve(Outputs):
     """Delays of a server's sessions, its memory, and what abusive clients cost the good ones.
 
-    The server is a process of its own, for the abuse one of as many sessions as by default; clients,
-    and Chromium with --page, run beside it on the same cores. Good clients play the demo's face and
-    voice at the world's pace. A delay is from a picture's capture to the arrival of the first line
-    that rests on it, on the client's clock.
+    The server is a process of its own, for the abuse one of as many sessions as by default;
+    clients, and Chromium with --page, run beside it on the same cores. Good clients play the demo's
+    face and voice at the world's pace. A delay is from a picture's capture to the arrival of the
+    first line that rests on it, on the client's clock.
     """
 
     sessions: int = 8
