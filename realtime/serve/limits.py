@@ -28,8 +28,9 @@ class Limits:
     upload_bytes: int = 256 * 1024 * 1024
     upload_s: float = 600.0  # for one upload; 20 s for each of its pieces
     piece_s: float = 20.0
-    messages_per_s: float = 300.0  # of one stream; twice that at once
-    bytes_per_s: float = 8e6
+    # of one stream, and twice that at once: packets of 20 ms and 30 pictures a second are 80
+    messages_per_s: float = 150.0
+    bytes_per_s: float = 4e6
 
     def __post_init__(self) -> None:
         for option, value, low, high in (

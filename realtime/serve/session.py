@@ -109,7 +109,7 @@ class ServedSession:
         """Load what is missing and start; raises MmerError where that fails."""
         await asyncio.to_thread(self._recognizer.prepare)
         threading.Thread(target=self._run, name="served", daemon=True).start()
-        self._opened_at = self._heard_at = time.monotonic()
+        self._opened_at = self._heard_at = self.left_at = time.monotonic()
         self._metrics.opened()
 
     async def ready(self) -> None:
@@ -279,6 +279,8 @@ class ServedSession:
                     self._outputs.open(recognizer.info)
                     for event in events:
                         now = None if clock is None else clock.now()
+                        if isinstance(event, Health):
+                            self._note(event)
                         if isinstance(event, SessionEnd):
                             end = event
                         else:
@@ -298,10 +300,12 @@ class ServedSession:
                 self.code = Close.FAILED
             self._loop.call_soon_threadsafe(self.done.set)
 
+    def _note(self, health: Health) -> None:
+        """Count what was dropped, before the client reads of it."""
+        self._metrics.drops({} if self.health is None else self.health.drops, health.drops)
+        self.health = health
+
     def _count(self, event: Message, now: float | None) -> None:
-        if isinstance(event, Health):
-            self._metrics.drops({} if self.health is None else self.health.drops, event.drops)
-            self.health = event
         if isinstance(event, EmotionEstimate) and now is not None:
             newest = event.newest
             self._metrics.line(None if newest is None else now - newest)
