@@ -7,9 +7,7 @@ from pathlib import Path
 
 import pytest
 
-import mmer.realtime.examples as examples
-
-FOLDER = Path(examples.__file__).parent
+FOLDER = Path(__file__).resolve().parents[3] / "realtime" / "examples"
 
 
 @pytest.mark.parametrize("page", sorted(FOLDER.glob("*.md")), ids=lambda page: page.name)
