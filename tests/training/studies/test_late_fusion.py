@@ -57,8 +57,8 @@ def found(data: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any
         if not (data / part).is_dir():
             pytest.skip(f"{data / part} is not there")
     shipped = load_recipe("fusion")
-    # half the items and fewer epochs than what ships; both halves read one cache
-    smaller = replace(shipped, epochs=3, options={**shipped.options, "per_class": 100})
+    # fewer items and epochs than what ships; both halves read one cache
+    smaller = replace(shipped, epochs=3, options={**shipped.options, "per_class": 60})
     return paired(smaller, data, cache=tmp_path_factory.mktemp("cache"))
 
 
