@@ -14,6 +14,7 @@ from mmer.models.errors import MmerError
 from mmer.models.labels import EMOTIONS
 from mmer.realtime.messages import EmotionEstimate, Message, SessionEnd, Transcript
 from mmer.realtime.sinks.extras import load_package
+from mmer.realtime.sinks.reports import Reports
 from mmer.realtime.sinks.sink import SessionInfo, Sink
 from mmer.realtime.sinks.text import one_line
 
@@ -52,8 +53,7 @@ class Mqtt(Sink):
         self._pending: list[Any] = []  # what the broker has not confirmed
         self._lost = 0
         self._trouble = ""
-        self._news: list[str] = []
-        self._lock = threading.Lock()
+        self._reports = Reports()
 
     def open(self, info: SessionInfo) -> None:
         client = self._paho.Client(
@@ -133,13 +133,10 @@ class Mqtt(Sink):
 
     def reports(self) -> list[str]:
         """Lines for the user since the last call."""
-        with self._lock:
-            news, self._news = self._news, []
-        return news
+        return self._reports.take()
 
     def _report(self, text: str) -> None:
-        with self._lock:
-            self._news.append(f"--mqtt {self._url.host}:{self._url.port}: {text}")
+        self._reports.add(f"--mqtt {self._url.host}:{self._url.port}: {text}")
 
     # --- in paho's thread ----------------------------------------------------------------------
 

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from mmer.models.errors import MmerError
 from mmer.realtime.mailbox import Closed, Delivery, Mailbox
 from mmer.realtime.messages import EmotionEstimate, Message, SessionEnd, Transcript
+from mmer.realtime.sinks.reports import Reports
 from mmer.realtime.sinks.sink import SessionInfo, Sink
 
 _WAITING: Final = 256
@@ -36,8 +37,7 @@ class Datagrams(Sink):
         self._socket: socket.socket | None = None
         self._reached: bool | None = None
         self._lost = 0
-        self._news: list[str] = []
-        self._lock = threading.Lock()
+        self._reports = Reports()
 
     @abstractmethod
     def packets(self, event: Message) -> list[bytes]:
@@ -69,17 +69,11 @@ class Datagrams(Sink):
         inbox.close()
         self._thread.join(_LAST_S)
         if lost := self._lost + len(inbox):
-            self._report(f"--{self._option}: {lost} results were not sent to {self._where}")
+            self._reports.add(f"--{self._option}: {lost} results were not sent to {self._where}")
 
     def reports(self) -> list[str]:
         """Lines for the user since the last call."""
-        with self._lock:
-            news, self._news = self._news, []
-        return news
-
-    def _report(self, text: str) -> None:
-        with self._lock:
-            self._news.append(text)
+        return self._reports.take()
 
     def _work(self, inbox: Mailbox[Message]) -> None:
         try:
@@ -109,7 +103,7 @@ class Datagrams(Sink):
         reached = not problem
         if reached is not self._reached and (problem or self._reached is False):
             state = "listens again" if reached else f"{problem}; results go there all the same"
-            self._report(f"--{self._option} {self._where}: {state}")
+            self._reports.add(f"--{self._option} {self._where}: {state}")
         self._reached = reached
 
     def _connected(self) -> socket.socket:
