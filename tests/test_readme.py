@@ -43,7 +43,7 @@ def test_the_example_on_the_demo_clip_runs_as_it_stands(tmp_path: Path) -> None:
 def test_the_two_commands_are_one_line_each() -> None:
     lines = README.splitlines()
     assert sum(line.endswith("&& .venv/bin/mmer-live --demo") for line in lines) == 1
-    assert sum(line.endswith("&& .venv/bin/pytest") for line in lines) == 1
+    assert sum("&& .venv/bin/pytest" in line for line in lines) == 1
 
 
 @pytest.mark.skipif(not ACCURACY.exists(), reason="the accuracy has not been measured yet")

@@ -36,6 +36,7 @@ class MjpegServer:
                 self.end_headers()
                 try:
                     for i in range(frames):
+                        served.sent.append(time.monotonic())
                         self.wfile.write(served.part(i))
                         if served.over.wait(1 / fps):
                             return
@@ -45,6 +46,7 @@ class MjpegServer:
                     pass  # the viewer has gone
 
         self.over = threading.Event()
+        self.sent = []  # the monotonic time at which each frame was written
         self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.server.daemon_threads = True
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
@@ -80,12 +82,15 @@ def refusal(device):
 
 def test_an_address_gives_frames_stamped_as_they_come():
     with MjpegServer() as server:
+        began = time.monotonic()
         source = opened(server.url)
+        opening = time.monotonic() - began
         assert source.live
         assert source.streams == {"video"}
         assert source.duration_s is None
-        frames = []
+        frames, came = [], []
         for message in source.messages():
+            came.append(time.monotonic() - began)
             frames.append(message)
             if len(frames) == 25:
                 source.stop()
@@ -96,7 +101,11 @@ def test_an_address_gives_frames_stamped_as_they_come():
     assert all(f.image.flags.c_contiguous for f in frames)
     times = [f.t for f in frames]
     assert times == sorted(times)
-    assert np.median(np.diff(times[5:])) == pytest.approx(1 / 40, abs=0.01)
+    # second 0 lies between ``began`` and the end of the opening; a busy machine may hand frames
+    # over in bursts, but none is stamped before it was sent or after it was there
+    for frame, arrived in zip(frames, came, strict=True):
+        sent = server.sent[round(float(frame.image.mean()) / 5)] - began
+        assert sent - opening <= frame.t <= arrived
     levels = [round(float(f.image.mean())) for f in frames]
     assert levels == pytest.approx(list(range(levels[0], levels[0] + 125, 5)), abs=2)
 
