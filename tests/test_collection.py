@@ -56,6 +56,7 @@ def collect_without(*packages: str) -> None:
     assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-4000:]
 
 
+@pytest.mark.slow
 def test_without_any_optional_package() -> None:
     collect_without(*EVAL, *OUTPUTS, *TRAIN, *SERVE, *REST)
 

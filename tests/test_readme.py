@@ -27,6 +27,7 @@ def test_the_examples_are_python() -> None:
         compile(example, "README.md", "exec")
 
 
+@pytest.mark.slow
 def test_the_example_on_the_demo_clip_runs_as_it_stands(tmp_path: Path) -> None:
     (example,) = [text for text in python_examples() if "clip()" in text]
     done = subprocess.run(

@@ -39,6 +39,7 @@ from mmer.realtime.serve.service import Service
 from mmer.realtime.serve.session_outputs import SessionOutputs
 from mmer.realtime.serve.stream import serve
 from mmer.realtime.serve.upload import Recognize, problem
+from mmer.realtime.serve.watch import watch
 from mmer.realtime.shared_models import SharedModels
 
 NOTICE: Final = (
@@ -88,6 +89,10 @@ def create_app(
         with suppress(asyncio.CancelledError):  # the server has waited long enough for its end
             await serve(websocket, service, counted)
 
+    async def overlay(websocket: WebSocket) -> None:
+        with suppress(asyncio.CancelledError):
+            await watch(websocket, service, counted)
+
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         async with service.running():
@@ -102,6 +107,7 @@ def create_app(
     app = Starlette(
         routes=[
             Route("/", routes.page),
+            Route("/overlay", routes.overlay),
             Route("/healthz", routes.healthz),
             Route("/metrics", routes.metrics),
             Route("/openapi.json", routes.openapi),
@@ -109,6 +115,7 @@ def create_app(
             Route("/v1/text", routes.text, methods=["POST"]),
             Route("/v1/recognize", Recognize(service, counted), methods=["POST"]),
             WebSocketRoute("/v1/stream", stream),
+            WebSocketRoute("/v1/watch", overlay),
             Route("/page/{name}", routes.page_file),
         ],
         middleware=[
@@ -142,12 +149,19 @@ class Endpoints:
 
     async def page(self, request: Request) -> Response:
         """The page; its token is in the address."""
+        return self._page(request, "index.html")
+
+    async def overlay(self, request: Request) -> Response:
+        """What is laid over a picture elsewhere, as in OBS; its token is in the address."""
+        return self._page(request, "overlay.html")
+
+    def _page(self, request: Request, name: str) -> Response:
         try:
             self._check(request, query=True)
         except HTTPException:
             text = "Open the address that mmer-serve printed: it holds the token.\n"
             return PlainTextResponse(text, 401)
-        return self._file("index.html")
+        return self._file(name)
 
     async def page_file(self, request: Request) -> Response:
         """A style or a script of the page: public, as their source is."""

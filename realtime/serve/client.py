@@ -88,6 +88,7 @@ class Session:
         video: whether there will be pictures.
         options: of the recognizer: modalities, asr, detector, pace, video_fps, window_s, hop_s,
             hangover_s.
+        watch: a name under which the overlay, ``/overlay``, may show the session's lines.
         tls: how a server with TLS is checked; default: as browsers do.
         sha256: of a self-signed certificate, as ``mmer-serve`` prints it, in place of ``tls``.
 
@@ -104,6 +105,7 @@ class Session:
         rate: int | None = None,
         video: bool = False,
         options: Mapping[str, Any] | None = None,
+        watch: str | None = None,
         tls: ssl.SSLContext | None = None,
         sha256: str | None = None,
     ) -> None:
@@ -113,6 +115,8 @@ class Session:
             self._start["audio"] = {"rate": rate}
         if video:
             self._start["video"] = {}
+        if watch is not None:
+            self._start["watch"] = watch
         self._start["options"] = dict(options or {})
         self._virtual = self._start["options"].get("pace") == "max"
         self._sha256 = None if sha256 is None else sha256.replace(":", "").lower()
@@ -347,6 +351,7 @@ def stream(
     pace: str = "real",
     token: str | None = None,
     options: Mapping[str, Any] | None = None,
+    watch: str | None = None,
     tls: ssl.SSLContext | None = None,
     sha256: str | None = None,
 ) -> Generator[Event, None, None]:
@@ -370,6 +375,7 @@ def stream(
             rate=SAMPLE_RATE if "audio" in has else None,
             video="video" in has,
             options={**(options or {}), **({"pace": "max"} if pace == "max" else {})},
+            watch=watch,
             tls=tls,
             sha256=sha256,
         )

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import struct
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -37,6 +38,9 @@ CLIENT_OPTIONS: Final = (
     "modalities", "asr", "detector", "pace", "video_fps", "window_s", "hop_s", "hangover_s",
 )  # fmt: skip
 """Options of a recognizer that a client may choose; the server's own hold for the others."""
+LONGEST_NAME: Final = 64
+"""Characters of a name under which a session may be watched."""
+_NAME: Final = re.compile(rf"[A-Za-z0-9_-]{{1,{LONGEST_NAME}}}")
 _LENGTH: Final = struct.Struct("<I")
 
 
@@ -86,6 +90,7 @@ class Start:
     options: Mapping[str, Any] = field(default_factory=dict)
     resume: str | None = None
     received: int = 0  # lines that the client of a resumed session has
+    watch: str | None = None  # the name under which others may watch its lines
 
 
 def pack(
@@ -153,6 +158,9 @@ def parse_start(message: Mapping[str, Any]) -> Start:
         raise ProtocolError(
             f"audio.rate is a whole number of samples a second from {RATES[0]} to {RATES[-1]}"
         )
+    watch = message.get("watch")
+    if watch is not None and watch_name(watch) is None:
+        raise ProtocolError(f"watch is a name of 1 to {LONGEST_NAME} letters, digits, - and _")
     if resume is None and rate is None and video is None:
         raise ProtocolError('a start announces "audio", "video" or both')
     options = message.get("options", {})
@@ -166,7 +174,13 @@ def parse_start(message: Mapping[str, Any]) -> Start:
         options=client_options(options),
         resume=resume,
         received=_whole(message, "received") or 0,
+        watch=watch,
     )
+
+
+def watch_name(value: object) -> str | None:
+    """A name under which a session may be watched; None where ``value`` is none."""
+    return value if isinstance(value, str) and _NAME.fullmatch(value) else None
 
 
 def client_options(given: Mapping[str, Any]) -> dict[str, Any]:

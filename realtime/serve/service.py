@@ -19,6 +19,7 @@ from mmer.realtime.serve.metrics import Metrics
 from mmer.realtime.serve.protocol import Start
 from mmer.realtime.serve.session import ServedSession
 from mmer.realtime.serve.session_outputs import SessionOutputs
+from mmer.realtime.serve.watchers import ToWatchers, Watchers
 from mmer.realtime.shared_models import SharedModels
 
 _THREADS: Final = 2  # that decode pictures: each session has at most one in work
@@ -55,6 +56,7 @@ class Service:
         self.offline = offline
         self._outputs = outputs or SessionOutputs()
         self.metrics = Metrics()
+        self.watchers = Watchers()
         self.sessions: dict[str, ServedSession] = {}  # by key
         self.loaded: dict[str, str | None] = {}  # by part: what was loaded
         self.stopping = False
@@ -88,13 +90,16 @@ class Service:
                     "try again later"
                 )
         options = {**self.defaults, **start.options}
+        outputs = [*self._outputs.for_session()]
+        if start.watch is not None:
+            outputs.append(ToWatchers(self.watchers, start.watch))
         made = ServedSession(
             replace(start, options=options),
             self.models,
             self.limits,
             self.metrics,
             self.offline,
-            self._outputs.for_session(),
+            outputs,
         )
         self._opening += 1
         try:

@@ -112,6 +112,7 @@ def test_the_answer_at_a_moment_is_the_newest_that_was_out() -> None:
 
 
 @needs_weights
+@pytest.mark.slow
 def test_fusing_anew_gives_what_the_recognizer_gave() -> None:
     moonshine_files()
     recorder = Recorder(None, "moonshine", hop_s=0.25)

@@ -71,9 +71,9 @@ class Rig:
     def url(self) -> str:
         return self.serving.url
 
-    def socket(self, **options: Any) -> ClientConnection:
+    def socket(self, path: str = "stream", **options: Any) -> ClientConnection:
         settings: dict[str, Any] = {"compression": None, "proxy": None, "max_size": None}
-        return connect(f"ws://127.0.0.1:{self.port}/v1/stream", **(settings | options))
+        return connect(f"ws://127.0.0.1:{self.port}/v1/{path}", **(settings | options))
 
     @contextmanager
     def started(self, **start: Any) -> Iterator[Stream]:

@@ -10,6 +10,11 @@ const base = new URL(".", location.href);
 const token = new URLSearchParams(location.search).get("token") ?? "";
 const address = (path) => new URL(path, base);
 
+// Who knows this name may watch the lines: it is this browser's, and hard to guess.
+let name = localStorage.getItem("watch");
+if (!name) localStorage.setItem("watch", (name = crypto.randomUUID?.() ?? String(Math.random()).slice(2)));
+$("overlay").href = address(`overlay?${new URLSearchParams({ token, watch: name })}`).href;
+
 const view = new View();
 let lines = [];
 let size = [640, 480]; // of the pictures that are sent
@@ -25,6 +30,7 @@ const stream = new Stream(address("v1/stream").href.replace(/^http/, "ws").split
     const on = !["failed", "idle"].includes(name);
     $("start").hidden = on;
     $("stop").hidden = !on;
+    $("overlay").hidden = !on;
     $("empty").hidden = on && capture.hasVideo;
     if (!on) view.face(null, ...size);
   },
@@ -97,6 +103,7 @@ async function start() {
   stream.start({
     ...(capture.rate && { audio: { rate: capture.rate } }),
     ...(capture.hasVideo && { video: { faces: true } }),
+    watch: name,
   });
   capture.flow();
 }

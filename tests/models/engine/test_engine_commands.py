@@ -143,6 +143,7 @@ def test_build_without_tensorrt(
     assert "TensorRT's Python package cannot be loaded" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_build_list_and_verify(
     machine: Callable[..., Machine], capsys: pytest.CaptureFixture[str]
 ) -> None:
