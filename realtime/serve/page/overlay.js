@@ -1,27 +1,16 @@
 // Overlay: the newest label, bars and words of the sessions of one name, on nothing.
 // ?watch=NAME names them, ?show=label,bars,words chooses; after FADE_S without a label it is empty.
 
-import { $, LABELS, element } from "./view.js";
+import { $, bars, element } from "./view.js";
 
 const FADE_S = 5;
 const AGAIN_MS = 1000;
 const query = new URLSearchParams(location.search);
 const shown = (query.get("show") ?? "label,words").split(",");
 const address = new URL("v1/watch", new URL(".", location.href)).href.replace(/^http/, "ws");
-const bars = new Map();
+const rows = bars($("bars"));
 let fading = null;
 
-for (const label of LABELS) {
-  const row = element("li");
-  const track = element("span", "", "track");
-  const bar = element("i");
-  bar.style.background = `var(--${label})`;
-  track.append(bar);
-  const value = element("span", "", "value");
-  row.append(element("span", label), track, value);
-  $("bars").append(row);
-  bars.set(label, [bar, value]);
-}
 $("label").hidden = !shown.includes("label");
 $("bars").hidden = !shown.includes("bars");
 $("said").hidden = !shown.includes("words");
@@ -39,7 +28,7 @@ function draw(line) {
   $("label").style.color = `var(--${line.label})`;
   $("label").classList.toggle("provisional", line.provisional === true);
   $("label").append(element("small", ` ${Math.round(100 * line.confidence)} %`));
-  for (const [name, [bar, value]] of bars) {
+  for (const [name, [bar, value]] of rows) {
     const percent = Math.round(100 * line.probs[name]);
     bar.style.width = `${percent}%`;
     value.textContent = `${percent} %`;

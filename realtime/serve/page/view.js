@@ -15,20 +15,26 @@ export function element(name, text = "", kind = "") {
   return made;
 }
 
+// A row for each label in ``list``: by label its bar and its number.
+export function bars(list) {
+  const made = new Map();
+  for (const label of LABELS) {
+    const row = element("li");
+    const track = element("span", "", "track");
+    const bar = element("i");
+    bar.style.background = `var(--${label})`;
+    track.append(bar);
+    const value = element("span", "–", "value");
+    row.append(element("span", label), track, value);
+    list.append(row);
+    made.set(label, [bar, value]);
+  }
+  return made;
+}
+
 export class View {
   constructor() {
-    this.bars = new Map();
-    for (const label of LABELS) {
-      const row = element("li");
-      const track = element("span", "", "track");
-      const bar = element("i");
-      bar.style.background = `var(--${label})`;
-      track.append(bar);
-      const value = element("span", "–", "value");
-      row.append(element("span", label), track, value);
-      $("bars").append(row);
-      this.bars.set(label, [bar, value]);
-    }
+    this.bars = bars($("bars"));
     this.rows = new Map();
     for (const name of MODALITIES) {
       const row = element("tr");
