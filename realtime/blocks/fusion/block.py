@@ -20,6 +20,7 @@ from mmer.realtime.blocks.fusion.state import (
     Outcome,
     Pause,
     Utterance,
+    heard_at,
     newest,
     settled,
 )
@@ -76,8 +77,9 @@ class FusionBlock(Block):
     captured after t waits for a later tick.
 
     **At a pause within an utterance**, which may be its end: one ``provisional`` estimate of the
-    utterance until there, as soon as each modality that ``expects`` names has its outcome for the
-    pause; none where speech goes on before.
+    utterance until there, as soon as the voice has its evidence for the pause, the words as far as
+    they have come; where it has none, or is not expected, as soon as each modality that ``expects``
+    names has its outcome. None where speech goes on before.
 
     **At an utterance's end**: one estimate with ``final=True`` over the utterance, as soon as each
     modality that ``expects`` names has its final outcome, at the latest at the first tick
@@ -189,7 +191,12 @@ class FusionBlock(Block):
         """The final estimate, or the provisional one of a pause, once what it needs is there."""
         pause = utterance.pause if utterance.open else None
         due = utterance.final_due and (not utterance.open or (pause and not pause.answered))
-        if due and all(settled(utterance.outcomes(m), pause) for m in self._reasons.expects):
+        if not due:
+            return ()
+        expects = self._reasons.expects
+        # the voice is heard sooner than the words are recognized
+        heard = pause and "speech" in expects and heard_at(utterance.speech, pause)
+        if heard or all(settled(utterance.outcomes(m), pause) for m in expects):
             return (
                 self._final(utterance) if pause is None else self._provisional(utterance, pause),
             )

@@ -39,6 +39,11 @@ def settled(outcomes: list[Outcome], pause: Pause | None = None) -> bool:
     return any(not item.partial or (pause and item.t1 == pause.t1) for item in outcomes)
 
 
+def heard_at(outcomes: list[Outcome], pause: Pause) -> bool:
+    """Whether the modality has evidence, and not only a reason for none, for ``pause``."""
+    return any(isinstance(item, Evidence) and item.t1 == pause.t1 for item in outcomes)
+
+
 def trim(outcomes: list[Outcome], until: float) -> None:
     """Keep, in place, what counts at ``until`` and what is later."""
     best = newest(outcomes, until)
