@@ -11,7 +11,10 @@ from mmer.realtime.clock import SessionClock
 from mmer.realtime.messages import AudioBlock, Gap, Notice, VideoFrame
 
 EVIDENCE_S: Final = 0.125
-"""Least time from an estimate to one that new evidence asks for, between the hops."""
+"""From an estimate to one that new evidence asks for, between the hops: 8 a second."""
+EARLY_S: Final = 0.05
+"""So much sooner evidence is answered at its arrival, if others were answered later: frames do not
+come at multiples of ``EVIDENCE_S``, and one that waits grows old."""
 
 Captured = AudioBlock | VideoFrame | Gap | Notice
 M = TypeVar("M", bound=Captured)
@@ -37,6 +40,36 @@ def paced(messages: Iterator[M], clock: SessionClock, stopped: threading.Event) 
         if stopped.wait(clock.wait_s(captured_at(message))):
             return
         yield message
+
+
+class TickTimes:
+    """When the live fusion is asked next: at new evidence, 8 times a second, and at the hops.
+
+    Evidence is answered as it arrives, as long as that keeps to the rate on average (the generic
+    cell rate algorithm of ITU-T I.371); else with the next, or at ``EARLY_S`` after its turn. A hop
+    soon after such a tick waits as long for newer evidence. Times in seconds.
+    """
+
+    def __init__(self, hop_s: float) -> None:
+        self._hop_s = hop_s
+        self._hop = 1  # number of the next
+        self._turn = 0.0  # of the next tick, were they evenly spaced
+        self.next = hop_s
+        """Time of the next tick if no evidence comes."""
+
+    def evidence(self, now: float) -> None:
+        """Evidence has arrived."""
+        in_time = now >= self._turn - EARLY_S
+        self.next = min(self.next, now if in_time else self._turn + EARLY_S)
+
+    def ticked(self, now: float) -> int:
+        """The fusion was asked; the number of hops since the last time that had no tick."""
+        hop = max(self._hop, math.floor(now / self._hop_s) + 1)
+        skipped = max(0, hop - self._hop - 1)
+        self._hop = hop
+        self._turn = max(self._turn, now) + EVIDENCE_S
+        self.next = max(hop * self._hop_s, min(self._turn + EARLY_S, now + self._hop_s))
+        return skipped
 
 
 class Thinning:

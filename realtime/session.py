@@ -39,7 +39,7 @@ from mmer.realtime.messages import (
     Transcript,
     VideoFrame,
 )
-from mmer.realtime.pacing import EVIDENCE_S, Captured, Thinning, lost_s, paced
+from mmer.realtime.pacing import Captured, Thinning, TickTimes, lost_s, paced
 from mmer.realtime.pipeline import Pipeline, Stage
 from mmer.realtime.sources.source import Source
 from mmer.realtime.stage_times import Listener, Stopwatch
@@ -370,31 +370,24 @@ class Session:
 
     def _fuse(self) -> None:
         fusion = self._pipeline.fusion
-        hop, beat = 1, 1
-        ticked, fresh = 0.0, False  # time of the last tick, and whether evidence has come since
+        ticks, beat = TickTimes(self._hop_s), 1
         try:
             while True:
-                due = hop * self._hop_s
-                asked = min(ticked + EVIDENCE_S, due) if fresh else due
                 try:
-                    message = self._fusion_inbox.get(timeout_s=self.clock.wait_s(asked))
+                    message = self._fusion_inbox.get(timeout_s=self.clock.wait_s(ticks.next))
                 except Closed:
                     break
                 if message is not None:
                     self._fused(message, fusion, self._fusion_inbox.waited_s)
-                    fresh = fresh or isinstance(message, Evidence)
-                    asked = min(ticked + EVIDENCE_S, due) if fresh else due
                 now = self.clock.now()
+                if isinstance(message, Evidence):
+                    ticks.evidence(now)
+                asked = ticks.next
                 # what has arrived by the tick goes before it, unless that would never end
                 if now < asked or (len(self._fusion_inbox) and now < asked + self._hop_s / 2):
                     continue
                 self._fused(Tick(now), fusion, now - asked)
-                ticked, fresh = now, False
-                if now < due:
-                    continue
-                on_time = hop + 1
-                hop = max(on_time, math.floor(now / self._hop_s) + 1)
-                self._skipped_ticks += hop - on_time
+                self._skipped_ticks += ticks.ticked(now)
                 if now >= beat * self._health_s:
                     self._output.put(self._health(self.clock.now()))
                     self._report_hung(now)
