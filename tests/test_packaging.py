@@ -147,9 +147,10 @@ ARROWS = {
     "models/weights": "",
     "realtime": "asr blocks blocks/fusion sinks sources",
     "realtime/asr": "",  # engines, which training uses: no blocks, sources or sinks
+    "realtime/batch": "exports sinks sources",
     "realtime/blocks": "asr",
     "realtime/blocks/fusion": "blocks",
-    "realtime/commands": "asr demo exports serve sinks",
+    "realtime/commands": "asr batch demo exports serve sinks",
     "realtime/demo": "",
     "realtime/examples": "",
     "realtime/exports": "sinks",

@@ -14,23 +14,13 @@ from pathlib import Path
 from typing import Final
 
 from mmer.models.errors import MmerError, brief
+from mmer.realtime.sources.suffixes import SOUNDS, VIDEOS, suffixes
 
-
-def _suffixes(names: str) -> frozenset[str]:
-    return frozenset(f".{name}" for name in names.split())
-
-
-SOUNDS: Final = _suffixes(
-    "wav flac aif aiff aifc au caf wv opus ogg oga mp3 mp2 m4a aac wma amr mka ac3 ape tta spx w64"
-)
-VIDEOS: Final = _suffixes(
-    "mp4 m4v mov avi flv f4v mkv webm mpg mpeg wmv asf ts mts m2ts 3gp ogv vob dv mjpeg"
-)
-PICTURES: Final = _suffixes(
+PICTURES: Final = suffixes(
     "png jpg jpeg jpe jfif bmp dib tif tiff webp avif jp2 gif pgm ppm pbm pnm pam sr ras"
 )
 """What OpenCV reads in 8 bits; of an animation the first frame."""
-NOTES: Final = _suffixes("txt md csv tsv json xml html pdf db ini yaml yml")
+NOTES: Final = suffixes("txt md csv tsv json xml html pdf db ini yaml yml")
 """What lies beside the images and recordings of a corpus and is neither."""
 
 # 0x80 to 0x9f are printable in Windows' encoding alone; it leaves five of them undefined
@@ -68,7 +58,7 @@ def walk(root: Path) -> list[Path]:
 def media_files(files: Iterable[Path], modality: str) -> list[Path]:
     """Videos and, for speech, after them the sound files."""
     wanted = [VIDEOS, SOUNDS] if modality == "speech" else [VIDEOS]
-    return [path for suffixes in wanted for path in files if path.suffix.lower() in suffixes]
+    return [path for kinds in wanted for path in files if path.suffix.lower() in kinds]
 
 
 def read_text(path: Path) -> str:

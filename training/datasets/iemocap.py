@@ -19,7 +19,8 @@ from pathlib import Path
 from typing import Final
 
 from mmer.models.errors import MmerError
-from mmer.training.datasets.files import SOUNDS, need_folder, read_text, walk
+from mmer.realtime.sources.suffixes import SOUNDS
+from mmer.training.datasets.files import need_folder, read_text, walk
 from mmer.training.datasets.item import Item, Reading
 from mmer.training.datasets.label_names import LABELS, maps_to_none
 from mmer.training.datasets.texts import pasts, tidy

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmer.models.errors import MmerError
-from mmer.training.datasets.files import VIDEOS
+from mmer.realtime.sources.suffixes import VIDEOS
 from mmer.training.datasets.image_size import LARGEST_PX, image_size
 from mmer.training.datasets.item import Item
 

@@ -14,7 +14,8 @@ from mmer.models.preparation.logmel import SAMPLE_RATE
 from mmer.realtime.clock import ManualClock
 from mmer.realtime.messages import AudioBlock
 from mmer.realtime.sources.media import MediaFile
-from mmer.training.datasets.files import SOUNDS, VIDEOS, need_folder, walk
+from mmer.realtime.sources.suffixes import SOUNDS, VIDEOS
+from mmer.training.datasets.files import need_folder, walk
 
 BELOW_PEAK_DB: Final = 35.0
 MARGIN_S: Final = 0.15

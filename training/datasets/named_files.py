@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Final
 
 from mmer.models.errors import MmerError
-from mmer.training.datasets.files import PICTURES, SOUNDS, VIDEOS, need_folder, walk
+from mmer.realtime.sources.suffixes import SOUNDS, VIDEOS
+from mmer.training.datasets.files import PICTURES, need_folder, walk
 from mmer.training.datasets.item import Item, Reading
 from mmer.training.datasets.label_names import LABELS, maps_to_none
 

@@ -1,0 +1,1 @@
+"""Corpora: media files to JSON lines and Parquet tables, by many processes or by Ray."""

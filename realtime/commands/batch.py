@@ -1,0 +1,21 @@
+"""Entry point of `mmer-batch`."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+from mmer.models.command import run_command
+from mmer.realtime.own_process import one_opencv_thread
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Entry point: 0, or 1 where a recording could not be read; 2 for a mistake; 130 by Ctrl-C."""
+
+    def command() -> None:
+        from mmer.realtime.commands.batch_command import run
+
+        sys.exit(run(argv))
+
+    one_opencv_thread()
+    run_command("mmer-batch", command, stopped="stopped; the same command goes on from here")

@@ -1,0 +1,103 @@
+"""Command line of `mmer-batch`."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+import tyro
+
+from mmer.models.errors import MmerError
+from mmer.realtime.asr.registry import ASR_METAVAR
+from mmer.realtime.choose import DETECTOR_METAVAR
+from mmer.realtime.options import parse_modalities
+
+Flag = Annotated[bool, tyro.conf.FlagCreatePairsOff]
+
+
+@dataclass(frozen=True)
+class Arguments:
+    """Recognize a corpus: JSON lines for each recording, Parquet tables of all.
+
+    The lines are those of `mmer-live FILE --pace max`, however many workers. A batch that was
+    stopped or killed goes on where the same command is given again. Exit status: 0; 1 where a
+    recording could not be read (files.parquet has the reasons); 2 for a mistake; 130 after Ctrl-C.
+    """
+
+    inputs: Annotated[tyro.conf.Positional[tuple[str, ...]], tyro.conf.arg(metavar="INPUT...")] = ()
+    """Media files, folders, patterns ("talks/**/*.wav"), or manifests: a .csv file with a column
+    path, a .txt file with a path a line."""
+    output: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None
+    """Folder for NAME.jsonl of each recording and files.parquet, estimates.parquet and
+    utterances.parquet."""
+    workers: Annotated[int | None, tyro.conf.arg(metavar="N")] = None
+    """Processes; left out: one a core."""
+    modalities: str = "speech,text,face"
+    """Modalities to use, separated by commas."""
+    asr: Annotated[str, tyro.conf.arg(metavar=ASR_METAVAR)] = "auto"
+    """Speech recognizer, as in mmer-live."""
+    detector: Annotated[str, tyro.conf.arg(metavar=DETECTOR_METAVAR)] = "auto"
+    """Face detector, as in mmer-live."""
+    provider: Literal["auto", "cpu", "cuda", "tensorrt", "ort-tensorrt", "coreml", "directml"] = (
+        "auto"
+    )
+    """What runs the networks, as in mmer-live."""
+    weights: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None
+    """Folder with networks, as in mmer-live."""
+    video_fps: float = 20.0
+    """Most frames analysed a second."""
+    window_s: float = 4.0
+    """How far back an estimate looks, in seconds."""
+    hop_s: float = 0.25
+    """Seconds from one estimate to the next."""
+    hangover_s: float | None = None
+    """Silence after which an utterance has ended, as in mmer-live."""
+    offline: Flag = False
+    """Never use the network for downloads (also: MMER_OFFLINE=1)."""
+    version: Flag = False
+    """Show mmer's version."""
+
+
+def run(argv: Sequence[str] | None = None) -> int:
+    """Parse the command line and run the batch; the exit status. Raises MmerError."""
+    arguments = tyro.cli(Arguments, prog="mmer-batch", args=argv)
+    if arguments.version:
+        from mmer import __version__
+
+        print(f"mmer-batch {__version__}")
+        return 0
+    from mmer.realtime.batch.recognition import BatchOptions
+    from mmer.realtime.batch.run import local, run_batch
+
+    if arguments.output is None:
+        raise MmerError("where to? name a folder with --output DIR")
+    options = BatchOptions(
+        modalities=parse_modalities(arguments.modalities),
+        asr=arguments.asr,
+        detector=arguments.detector,
+        provider=arguments.provider,
+        weights=None if arguments.weights is None else str(arguments.weights.absolute()),
+        offline=arguments.offline,
+        video_fps=arguments.video_fps,
+        window_s=arguments.window_s,
+        hop_s=arguments.hop_s,
+        hangover_s=arguments.hangover_s,
+    )
+    engine = local(_cores() if arguments.workers is None else arguments.workers)
+    outcome = run_batch(arguments.inputs, arguments.output, options, engine)
+    failed = len(outcome.errors)
+    print(
+        f"{outcome.count - failed} of {outcome.count} recordings recognized: {arguments.output}"
+        + (f"; {failed} could not be read: files.parquet has the reasons" if failed else "")
+    )
+    return 1 if failed else 0
+
+
+def _cores() -> int:
+    """Cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
