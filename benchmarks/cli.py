@@ -33,6 +33,7 @@ COMMANDS: Final = Registry(
             ("against", "baselines.command:Against", "baseline loops on the same clip"),
             ("encoders", "encoders.command:Encoders", "cost of one call of each network"),
             ("throughput", "throughput.command:Throughput", "streams at once"),
+            ("batch", "batch:Batch", "corpora by workers, and after kills"),
             ("serve", "serve.command:Serve", "the server: sessions, abuse, memory, page"),
             ("compare", "compare:Compare", "two results of one benchmark"),
         )

@@ -34,16 +34,18 @@ def run_pool(
     unfinished.
     """
     waiting = iter(items)
-    suspects: list[Item] = []
     while True:
         with _Pool(options, folder, workers) as pool:
             suspects = pool.run(waiting, workers * _WAITING, done)
         if not suspects:
             return
-        for item in suspects:  # the one that kills is alone with its process
+        again = iter(suspects)
+        lost: list[Item] = suspects
+        while lost:  # one at a time: the one in work is the one that kills
             with _Pool(options, folder, 1) as pool:
-                if pool.run(iter([item]), 1, done):
-                    done(item, _DIED)
+                lost = pool.run(again, 1, done)
+            for item in lost:
+                done(item, _DIED)
 
 
 class _Pool:

@@ -46,9 +46,8 @@ def run_batch(
     with locked(folder):
         check_options(folder, asdict(options))
         todo = [item for item in items if not item.lines_below(folder).is_file()]
-        todo.sort(
-            key=lambda item: (-item.size, item.name)
-        )  # a long one last would keep all waiting
+        # the largest first: a long one that comes last would keep all others waiting
+        todo.sort(key=lambda item: (-item.size, item.name))
         errors: dict[str, str] = {}
         with BatchProgress(todo, len(items) - len(todo)) as progress:
 
@@ -57,9 +56,11 @@ def run_batch(
                     errors[item.name] = reason
                 progress.done(item, reason)
 
-            if todo:
-                engine(todo, options, folder, done)
-        remove_parts(folder)
+            try:
+                if todo:
+                    engine(todo, options, folder, done)
+            finally:  # of those that were killed, by now or in an earlier run
+                remove_parts(folder)
         write_tables(folder, items, errors, _facts(folder))
     return Outcome(len(items), errors)
 

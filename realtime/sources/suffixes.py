@@ -1,4 +1,4 @@
-"""File name endings of media, by which a folder's recordings are told from what lies beside them."""
+"""File name endings of media, by which recordings are told from what lies beside them."""
 
 from __future__ import annotations
 
