@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -50,12 +50,9 @@ class BatchingEngine:
     def _run_with_others(self, call: _Call) -> None:
         calls = self._take(call)
         try:
-            joined = {name: np.concatenate([c.inputs[name] for c in calls]) for name in call.inputs}
-            outputs = self._engine.run(joined)
-            ends = np.cumsum([c.rows for c in calls])[:-1]
-            for name, array in outputs.items():
-                for c, part in zip(calls, np.split(array, ends), strict=True):
-                    c.outputs[name] = part
+            outputs = run_joined(self._engine, [c.inputs for c in calls])
+            for c, found in zip(calls, outputs, strict=True):
+                c.outputs = found
         except Exception as error:  # noqa: BLE001  raised by each of the callers
             for c in calls:
                 c.error = error
@@ -76,6 +73,19 @@ class BatchingEngine:
                     rows += other.rows
             self._waiting = [c for c in self._waiting if c not in calls]
         return calls
+
+
+def run_joined(
+    engine: Engine, calls: Sequence[Mapping[str, np.ndarray]]
+) -> list[dict[str, np.ndarray]]:
+    """One run for all ``calls``, whose arrays agree in all but the first axis; outputs of each."""
+    joined = {name: np.concatenate([call[name] for call in calls]) for name in calls[0]}
+    ends = np.cumsum([len(next(iter(call.values()))) for call in calls])[:-1]
+    made: list[dict[str, np.ndarray]] = [{} for _ in calls]
+    for name, array in engine.run(joined).items():
+        for outputs, part in zip(made, np.split(array, ends), strict=True):
+            outputs[name] = part
+    return made
 
 
 @dataclass(eq=False)

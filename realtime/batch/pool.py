@@ -20,7 +20,8 @@ from mmer.realtime.batch.writing import settle, write_lines
 Done = Callable[[Item, "str | None"], None]
 """Called with each item that is over, and the reason where it has no lines."""
 _WAITING: Final = 2  # items handed out a worker: one in work, one that follows at once
-_DIED: Final = "the process that decoded it died, twice"
+DIED: Final = "the process that decoded it died, twice"
+"""The reason of a recording that no process survives."""
 
 
 def run_pool(
@@ -45,7 +46,7 @@ def run_pool(
             with _Pool(options, folder, 1) as pool:
                 lost = pool.run(again, 1, done)
             for item in lost:
-                done(item, _DIED)
+                done(item, DIED)
 
 
 class _Pool:

@@ -67,11 +67,26 @@ def run_batch(
 
 def local(workers: int) -> Engine:
     """Engine of ``workers`` processes on this machine."""
-    if not 1 <= workers <= MOST_WORKERS:
-        raise MmerError(f"--workers is {workers}: it must lie between 1 and {MOST_WORKERS}")
+    _check(workers)
     return lambda items, options, folder, done: run_pool(
         items, options, folder, min(workers, len(items)), done
     )
+
+
+def on_ray(address: str, workers: int) -> Engine:
+    """Engine of at most ``workers`` actors on the Ray cluster at ``address``, or "local"."""
+    from mmer.realtime.batch.ray_data import run_ray
+
+    load_package("ray.data", "ray", "--ray")
+    _check(workers)
+    return lambda items, options, folder, done: run_ray(
+        items, options, folder, done, address=address, workers=workers
+    )
+
+
+def _check(workers: int) -> None:
+    if not 1 <= workers <= MOST_WORKERS:
+        raise MmerError(f"--workers is {workers}: it must lie between 1 and {MOST_WORKERS}")
 
 
 def _make(folder: Path) -> None:

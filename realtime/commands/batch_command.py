@@ -34,7 +34,10 @@ class Arguments:
     """Folder for NAME.jsonl of each recording and files.parquet, estimates.parquet and
     utterances.parquet."""
     workers: Annotated[int | None, tyro.conf.arg(metavar="N")] = None
-    """Processes; left out: one a core."""
+    """Processes, or with --ray actors; left out: one a core of this machine."""
+    ray: Annotated[str | None, tyro.conf.arg(metavar="ADDRESS|local")] = None
+    """Ray cluster to work on, such as auto or ray://HOST:10001, whose machines must see the inputs
+    under the same paths; local: one of this machine, for this batch."""
     modalities: str = "speech,text,face"
     """Modalities to use, separated by commas."""
     asr: Annotated[str, tyro.conf.arg(metavar=ASR_METAVAR)] = "auto"
@@ -70,7 +73,7 @@ def run(argv: Sequence[str] | None = None) -> int:
         print(f"mmer-batch {__version__}")
         return 0
     from mmer.realtime.batch.recognition import BatchOptions
-    from mmer.realtime.batch.run import local, run_batch
+    from mmer.realtime.batch.run import local, on_ray, run_batch
 
     if arguments.output is None:
         raise MmerError("where to? name a folder with --output DIR")
@@ -86,7 +89,8 @@ def run(argv: Sequence[str] | None = None) -> int:
         hop_s=arguments.hop_s,
         hangover_s=arguments.hangover_s,
     )
-    engine = local(_cores() if arguments.workers is None else arguments.workers)
+    workers = _cores() if arguments.workers is None else arguments.workers
+    engine = local(workers) if arguments.ray is None else on_ray(arguments.ray, workers)
     outcome = run_batch(arguments.inputs, arguments.output, options, engine)
     failed = len(outcome.errors)
     print(

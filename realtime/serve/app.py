@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager, suppress
 from importlib import resources
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import anyio
 from prometheus_client import CONTENT_TYPE_LATEST
@@ -38,6 +38,7 @@ from mmer.realtime.serve.security import HostAndOrigin, bearer
 from mmer.realtime.serve.service import Service
 from mmer.realtime.serve.session_outputs import SessionOutputs
 from mmer.realtime.serve.stream import serve
+from mmer.realtime.serve.tickets import Tickets
 from mmer.realtime.serve.upload import Recognize, problem
 from mmer.realtime.serve.watch import watch
 from mmer.realtime.shared_models import SharedModels
@@ -52,6 +53,7 @@ _TYPES: Final = {
     ".js": "text/javascript; charset=utf-8",
     ".svg": "image/svg+xml",
 }
+Gather: TypeAlias = Callable[[bytes], Awaitable[bytes]]
 _MOST_CONTEXT: Final = 32
 _BODY_S: Final = 20.0
 
@@ -66,6 +68,8 @@ def create_app(
     offline: bool = False,
     outputs: SessionOutputs | None = None,
     connections: Connections | None = None,
+    tickets: Tickets | None = None,
+    gather: Gather | None = None,
 ) -> Starlette:
     """The application; its ``state.service`` is the `Service`.
 
@@ -80,10 +84,12 @@ def create_app(
         offline: whether sessions may not download.
         outputs: what the streams' sessions write, besides the lines for their clients.
         connections: those of the server; default: unknown, and not limited.
+        tickets: makes keys by which sessions of other processes go on in this one; default: none.
+        gather: makes the metrics of all processes of those of this one; default: they are all.
     """
-    service = Service(token, models, limits, defaults, offline, outputs)
+    service = Service(token, models, limits, defaults, offline, outputs, tickets)
     counted = Connections(service.limits) if connections is None else connections
-    routes = Endpoints(service)
+    routes = Endpoints(service, gather)
 
     async def stream(websocket: WebSocket) -> None:
         with suppress(asyncio.CancelledError):  # the server has waited long enough for its end
@@ -132,8 +138,8 @@ def create_app(
 class Endpoints:
     """The HTTP endpoints that answer at once."""
 
-    def __init__(self, service: Service) -> None:
-        self._service = service
+    def __init__(self, service: Service, gather: Gather | None = None) -> None:
+        self._service, self._gather = service, gather
         folder = resources.files("mmer.realtime.serve") / "page"
         self._files = {  # all there are: no name of a client is ever opened
             file.name: file.read_bytes()
@@ -183,8 +189,9 @@ class Endpoints:
     async def metrics(self, request: Request) -> Response:
         """Prometheus' text."""
         self._check(request)
-        sessions = self._service.sessions.values()
-        text = self._service.metrics.page([s.health for s in sessions], len(sessions))
+        text = self._service.metrics_text()
+        if self._gather is not None:
+            text = await self._gather(text)
         return Response(text, headers={"content-type": CONTENT_TYPE_LATEST})
 
     async def openapi(self, request: Request) -> Response:

@@ -21,7 +21,7 @@ from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, quote, urlsplit
 
 import numpy as np
 from numpy.typing import NDArray
@@ -124,7 +124,9 @@ class Session:
         self._connection: ClientConnection | None = None
         self._leaving = ExitStack()  # closes it
         self._resume = ""
+        self._place = ""  # of the process that has the session, where there are several
         self._received = 0  # lines
+        self._t = 0.0  # of the last one
         self._stopping = self._closed = False
         self._acked = threading.Condition()
         self._unacked = 0
@@ -228,6 +230,7 @@ class Session:
             found = json.loads(message)
             if "v" in found:
                 self._received += 1
+                self._t = max(self._t, found.get("t", 0.0))
             event = self._heard(found)
             if event is not None:
                 yield event
@@ -256,18 +259,22 @@ class Session:
     def _goes_on(self, closed: ConnectionClosed) -> bool:
         """Whether the session was resumed; False where it has ended; raises MmerError."""
         code = None if closed.rcvd is None else closed.rcvd.code
-        if self._closed or code in _ENDED:
+        # of several processes one may have died: whoever is before it closes in its own way
+        died = bool(self._place) and code in (Close.DONE, Close.FAILED)
+        if self._closed or (code in _ENDED and not died):
             return False
         reason = "" if closed.rcvd is None else closed.rcvd.reason
-        if code in _FOR_GOOD or self._virtual:
+        if (code in _FOR_GOOD and not died) or self._virtual:
             raise MmerError(reason or "the connection to the server was lost")
+        if code == Close.MOVED:
+            self._place = ""
         until = time.monotonic() + RESUME_S
         attempt = 0
         while time.monotonic() < until and not self._closed:
             time.sleep(_DELAYS_S[min(attempt, len(_DELAYS_S) - 1)])
             attempt += 1
             try:
-                self._open({"resume": self._resume, "received": self._received})
+                self._open({"resume": self._resume, "received": self._received, "t": self._t})
             except Refused:
                 raise
             except MmerError:  # not reachable yet
@@ -282,7 +289,7 @@ class Session:
 
     def _open(self, resume: Mapping[str, Any]) -> None:
         """Connect and start or resume; raises Refused, or MmerError where nobody answers."""
-        address = self._address.stream
+        address = self._address.stream + (f"?place={quote(self._place)}" if self._place else "")
         leaving = ExitStack()
         try:
             connection = leaving.enter_context(
@@ -312,7 +319,7 @@ class Session:
         if answer.get("type") != "started":
             leaving.close()
             raise Refused(str(answer.get("text", "the server refused the session")))
-        self._resume = answer["resume"]
+        self._resume, self._place = answer["resume"], answer.get("place", "")
         with self._acked:
             self._unacked = 0
             self._acked.notify_all()

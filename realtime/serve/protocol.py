@@ -53,6 +53,8 @@ class Close(IntEnum):
     WRONG = 1008
     """The client broke the protocol; the reason says how."""
     FAILED = 1011
+    MOVED = 1012
+    """This process ends: the session goes on in another one, when the client resumes it."""
     FULL = 1013
     """As many sessions as there may be: try again later."""
     TOKEN = 4001
@@ -91,6 +93,7 @@ class Start:
     resume: str | None = None
     received: int = 0  # lines that the client of a resumed session has
     watch: str | None = None  # the name under which others may watch its lines
+    t: float | None = None  # of the last of them
 
 
 def pack(
@@ -175,6 +178,7 @@ def parse_start(message: Mapping[str, Any]) -> Start:
         resume=resume,
         received=_whole(message, "received") or 0,
         watch=watch,
+        t=None if message.get("t") is None else number(message["t"], "t"),
     )
 
 

@@ -16,9 +16,10 @@ from mmer.models.labels import EMOTIONS
 from mmer.realtime.messages import Stream
 from mmer.realtime.serve.limits import Limits
 from mmer.realtime.serve.metrics import Metrics
-from mmer.realtime.serve.protocol import Start
+from mmer.realtime.serve.protocol import Close, ProtocolError, Start
 from mmer.realtime.serve.session import ServedSession
 from mmer.realtime.serve.session_outputs import SessionOutputs
+from mmer.realtime.serve.tickets import NO_SUCH, Part, Tickets
 from mmer.realtime.serve.watchers import ToWatchers, Watchers
 from mmer.realtime.shared_models import SharedModels
 
@@ -39,6 +40,7 @@ class Service:
         defaults: options of a recognizer where the client chooses none.
         offline: whether sessions may not download.
         outputs: what the streams' sessions write, besides the lines for their clients.
+        tickets: makes keys by which sessions of other processes go on in this one; default: none.
     """
 
     def __init__(
@@ -49,7 +51,9 @@ class Service:
         defaults: Mapping[str, Any] | None = None,
         offline: bool = False,
         outputs: SessionOutputs | None = None,
+        tickets: Tickets | None = None,
     ) -> None:
+        self.tickets = tickets
         self.models = SharedModels() if models is None else models
         self.limits = limits or Limits()
         self.defaults = dict(defaults or {})
@@ -74,8 +78,22 @@ class Service:
 
     # --- sessions --------------------------------------------------------------------------------
 
-    async def open(self, start: Start) -> ServedSession:
-        """A new session, running.
+    async def revive(self, start: Start) -> ServedSession:
+        """The session of another process that ``start`` resumes, as a new part of it, running.
+
+        Raises:
+            ProtocolError: its key is none of ours, or it cannot go on.
+            MmerError: as ``open``.
+        """
+        if self.tickets is None:
+            raise ProtocolError(NO_SUCH)
+        found, part, began = self.tickets.read(start, self.limits.longest_s)
+        return await self.open(found, part, began)
+
+    async def open(
+        self, start: Start, part: Part | None = None, began: float | None = None
+    ) -> ServedSession:
+        """A new session, or a ``part`` of one that ``began`` elsewhere, running.
 
         Raises:
             Full: there are as many as there may be, or the server is about to end.
@@ -100,6 +118,8 @@ class Service:
             self.metrics,
             self.offline,
             outputs,
+            key="" if self.tickets is None else self.tickets.issue(start, began),
+            part=part,
         )
         self._opening += 1
         try:
@@ -162,6 +182,11 @@ class Service:
         finally:
             self._jobs -= 1
 
+    def metrics_text(self) -> bytes:
+        """Prometheus' text of this process."""
+        sessions = self.sessions.values()
+        return self.metrics.page([s.health for s in sessions], len(sessions))
+
     # --- models ----------------------------------------------------------------------------------
 
     async def load(self) -> None:
@@ -222,10 +247,13 @@ class Service:
 
     # --- end -------------------------------------------------------------------------------------
 
-    async def drain(self) -> None:
-        """Finish every session, its last lines sent; refuse new ones from now on."""
+    async def drain(self, code: Close = Close.STOPPING) -> None:
+        """Finish every session, its last lines sent; refuse new ones from now on.
+
+        With ``code`` MOVED they are parts that end: their clients go on in another process.
+        """
         self.stopping = True
-        await asyncio.gather(*(session.close() for session in list(self.sessions.values())))
+        await asyncio.gather(*(session.close(code) for session in list(self.sessions.values())))
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=2.0)
 

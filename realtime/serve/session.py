@@ -27,6 +27,7 @@ from mmer.realtime.messages import (
     FaceObservation,
     Health,
     Message,
+    Notice,
     SessionEnd,
     Transcript,
     VideoFrame,
@@ -36,6 +37,7 @@ from mmer.realtime.recognizer import Recognizer
 from mmer.realtime.serve.limits import Limits
 from mmer.realtime.serve.metrics import Metrics
 from mmer.realtime.serve.protocol import Close, Packet, ProtocolError, Start
+from mmer.realtime.serve.tickets import Part
 from mmer.realtime.shared_models import SharedModels
 from mmer.realtime.sinks.jsonl import LineWriter
 from mmer.realtime.sinks.outputs import Outputs
@@ -61,8 +63,8 @@ class Socket(Protocol):
 class ServedSession:
     """A session of one client; all methods are for the event loop's thread.
 
-    ``key`` is the secret by which a client resumes it. Raises MmerError (constructor) for wrong
-    options.
+    ``key`` is the secret by which a client resumes it; ``part`` says where it goes on, where it
+    began in another process. Raises MmerError (constructor) for wrong options.
     """
 
     def __init__(
@@ -73,8 +75,12 @@ class ServedSession:
         metrics: Metrics,
         offline: bool,
         outputs: Sequence[Sink] = (),
+        key: str = "",
+        part: Part | None = None,
     ) -> None:
-        self.key = secrets.token_urlsafe(24)
+        self.key = key or secrets.token_urlsafe(24)
+        self._part = part
+        self._t0 = 0.0 if part is None else part.t0
         self.virtual = start.options.get("pace") == "max"
         self.done = asyncio.Event()  # its thread has ended
         self.code = Close.DONE  # why the connection is closed at the end
@@ -95,7 +101,7 @@ class ServedSession:
         self._recognizer = Recognizer(self.source, models=models, offline=offline, **start.options)
         self._thinning = Thinning(self._recognizer.options.video_fps)
         self._loop = asyncio.get_running_loop()
-        self._outputs = Outputs([_ToClient(self), *outputs])
+        self._outputs = Outputs([_ToClient(self, part), *outputs])
         self._sent = 0  # lines, as the client counts them
         self._kept: deque[tuple[int, str]] = deque(maxlen=_KEPT)  # number and line
         self._attached = asyncio.Event()
@@ -129,9 +135,9 @@ class ServedSession:
         self._attached.set()
         self.finish()
 
-    async def close(self) -> None:
+    async def close(self, code: Close = Close.STOPPING) -> None:
         """Finish within the limit, else end at once; every thread is joined."""
-        self.finish(Close.STOPPING)
+        self.finish(code)
         if self.socket is None:
             self.give_up()
         try:
@@ -196,7 +202,7 @@ class ServedSession:
     def now(self) -> float:
         """The session's clock."""
         clock = self._recognizer.clock
-        return 0.0 if clock is None else clock.now()
+        return 0.0 if clock is None else self._t0 + clock.now()
 
     async def push_audio(self, packet: Packet) -> str:
         """Sound for the session; "" or what was wrong with it. Waits where the session is behind.
@@ -217,14 +223,15 @@ class ServedSession:
             if len(samples):
                 await self._put(AudioBlock(packet.t, samples))
             return ""
+        t = None if packet.t is None else packet.t - self._t0
         waited = 0.0
         while self.source.waiting_s > _BEHIND_S and waited < _BEHIND_S:
             await asyncio.sleep(0.05)
             waited += 0.05
         try:
-            self.source.push_audio(samples, rate, packet.t)
+            self.source.push_audio(samples, rate, t)
         except MmerError as problem:
-            if packet.t is None:
+            if t is None:
                 return str(problem)
         else:
             return ""
@@ -249,7 +256,7 @@ class ServedSession:
             await self._put(VideoFrame(t, image))
             return ""
         with suppress(MmerError):
-            self.source.push_frame(image, t)
+            self.source.push_frame(image, None if t is None else t - self._t0)
             return ""
         try:
             self.source.push_frame(image)
@@ -337,28 +344,35 @@ class ServedSession:
 class _ToClient(Sink):
     """Lines for the client's socket: the first of a session's outputs."""
 
-    def __init__(self, session: ServedSession) -> None:
-        self._session = session
-        self._writer = LineWriter()
+    def __init__(self, session: ServedSession, part: Part | None) -> None:
+        self._session, self._part = session, part
+        self._writer = LineWriter() if part is None else LineWriter(part.t0, part.utterances)
 
     def open(self, info: SessionInfo) -> None:
-        self._session.deliver(self._writer.first(info), keep=True)
+        if self._part is None:
+            self._session.deliver(self._writer.first(info), keep=True)
+        else:  # the client has that line
+            self.write(Notice(0.0, "warning", "session", self._part.notice), None)
 
     def write(self, event: Message, now: float | None) -> None:
         if line := self._writer.event(event, now):
             self._session.deliver(line, keep=not _partial(event))
         elif self._session.wants_faces and isinstance(event, FaceObservation):
-            self._session.tell(_face(event))
+            self._session.tell(_face(event, 0.0 if self._part is None else self._part.t0))
 
     def close(self, end: SessionEnd | None) -> None:
+        if self._session.code is Close.MOVED:  # this part ends, not the session
+            return
         if end is not None and (line := self._writer.event(end, None)):
             self._session.deliver(line, keep=True)
 
 
-def _face(seen: FaceObservation) -> str:
+def _face(seen: FaceObservation, t0: float) -> str:
     """Where the followed face is in the frame of time ``t``: x, y, width, height in pixels."""
     box = None if seen.box is None else [round(float(x), 1) for x in seen.box]
-    return json.dumps({"type": "face", "t": round(seen.t, 3), "box": box}, separators=(",", ":"))
+    return json.dumps(
+        {"type": "face", "t": round(seen.t + t0, 3), "box": box}, separators=(",", ":")
+    )
 
 
 def _partial(event: Message) -> bool:

@@ -117,7 +117,7 @@ async def _started(websocket: WebSocket, client: Client, service: Service) -> Se
     if start.resume is not None:
         session = service.sessions.get(start.resume)
         if session is None or session.done.is_set():
-            raise ProtocolError("there is no such session any more: start a new one")
+            session = await service.revive(start)
         before = session.socket
         if before is not None:
             session.detach(before)
@@ -130,12 +130,14 @@ async def _started(websocket: WebSocket, client: Client, service: Service) -> Se
 
 
 async def _welcome(client: Client, session: ServedSession, start: Start, service: Service) -> None:
+    place = {} if service.tickets is None else {"place": service.tickets.place}
     await client.say(
         "started",
         resume=session.key,
         resumed=start.resume is not None,
         credit=CREDIT,
         resume_s=service.limits.resume_s,
+        **place,
     )
     await session.attach(client, start.received if start.resume is not None else 0)
     await session.ready()
@@ -208,6 +210,7 @@ class Conversation:
             Close.IDLE: f"nothing came for {self._service.limits.idle_s:g} s",
             Close.LONG: f"a session lasts {self._service.limits.longest_s:g} s at most",
             Close.STOPPING: "the server ends",
+            Close.MOVED: "this process ends: resume the session in another one",
             Close.FAILED: session.error,
         }
         if session.error:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -121,11 +122,14 @@ class LineWriter:
     """Lines of one session in their order: ``first`` once, then one for each event that has one.
 
     ``t`` never decreases: an event decided earlier but written later takes the last ``t``. File and
-    server write by this class, so that both give the same bytes.
+    server write by this class, so that both give the same bytes. Of a session that goes on in
+    another process, ``t0`` seconds and ``utterances`` utterances were before this part: the lines'
+    times and ids follow those.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, t0: float = 0.0, utterances: int = 0) -> None:
         self.t = -math.inf  # of the last line
+        self._t0, self._utterances = t0, utterances
 
     def first(self, info: SessionInfo) -> bytes:
         """The session line."""
@@ -137,12 +141,28 @@ class LineWriter:
 
         ``now`` is the session's clock at writing, None in replay.
         """
-        line = end_line(event) if isinstance(event, SessionEnd) else line_for(event, now)
+        if self._t0 and isinstance(event, Gap):  # whose times are in its text
+            moved = replace(event, t0=event.t0 + self._t0, t1=event.t1 + self._t0)
+            line = line_for(moved, None if now is None else now + self._t0)
+        else:
+            line = end_line(event) if isinstance(event, SessionEnd) else line_for(event, now)
+            if self._t0 and line is not None:
+                self._move(line)
         if line is None:
             return None
         if "t" in line:
             self.t = line["t"] = max(self.t, line["t"])
         return encoded(line)
+
+    def _move(self, line: dict[str, Any]) -> None:
+        for key in ("t", "t0", "t1"):
+            if key in line:
+                line[key] = _seconds(line[key] + self._t0)
+        if "window" in line:
+            line["window"] = [_seconds(t + self._t0) for t in line["window"]]
+        for key in ("id", "utterance"):
+            if line.get(key) is not None:
+                line[key] += self._utterances
 
 
 class JsonLines(Sink):

@@ -14,7 +14,9 @@ export class Stream {
     this.on = on;
     this.socket = null;
     this.resume = null;
+    this.place = ""; // of the process that has the session, where there are several
     this.received = 0;
+    this.t = 0; // of the last line
     this.unacked = 0;
     this.pongs = [];
     this.wanted = false;
@@ -29,20 +31,22 @@ export class Stream {
 
   begin() {
     this.resume = null;
-    this.received = 0;
+    this.received = this.t = 0;
     this.connect(0);
   }
 
   connect(attempt) {
     this.on.state(attempt || this.resume ? "lost" : "connecting");
-    const socket = new WebSocket(this.address);
+    const place = this.place ? `?place=${encodeURIComponent(this.place)}` : "";
+    const socket = new WebSocket(this.address + place);
     socket.binaryType = "arraybuffer";
     this.socket = socket;
     this.error = "";
     let started = false;
     socket.onopen = () => {
       const start = { type: "start", token: this.token, ...this.announced };
-      if (this.resume) Object.assign(start, { resume: this.resume, received: this.received });
+      const { resume, received, t } = this;
+      if (resume) Object.assign(start, { resume, received, t });
       socket.send(JSON.stringify(start));
     };
     socket.onmessage = (event) => {
@@ -50,6 +54,7 @@ export class Stream {
       if (message.type === "started") {
         started = true;
         this.resume = message.resume;
+        this.place = message.place ?? "";
         this.lostAt = null;
         this.unacked = 0;
         this.pongs = [];
@@ -70,6 +75,7 @@ export class Stream {
   take(message, text) {
     if ("v" in message) {
       this.received++;
+      this.t = Math.max(this.t, message.t ?? 0);
       this.on.line(message, text);
     } else if (message.type === "ack") {
       this.unacked = Math.max(0, this.unacked - 1);
@@ -91,8 +97,11 @@ export class Stream {
     if (this.resume && event.code === 1008 && said.includes("no such session")) {
       return this.begin(); // the server has been started anew
     }
+    // of several processes one may have died: whoever is before it closes in its own way
+    const died = this.place && !this.error && [1000, 1011].includes(event.code);
+    if (event.code === 1012) this.place = "";
     if (event.code === 1001) this.resume = null; // it ends, and may be started again
-    else if (OVER.includes(event.code)) {
+    else if (OVER.includes(event.code) && !died) {
       this.wanted = false;
       return this.on.state(event.code === 1000 ? "idle" : "failed", said);
     }
