@@ -32,7 +32,7 @@ from mmer.realtime.serve.tls import Certificate, certificate
 from mmer.realtime.shared_models import SharedModels
 
 _HEADERS_BYTES: Final = 16 * 1024  # of one request
-_SWITCH_S: Final = 0.002
+SWITCH_S: Final = 0.002
 """Python's turn of a thread: the event loop waits for it, and there are ten threads a session."""
 
 
@@ -188,7 +188,7 @@ class Serving:
 def run(options: ServeOptions, open_browser: bool = False) -> int:
     """Load, print the address, serve until Ctrl-C; the exit status. Raises MmerError."""
     logging.basicConfig(level=logging.WARNING, format="mmer-serve: %(message)s")
-    sys.setswitchinterval(_SWITCH_S)
+    sys.setswitchinterval(SWITCH_S)
     with Serving(options) as serving:
         asyncio.run(serving.app.state.service.load())
         _announce(serving, open_browser)
