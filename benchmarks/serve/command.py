@@ -25,6 +25,7 @@ from mmer.benchmarks.report.statistics import summarise
 from mmer.models.errors import MmerError
 from mmer.realtime.demo import clip
 from mmer.realtime.serve.limits import Limits
+from mmer.realtime.sinks.extras import load_package
 
 if TYPE_CHECKING:
     from mmer.benchmarks.serve.players import Material, Played
@@ -65,6 +66,12 @@ class Serve(Outputs):
     """Fuzzed messages."""
     page: Flag = False
     """Measure the page too, in Chromium."""
+    ray: Flag = False
+    """Measure the same sessions on Ray Serve too: two replicas and one with the networks."""
+    kills: int = 5
+    """With --ray: replicas that get SIGKILL."""
+    encoders: int = 1
+    """With --ray: replicas that run networks; 0: those that hold the sessions do."""
 
     def check(self) -> None:
         super().check()
@@ -75,6 +82,8 @@ class Serve(Outputs):
             ("--opened", self.opened, 0, 100_000),
             ("--abusive", self.abusive, 0, 64),
             ("--fuzzed", self.fuzzed, 0, 10_000_000),
+            ("--kills", self.kills, 0, 1000),
+            ("--encoders", self.encoders, 0, 64),
         ):
             if not low <= value <= high:
                 raise MmerError(f"{option} is {value:g}: it must lie between {low} and {high}")
@@ -82,6 +91,8 @@ class Serve(Outputs):
             import starlette  # noqa: F401
         except ImportError as error:
             raise MmerError("mmer-bench serve needs pip install 'mmer-live[serve]'") from error
+        if self.ray:
+            load_package("ray.serve", "ray", "--ray")
         if self.page:
             from mmer.benchmarks.serve.browser import CHROMIUM
 
@@ -98,7 +109,8 @@ class Serve(Outputs):
             rows.append(Row("ready_s", "start to address", f"{running.ready_s:.1f} s",
                             values={"s": running.ready_s}))  # fmt: skip
             say(f"{self.sessions} sessions for {self.seconds} s")
-            rows += sessions_rows(running, material, self.sessions, self.seconds)
+            alone, found = sessions_rows(running, material, self.sessions, self.seconds)
+            rows += found
             if self.page:
                 say(f"the page for {self.seconds} s")
                 rows.append(page_row(running.url, self.seconds))
@@ -117,6 +129,8 @@ class Serve(Outputs):
             say(f"{self.abusive} abusive clients for {self.seconds} s")
             with server(self.asr, Limits.max_sessions) as running:
                 rows += abuse_rows(running, material, self.abusive, self.seconds)
+        if self.ray:
+            rows += self._ray_rows(say, material, alone)
         return Report(
             kind="serve",
             title=f"mmer-bench serve: {self.sessions} sessions, {self.fps:g} pictures a second, "
@@ -127,6 +141,18 @@ class Serve(Outputs):
             provider={},
             rows=rows,
         )
+
+    def _ray_rows(self, say: Say, material: Material, alone: Sequence[Played]) -> list[Row]:
+        from mmer.benchmarks.serve.ray_rows import added_row, ray_server, resumed_row
+
+        with ray_server(self.asr, replicas=2, encoders=self.encoders) as running:
+            say(f"{self.sessions} sessions on Ray for {self.seconds} s")
+            on_ray = play(running.url, material, self.sessions, self.seconds)
+            rows = [added_row(alone, on_ray)]
+            if self.kills:
+                say(f"{self.kills} replicas killed")
+                rows.append(resumed_row(running, self.kills))
+        return rows
 
 
 class Running:
@@ -177,24 +203,26 @@ def server(asr: str, sessions: int = 64) -> Iterator[Running]:
             process.wait()
 
 
-def play(running: Running, material: Material, count: int, seconds: float) -> list[Played]:
+def play(url: str, material: Material, count: int, seconds: float) -> list[Played]:
     """What ``count`` good clients saw."""
     from mmer.benchmarks.serve.players import Player
 
-    players = [Player(running.url, material, seconds, 0.37 * k) for k in range(count)]
+    players = [Player(url, material, seconds, 0.37 * k) for k in range(count)]
     for player in players:
         player.start()
     return [player.join() for player in players]
 
 
-def sessions_rows(running: Running, material: Material, count: int, seconds: float) -> list[Row]:
-    """Delays, losses and cost of ``count`` sessions."""
+def sessions_rows(
+    running: Running, material: Material, count: int, seconds: float
+) -> tuple[list[Played], list[Row]]:
+    """What ``count`` sessions saw: delays, losses and cost."""
     before = running.cpu_s()
     began = time.monotonic()
-    played = play(running, material, count, seconds)
+    played = play(running.url, material, count, seconds)
     cpu = (running.cpu_s() - before) / (time.monotonic() - began)
     what = f"capture to line, {count} sessions"
-    return [
+    return played, [
         _delays("capture_to_line", what, played, SESSIONS_MS),
         _lost("lost", f"sessions that lost a line or broke off, of {count}", played),
         Row(
@@ -208,7 +236,7 @@ def abuse_rows(running: Running, material: Material, abusive: int, seconds: floa
     from mmer.benchmarks.serve.players import Abuse
 
     playing = ThreadPoolExecutor(1)
-    good = playing.submit(play, running, material, ABUSED, seconds)
+    good = playing.submit(play, running.url, material, ABUSED, seconds)
     time.sleep(FIRST_S)  # whoever has the token may take every place: the good ones have theirs
     abuse = Abuse(running.url, abusive)
     try:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -106,6 +107,7 @@ def _rows(
     context.max_errored_blocks = -1  # a block whose actor died costs itself alone: seen as missing
     logging.getLogger("ray.data").setLevel(logging.CRITICAL)
     made = data.from_items([asdict(item) for item in items], override_num_blocks=blocks)
+    warnings.filterwarnings("ignore", message=".*ray_remote_args_fn", category=DeprecationWarning)
     made = made.map_batches(
         _Recognition,
         fn_constructor_args=(options,),
@@ -113,7 +115,8 @@ def _rows(
         batch_format="pyarrow",
         compute=data.ActorPoolStrategy(min_size=1, max_size=min(workers, len(items))),
         num_cpus=1,
-        # an actor that died is replaced, and what it died on is not tried by all others in turn
+        # an actor that died is replaced, and what it died on is not tried by all others in turn;
+        # there is no other way to say so, and this one goes in Ray 2.64
         ray_remote_args_fn=lambda: {"max_restarts": -1, "max_task_retries": 0},
     )
     yield from made.iter_rows()

@@ -124,7 +124,7 @@ class Session:
         self._connection: ClientConnection | None = None
         self._leaving = ExitStack()  # closes it
         self._resume = ""
-        self._place = ""  # of the process that has the session, where there are several
+        self.place = ""  # name of the process that has it, where there are several
         self._received = 0  # lines
         self._t = 0.0  # of the last one
         self._stopping = self._closed = False
@@ -260,14 +260,14 @@ class Session:
         """Whether the session was resumed; False where it has ended; raises MmerError."""
         code = None if closed.rcvd is None else closed.rcvd.code
         # of several processes one may have died: whoever is before it closes in its own way
-        died = bool(self._place) and code in (Close.DONE, Close.FAILED)
+        died = bool(self.place) and code in (Close.DONE, Close.FAILED)
         if self._closed or (code in _ENDED and not died):
             return False
         reason = "" if closed.rcvd is None else closed.rcvd.reason
         if (code in _FOR_GOOD and not died) or self._virtual:
             raise MmerError(reason or "the connection to the server was lost")
         if code == Close.MOVED:
-            self._place = ""
+            self.place = ""
         until = time.monotonic() + RESUME_S
         attempt = 0
         while time.monotonic() < until and not self._closed:
@@ -289,7 +289,7 @@ class Session:
 
     def _open(self, resume: Mapping[str, Any]) -> None:
         """Connect and start or resume; raises Refused, or MmerError where nobody answers."""
-        address = self._address.stream + (f"?place={quote(self._place)}" if self._place else "")
+        address = self._address.stream + (f"?place={quote(self.place)}" if self.place else "")
         leaving = ExitStack()
         try:
             connection = leaving.enter_context(
@@ -319,7 +319,7 @@ class Session:
         if answer.get("type") != "started":
             leaving.close()
             raise Refused(str(answer.get("text", "the server refused the session")))
-        self._resume, self._place = answer["resume"], answer.get("place", "")
+        self._resume, self.place = answer["resume"], answer.get("place", "")
         with self._acked:
             self._unacked = 0
             self._acked.notify_all()

@@ -48,7 +48,7 @@ log = logging.getLogger("mmer.serve")
 
 SESSIONS: Final = "sessions"
 ENCODERS: Final = "encoders"
-_ENCODE_S: Final = 2.0  # a network's answer; later the replica runs it itself
+_ENCODE_S: Final = 0.5  # for a network's answer; after it the replica runs it itself
 _BACK_OFF_S: Final = 5.0  # so long it goes on to, before it asks again
 _WATCH_S: Final = 0.2
 _METRICS_S: Final = 5.0

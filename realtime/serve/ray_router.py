@@ -6,6 +6,7 @@ requests, and those whose replica is gone, go to the less busy of two.
 
 from __future__ import annotations
 
+import pickle
 import random
 from collections.abc import Sequence
 from typing import Any
@@ -28,7 +29,12 @@ class PlaceRouter(RequestRouter):
 
 
 def place_of(arguments: Sequence[Any]) -> str:
-    """The ``place`` in the query of a request that Ray's proxy forwards; "" where there is none."""
-    scope = getattr(arguments[0], "asgi_scope", None) if arguments else None
-    query = scope.get("query_string", b"") if isinstance(scope, dict) else b""
+    """The ``place`` in the query of a request that Ray's proxy forwards; "" where there is none.
+
+    The proxy, in whose process this runs, has pickled the request already.
+    """
+    given = arguments[0] if arguments else b""
+    if not isinstance(given, bytes) or b"place=" not in given:
+        return ""
+    query = pickle.loads(given).asgi_scope.get("query_string", b"")
     return parse_qs(query.decode("ascii", "replace")).get("place", [""])[0]

@@ -1,0 +1,266 @@
+"""Ray, one for all tests: the rows of a batch without it, and sessions that outlive a replica."""
+
+from __future__ import annotations
+
+import logging
+import os
+import pickle
+import signal
+import socket
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+pytest.importorskip("ray.serve", reason="needs the extra: pip install 'mmer-live[ray]'")
+
+import ray
+from sounds import silence, voice
+from synthetic_media import tone, write_wav
+
+import mmer.client
+from mmer.realtime.batch.inputs import Item, find_items
+from mmer.realtime.batch.pool import DIED
+from mmer.realtime.batch.recognition import BatchOptions, BatchRecognizer
+from mmer.realtime.batch.run import on_ray, run_batch
+from mmer.realtime.messages import EmotionEstimate, Notice, SessionEnd
+
+pytestmark = pytest.mark.slow
+
+TOKEN = "a-token-of-the-tests"
+SPEECH = BatchOptions(modalities=("speech",), asr="none", offline=True)
+SPOKEN = np.concatenate([voice(0.6), silence(0.4)])
+
+
+@pytest.fixture(scope="module", autouse=True)
+def cluster() -> Iterator[None]:
+    """Four logical processors: with two, Ray Data waits for ever."""
+    quiet = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_BACKEND_LOG_LEVEL": "fatal"}
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in quiet.items():
+            patch.setenv(name, value)
+        ray.init(address="local", num_cpus=4, include_dashboard=False,
+                 object_store_memory=200 * 2**20, logging_level=logging.ERROR,
+                 log_to_driver=False)  # fmt: skip
+        try:
+            yield
+        finally:
+            ray.shutdown()
+
+
+# --- corpora -------------------------------------------------------------------------------------
+
+
+def test_rows_are_those_without_ray_and_what_fails_is_a_row(tmp_path: Path) -> None:
+    parquet = pytest.importorskip("pyarrow.parquet", reason="pyarrow is an extra")
+    corpus = tmp_path / "in"
+    corpus.mkdir()
+    for k in range(3):
+        write_wav(corpus / f"{k}.wav", tone(1.0 + k, 16_000))
+    (corpus / "bad.wav").write_text("no sound\n")
+    out = tmp_path / "out"
+    outcome = run_batch([str(corpus)], out, SPEECH, on_ray("local", 2))
+    assert outcome.count == 4
+    assert list(outcome.errors) == ["bad.wav"]
+    recognizer = BatchRecognizer(SPEECH)
+    items = find_items([str(corpus)])
+    for item in items:
+        if item.name != "bad.wav":
+            assert item.lines_below(out).read_bytes() == b"".join(recognizer.lines(item))
+    rows = parquet.read_table(out / "files.parquet").to_pylist()
+    assert [row["file"] for row in rows] == [item.name for item in items]
+    assert "is a text file" in rows[3]["error"]
+
+
+def test_a_recording_on_which_every_actor_dies_is_a_row(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ray Data leaves rows of errored blocks out; here they come back with their reason."""
+    from mmer.realtime.batch import ray_data
+
+    class Deadly(ray_data._Recognition):
+        def _row(self, item: Item) -> Any:
+            if item.name == "1.wav":
+                os._exit(9)
+            return super()._row(item)
+
+    monkeypatch.setattr(ray_data, "_Recognition", Deadly)
+    items = []
+    for k in range(2):
+        path = write_wav(tmp_path / f"{k}.wav", tone(1.0, 16_000))
+        items.append(Item(path.name, str(path)))
+    done: dict[str, str | None] = {}
+    ray_data.run_ray(
+        items, SPEECH, tmp_path / "out", lambda item, reason: done.update({item.name: reason}),
+        address="local", workers=1,
+    )  # fmt: skip
+    assert done == {"0.wav": None, "1.wav": DIED}
+
+
+# --- sessions ------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def address(cluster: None) -> Iterator[str]:
+    """Two replicas that hold sessions, and one that runs networks."""
+    from ray import serve
+
+    from mmer.realtime.serve.ray_app import Settings, app
+
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    serve.start(http_options={"host": "127.0.0.1", "port": port})
+    settings = Settings(token=TOKEN, min_replicas=2, max_replicas=2, asr="none", offline=True)
+    serve.run(app(settings), name="mmer", logging_config={"log_level": "ERROR"})
+    yield f"http://127.0.0.1:{port}"
+    serve.shutdown()
+
+
+def get(address: str, path: str) -> bytes:
+    request = urllib.request.Request(address + path, headers={"Authorization": f"Bearer {TOKEN}"})
+    with urllib.request.urlopen(request, timeout=20) as answer:
+        return bytes(answer.read())
+
+
+def actor(name: str) -> Any:
+    (found,) = [n for n in ray.util.list_named_actors(all_namespaces=True) if name in n["name"]]
+    return ray.get_actor(found["name"], namespace=found["namespace"])
+
+
+def kill_9(name: str) -> None:
+    pid = ray.get(actor(name).__ray_call__.remote(lambda itself: os.getpid()))
+    os.kill(pid, signal.SIGKILL)
+
+
+class Talking:
+    """Sends a spoken second over and over, in real time, until it is left."""
+
+    def __init__(self, session: mmer.client.Session) -> None:
+        self._session = session
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+
+    def __enter__(self) -> Talking:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._stopped.set()
+        self._thread.join(10.0)
+
+    def _run(self) -> None:
+        packet, due = 0, time.monotonic()
+        while not self._stopped.is_set():
+            begin = packet * 640 % len(SPOKEN)
+            self._session.push_audio(SPOKEN[begin : begin + 640])
+            packet, due = packet + 1, due + 0.04
+            time.sleep(max(0.0, due - time.monotonic()))
+
+
+def test_the_page_and_the_metrics_of_all_replicas(address: str) -> None:
+    page = get(address, f"/?token={TOKEN}").decode()
+    assert "<title>" in page
+    text = get(address, "/metrics").decode()
+    replicas = {line.split('replica="')[1].split('"')[0]
+                for line in text.splitlines() if line.startswith("mmer_sessions{")}  # fmt: skip
+    assert len(replicas) == 2
+    assert text.count("# TYPE mmer_sessions gauge") == 1
+    with pytest.raises(urllib.error.HTTPError, match="401"):
+        urllib.request.urlopen(address + "/metrics", timeout=20)
+
+
+def test_a_lost_connection_comes_back_to_its_replica(address: str) -> None:
+    with mmer.client.Session(f"{address}/?token={TOKEN}", rate=16_000) as session:
+        place = session.place
+        with Talking(session):
+            for number, _ in enumerate(session):
+                if number == 2:
+                    session._connection.socket.shutdown(socket.SHUT_RDWR)
+                if session.reconnects == 3:
+                    break
+                if session.reconnects and number % 5 == 0:
+                    session._connection.socket.shutdown(socket.SHUT_RDWR)
+                assert session.place == place
+
+
+def test_a_session_outlives_its_replica_and_the_networks(address: str) -> None:
+    with mmer.client.Session(f"{address}/?token={TOKEN}", rate=16_000) as session:
+        place, killed, back = session.place, 0.0, 0.0
+        finals: list[EmotionEstimate] = []
+        notices: list[Notice] = []
+        with Talking(session):
+            for event in session:
+                if isinstance(event, EmotionEstimate) and event.final:
+                    finals.append(event)
+                    if len(finals) == 1:
+                        killed = time.monotonic()
+                        kill_9(place)
+                    if back and len(finals) == 3:
+                        kill_9("encoders")
+                    if back and len(finals) == 6:
+                        session.stop()
+                if isinstance(event, Notice) and "another process" in event.text:
+                    notices.append(event)
+                    back = time.monotonic()
+                if isinstance(event, SessionEnd):
+                    break
+    assert session.place != place
+    assert session.reconnects == 1
+    assert (
+        0 < back - killed < 5.0
+    )  # 2 s on a machine with nothing else to do: mmer-bench serve --ray
+    assert len(notices) == 1
+    ids = [final.utterance for final in finals]
+    assert ids == sorted(set(ids))
+    assert len(finals) >= 6
+    lacking = [final.utterance for final in finals[1:] if not final.modalities["speech"]]
+    assert len(lacking) <= 1  # the one whose call was in work when the networks were killed
+    begins = [final.window[0] for final in finals[1:]]
+    assert min(begins) >= finals[0].window[1]
+
+
+def test_an_application_that_ends_finishes_its_sessions(address: str) -> None:
+    """Last: it is deleted."""
+    from ray import serve
+
+    with mmer.client.Session(f"{address}/?token={TOKEN}", rate=16_000) as session:
+        ending = threading.Thread(target=lambda: serve.delete("mmer"), daemon=True)
+        events = []
+        with Talking(session):
+            for event in session:
+                events.append(event)
+                if len(events) == 4:
+                    ending.start()
+        ending.join(60.0)
+    assert isinstance(events[-1], SessionEnd)
+    assert session.reconnects == 0
+    assert events[-1].utterances == sum(isinstance(e, EmotionEstimate) and e.final for e in events)
+
+
+def test_metrics_of_several_replicas_are_one_text() -> None:
+    from mmer.realtime.serve.ray_app import merged
+
+    one = b"# HELP a_total x\n# TYPE a_total counter\na_total 1.0\n".decode()
+    text = merged({"p": one, "q": one.replace("1.0", "2.0")}).decode()
+    assert 'a_total{replica="p"} 1.0' in text
+    assert 'a_total{replica="q"} 2.0' in text
+    assert text.count("# TYPE") == 1
+
+
+def test_the_place_is_read_from_the_query() -> None:
+    from ray.serve._private.common import StreamingHTTPRequest
+
+    from mmer.realtime.serve.ray_router import place_of
+
+    def request(query: bytes) -> list[bytes]:
+        scope = {"type": "websocket", "query_string": query}
+        return [pickle.dumps(StreamingHTTPRequest(asgi_scope=scope, proxy_actor_name="p"))]
+
+    assert place_of(request(b"token=x&place=p%2Fq")) == "p/q"
+    assert place_of(request(b"replace=1")) == place_of([]) == place_of([object()]) == ""
