@@ -14,7 +14,7 @@ from mmer.models.command import run_command
 from mmer.models.registry import Entry, Registry
 
 OUTPUTS: Final = ("--json", "--markdown", "--plot")
-PLACES: Final = ("--data",)
+PLACES: Final = ("--data", "--measured")
 
 COMMANDS: Final = Registry(
     "subcommand",
@@ -35,6 +35,7 @@ COMMANDS: Final = Registry(
             ("throughput", "throughput.command:Throughput", "streams at once"),
             ("batch", "batch:Batch", "corpora by workers, and after kills"),
             ("serve", "serve.command:Serve", "the server: sessions, abuse, memory, page"),
+            ("fleet", "fleet.command:FleetCommand", "many sessions, simulated"),
             ("compare", "compare:Compare", "two results of one benchmark"),
         )
     },

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import secrets
 import sys
 import time
@@ -61,7 +62,8 @@ class Settings(BaseModel, extra="forbid"):
     """Arguments of ``serve run``, as ``name=value``."""
 
     token: str = "auto"
-    """What clients must give, as `mmer-serve --token`; with auto a new one is printed."""
+    """What clients must give, as `mmer-serve --token`; auto: what MMER_SERVE_TOKEN holds, and where
+    it is empty a new one, which is printed."""
     names: str = ""
     """Names, with commas between, by which browsers call the application."""
     min_replicas: int = 1
@@ -96,10 +98,13 @@ class Settings(BaseModel, extra="forbid"):
 
 def app(settings: Settings) -> serve.Application:
     """The application; raises MmerError for settings that are wrong."""
-    options = ServeOptions(token=settings.token)  # refuses what mmer-serve would
-    token = {"auto": secrets.token_urlsafe(24), "none": ""}.get(options.token, options.token)
+    given = settings.token
+    if given == "auto":
+        given = os.environ.get("MMER_SERVE_TOKEN", "") or "auto"
+    ServeOptions(token=given)  # refuses what mmer-serve would
+    token = {"auto": secrets.token_urlsafe(24), "none": ""}.get(given, given)
     limits = Limits(max_sessions=settings.max_sessions)
-    if settings.token == "auto":
+    if given == "auto":
         print(f"the page: http://127.0.0.1:8000/?token={token}", flush=True)
     sessions = serve.deployment(serve.ingress()(Sessions)).options(
         name=SESSIONS,

@@ -253,6 +253,23 @@ def test_metrics_of_several_replicas_are_one_text() -> None:
     assert text.count("# TYPE") == 1
 
 
+def test_the_manifest_is_what_ray_and_the_application_take() -> None:
+    yaml = pytest.importorskip("yaml", reason="comes with Ray")
+    from ray.serve.schema import ServeDeploySchema
+
+    from mmer.realtime.serve.ray_app import Settings
+
+    text = (Path(mmer.__file__).parent / "realtime/serve/ray_service.yaml").read_text()
+    service, *_ = yaml.safe_load_all(text)
+    config = ServeDeploySchema.model_validate(yaml.safe_load(service["spec"]["serveConfigV2"]))
+    (application,) = config.applications
+    settings = Settings(**application.args)
+    workers = service["spec"]["rayClusterConfig"]["workerGroupSpecs"][0]
+    cores = workers["template"]["spec"]["containers"][0]["resources"]["limits"]["cpu"]
+    wanted = settings.max_replicas * settings.replica_cpus + settings.encoders
+    assert workers["maxReplicas"] * int(cores) >= wanted
+
+
 def test_the_place_is_read_from_the_query() -> None:
     from ray.serve._private.common import StreamingHTTPRequest
 

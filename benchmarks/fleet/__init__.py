@@ -1,0 +1,1 @@
+"""Fleet simulation: `mmer-bench fleet`."""
