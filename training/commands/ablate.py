@@ -14,6 +14,7 @@ import tyro
 from mmer.models.command import run_command
 from mmer.models.errors import MmerError
 from mmer.models.networks.fusions import FUSIONS
+from mmer.training.commands.ray_runs import TrainingRun, train_on_ray
 from mmer.training.commands.train import train, train_folds
 from mmer.training.datasets.data_folder import data_dir
 from mmer.training.multimodal.options import read_options
@@ -43,6 +44,9 @@ class Arguments:
     """Fusions to compare, with commas; by default the recipe's own."""
     folds: Flag = False
     """Cross-validate every row over the recipe's folds."""
+    ray: Annotated[str | None, tyro.conf.arg(metavar="ADDRESS|local")] = None
+    """Train the runs and folds side by side on a Ray cluster, whose machines see all paths; local:
+    one of this machine."""
 
 
 def variants(recipe: Recipe, fusions: Sequence[str]) -> dict[str, Recipe]:
@@ -80,8 +84,11 @@ def ablate(
     cache: Path | None,
     fusions: Sequence[str],
     folds: bool,
+    ray: str | None = None,
 ) -> dict[str, Any]:
     """Train the missing runs and write the table; returns each row's figures.
+
+    ``ray`` is the address of a cluster on which they are trained side by side.
 
     Raises:
         MmerError: a recipe is invalid, data is missing, or the folder is of another recipe.
@@ -92,8 +99,9 @@ def ablate(
     from mmer.training.multimodal.run import run_recipe
     from mmer.training.report.run import FIGURES
 
-    rows = {}
-    for name, one in variants(recipe, fusions).items():
+    table_of = variants(recipe, fusions)
+    missing = []
+    for name, one in table_of.items():
         folder = output / name.replace(" ", "-")
         count = int(one.options.get("folds", 0)) if folds else 0
         parts = {
@@ -104,6 +112,13 @@ def ablate(
             begun = (place / CHECKPOINT).is_file()
             if begun and run_recipe(place).fingerprint() != wanted.fingerprint():
                 raise MmerError(f"{place} is of another recipe: choose another --output")
+            if not (place / FILE).is_file():
+                missing.append(TrainingRun(wanted, data, place, cache, begun))
+    if ray is not None:
+        train_on_ray(ray, missing)
+    rows = {}
+    for name, one in table_of.items():  # what was trained above is only read
+        folder = output / name.replace(" ", "-")
         if folds:
             train_folds(one, data, folder, cache, resume=True)
         elif not (folder / FILE).is_file():
@@ -147,7 +162,9 @@ def _run() -> None:
     recipe = load_recipe(arguments.recipe)
     fusions = [name.strip() for name in arguments.fusions.split(",") if name.strip()]
     data = data_dir(arguments.data)
-    rows = ablate(recipe, data, arguments.output, arguments.cache, fusions, arguments.folds)
+    rows = ablate(
+        recipe, data, arguments.output, arguments.cache, fusions, arguments.folds, arguments.ray
+    )
     print(render(recipe.name, rows))
 
 

@@ -211,9 +211,10 @@ def test_several_processes_share_the_batches(tmp_path: Path) -> None:
     )
     launched = subprocess.run(
         [
-            # what accelerate launch starts where there are GPUs
-            *(sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", "2"),
-            *("--standalone", str(script), str(tmp_path)),
+            # multi_gpu, for accelerate starts several processes on a CPU only by MPI; they find none
+            *(sys.executable, "-m", "accelerate.commands.launch", "--multi_gpu"),
+            *("--num_processes", "2", "--num_machines", "1", "--main_process_port", "0"),
+            *("--mixed_precision", "no", "--dynamo_backend", "no", str(script), str(tmp_path)),
         ],
         capture_output=True,
         text=True,

@@ -25,6 +25,7 @@ from sounds import silence, voice
 from synthetic_media import tone, write_wav
 
 import mmer.client
+from mmer.models.errors import MmerError
 from mmer.realtime.batch.inputs import Item, find_items
 from mmer.realtime.batch.pool import DIED
 from mmer.realtime.batch.recognition import BatchOptions, BatchRecognizer
@@ -101,6 +102,35 @@ def test_a_recording_on_which_every_actor_dies_is_a_row(
         address="local", workers=1,
     )  # fmt: skip
     assert done == {"0.wav": None, "1.wav": DIED}
+
+
+# --- training ------------------------------------------------------------------------------------
+
+
+def test_folds_of_an_ablation_are_trained_side_by_side(tmp_path: Path) -> None:
+    pytest.importorskip("torch", reason="training needs torch: pip install 'mmer-live[train]'")
+    pytest.importorskip("accelerate", reason="needs accelerate: pip install 'mmer-live[train]'")
+    from generated_corpora import write_ravdess
+
+    from mmer.training.commands.ablate import ablate
+    from mmer.training.commands.ray_runs import TrainingRun, train_on_ray
+    from mmer.training.recipes.recipe import Recipe
+
+    data = tmp_path / "data"
+    write_ravdess(data / "ravdess", range(2, 5), 1, {"speech": 1.0})
+    options = {"corpus": "ravdess", "train": ["train"], "folds": 3, "width": 8,
+               "encoders": {"speech": {"kind": "mfcc-cnn"}}}  # fmt: skip
+    one = Recipe("folds", "multimodal", epochs=1, batch=4, learning_rate=5e-3, options=options)
+    (tmp_path / "ray").mkdir()
+    rows = ablate(one, data, tmp_path / "ray", None, [], folds=True, ray="local")
+    assert list(rows) == ["speech"]
+    assert (tmp_path / "ray/speech/fold-1/checkpoint.pt").is_file()
+    before = (tmp_path / "ray/speech/fold-0/checkpoint.pt").stat().st_mtime_ns
+    assert ablate(one, data, tmp_path / "ray", None, [], folds=True, ray="local") == rows
+    assert (tmp_path / "ray/speech/fold-0/checkpoint.pt").stat().st_mtime_ns == before
+    wrong = TrainingRun(one, tmp_path / "nowhere", tmp_path / "wrong", None, False)
+    with pytest.raises(MmerError, match="wrong: "):
+        train_on_ray("local", [wrong])
 
 
 # --- sessions ------------------------------------------------------------------------------------
