@@ -40,6 +40,7 @@ HEAVY = [
     "starlette",
     "uvicorn",
     "websockets",
+    "ray",
 ]
 
 

@@ -51,8 +51,9 @@ EXTRAS: Final = {
     "paho-mqtt": Package("paho.mqtt.client", "only --mqtt needs it"),
     "pympi-ling": Package("pympi", "only --export FILE.eaf and FILE.TextGrid need it"),
     "webvtt-py": Package("webvtt", "only --export FILE.vtt and FILE.srt need it"),
-    "pyarrow": Package("pyarrow", "only --export FILE.parquet needs it"),
+    "pyarrow": Package("pyarrow", "only mmer-batch and --export FILE.parquet need it"),
     "mediapipe": Package("mediapipe", "only --detector mediapipe needs it"),
+    "ray": Package("", "only the server on Ray and --ray of mmer-batch and mmer-ablate need it"),
 }
 """Dependencies of single options."""
 
