@@ -15,7 +15,8 @@ OUTPUTS = ("paho", "pyarrow", "pylsl", "pympi", "pythonosc", "webvtt")
 TRAIN = ("accelerate", "librosa", "onnxscript", "opensmile", "skimage", "torch", "transformers")
 SERVE = ("cryptography", "fastapi", "multipart", "prometheus_client", "starlette", "uvicorn")
 REST = (
-    "cuda", "h5py", "mediapipe", "moonshine_voice", "onnx", "ray", "sounddevice", "tensorrt", "vosk",
+    "cuda", "h5py", "mediapipe", "moonshine_voice", "onnx", "ray", "sounddevice", "tensorrt",
+    "vosk",
 )  # fmt: skip
 """Import names of the extras' packages, and of what lacks a wheel or a library somewhere."""
 

@@ -110,7 +110,7 @@ class Service:
         options = {**self.defaults, **start.options}
         outputs = [*self._outputs.for_session()]
         if start.watch is not None:
-            outputs.append(ToWatchers(self.watchers, start.watch))
+            outputs.append(ToWatchers(self.watchers, start.watch, part))
         made = ServedSession(
             replace(start, options=options),
             self.models,

@@ -37,9 +37,8 @@ from mmer.realtime.recognizer import Recognizer
 from mmer.realtime.serve.limits import Limits
 from mmer.realtime.serve.metrics import Metrics
 from mmer.realtime.serve.protocol import Close, Packet, ProtocolError, Start
-from mmer.realtime.serve.tickets import Part
+from mmer.realtime.serve.tickets import Part, part_writer
 from mmer.realtime.shared_models import SharedModels
-from mmer.realtime.sinks.jsonl import LineWriter
 from mmer.realtime.sinks.outputs import Outputs
 from mmer.realtime.sinks.sink import SessionInfo, Sink
 from mmer.realtime.sources.pushed import PushSource
@@ -346,7 +345,7 @@ class _ToClient(Sink):
 
     def __init__(self, session: ServedSession, part: Part | None) -> None:
         self._session, self._part = session, part
-        self._writer = LineWriter() if part is None else LineWriter(part.t0, part.utterances)
+        self._writer = part_writer(part)
 
     def open(self, info: SessionInfo) -> None:
         if self._part is None:

@@ -20,6 +20,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from mmer.realtime.serve.protocol import ProtocolError, Start, parse_start
+from mmer.realtime.sinks.jsonl import LineWriter
 
 _IDS_PER_S: Final = 10
 """No utterance is so short: ids that follow the clock are higher than all before."""
@@ -44,6 +45,11 @@ class Part:
             return f"lost what came before {self.t0:.3f} s: the session goes on in another process"
         lost = f"lost {self.t0 - self.lost_from:.3f} s from {self.lost_from:.3f} s"
         return f"{lost}: the session goes on in another process"
+
+
+def part_writer(part: Part | None) -> LineWriter:
+    """Writer of a session's lines, whose times and ids go on after ``part``."""
+    return LineWriter() if part is None else LineWriter(part.t0, part.utterances)
 
 
 class Tickets:

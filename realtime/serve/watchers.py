@@ -8,7 +8,7 @@ from contextlib import contextmanager, suppress
 from typing import Final
 
 from mmer.realtime.messages import Message, SessionEnd
-from mmer.realtime.sinks.jsonl import LineWriter
+from mmer.realtime.serve.tickets import Part, part_writer
 from mmer.realtime.sinks.sink import SessionInfo, Sink
 
 _WAITING: Final = 64  # lines for one watcher, who needs only the newest
@@ -46,10 +46,10 @@ class Watchers:
 class ToWatchers(Sink):
     """A session's lines for its watchers; written in the session's thread."""
 
-    def __init__(self, watchers: Watchers, name: str) -> None:
+    def __init__(self, watchers: Watchers, name: str, part: Part | None = None) -> None:
         self._watchers, self._name = watchers, name
         self._loop = asyncio.get_running_loop()
-        self._writer = LineWriter()
+        self._writer = part_writer(part)
 
     def open(self, info: SessionInfo) -> None:
         self._publish(self._writer.first(info))

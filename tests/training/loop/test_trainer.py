@@ -211,7 +211,7 @@ def test_several_processes_share_the_batches(tmp_path: Path) -> None:
     )
     launched = subprocess.run(
         [
-            # multi_gpu, for accelerate starts several processes on a CPU only by MPI; they find none
+            # multi_gpu, for on a CPU accelerate starts several processes only by MPI
             *(sys.executable, "-m", "accelerate.commands.launch", "--multi_gpu"),
             *("--num_processes", "2", "--num_machines", "1", "--main_process_port", "0"),
             *("--mixed_precision", "no", "--dynamo_backend", "no", str(script), str(tmp_path)),
