@@ -115,7 +115,8 @@ class Batch(Outputs):
         for k in range(self.kills):
             say(f"kill {k + 1} of {self.kills}")
             out = place / f"killed{k}"
-            process = _start(corpus, out, self.workers, *options)
+            # what is left of it complains of leaked semaphores
+            process = _start(corpus, out, self.workers, *options, stderr=subprocess.DEVNULL)
             try:
                 process.wait(rng.uniform(0.0, length_s))
             except subprocess.TimeoutExpired:
@@ -154,11 +155,14 @@ def content_of(folder: Path) -> Mapping[str, bytes]:
     }
 
 
-def _start(corpus: Path, out: Path, workers: int, *options: str) -> subprocess.Popen[bytes]:
+def _start(
+    corpus: Path, out: Path, workers: int, *options: str, stderr: int | None = None
+) -> subprocess.Popen[bytes]:
     arguments: Sequence[str] = (str(corpus), "--output", str(out), "--workers", str(workers))
     return subprocess.Popen(
         [*_COMMAND, *arguments, *options, "--offline"],
         stdout=subprocess.DEVNULL,
+        stderr=stderr,
         start_new_session=True,
     )
 

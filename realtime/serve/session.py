@@ -212,6 +212,8 @@ class ServedSession:
         rate = self._start.rate
         if rate is None:
             raise ProtocolError("sound was not announced in start")
+        if self.code is Close.MOVED:  # its client does not know yet
+            return ""
         samples = np.frombuffer(packet.payload, "<i2").astype(np.int16, copy=False)
         if len(samples) / rate > _PUSH_S:
             raise ProtocolError(f"one message holds {_PUSH_S:g} s of sound at most")
@@ -245,7 +247,8 @@ class ServedSession:
         if not self._start.video:
             raise ProtocolError("pictures were not announced in start")
         self.heard()
-        return self.virtual or self._thinning.takes(self.now)
+        moved = self.code is Close.MOVED  # its client does not know yet
+        return self.virtual or (not moved and self._thinning.takes(self.now))
 
     async def push_picture(self, image: Any, t: float | None) -> str:
         """A decoded picture, uint8 (H, W, 3) BGR; "" or what was wrong with it."""
