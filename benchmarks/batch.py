@@ -26,6 +26,7 @@ from mmer.realtime.sinks.extras import load_package
 SPEED_UP: Final = 1.7
 _COMMAND: Final = (sys.executable, "-c", "from mmer.realtime.commands.batch import main; main()")
 _SHORT_S: Final = 4.0
+_SOUNDS: Final = 4  # as many as recordings: a kill should find some done and some not
 _LONGEST_S: Final = 3600.0  # for one batch
 
 
@@ -104,7 +105,8 @@ class Batch(Outputs):
     def _killed(self, say: Say, place: Path) -> Row:
         corpus = place / "sounds"
         corpus.mkdir()
-        _write_sounds(corpus, self.recordings)
+        count = _SOUNDS * self.recordings
+        _write_sounds(corpus, count)
         options = ("--modalities", "speech", "--asr", "none")
         began = time.monotonic()
         _finish(_start(corpus, place / "undisturbed", self.workers, *options))
@@ -126,7 +128,7 @@ class Batch(Outputs):
                     os.killpg(process.pid, signal.SIGKILL)
                 process.wait()
             found = len(list(out.rglob("*.jsonl"))) if out.is_dir() else 0
-            midway += 0 < found < self.recordings
+            midway += 0 < found < count
             _finish(_start(corpus, out, self.workers, *options))
             same += content_of(out) == expected
         return killed_row(same, midway, self.kills, len(expected))

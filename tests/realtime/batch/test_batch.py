@@ -168,6 +168,15 @@ def test_mistakes_are_one_line(
     assert not list(corpus.glob("*.jsonl"))
 
 
+def test_help_tells_options_and_exit_status(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        batch.main(["--help"])
+    assert not stopped.value.code
+    out = capsys.readouterr().out
+    for word in ("INPUT", "--output", "--workers", "--ray", "--asr", "130"):
+        assert word in out
+
+
 def test_more_workers_than_a_machine_can_have_are_refused() -> None:
     with pytest.raises(MmerError, match="--workers is 5000"):
         local(5000)
