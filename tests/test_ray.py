@@ -287,13 +287,16 @@ def test_the_manifest_is_what_ray_and_the_application_take() -> None:
     yaml = pytest.importorskip("yaml", reason="comes with Ray")
     from ray.serve.schema import ServeDeploySchema
 
-    from mmer.realtime.serve.ray_app import Settings
+    from mmer.realtime.serve.ray_app import Settings, app
 
     text = (Path(mmer.__file__).parent / "realtime/serve/ray_service.yaml").read_text()
     service, *_ = yaml.safe_load_all(text)
     config = ServeDeploySchema.model_validate(yaml.safe_load(service["spec"]["serveConfigV2"]))
     (application,) = config.applications
     settings = Settings(**application.args)
+    assert app(application.args).__class__ is app(settings).__class__
+    with pytest.raises(ValueError, match="replica"):
+        app({"replica": "2"})
     workers = service["spec"]["rayClusterConfig"]["workerGroupSpecs"][0]
     cores = workers["template"]["spec"]["containers"][0]["resources"]["limits"]["cpu"]
     wanted = settings.max_replicas * settings.replica_cpus + settings.encoders

@@ -96,8 +96,13 @@ class Settings(BaseModel, extra="forbid"):
     """As in mmer-serve."""
 
 
-def app(settings: Settings) -> serve.Application:
-    """The application; raises MmerError for settings that are wrong."""
+def app(settings: Settings | Mapping[str, Any]) -> serve.Application:
+    """The application; `serve run` and `serve deploy` give settings as texts by name.
+
+    Raises ValueError (pydantic's) and MmerError for settings that are wrong.
+    """
+    if not isinstance(settings, Settings):
+        settings = Settings(**settings)
     given = settings.token
     if given == "auto":
         given = os.environ.get("MMER_SERVE_TOKEN", "") or "auto"
