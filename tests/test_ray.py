@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import pickle
@@ -196,6 +197,7 @@ class Talking:
 def test_the_page_and_the_metrics_of_all_replicas(address: str) -> None:
     page = get(address, f"/?token={TOKEN}").decode()
     assert "<title>" in page
+    assert json.loads(get(address, "/v1/info"))["models"]["face"] == "face.onnx"
     text = get(address, "/metrics").decode()
     replicas = {line.split('replica="')[1].split('"')[0]
                 for line in text.splitlines() if line.startswith("mmer_sessions{")}  # fmt: skip

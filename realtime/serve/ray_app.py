@@ -51,6 +51,7 @@ SESSIONS: Final = "sessions"
 ENCODERS: Final = "encoders"
 _ENCODE_S: Final = 0.5  # for a network's answer; after it the replica runs it itself
 _BACK_OFF_S: Final = 5.0  # so long it goes on to, before it asks again
+_READY_S: Final = 5.0  # so long a replica waits at its start for those with the networks
 _WATCH_S: Final = 0.2
 _METRICS_S: Final = 5.0
 _ROWS: Final = 8  # of a batch
@@ -165,6 +166,10 @@ class Encoders:
             if not bundle.why_not(name)
         }
 
+    async def provider(self, name: str) -> str:
+        """What runs a network here."""
+        return self._engines[name].provider
+
     async def run(self, name: str, inputs: Arrays) -> dict[str, np.ndarray]:
         """One call of the network "speech", "text" or "face"; named arrays in and out."""
         if isinstance(self._engines[name], BatchingEngine):
@@ -198,6 +203,10 @@ class RemoteEngine:
         self._name, self._here = name, here
         self._not_before = 0.0
         self.provider = here.provider
+        try:
+            self.provider = handle.provider.remote(name).result(timeout_s=_READY_S)
+        except Exception as problem:  # noqa: BLE001  whatever Ray raises
+            log.warning("the replicas with the networks do not answer: %s", problem)
         self.inputs = here.inputs
         self.outputs = here.outputs
 
@@ -227,6 +236,7 @@ class RemoteModels(SharedModels):
         with self._locks[name]:
             if not isinstance(model.engine, RemoteEngine):
                 model.engine = RemoteEngine(self._handle, name, model.engine)
+                model.provider = model.engine.provider
         return model
 
 
