@@ -14,6 +14,7 @@ from mmer.models.errors import MmerError
 from mmer.models.labels import MODALITIES
 from mmer.realtime.asr.registry import asr_names
 from mmer.realtime.choose import detector_names
+from mmer.realtime.policy import DEFAULT_POLICY, POLICIES, POLICY_NAMES
 from mmer.realtime.sources.source import Source
 
 PROVIDER_NAMES: Final = ("auto", *PROVIDERS)
@@ -37,6 +38,7 @@ _TYPES: Final[Mapping[str, tuple[tuple[type, ...], str]]] = {
     "window_s": _NUMBER,
     "hop_s": _NUMBER,
     "hangover_s": ((Real, type(None)), "a number"),
+    "policy": _TEXT,
 }
 
 
@@ -63,6 +65,7 @@ class Options:
     hop_s: float = 0.25
     hangover_s: float | None = None  # None: it follows the speaker and the noise (``Patience``)
     reconnect: bool = True  # devices: wait for one that is lost
+    policy: str = DEFAULT_POLICY  # of what is judged and kept: realtime/policy.py
 
     def __post_init__(self) -> None:
         for name, (kinds, expected) in _TYPES.items():
@@ -75,14 +78,19 @@ class Options:
                 kind = type(self.source).__name__
                 raise MmerError(f"the source is a path, a URL or a Source object, not {kind}")
             live = self.source.live
-        _one_of("--asr", self.asr, asr_names())
-        _one_of("--detector", self.detector, detector_names())
-        _one_of("--provider", self.provider, PROVIDER_NAMES)
-        _one_of("--pace", self.pace, PACES)
+        one_of("--asr", self.asr, asr_names())
+        one_of("--detector", self.detector, detector_names())
+        one_of("--provider", self.provider, PROVIDER_NAMES)
+        one_of("--pace", self.pace, PACES)
+        one_of("--policy", self.policy, POLICY_NAMES)
         if not self.modalities:
             raise MmerError(f"--modalities is empty: name one or more of {', '.join(MODALITIES)}")
         for name in self.modalities:
-            _one_of("--modalities", name, MODALITIES)
+            one_of("--modalities", name, MODALITIES)
+        allowed = POLICIES[self.policy]
+        object.__setattr__(self, "modalities", allowed.chosen(tuple(self.modalities)))
+        if "face" not in allowed.modalities and self.video not in (None, "none"):
+            raise MmerError(f"--policy {self.policy} opens no camera: leave --video out")
         if self.modalities == ("text",) and self.asr == "none":
             raise MmerError("--modalities text with --asr none leaves nothing to recognize")
         for option, value, low, high in (
@@ -108,7 +116,7 @@ class Options:
 
     def for_json(self) -> dict[str, Any]:
         """The configuration as the session line shows it."""
-        config = {name: value for name, value in vars(self).items() if name != "source"}
+        config = {n: v for n, v in vars(self).items() if n not in ("source", "policy")}
         if self.source is not None:  # it is about devices alone
             del config["reconnect"]
         config["weights"] = None if self.weights is None else str(self.weights)
@@ -120,10 +128,11 @@ def parse_modalities(text: str) -> tuple[str, ...]:
     """``"speech,face"`` to a tuple in the canonical order; unknown names raise MmerError."""
     names = [name.strip() for name in text.split(",") if name.strip()]
     for name in names:
-        _one_of("--modalities", name, MODALITIES)
+        one_of("--modalities", name, MODALITIES)
     return tuple(name for name in MODALITIES if name in names)
 
 
-def _one_of(option: str, value: str, allowed: Sequence[str]) -> None:
+def one_of(option: str, value: str, allowed: Sequence[str]) -> None:
+    """Raise MmerError where ``value`` is not ``allowed``."""
     if value not in allowed:
         raise MmerError(f"{option} {value!r} is unknown: use {', '.join(allowed)}")

@@ -72,6 +72,7 @@ def prepare(
         models=made.models,
         provider=made.provider,
         config=options.for_json(),
+        policy=options.policy,
         streams=streams,
         duration_s=duration_s,
     )

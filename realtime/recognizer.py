@@ -27,10 +27,11 @@ from mmer.realtime.mailbox import Delivery
 from mmer.realtime.memory import trim
 from mmer.realtime.messages import EmotionEstimate, Message, Notice, SessionEnd, Transcript
 from mmer.realtime.options import Options
+from mmer.realtime.policy import DEFAULT_POLICY, POLICIES
 from mmer.realtime.prepare import Prepared, prepare
 from mmer.realtime.shared_models import SharedModels
 from mmer.realtime.sinks.outputs import Outputs
-from mmer.realtime.sinks.registry import make_output, parse_output
+from mmer.realtime.sinks.registry import make_output, parse_output, writers
 from mmer.realtime.sinks.sink import SessionInfo, Sink
 from mmer.realtime.sources.address import resolved
 from mmer.realtime.sources.source import Source
@@ -82,6 +83,7 @@ class Recognizer:
         hop_s: float = 0.25,
         hangover_s: float | None = None,
         reconnect: bool = True,
+        policy: str = DEFAULT_POLICY,
     ) -> None:
         if isinstance(modalities, str):
             raise MmerError(f"modalities is a sequence of names: ({modalities!r},), not a string")
@@ -111,6 +113,7 @@ class Recognizer:
             hop_s=hop_s,
             hangover_s=hangover_s,
             reconnect=reconnect,
+            policy=policy,
         )
         self._models = models
         self._clock = SessionClock()
@@ -256,6 +259,8 @@ class Recognizer:
         """
         if isinstance(outputs, str):
             raise MmerError(f"outputs is a sequence: ({outputs!r},), not a text")
+        named = [parse_output(o) for o in outputs if isinstance(o, str)]
+        POLICIES[self.options.policy].refuse_writers(writers(named))
         sinks = Outputs(make_output(*parse_output(o)) if isinstance(o, str) else o for o in outputs)
         for name, call in (("on_estimate", on_estimate), ("on_event", on_event)):
             if call is not None and not callable(call):

@@ -15,7 +15,8 @@ from mmer.models.store.store import Store
 from mmer.realtime.asr.registry import ASR_METAVAR
 from mmer.realtime.choose import DETECTOR_METAVAR
 from mmer.realtime.commands.output_options import OutputOptions, chosen
-from mmer.realtime.options import Options, parse_modalities
+from mmer.realtime.options import Options, one_of, parse_modalities
+from mmer.realtime.policy import DEFAULT_POLICY, POLICY_METAVAR, POLICY_NAMES, notice
 from mmer.realtime.sinks.registry import OUTPUT_METAVAR
 
 Flag = Annotated[bool, tyro.conf.FlagCreatePairsOff]
@@ -80,6 +81,9 @@ class Arguments:
     reconnect: bool = True
     """Wait for a microphone or camera that is lost, for as long as it takes; --no-reconnect: for 10
     s, then the session ends with status 2 where no other device is left."""
+    policy: Annotated[str, tyro.conf.arg(metavar=POLICY_METAVAR)] = DEFAULT_POLICY
+    """What is judged and kept: all (open); words alone, without a camera (text-only); or all, and
+    options that write files are refused (no-store)."""
     offline: Flag = False
     """Never use the network (also: MMER_OFFLINE=1)."""
     demo: Flag = False
@@ -90,6 +94,8 @@ class Arguments:
     """Show microphones and cameras."""
     fetch: Flag = False
     """Download every model, so that this machine can go offline."""
+    notice: Flag = False
+    """Show the notice for the people in front of microphone and camera; --policy chooses it."""
     version: Flag = False
     """Show mmer's version."""
 
@@ -109,6 +115,10 @@ def _run(arguments: Arguments) -> int:
         from mmer import __version__
 
         print(f"mmer-live {__version__}")
+        return 0
+    if arguments.notice:
+        one_of("--policy", arguments.policy, POLICY_NAMES)
+        print(notice(arguments.policy))
         return 0
     if arguments.list_devices:
         from mmer.realtime.devices import list_devices

@@ -13,6 +13,8 @@ from mmer.realtime.asr.registry import ASR_METAVAR
 from mmer.realtime.choose import DETECTOR_METAVAR
 from mmer.realtime.commands.output_options import OutputOptions, chosen
 from mmer.realtime.options import Options, parse_modalities
+from mmer.realtime.policy import DEFAULT_POLICY, POLICIES, POLICY_METAVAR
+from mmer.realtime.sinks.registry import writers
 
 Flag = Annotated[bool, tyro.conf.FlagCreatePairsOff]
 
@@ -63,6 +65,8 @@ class Arguments:
     """Seconds from one estimate to the next."""
     hangover_s: float = 0.3
     """Silence after which an utterance has ended, in seconds."""
+    policy: Annotated[str, tyro.conf.arg(metavar=POLICY_METAVAR)] = DEFAULT_POLICY
+    """What is judged and kept, as in mmer-live; with no-store, files are not taken."""
     offline: Flag = False
     """Never use the network for downloads (also: MMER_OFFLINE=1)."""
     output: Annotated[
@@ -78,7 +82,7 @@ class Arguments:
     """Show mmer's version."""
 
 
-_SHARED = ("asr", "detector", "video_fps", "window_s", "hop_s", "hangover_s")
+_SHARED = ("asr", "detector", "video_fps", "window_s", "hop_s", "hangover_s", "policy")
 
 
 def run(argv: Sequence[str] | None = None) -> int:
@@ -103,6 +107,8 @@ def run(argv: Sequence[str] | None = None) -> int:
         offline=arguments.offline,
         **defaults,
     )
+    targets, settings = chosen(arguments.output, arguments.outputs)
+    POLICIES[arguments.policy].refuse_writers(writers(targets))
     options = ServeOptions(
         host=arguments.host,
         port=arguments.port,
@@ -118,6 +124,6 @@ def run(argv: Sequence[str] | None = None) -> int:
         provider=arguments.provider,
         offline=arguments.offline,
         defaults=defaults,
-        outputs=SessionOutputs(*chosen(arguments.output, arguments.outputs)),
+        outputs=SessionOutputs(targets, settings),
     )
     return serve(options, arguments.open)

@@ -18,10 +18,11 @@ from mmer.models.errors import MmerError
 from mmer.realtime.mailbox import Delivery
 from mmer.realtime.messages import SessionEnd
 from mmer.realtime.options import Options
+from mmer.realtime.policy import POLICIES
 from mmer.realtime.recognizer import Recognizer
 from mmer.realtime.sinks.output import ReaderGone, stdout_closed
 from mmer.realtime.sinks.outputs import Outputs
-from mmer.realtime.sinks.registry import OUTPUTS, Settings, Target, make_output
+from mmer.realtime.sinks.registry import OUTPUTS, Settings, Target, make_output, writers
 from mmer.realtime.sinks.sink import Sink
 from mmer.realtime.sinks.window import PictureWindow
 
@@ -86,6 +87,8 @@ def make_sinks(options: Options, views: Views) -> tuple[list[Sink], list[Sink]]:
 
     Raises MmerError where one cannot be.
     """
+    stored = [] if views.overlay is None else [f"--overlay {views.overlay}"]
+    POLICIES[options.policy].refuse_writers([*writers(views.outputs), *stored])
     sinks: list[Sink] = []
     files = [] if views.overlay is None else [views.overlay.absolute()]
     for name, address in views.outputs:

@@ -90,7 +90,7 @@ def line_for(event: Message, now: float | None) -> dict[str, Any] | None:
 
 
 def session_line(info: SessionInfo) -> dict[str, Any]:
-    """The first line: source, models and configuration. ``utc`` is null in replay."""
+    """The first line: source, models, configuration, policy. ``utc`` is null in replay."""
     return _line(
         "session",
         utc=None if info.utc is None else info.utc.isoformat(timespec="milliseconds"),
@@ -98,6 +98,7 @@ def session_line(info: SessionInfo) -> dict[str, Any]:
         models=_plain(info.models),
         provider=_plain(info.provider),
         config=_plain(info.config),
+        policy=info.policy,
     )
 
 

@@ -10,6 +10,10 @@ const base = new URL(".", location.href);
 const token = new URLSearchParams(location.search).get("token") ?? "";
 const address = (path) => new URL(path, base);
 
+// The server writes its policy into the page: no camera is asked for where none may be used.
+const policy = document.documentElement.dataset.policy;
+const pictures = policy !== "text-only";
+
 const view = new View();
 let lines = [];
 let size = [640, 480]; // of the pictures that are sent
@@ -83,7 +87,7 @@ async function start() {
   view.state("connecting");
   $("start").disabled = true;
   try {
-    await capture.start($("mics").value, $("cams").value);
+    await capture.start($("mics").value, $("cams").value, pictures);
   } catch (error) {
     capture.stop();
     view.state("failed", error instanceof Refusal ? error.message : String(error));
@@ -145,5 +149,11 @@ $("typing").onsubmit = (event) => {
   if (text) judge(text).catch(() => view.state("failed", "the server does not answer: is it running?"));
 };
 navigator.mediaDevices?.addEventListener("devicechange", list);
+if (!pictures) {
+  $("camera").hidden = true;
+  $("start").textContent = "I agree: start microphone";
+  $("empty").textContent = "The microphone is off, and no camera is used.";
+}
+$("files").hidden = policy === "no-store";
 setUpFiles(address("v1/recognize"), token);
 list();
