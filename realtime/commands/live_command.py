@@ -14,7 +14,9 @@ from mmer.models.errors import MmerError
 from mmer.models.store.store import Store
 from mmer.realtime.asr.registry import ASR_METAVAR
 from mmer.realtime.choose import DETECTOR_METAVAR
+from mmer.realtime.commands.command_line import parse
 from mmer.realtime.commands.output_options import OutputOptions, chosen
+from mmer.realtime.commands.settings import write_config
 from mmer.realtime.options import Options, one_of, parse_modalities
 from mmer.realtime.policy import DEFAULT_POLICY, POLICY_METAVAR, POLICY_NAMES, notice
 from mmer.realtime.sinks.registry import OUTPUT_METAVAR
@@ -88,6 +90,11 @@ class Arguments:
     """Never use the network (also: MMER_OFFLINE=1)."""
     demo: Flag = False
     """Recognize the bundled clip and print one line an utterance."""
+    config: Annotated[Path | None, tyro.conf.arg(metavar="FILE.toml")] = None
+    """File with settings, by the names of these options. MMER_NAME variables go before it, the
+    command line before both."""
+    write_config: Flag = False
+    """Write mmer.toml with all settings: those of this command line, the others as comments."""
     check: Flag = False
     """Check the installation: what is missing and how to get it."""
     list_devices: Flag = False
@@ -107,7 +114,7 @@ def run(argv: Sequence[str] | None = None) -> int:
         from mmer.realtime.commands.export_command import run as run_export
 
         return run_export(given[1:])
-    return _run(tyro.cli(Arguments, prog="mmer-live", args=given))
+    return _run(parse(Arguments, "mmer-live", given))
 
 
 def _run(arguments: Arguments) -> int:
@@ -115,6 +122,11 @@ def _run(arguments: Arguments) -> int:
         from mmer import __version__
 
         print(f"mmer-live {__version__}")
+        return 0
+    if arguments.write_config:
+        _options(arguments)  # refuses what cannot be
+        write_config(arguments, Path("mmer.toml"))
+        print("mmer-live: wrote mmer.toml; use it by --config mmer.toml", file=sys.stderr)
         return 0
     if arguments.notice:
         one_of("--policy", arguments.policy, POLICY_NAMES)

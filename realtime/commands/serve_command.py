@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,6 +12,7 @@ import tyro
 
 from mmer.realtime.asr.registry import ASR_METAVAR
 from mmer.realtime.choose import DETECTOR_METAVAR
+from mmer.realtime.commands.command_line import parse
 from mmer.realtime.commands.output_options import OutputOptions, chosen
 from mmer.realtime.options import Options, parse_modalities
 from mmer.realtime.policy import DEFAULT_POLICY, POLICIES, POLICY_METAVAR
@@ -78,6 +80,8 @@ class Arguments:
         default_factory=OutputOptions
     )
     """Outputs for other programs."""
+    config: Annotated[Path | None, tyro.conf.arg(metavar="FILE.toml")] = None
+    """File with settings, by the names of these options, as in mmer-live."""
     version: Flag = False
     """Show mmer's version."""
 
@@ -87,7 +91,7 @@ _SHARED = ("asr", "detector", "video_fps", "window_s", "hop_s", "hangover_s", "p
 
 def run(argv: Sequence[str] | None = None) -> int:
     """Parse the command line and serve; the exit status."""
-    arguments = tyro.cli(Arguments, prog="mmer-serve", args=argv)
+    arguments = parse(Arguments, "mmer-serve", sys.argv[1:] if argv is None else argv)
     if arguments.version:
         from mmer import __version__
 

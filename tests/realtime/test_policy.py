@@ -96,6 +96,7 @@ main(sys.argv[1:])
 """
 
 
+@pytest.mark.slow
 def test_the_whole_program_runs_with_sockets_forbidden(tmp_path: Path, short_clip: Path) -> None:
     """Words, voice and face of a file: no socket is asked for, nothing fetched."""
     out = tmp_path / "out.jsonl"
