@@ -39,7 +39,14 @@ _TYPES: Final[Mapping[str, tuple[tuple[type, ...], str]]] = {
     "hop_s": _NUMBER,
     "hangover_s": ((Real, type(None)), "a number"),
     "policy": _TEXT,
+    "record": ((Path, type(None)), "a folder"),
+    "consent": ((str, type(None)), "text"),
+    "keep_days": ((Real, type(None)), "a number"),
 }
+
+
+_ELSEWHERE: Final = ("source", "policy", "record", "consent", "keep_days")
+"""Options that the session line has under other keys than ``config``."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +73,9 @@ class Options:
     hangover_s: float | None = None  # None: it follows the speaker and the noise (``Patience``)
     reconnect: bool = True  # devices: wait for one that is lost
     policy: str = DEFAULT_POLICY  # of what is judged and kept: realtime/policy.py
+    record: Path | None = None  # folder for sound, video and lines
+    consent: str | None = None  # of those who are recorded, for the recording's header
+    keep_days: float | None = None  # after which a recording may be deleted
 
     def __post_init__(self) -> None:
         for name, (kinds, expected) in _TYPES.items():
@@ -91,6 +101,11 @@ class Options:
         object.__setattr__(self, "modalities", allowed.chosen(tuple(self.modalities)))
         if "face" not in allowed.modalities and self.video not in (None, "none"):
             raise MmerError(f"--policy {self.policy} opens no camera: leave --video out")
+        if self.record is not None:
+            allowed.refuse_writers([f"--record {self.record}"])
+        for option, value in (("--consent", self.consent), ("--keep-days", self.keep_days)):
+            if value is not None and self.record is None:
+                raise MmerError(f"{option} is about a recording: name its folder with --record")
         if self.modalities == ("text",) and self.asr == "none":
             raise MmerError("--modalities text with --asr none leaves nothing to recognize")
         for option, value, low, high in (
@@ -98,6 +113,7 @@ class Options:
             ("--window-s", self.window_s, 0.5, 60.0),
             ("--hop-s", self.hop_s, 0.05, 5.0),
             ("--hangover-s", self.hangover_s, 0.1, 2.0),
+            ("--keep-days", self.keep_days, 0.0, 36_500.0),
         ):
             if value is not None and not (math.isfinite(value) and low <= value <= high):
                 raise MmerError(f"{option} is {value:g}: it must lie between {low:g} and {high:g}")
@@ -116,7 +132,7 @@ class Options:
 
     def for_json(self) -> dict[str, Any]:
         """The configuration as the session line shows it."""
-        config = {n: v for n, v in vars(self).items() if n not in ("source", "policy")}
+        config = {n: v for n, v in vars(self).items() if n not in _ELSEWHERE}
         if self.source is not None:  # it is about devices alone
             del config["reconnect"]
         config["weights"] = None if self.weights is None else str(self.weights)

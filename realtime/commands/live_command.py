@@ -19,6 +19,7 @@ from mmer.realtime.commands.output_options import OutputOptions, chosen
 from mmer.realtime.commands.settings import write_config
 from mmer.realtime.options import Options, one_of, parse_modalities
 from mmer.realtime.policy import DEFAULT_POLICY, POLICY_METAVAR, POLICY_NAMES, notice
+from mmer.realtime.recordings import expire, media_of
 from mmer.realtime.sinks.registry import OUTPUT_METAVAR
 
 Flag = Annotated[bool, tyro.conf.FlagCreatePairsOff]
@@ -63,6 +64,14 @@ class Arguments:
         default_factory=OutputOptions
     )
     """Outputs for other programs."""
+    record: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None
+    """Record sound, video and JSON lines in a new folder, which is a SOURCE afterwards. Record
+    only people who have agreed."""
+    consent: Annotated[str | None, tyro.conf.arg(metavar="TEXT")] = None
+    """Who has agreed to the recording, and how, for its header."""
+    keep_days: float | None = None
+    """Days after which a recording may be deleted: by the next --record in the folder above it,
+    or by `mmer-live expire FOLDER`."""
     overlay: Annotated[Path | None, tyro.conf.arg(metavar="FILE.mp4")] = None
     """Annotated MP4 of a file, with its sound; plays it at --pace max."""
     window: Flag = False
@@ -114,6 +123,8 @@ def run(argv: Sequence[str] | None = None) -> int:
         from mmer.realtime.commands.export_command import run as run_export
 
         return run_export(given[1:])
+    if given[:1] == ["expire"]:
+        return _expire(given[1:])
     return _run(parse(Arguments, "mmer-live", given))
 
 
@@ -168,6 +179,8 @@ def _options(arguments: Arguments) -> Options:
         from mmer.realtime.demo import clip
 
         source = str(clip())
+    elif source is not None:
+        source = media_of(source)
     if arguments.overlay is not None and (source is None or arguments.pace == "real"):
         raise MmerError("--overlay needs a media file played at --pace max")
     chosen: dict[str, Any] = {
@@ -177,6 +190,17 @@ def _options(arguments: Arguments) -> Options:
     }
     same = {f.name: getattr(arguments, f.name) for f in fields(Options) if f.name not in chosen}
     return Options(**chosen, **same)
+
+
+def _expire(argv: Sequence[str]) -> int:
+    if len(argv) != 1 or argv[0].startswith("-"):
+        raise MmerError(
+            "usage: mmer-live expire FOLDER, which deletes the recordings in it that "
+            "are past their --keep-days"
+        )
+    for folder in expire(Path(argv[0])):
+        print(f"deleted {folder}")
+    return 0
 
 
 def _fetch(store: Store) -> int:

@@ -99,6 +99,7 @@ def session_line(info: SessionInfo) -> dict[str, Any]:
         provider=_plain(info.provider),
         config=_plain(info.config),
         policy=info.policy,
+        **({} if info.recording is None else {"recording": _plain(info.recording)}),
     )
 
 

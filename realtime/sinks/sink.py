@@ -23,6 +23,7 @@ class SessionInfo:
     streams: frozenset[Stream] = field(default_factory=frozenset)
     duration_s: float | None = None
     policy: str = DEFAULT_POLICY
+    recording: Mapping[str, Any] | None = None  # consent and expiry, where one is made
     origin: float | None = None  # second 0 on the monotonic clock; None in replay
 
 
