@@ -8,7 +8,7 @@ import signal
 import sys
 import threading
 import time
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, nullcontext, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
@@ -131,12 +131,16 @@ def _terminal_sinks(options: Options, views: Views, stream: TextIO) -> list[Sink
     from mmer.realtime.sinks.summary import Summary
 
     sinks: list[Sink] = []
+    progress = Progress()
     if options.pace == "max":
-        sinks.append(Progress())
-    if options.pace == "real" and not views.lines_only and stream.isatty() and sys.stderr.isatty():
+        sinks.append(progress)
+    terminals = stream.isatty() and sys.stderr.isatty()
+    dumb = os.environ.get("TERM", "").lower() in ("dumb", "unknown")  # a panel cannot be redrawn
+    if options.pace == "real" and not views.lines_only and terminals and not dumb:
         sinks.append(LivePanel())
     else:
-        sinks.append(PlainLines(stream, changes=not views.lines_only))
+        aside = progress.aside if stream.isatty() else nullcontext
+        sinks.append(PlainLines(stream, changes=not views.lines_only, aside=aside))
     sinks.append(Summary())
     return sinks
 

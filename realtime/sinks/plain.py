@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import math
+import shutil
 import sys
+import textwrap
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import Final, TextIO
 
 from mmer.realtime.messages import EmotionEstimate, Gap, Message, Notice, Transcript
@@ -15,6 +19,8 @@ from mmer.realtime.sinks.text import one_line
 KEPT_TEXTS: Final = 16
 """Utterances whose transcripts are kept for a final label that comes later."""
 
+_INDENT: Final = " " * 13  # below what follows the time
+
 
 class PlainLines(Sink):
     """One line for each utterance, and one when the label changes in between::
@@ -24,13 +30,20 @@ class PlainLines(Sink):
                9.00  warning: microphone: lost 0.120 s
 
     ``changes=False`` leaves out the changes in between; those come at most every
-    ``change_every_s`` seconds of the session's time. Raises ReaderGone when the pipe is closed.
+    ``change_every_s`` seconds of the session's time. On a terminal a notice is wrapped between
+    words. Each line is printed within ``aside``, which takes a progress bar away meanwhile. Raises
+    ReaderGone when the pipe is closed.
     """
 
     def __init__(
-        self, stream: TextIO | None = None, changes: bool = True, change_every_s: float = 1.0
+        self,
+        stream: TextIO | None = None,
+        changes: bool = True,
+        change_every_s: float = 1.0,
+        aside: Callable[[], AbstractContextManager[None]] = nullcontext,
     ) -> None:
         self._stream = sys.stdout if stream is None else stream
+        self._aside = aside
         self._changes = changes
         self._change_every_s = change_every_s
         self._texts: dict[int, str] = {}
@@ -43,10 +56,10 @@ class PlainLines(Sink):
             while len(self._texts) > KEPT_TEXTS:
                 del self._texts[next(iter(self._texts))]
         elif isinstance(event, Notice):
-            self._print(f"{event.t:.2f}", f"{event.level}: {event.about}: {one_line(event.text)}")
+            self._tell(f"{event.t:.2f}", f"{event.level}: {event.about}: {one_line(event.text)}")
         elif isinstance(event, Gap) and math.isfinite(event.t1):
             lost = f"warning: {event.stream}: lost {event.t1 - event.t0:.3f} s, {event.cause}"
-            self._print(f"{event.t0:.2f}", one_line(lost))
+            self._tell(f"{event.t0:.2f}", one_line(lost))
         elif isinstance(event, EmotionEstimate):
             if event.final:
                 self._final(event)
@@ -67,7 +80,16 @@ class PlainLines(Sink):
         self._label, self._changed = estimate.label, estimate.t
 
     def _print(self, when: str, what: str) -> None:
-        print_line(self._stream, f"{when:>11}  {what}".rstrip())
+        line = f"{when:>11}  {what}".rstrip()
+        with self._aside():
+            print_line(self._stream, line)
+
+    def _tell(self, when: str, what: str) -> None:
+        """Print a notice, wrapped where the stream is a terminal."""
+        if self._stream.isatty():
+            width = shutil.get_terminal_size().columns - len(_INDENT)
+            what = f"\n{_INDENT}".join(textwrap.wrap(what, max(width, 20)))
+        self._print(when, what)
 
 
 def _answer(estimate: EmotionEstimate) -> str:
