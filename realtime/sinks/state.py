@@ -29,8 +29,21 @@ from mmer.realtime.sinks.sink import SessionInfo
 FACE_STALE_S: Final = 1.0
 """A face older than this is not drawn."""
 
+_AT_SIDE: Final = 0.08
+"""Faces whose middle is so far off the image's, as a share of its width, are on one side."""
+
 TITLES: Final = {"speech": "voice", "text": "words", "face": "face"}
 """Names of the modalities for people."""
+
+
+@dataclass(frozen=True)
+class ShownFace:
+    """A face to draw: box in pixels of the frame (x, y, width, height), and its label."""
+
+    box: tuple[float, float, float, float]
+    label: str | None
+    confidence: float | None
+    person: int | None = None
 
 
 def event_time(event: Message) -> float:
@@ -56,6 +69,7 @@ class OverlayState:
     duration_s: float | None = None
     estimate: EmotionEstimate | None = None
     face: FaceObservation | None = None
+    bars_left: bool = True  # on the side where the faces are not
     speaking: bool = False
     speech_t0: float = 0.0
     speech_t1: float = 0.0
@@ -95,6 +109,17 @@ class OverlayState:
             self.drops, self.gap_s = event.drops, event.gap_s
             self.queue_s = max(ages, default=None)
 
+    def turn_bars(self, width: float) -> None:
+        """Move the bars to the other side where the faces come to theirs; not to and fro.
+
+        ``width`` is the frame's, in pixels.
+        """
+        boxes = [face.box for face in self.visible_faces]
+        if boxes and width > 0:
+            middle = sum(x + w / 2 for x, _, w, _ in boxes) / len(boxes) / width
+            if abs(middle - 0.5) > _AT_SIDE:
+                self.bars_left = middle > 0.5
+
     def _estimated(self, estimate: EmotionEstimate, now: float | None) -> None:
         # those of an utterance say how it was, the others how it is now: these are what is shown
         shown = self.estimate
@@ -132,6 +157,16 @@ class OverlayState:
         if face is None or face.box is None or self.t - face.t > FACE_STALE_S:
             return None
         return face
+
+    @property
+    def visible_faces(self) -> list[ShownFace]:
+        """Those found lately, each with its label."""
+        face, estimate = self.visible_face, self.estimate
+        if face is None or face.box is None:
+            return []
+        if estimate is None:
+            return [ShownFace(face.box, None, None)]
+        return [ShownFace(face.box, estimate.label, estimate.confidence)]
 
     def modality_state(self, modality: str) -> str:
         """State of a modality in a few words: "found, quality 0.93", "speaking 1.2 s"."""
