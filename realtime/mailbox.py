@@ -161,6 +161,6 @@ class Mailbox(Generic[T]):
 
 
 def _subject(message: object) -> tuple[object, ...]:
-    """Subject of a message: a later one of the same kind, utterance and modality replaces it."""
-    names = ("utterance", "modality")
+    """Subject of a message: a later one of the same subject replaces it."""
+    names = ("utterance", "modality", "track", "person")
     return (type(message), *(getattr(message, name, None) for name in names))
