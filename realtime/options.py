@@ -19,6 +19,7 @@ from mmer.realtime.sources.source import Source
 
 PROVIDER_NAMES: Final = ("auto", *PROVIDERS)
 PACES: Final = ("real", "max")
+PEOPLE: Final = ("largest", "speaking", "all")
 
 
 _TEXT: Final = ((str,), "text")
@@ -39,6 +40,7 @@ _TYPES: Final[Mapping[str, tuple[tuple[type, ...], str]]] = {
     "hop_s": _NUMBER,
     "hangover_s": ((Real, type(None)), "a number"),
     "policy": _TEXT,
+    "people": _TEXT,
     "record": ((Path, type(None)), "a folder"),
     "consent": ((str, type(None)), "text"),
     "keep_days": ((Real, type(None)), "a number"),
@@ -73,6 +75,7 @@ class Options:
     hangover_s: float | None = None  # None: it follows the speaker and the noise (``Patience``)
     reconnect: bool = True  # devices: wait for one that is lost
     policy: str = DEFAULT_POLICY  # of what is judged and kept: realtime/policy.py
+    people: str = "largest"  # whose estimates: of the largest face, of who speaks, of everybody
     record: Path | None = None  # folder for sound, video and lines
     consent: str | None = None  # of those who are recorded, for the recording's header
     keep_days: float | None = None  # after which a recording may be deleted
@@ -93,6 +96,7 @@ class Options:
         one_of("--provider", self.provider, PROVIDER_NAMES)
         one_of("--pace", self.pace, PACES)
         one_of("--policy", self.policy, POLICY_NAMES)
+        one_of("--people", self.people, PEOPLE)
         if not self.modalities:
             raise MmerError(f"--modalities is empty: name one or more of {', '.join(MODALITIES)}")
         for name in self.modalities:
@@ -106,6 +110,8 @@ class Options:
         for option, value in (("--consent", self.consent), ("--keep-days", self.keep_days)):
             if value is not None and self.record is None:
                 raise MmerError(f"{option} is about a recording: name its folder with --record")
+        if self.people != "largest" and ("face" not in self.modalities or self.video == "none"):
+            raise MmerError(f"--people {self.people} needs video: without it nobody is told apart")
         if self.modalities == ("text",) and self.asr == "none":
             raise MmerError("--modalities text with --asr none leaves nothing to recognize")
         for option, value, low, high in (
@@ -133,6 +139,8 @@ class Options:
     def for_json(self) -> dict[str, Any]:
         """The configuration as the session line shows it."""
         config = {n: v for n, v in vars(self).items() if n not in _ELSEWHERE}
+        if self.people == "largest":  # as it was before there was a choice
+            del config["people"]
         if self.source is not None:  # it is about devices alone
             del config["reconnect"]
         config["weights"] = None if self.weights is None else str(self.weights)

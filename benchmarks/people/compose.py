@@ -121,7 +121,9 @@ def compose(path: Path, roles: Sequence[Role], length_s: float) -> Truth:
     ground = _ground()
     times, places = [], []
     with av.open(str(path), "w", format="matroska") as out:
-        video: Any = out.add_stream("libx264", rate=FPS, options={"preset": "veryfast", "crf": "18"})
+        video: Any = out.add_stream(
+            "libx264", rate=FPS, options={"preset": "veryfast", "crf": "18"}
+        )
         video.width, video.height, video.pix_fmt = WIDTH, HEIGHT, "yuv420p"
         audio: Any = out.add_stream("flac", rate=SAMPLE_RATE, layout="mono")
         for n in range(round(length_s * FPS)):

@@ -22,7 +22,9 @@ class Scene:
     roles: Callable[[Sequence[Head]], list[Role]]
 
 
-def _turns(heads: Sequence[Head], places: Sequence[Place], rounds: int, first: float = 1.0) -> list[Role]:
+def _turns(
+    heads: Sequence[Head], places: Sequence[Place], rounds: int, first: float = 1.0
+) -> list[Role]:
     """Each speaks in turn, with a pause of 1.2 s between."""
     begins: list[list[float]] = [[] for _ in heads]
     t = first
@@ -52,8 +54,8 @@ def _cross(heads: Sequence[Head]) -> list[Role]:
 def _leave(heads: Sequence[Head]) -> list[Role]:
     """Three, of whom one leaves for five seconds and comes back on the other side."""
     gone = way(
-        (0.0, 780.0, 270.0), (5.0, 780.0, 270.0), (7.0, 1100.0, 270.0), (7.1, _OUT, 0.0),
-        (12.0, _OUT, 0.0), (12.1, -140.0, 290.0), (14.5, 150.0, 290.0), (60.0, 150.0, 290.0),
+        (0.0, 780.0, 270.0), (13.0, 780.0, 270.0), (15.0, 1100.0, 270.0), (15.1, _OUT, 0.0),
+        (19.0, _OUT, 0.0), (19.1, -140.0, 290.0), (21.3, 150.0, 290.0), (60.0, 150.0, 290.0),
     )  # fmt: skip
     return _turns(heads, [still(360, 260), still(560, 285), gone], rounds=2)
 
@@ -61,7 +63,9 @@ def _leave(heads: Sequence[Head]) -> list[Role]:
 def _crowd(heads: Sequence[Head]) -> list[Role]:
     """Four: two cross behind two others, and one comes later."""
     walks = way((0.0, 120.0, 180.0), (5.0, 120.0, 180.0), (9.0, 840.0, 180.0), (60.0, 840.0, 180.0))
-    comes = way((3.0, -140.0, 190.0), (10.5, -140.0, 190.0), (12.5, 160.0, 190.0), (60.0, 160.0, 190.0))
+    comes = way(
+        (3.0, -140.0, 190.0), (10.5, -140.0, 190.0), (12.5, 160.0, 190.0), (60.0, 160.0, 190.0)
+    )
     return _turns(heads, [walks, comes, still(360, 330), still(610, 340)], rounds=1, first=13.0)
 
 

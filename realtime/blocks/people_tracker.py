@@ -48,6 +48,9 @@ class PeopleConfig:
 
 
 _FAR: Final = 9.0  # cost of an assignment that cannot be
+_MOUTH: Final = ((0.66, 0.97), (0.27, 0.73), (4, 3))
+"""Of an aligned crop: rows and columns as shares of its side, cells across and down."""
+_UPPER: Final = ((0.12, 0.60), (0.20, 0.80), (6, 4))
 _TOGETHER: Final = 0.05  # intersection over union from which one face touches another
 
 
@@ -71,7 +74,7 @@ class _Person:
         self.t = -math.inf  # when it was last found
         self.evaluated = -math.inf
         self.velocity = np.zeros(2)  # of the middle, pixels a second
-        self.mouth: tuple[NDArray[np.float32], NDArray[np.float32]] | None = None
+        self.mouth: tuple[NDArray[np.float32], ...] | None = None  # cells of the last crop
 
     def expected(self, t: float) -> NDArray[np.float64]:
         """Middle of the face at ``t``, at its velocity for at most 0.7 s."""
@@ -90,24 +93,21 @@ class _Person:
         return self.track.update(face, t)
 
     def mouth_motion(self, crop: NDArray[np.uint8]) -> float | None:
-        """How much more the mouth has changed since the last crop than the upper face."""
+        """How much more the mouth has changed since the last crop than the rest of the face.
+
+        Mean absolute difference of coarse cells, in standard deviations of the crop's grey values:
+        cells of some pixels hardly change with the jitter of the alignment.
+        """
         import cv2
 
         grey = cv2.cvtColor(crop, cv2.COLOR_BGR2GRAY).astype(np.float32)
-        n = len(grey)
-        now = (
-            grey[round(0.66 * n) : round(0.97 * n), round(0.25 * n) : round(0.75 * n)],
-            grey[round(0.12 * n) : round(0.42 * n), round(0.2 * n) : round(0.8 * n)],
-        )
+        grey = (grey - grey.mean()) / max(float(grey.std()), 8.0)
+        now = tuple(_cells(grey, *area) for area in (_MOUTH, _UPPER))
         before, self.mouth = self.mouth, now
         if before is None:
             return None
-        contrast = max(float(grey.std()), 8.0)
-        lower, upper = (
-            float(np.abs((a - a.mean()) - (b - b.mean())).mean())
-            for a, b in zip(now, before, strict=True)
-        )
-        return max(0.0, lower - 0.7 * upper) / contrast
+        lower, upper = (float(np.abs(a - b).mean()) for a, b in zip(now, before, strict=True))
+        return max(0.0, lower - upper)
 
 
 class PeopleTracker(Block):
@@ -310,6 +310,20 @@ class PeopleTracker(Block):
             quality.why,
             mouth,
         )
+
+
+def _cells(
+    grey: NDArray[np.float32],
+    rows: tuple[float, float],
+    columns: tuple[float, float],
+    count: tuple[int, int],
+) -> NDArray[np.float32]:
+    """Means of the cells of a part of a crop."""
+    import cv2
+
+    top, bottom, left, right = (round(len(grey) * share) for share in (*rows, *columns))
+    part = grey[top:bottom, left:right]
+    return np.asarray(cv2.resize(part, count, interpolation=cv2.INTER_AREA), np.float32)
 
 
 def _middle(face: DetectedFace) -> NDArray[np.float64]:

@@ -92,6 +92,9 @@ class Arguments:
     reconnect: bool = True
     """Wait for a microphone or camera that is lost, for as long as it takes; --no-reconnect: for 10
     s, then the session ends with status 2 where no other device is left."""
+    people: Literal["largest", "speaking", "all"] = "largest"
+    """Whose estimates: of the largest face; of the one of several who speaks; of everybody, each
+    with the key "person"."""
     policy: Annotated[str, tyro.conf.arg(metavar=POLICY_METAVAR)] = DEFAULT_POLICY
     """What is judged and kept: all (open); words alone, without a camera (text-only); or all, and
     options that write files are refused (no-store)."""

@@ -47,8 +47,8 @@ class PlainLines(Sink):
         self._changes = changes
         self._change_every_s = change_every_s
         self._texts: dict[int, str] = {}
-        self._label: str | None = None
-        self._changed = -math.inf
+        self._label: dict[int | None, str | None] = {}  # by person
+        self._changed: dict[int | None, float] = {}
 
     def write(self, event: Message, now: float | None) -> None:
         if isinstance(event, Transcript):
@@ -70,14 +70,19 @@ class PlainLines(Sink):
         text = "" if estimate.utterance is None else self._texts.pop(estimate.utterance, "")
         t0, t1 = estimate.window
         self._print(f"{t0:.2f}-{t1:.2f}", _answer(estimate) + (f'  "{text}"' if text else ""))
-        self._label, self._changed = estimate.label, estimate.t
+        self._shown(estimate)
 
     def _change(self, estimate: EmotionEstimate) -> None:
-        waiting = estimate.t - self._changed < self._change_every_s
-        if estimate.label == self._label or waiting:
+        person = estimate.person
+        waiting = estimate.t - self._changed.get(person, -math.inf) < self._change_every_s
+        if estimate.label == self._label.get(person) or waiting:
             return
         self._print(f"{estimate.t:.2f}", _answer(estimate))
-        self._label, self._changed = estimate.label, estimate.t
+        self._shown(estimate)
+
+    def _shown(self, estimate: EmotionEstimate) -> None:
+        self._label[estimate.person] = estimate.label
+        self._changed[estimate.person] = estimate.t
 
     def _print(self, when: str, what: str) -> None:
         line = f"{when:>11}  {what}".rstrip()
@@ -93,6 +98,7 @@ class PlainLines(Sink):
 
 
 def _answer(estimate: EmotionEstimate) -> str:
+    who = "" if estimate.person is None else f"person {estimate.person}: "
     if estimate.label is None or estimate.confidence is None:
-        return f"-  ({estimate.why.get('label', 'no evidence')})"
-    return f"{estimate.label} {estimate.confidence:.2f}  ({modality_labels(estimate)})"
+        return f"{who}-  ({estimate.why.get('label', 'no evidence')})"
+    return f"{who}{estimate.label} {estimate.confidence:.2f}  ({modality_labels(estimate)})"

@@ -69,6 +69,9 @@ class OverlayState:
     duration_s: float | None = None
     estimate: EmotionEstimate | None = None
     face: FaceObservation | None = None
+    faces: dict[int, FaceObservation] = field(default_factory=dict)  # of several people
+    estimates: dict[int, EmotionEstimate] = field(default_factory=dict)  # running ones, by person
+    person: int | None = None  # of several, the one whose estimate is ``estimate``
     bars_left: bool = True  # on the side where the faces are not
     speaking: bool = False
     speech_t0: float = 0.0
@@ -94,7 +97,7 @@ class OverlayState:
         if isinstance(event, EmotionEstimate):
             self._estimated(event, now)
         elif isinstance(event, FaceObservation):
-            self.face = event
+            self._seen(event)
         elif isinstance(event, SpeechUpdate):
             self.speaking = event.state is not SpeechState.ENDED
             if event.state is not SpeechState.PAUSED:  # ended, or it goes on
@@ -120,7 +123,21 @@ class OverlayState:
             if abs(middle - 0.5) > _AT_SIDE:
                 self.bars_left = middle > 0.5
 
+    def _seen(self, face: FaceObservation) -> None:
+        self.face = face
+        if face.track is not None and face.box is not None:
+            self.faces[face.track] = face
+            for track in [k for k, f in self.faces.items() if self.t - f.t > FACE_STALE_S]:
+                del self.faces[track]
+
     def _estimated(self, estimate: EmotionEstimate, now: float | None) -> None:
+        if estimate.person is not None:
+            if estimate.of_utterance or self.person not in (*self.faces, 0):
+                self.person = estimate.person  # who spoke last, or who is there
+            if not estimate.of_utterance:
+                self.estimates[estimate.person] = estimate
+                if estimate.person != self.person:
+                    return
         # those of an utterance say how it was, the others how it is now: these are what is shown
         shown = self.estimate
         if not estimate.of_utterance or shown is None or shown.of_utterance:
@@ -161,6 +178,13 @@ class OverlayState:
     @property
     def visible_faces(self) -> list[ShownFace]:
         """Those found lately, each with its label."""
+        if self.estimates:
+            return [
+                ShownFace(f.box, e and e.label, e and e.confidence, track)
+                for track, f in sorted(self.faces.items())
+                if f.box is not None and self.t - f.t <= FACE_STALE_S / 2
+                for e in (self.estimates.get(track),)
+            ]
         face, estimate = self.visible_face, self.estimate
         if face is None or face.box is None:
             return []
