@@ -1,9 +1,10 @@
-"""Composed videos: heads cut from clips move over a common ground, speak in turn, cross and leave."""
+"""Composed videos: heads cut from clips move over a common ground, speak in turn and cross."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final
 
@@ -203,7 +204,7 @@ def way(*points: tuple[float, float, float]) -> Place:
     """
 
     def place(t: float) -> tuple[float, float] | None:
-        for (t0, x0, y0), (t1, x1, y1) in zip(points, points[1:], strict=False):
+        for (t0, x0, y0), (t1, x1, y1) in pairwise(points):
             if t0 <= t < t1:
                 if np.isnan(x0) or np.isnan(x1):
                     return None

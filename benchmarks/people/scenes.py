@@ -63,9 +63,7 @@ def _leave(heads: Sequence[Head]) -> list[Role]:
 def _crowd(heads: Sequence[Head]) -> list[Role]:
     """Four: two cross behind two others, and one comes later."""
     walks = way((0.0, 120.0, 180.0), (5.0, 120.0, 180.0), (9.0, 840.0, 180.0), (60.0, 840.0, 180.0))
-    comes = way(
-        (3.0, -140.0, 190.0), (10.5, -140.0, 190.0), (12.5, 160.0, 190.0), (60.0, 160.0, 190.0)
-    )
+    comes = way((10.5, -140.0, 190.0), (12.5, 160.0, 190.0), (60.0, 160.0, 190.0))
     return _turns(heads, [walks, comes, still(360, 330), still(610, 340)], rounds=1, first=13.0)
 
 
