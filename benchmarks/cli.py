@@ -31,6 +31,7 @@ COMMANDS: Final = Registry(
             ("accuracy", "accuracy.command:Accuracy", "every accuracy figure"),
             ("curve", "accuracy.curve:Curve", "anytime accuracy"),
             ("against", "baselines.command:Against", "baseline loops on the same clip"),
+            ("people", "people.command:People", "several people: identity, speakers, cost"),
             ("encoders", "encoders.command:Encoders", "cost of one call of each network"),
             ("throughput", "throughput.command:Throughput", "streams at once"),
             ("batch", "batch:Batch", "corpora by workers, and after kills"),

@@ -19,6 +19,7 @@ from mmer.realtime.options import Options
 from mmer.realtime.pipeline import Pipeline
 
 if TYPE_CHECKING:
+    from mmer.realtime.blocks.block import Block
     from mmer.realtime.shared_models import SharedModels
 
 _NO_FUSION = (
@@ -114,7 +115,9 @@ def _connect(
     from mmer.realtime.blocks.face_encoder import FaceEncoder
     from mmer.realtime.blocks.face_tracker import FaceTracker
     from mmer.realtime.blocks.fusion.block import FusionBlock, FusionConfig
+    from mmer.realtime.blocks.fusion.people import PeopleFusion
     from mmer.realtime.blocks.fusion.pooling import OnlyPool
+    from mmer.realtime.blocks.people_tracker import PeopleTracker
     from mmer.realtime.blocks.speech_encoder import SpeechEncoder
     from mmer.realtime.blocks.text_encoder import TextEncoder, TextEncoderConfig
     from mmer.realtime.blocks.transcriber import Transcriber
@@ -144,7 +147,13 @@ def _connect(
         if model.clips:
             clips = ClipCollector(model.count, model.size, ClipConfig(window_s=options.window_s))
         if "detector" in loaded:
-            tracker = FaceTracker(loaded["detector"].made, model.geometry)
+            follow = FaceTracker if options.people == "largest" else PeopleTracker
+            tracker = follow(loaded["detector"].made, model.geometry)
+        if options.people != "largest" and (clips is not None or tracker is None):
+            raise MmerError(
+                f"--people {options.people} needs a network of single faces; the run in "
+                f"{bundle.path} takes clips"
+            )
     if speech is not None or words is not None:
         fixed_s = options.hangover_s
         voice = Vad(VadConfig(adaptive=True) if fixed_s is None else VadConfig(hangover_s=fixed_s))
@@ -162,15 +171,22 @@ def _connect(
         notices.append(Notice(0.0, "info", "fusion", _NO_FUSION))
     elif abstain:
         config = replace(config, min_confidence=answers.abstain_below)
-    fusion = FusionBlock(
-        config,
-        options.modalities,
-        expects,
-        absent,
-        pool,
-        clips=clips is not None,
-        strict=not abstain,
-    )
+
+    def fusion_block() -> FusionBlock:
+        return FusionBlock(
+            config,
+            options.modalities,
+            expects,
+            absent,
+            pool,
+            clips=clips is not None,
+            strict=not abstain,
+        )
+
+    several = options.people != "largest"
+    fusion: Block = fusion_block()
+    if several:
+        fusion = PeopleFusion(fusion_block, only_speaker=options.people == "speaking")
     for name in MODALITIES:
         if name in loaded:
             models[name] = loaded[name].card.file
@@ -185,6 +201,7 @@ def _connect(
             tracker=tracker,
             clips=clips,
             face=face,
+            people=several,
         ),
         models=models,
         provider={name: loaded[name].provider for name in MODALITIES if name in loaded},

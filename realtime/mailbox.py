@@ -29,6 +29,9 @@ class Delivery(Enum):
     GIVE_BACK = "latest partial, the oldest given back when full"
     """As LATEST_PARTIAL, but no sender waits: the oldest message gives way and is given back."""
 
+    OLDEST_GIVES_WAY = "the oldest gives way when full"
+    """No sender waits: the oldest message is dropped."""
+
 
 class Closed(Exception):
     """The mailbox is closed and empty."""
@@ -38,10 +41,10 @@ class Mailbox(Generic[T]):
     """A bounded queue from one or more senders to one receiver.
 
     ``capacity`` is in messages (LATEST always holds one). ``dropped`` counts messages that a newer
-    one replaced; ``waited_s`` is how long the message last taken had waited. ``given_back`` has the
-    utterances of messages other than partial ones that were given back. After ``close`` the
-    receiver still gets what waits, then ``Closed``; ``abandon`` empties and closes at once, for a
-    receiver that died.
+    one replaced or displaced; ``waited_s`` is how long the message last taken had waited.
+    ``given_back`` has the utterances of messages other than partial ones that were given back.
+    After ``close`` the receiver still gets what waits, then ``Closed``; ``abandon`` empties and
+    closes at once, for a receiver that died.
     """
 
     def __init__(
@@ -74,6 +77,9 @@ class Mailbox(Generic[T]):
         with self._lock:
             if self._closed or self._replace(message):
                 return None
+            if self.delivery is Delivery.OLDEST_GIVES_WAY and len(self._waiting) >= self.capacity:
+                self._waiting.popleft()
+                self.dropped += 1
             gave_way = None
             if self.delivery is Delivery.GIVE_BACK and len(self._waiting) >= self.capacity:
                 gave_way = self._give_back()
@@ -155,6 +161,6 @@ class Mailbox(Generic[T]):
 
 
 def _subject(message: object) -> tuple[object, ...]:
-    """Subject of a message: a later one of the same kind, utterance and modality replaces it."""
-    names = ("utterance", "modality")
+    """Subject of a message: a later one of the same subject replaces it."""
+    names = ("utterance", "modality", "track", "person")
     return (type(message), *(getattr(message, name, None) for name in names))

@@ -126,7 +126,8 @@ class FaceObservation:
     """The followed face in the frame of time ``t``, or none (``box`` None, the reason in ``why``).
 
     ``box`` is x, y, width, height in pixels of the frame; ``eyes`` are the centres of the eye on
-    the left and on the right *of the frame*, (2, 2) x, y; ``crop`` is aligned by the eyes.
+    the left and on the right *of the frame*, (2, 2) x, y; ``crop`` is aligned by the eyes, None
+    with a box where this face's turn to be evaluated has not come.
     """
 
     t: float
@@ -136,6 +137,7 @@ class FaceObservation:
     crop: NDArray[np.uint8] | None  # shape (S, S, 3) BGR, S of CropGeometry
     quality: float  # 0..1
     why: str = ""
+    mouth: float | None = None  # motion of the mouth since the frame before; of several people
     partial: ClassVar[bool] = True  # a later one replaces it
 
 
@@ -185,6 +187,7 @@ class Missing:
     why: str
     partial: bool
     utterance: int | None = None
+    track: int | None = None
 
 
 @dataclass(frozen=True)
@@ -228,6 +231,7 @@ class EmotionEstimate:
     utterance: int | None = None
     provisional: bool = False
     revised: bool = False
+    person: int | None = None  # of several people: the track of the face, 0 for a voice alone
 
     @property
     def partial(self) -> bool:

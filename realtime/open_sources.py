@@ -10,6 +10,7 @@ from mmer.models.store.store import is_offline
 from mmer.realtime.clock import Clock
 from mmer.realtime.messages import Notice, Stream
 from mmer.realtime.options import Options
+from mmer.realtime.recordings import recorded_with
 from mmer.realtime.sources.address import refuse_network, resolved
 from mmer.realtime.sources.source import Source
 
@@ -32,7 +33,15 @@ def open_sources(options: Options, clock: Clock) -> tuple[list[Source], list[Not
         from mmer.realtime.sources.media import MediaFile
 
         refuse_network(options.source, offline)
-        media = MediaFile(options.source, video_fps=options.video_fps, wanted=wanted)
+        # a recording has the session's own times, and its frames are thinned already
+        recorded = recorded_with(options.source)
+        thinned = recorded is not None and recorded.get("video_fps") == options.video_fps
+        media = MediaFile(
+            options.source,
+            video_fps=None if thinned else options.video_fps,
+            wanted=wanted,
+            zero_s=None if recorded is None else 0.0,
+        )
         media.open(clock)
         return [media], []
     made: list[tuple[str, bool, Source]] = []  # (stream, asked for by name, source)

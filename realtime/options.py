@@ -14,10 +14,12 @@ from mmer.models.errors import MmerError
 from mmer.models.labels import MODALITIES
 from mmer.realtime.asr.registry import asr_names
 from mmer.realtime.choose import detector_names
+from mmer.realtime.policy import DEFAULT_POLICY, POLICIES, POLICY_NAMES
 from mmer.realtime.sources.source import Source
 
 PROVIDER_NAMES: Final = ("auto", *PROVIDERS)
 PACES: Final = ("real", "max")
+PEOPLE: Final = ("largest", "speaking", "all")
 
 
 _TEXT: Final = ((str,), "text")
@@ -37,7 +39,16 @@ _TYPES: Final[Mapping[str, tuple[tuple[type, ...], str]]] = {
     "window_s": _NUMBER,
     "hop_s": _NUMBER,
     "hangover_s": ((Real, type(None)), "a number"),
+    "policy": _TEXT,
+    "people": _TEXT,
+    "record": ((Path, type(None)), "a folder"),
+    "consent": ((str, type(None)), "text"),
+    "keep_days": ((Real, type(None)), "a number"),
 }
+
+
+_ELSEWHERE: Final = ("source", "policy", "record", "consent", "keep_days")
+"""Options that the session line has under other keys than ``config``."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +74,11 @@ class Options:
     hop_s: float = 0.25
     hangover_s: float | None = None  # None: it follows the speaker and the noise (``Patience``)
     reconnect: bool = True  # devices: wait for one that is lost
+    policy: str = DEFAULT_POLICY  # of what is judged and kept: realtime/policy.py
+    people: str = "largest"  # whose estimates: of the largest face, of who speaks, of everybody
+    record: Path | None = None  # folder for sound, video and lines
+    consent: str | None = None  # of those who are recorded, for the recording's header
+    keep_days: float | None = None  # after which a recording may be deleted
 
     def __post_init__(self) -> None:
         for name, (kinds, expected) in _TYPES.items():
@@ -75,14 +91,27 @@ class Options:
                 kind = type(self.source).__name__
                 raise MmerError(f"the source is a path, a URL or a Source object, not {kind}")
             live = self.source.live
-        _one_of("--asr", self.asr, asr_names())
-        _one_of("--detector", self.detector, detector_names())
-        _one_of("--provider", self.provider, PROVIDER_NAMES)
-        _one_of("--pace", self.pace, PACES)
+        one_of("--asr", self.asr, asr_names())
+        one_of("--detector", self.detector, detector_names())
+        one_of("--provider", self.provider, PROVIDER_NAMES)
+        one_of("--pace", self.pace, PACES)
+        one_of("--policy", self.policy, POLICY_NAMES)
+        one_of("--people", self.people, PEOPLE)
         if not self.modalities:
             raise MmerError(f"--modalities is empty: name one or more of {', '.join(MODALITIES)}")
         for name in self.modalities:
-            _one_of("--modalities", name, MODALITIES)
+            one_of("--modalities", name, MODALITIES)
+        allowed = POLICIES[self.policy]
+        object.__setattr__(self, "modalities", allowed.chosen(tuple(self.modalities)))
+        if "face" not in allowed.modalities and self.video not in (None, "none"):
+            raise MmerError(f"--policy {self.policy} opens no camera: leave --video out")
+        if self.record is not None:
+            allowed.refuse_writers([f"--record {self.record}"])
+        for option, value in (("--consent", self.consent), ("--keep-days", self.keep_days)):
+            if value is not None and self.record is None:
+                raise MmerError(f"{option} is about a recording: name its folder with --record")
+        if self.people != "largest" and ("face" not in self.modalities or self.video == "none"):
+            raise MmerError(f"--people {self.people} needs video: without it nobody is told apart")
         if self.modalities == ("text",) and self.asr == "none":
             raise MmerError("--modalities text with --asr none leaves nothing to recognize")
         for option, value, low, high in (
@@ -90,6 +119,7 @@ class Options:
             ("--window-s", self.window_s, 0.5, 60.0),
             ("--hop-s", self.hop_s, 0.05, 5.0),
             ("--hangover-s", self.hangover_s, 0.1, 2.0),
+            ("--keep-days", self.keep_days, 0.0, 36_500.0),
         ):
             if value is not None and not (math.isfinite(value) and low <= value <= high):
                 raise MmerError(f"{option} is {value:g}: it must lie between {low:g} and {high:g}")
@@ -108,7 +138,9 @@ class Options:
 
     def for_json(self) -> dict[str, Any]:
         """The configuration as the session line shows it."""
-        config = {name: value for name, value in vars(self).items() if name != "source"}
+        config = {n: v for n, v in vars(self).items() if n not in _ELSEWHERE}
+        if self.people == "largest":  # as it was before there was a choice
+            del config["people"]
         if self.source is not None:  # it is about devices alone
             del config["reconnect"]
         config["weights"] = None if self.weights is None else str(self.weights)
@@ -120,10 +152,11 @@ def parse_modalities(text: str) -> tuple[str, ...]:
     """``"speech,face"`` to a tuple in the canonical order; unknown names raise MmerError."""
     names = [name.strip() for name in text.split(",") if name.strip()]
     for name in names:
-        _one_of("--modalities", name, MODALITIES)
+        one_of("--modalities", name, MODALITIES)
     return tuple(name for name in MODALITIES if name in names)
 
 
-def _one_of(option: str, value: str, allowed: Sequence[str]) -> None:
+def one_of(option: str, value: str, allowed: Sequence[str]) -> None:
+    """Raise MmerError where ``value`` is not ``allowed``."""
     if value not in allowed:
         raise MmerError(f"{option} {value!r} is unknown: use {', '.join(allowed)}")

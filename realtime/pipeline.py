@@ -54,7 +54,7 @@ class Pipeline:
     """The stages in topological order: a message only ever flows to a later stage.
 
     A block is None where it was not chosen or could not be loaded. ``fusion`` is always the last;
-    the runners feed it the ticks.
+    the runners feed it the ticks. With ``people`` a frame has an observation for each face.
     """
 
     def __init__(
@@ -68,11 +68,15 @@ class Pipeline:
         tracker: Block | None = None,
         clips: Block | None = None,
         face: Block | None = None,
+        people: bool = False,
     ) -> None:
+        self.people = people
         lossless, latest, conflated = Delivery.LOSSLESS, Delivery.LATEST, Delivery.GIVE_BACK
         images = VideoFrame if tracker is None else FaceObservation
         face_takes = FaceObservation if clips is None else Clip
         face_delivery = latest if clips is None else conflated
+        if people:  # the newest observation of each face
+            face_delivery = Delivery.LATEST_PARTIAL
         # 500 blocks of 20 ms: ten seconds of sound may wait before a device's ring has to hold more
         table: list[tuple[str, Block | None, tuple[type, ...], str, Delivery, int]] = [
             ("vad", vad, (AudioBlock, Gap), "audio", lossless, 500),
@@ -94,7 +98,7 @@ class Pipeline:
     def guarded(self) -> Pipeline:
         """The same stages, each failure of which costs its own modality (``Guarded``)."""
         blocks: dict[str, Any] = {s.name: Guarded(s.name, s.block) for s in self.stages}
-        return Pipeline(blocks.pop("fusion"), **blocks)
+        return Pipeline(blocks.pop("fusion"), **blocks, people=self.people)
 
     @property
     def fusion(self) -> Stage:

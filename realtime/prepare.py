@@ -53,6 +53,10 @@ def prepare(
                 f"{sources[0].name} has none of the streams that --modalities "
                 f"{','.join(options.modalities)} need"
             )
+        if options.people != "largest" and "video" not in streams:
+            raise MmerError(
+                f"--people {options.people} needs video, and {sources[0].name} has none"
+            )
         store = Store(offline=options.offline or None, report=report)
         made = assemble(options, streams, store, shared=models)
     except BaseException:
@@ -72,6 +76,7 @@ def prepare(
         models=made.models,
         provider=made.provider,
         config=options.for_json(),
+        policy=options.policy,
         streams=streams,
         duration_s=duration_s,
     )

@@ -27,16 +27,20 @@ from mmer.realtime.mailbox import Delivery
 from mmer.realtime.memory import trim
 from mmer.realtime.messages import EmotionEstimate, Message, Notice, SessionEnd, Transcript
 from mmer.realtime.options import Options
+from mmer.realtime.policy import DEFAULT_POLICY, POLICIES
 from mmer.realtime.prepare import Prepared, prepare
+from mmer.realtime.recordings import media_of
 from mmer.realtime.shared_models import SharedModels
 from mmer.realtime.sinks.outputs import Outputs
-from mmer.realtime.sinks.registry import make_output, parse_output
+from mmer.realtime.sinks.registry import make_output, parse_output, writers
 from mmer.realtime.sinks.sink import SessionInfo, Sink
+from mmer.realtime.sinks.state import event_time
 from mmer.realtime.sources.address import resolved
 from mmer.realtime.sources.source import Source
 from mmer.realtime.stage_times import Listener
 
 if TYPE_CHECKING:
+    from mmer.realtime.recorder import Recorder
     from mmer.realtime.replay import Replay
     from mmer.realtime.session import Session
 
@@ -46,12 +50,12 @@ _USED: Final = "this recognizer has run or was closed: make a new one"
 class Recognizer:
     """Recognize emotion from devices or a media file; a context manager and an iterator.
 
-    ``source`` is a media file or URL, a `Source` object such as `PushSource`, or None for devices;
-    ``audio`` and ``video`` name devices
+    ``source`` is a media file or URL, a folder that ``record`` wrote, a `Source` object such as
+    `PushSource`, or None for devices; ``audio`` and ``video`` name devices
     (index, name or part of one; for video also a path, URL or GStreamer string), None takes the
     default one where there is one, "none" goes without. ``modalities`` is any of "speech",
     "text", "face". Files are played at ``pace`` "real" (threads, real clock: what happens live) or
-    "max" (deterministic, as fast as it goes). ``models`` are networks that recognizers share, in
+    "max" (deterministic, as fast as it goes).``models`` are networks that recognizers share, in
     place of ``weights`` and ``provider``. The rest is as in ``mmer-live --help``.
 
     Iterating yields `EmotionEstimate` objects; ``events`` yields every message and a `SessionEnd`
@@ -82,13 +86,18 @@ class Recognizer:
         hop_s: float = 0.25,
         hangover_s: float | None = None,
         reconnect: bool = True,
+        policy: str = DEFAULT_POLICY,
+        people: str = "largest",
+        record: str | Path | None = None,
+        consent: str | None = None,
+        keep_days: float | None = None,
     ) -> None:
         if isinstance(modalities, str):
             raise MmerError(f"modalities is a sequence of names: ({modalities!r},), not a string")
         if not isinstance(modalities, Iterable):
             raise MmerError(f"modalities is {modalities!r}, expected a sequence of names")
         if isinstance(source, (str, os.PathLike)):
-            source = resolved(os.fsdecode(source))
+            source = media_of(resolved(os.fsdecode(source)))
         if models is not None:
             if not isinstance(models, SharedModels):
                 raise MmerError(f"models is {models!r}, expected mmer.SharedModels")
@@ -111,6 +120,11 @@ class Recognizer:
             hop_s=hop_s,
             hangover_s=hangover_s,
             reconnect=reconnect,
+            policy=policy,
+            people=people,
+            record=Path(record) if isinstance(record, (str, os.PathLike)) else record,
+            consent=consent,
+            keep_days=keep_days,
         )
         self._models = models
         self._clock = SessionClock()
@@ -118,6 +132,7 @@ class Recognizer:
         self._prepared: Prepared | None = None
         self._info: SessionInfo | None = None
         self._runner: Replay | Session | None = None
+        self._recorder: Recorder | None = None
         self._ran = False
         self._drops: dict[str, int] = {}  # of a runner that has been let go
         self._stop_asked = False
@@ -137,8 +152,15 @@ class Recognizer:
         """
         with self._preparing:
             if self._prepared is None and not self._closed:
+                recorder = _recorder(self.options)
                 made = prepare(self.options, self._clock, report, self._models)
-                self._info, self._prepared = made.info, made
+                if recorder is not None:
+                    from mmer.realtime.recorder import Recorded
+
+                    fps = self.options.video_fps
+                    made.sources = [Recorded(s, recorder, fps) for s in made.sources]
+                    made.info = recorder.described(made.info)
+                self._info, self._prepared, self._recorder = made.info, made, recorder
         if self._closed:
             self._release()
             raise MmerError(_USED)
@@ -163,7 +185,9 @@ class Recognizer:
     def drops(self) -> dict[str, int]:
         """By mailbox, what has been dropped so far."""
         runner = self._runner
-        return dict(self._drops if runner is None else runner.drops)
+        recorder = self._recorder
+        found = dict(self._drops if runner is None else runner.drops)
+        return found if recorder is None else found | recorder.drops
 
     def events(
         self,
@@ -209,7 +233,34 @@ class Recognizer:
             )
         if self._stop_asked:
             self._runner.stop()
-        return self._with_end(ready.notices, self._runner.events())
+        events = self._with_end(ready.notices, self._runner.events())
+        return events if self._recorder is None else self._recording(self._recorder, events)
+
+    def _recording(
+        self, recorder: Recorder, events: Generator[Message, None, None]
+    ) -> Generator[Message, None, None]:
+        """``events``, each written to the recording; what fails there is a notice, then raised."""
+        end: SessionEnd | None = None
+        said = False
+        clock = self.clock
+        try:
+            with closing(events):
+                yield from recorder.open(self.info)
+                for event in events:
+                    if recorder.problem is not None and not said:
+                        said = True
+                        now = event_time(event) if clock is None else clock.now()
+                        yield Notice(now, "error", "recording", f"{recorder.problem}")
+                    if isinstance(event, SessionEnd):
+                        end = event
+                        recorder.close(end)
+                    else:
+                        recorder.write(event, None if clock is None else clock.now())
+                    yield event
+        finally:
+            recorder.close(end)
+        if recorder.problem is not None:
+            raise recorder.problem
 
     def _with_end(
         self, notices: Sequence[Notice], events: Generator[Message, None, None]
@@ -256,6 +307,8 @@ class Recognizer:
         """
         if isinstance(outputs, str):
             raise MmerError(f"outputs is a sequence: ({outputs!r},), not a text")
+        named = [parse_output(o) for o in outputs if isinstance(o, str)]
+        POLICIES[self.options.policy].refuse_writers(writers(named))
         sinks = Outputs(make_output(*parse_output(o)) if isinstance(o, str) else o for o in outputs)
         for name, call in (("on_estimate", on_estimate), ("on_event", on_event)):
             if call is not None and not callable(call):
@@ -329,6 +382,14 @@ class Recognizer:
             prepared.close()
             del prepared  # and with it the models, where nobody shares them
             trim()
+
+
+def _recorder(options: Options) -> Recorder | None:
+    if options.record is None:
+        return None
+    from mmer.realtime.recorder import Recorder
+
+    return Recorder(options.record, options.consent, options.keep_days)
 
 
 def _device(device: Any) -> Any:

@@ -58,15 +58,34 @@ class BlazeFaceDetector(FaceDetector):
         self._min_score = min_score
         self._centres = _anchor_centres()
         self._last: DetectedFace | None = None  # the only face of the last image
+        self._squares = 0  # searched one by one where everywhere is to be looked
 
     def detect(self, image: NDArray[np.uint8], t: float) -> list[DetectedFace]:
         if self._last is not None:
             self._last = self._look_closer(image, self._last)
             if self._last is not None:
                 return [self._last]
-        faces = [self._look_closer(image, face) or face for face in self._look(image)]
+        looked = self._look(image)
+        if self._squares:
+            looked += [f for f in self._look_in_square(image) if not _is_among(f, looked)]
+        faces = [self._look_closer(image, face) or face for face in looked]
         self._last = faces[0] if len(faces) == 1 else None
         return faces
+
+    def _look_in_square(self, image: NDArray[np.uint8]) -> list[DetectedFace]:
+        """Faces in one of three squares along the image, another one each time.
+
+        The network's input is a square: of a wide image a face has more pixels there.
+        """
+        height, width = image.shape[:2]
+        side = min(height, width)
+        if max(height, width) < 1.2 * side:
+            return []
+        share = (self._squares % 3) / 2
+        x, y = round(share * (width - side)), round(share * (height - side))
+        corner = np.array([x, y])
+        found = self._look(np.ascontiguousarray(image[y : y + side, x : x + side]))
+        return [_moved(face, corner) for face in found]
 
     def _look(self, image: NDArray[np.uint8]) -> list[DetectedFace]:
         """Faces of the network on the whole image, as MediaPipe's detector reports them."""
@@ -104,15 +123,18 @@ class BlazeFaceDetector(FaceDetector):
         if not near:
             return None
         best = max(near, key=lambda f: f.score)
-        return DetectedFace(
-            box=(best.box[0] + low[0], best.box[1] + low[1], best.box[2], best.box[3]),
-            eyes=best.eyes + low.astype(np.float32),
-            nose=None if best.nose is None else (best.nose[0] + low[0], best.nose[1] + low[1]),
-            score=best.score,
-        )
+        return _moved(best, low)
+
+    def look_everywhere(self) -> None:
+        self._last = None
+        self._squares += 1
+
+    def find_again(self, image: NDArray[np.uint8], face: DetectedFace) -> DetectedFace | None:
+        return self._look_closer(image, face)
 
     def reset(self) -> None:
         self._last = None
+        self._squares = 0
 
     def _run(self, square: NDArray[np.uint8]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Scores (896,) in 0..1 and boxes (896, 16) relative to their anchors, of a BGR square."""
@@ -159,6 +181,24 @@ def _letterbox(
         small, size, interpolation=cv2.INTER_LINEAR
     )
     return square, scale, np.array([left, top], float)
+
+
+def _moved(face: DetectedFace, by: NDArray[np.int_]) -> DetectedFace:
+    """A face of a part of an image, in the image: ``by`` is the part's corner, x, y."""
+    return DetectedFace(
+        box=(face.box[0] + by[0], face.box[1] + by[1], face.box[2], face.box[3]),
+        eyes=face.eyes + by.astype(np.float32),
+        nose=None if face.nose is None else (face.nose[0] + by[0], face.nose[1] + by[1]),
+        score=face.score,
+    )
+
+
+def _is_among(face: DetectedFace, others: list[DetectedFace]) -> bool:
+    """Whether the middle of ``face`` lies in one of the others."""
+    x, y, w, h = face.box
+    x, y = x + w / 2, y + h / 2
+    boxes = (other.box for other in others)
+    return any(bx < x < bx + bw and by < y < by + bh for bx, by, bw, bh in boxes)
 
 
 def _blend(

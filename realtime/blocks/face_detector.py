@@ -33,6 +33,17 @@ class FaceDetector(Protocol):
     def detect(self, image: NDArray[np.uint8], t: float) -> list[DetectedFace]:
         """The faces in ``image``, uint8 (H, W, 3) BGR, captured at second ``t``; any order."""
 
+    def look_everywhere(self) -> None:
+        """Search the whole of the next image, also where one face is followed."""
+        return
+
+    def find_again(self, image: NDArray[np.uint8], face: DetectedFace) -> DetectedFace | None:
+        """``face`` of an earlier image, searched for around its place, where that is cheap.
+
+        None where it is not there, and of a detector that cannot.
+        """
+        return None
+
     def reset(self) -> None:
         """Forget the stream; keep the loaded model."""
         return

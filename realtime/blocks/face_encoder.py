@@ -48,15 +48,17 @@ class FaceEncoder(Block):
             partial, utterance, unusable = message.partial, message.utterance, "no usable picture"
         elif isinstance(message, FaceObservation):
             t0 = t1 = message.t
+            if message.box is not None and message.crop is None:
+                return ()  # of several people, another one's turn
             if why := fault(message, self._config.min_quality):
-                return (Missing("face", t0, t1, why, partial=True),)
+                return (Missing("face", t0, t1, why, partial=True, track=message.track),)
             assert message.crop is not None
             images, partial, utterance, unusable = message.crop, True, None, "no usable face"
         else:
             return ()
         prediction = self._model.predict(images)
         if prediction.usable <= 0.0 or prediction.usable < self._usable_below:
-            return (Missing("face", t0, t1, unusable, partial),)
+            return (Missing("face", t0, t1, unusable, partial, track=message.track),)
         return (
             Evidence(
                 "face",

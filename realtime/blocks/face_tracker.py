@@ -52,7 +52,7 @@ class FaceTracker(Block):
         self.geometry = geometry or CropGeometry()
         self.config = config or FaceConfig()
         self._tracks = 0
-        self._track: _Track | None = None
+        self._track: Track | None = None
 
     def push(self, message: Message) -> Sequence[Message]:
         if not isinstance(message, VideoFrame):
@@ -97,11 +97,11 @@ class FaceTracker(Block):
         if not new:
             return None
         self._tracks += 1
-        self._track = _Track(self._tracks, self.config)
+        self._track = Track(self._tracks, self.config)
         return self._track.update(max(new, key=lambda f: _prominence(f, width, height)), t)
 
 
-class _Track:
+class Track:
     """The followed face: where it was, and a one-euro filter on its place.
 
     The filter (Casiez, Roussel and Vogel 2012) smooths a face at rest and lets a moving one

@@ -11,6 +11,7 @@ from typing import Annotated
 import tyro
 
 from mmer.models.errors import MmerError
+from mmer.realtime.commands.command_line import parse
 from mmer.realtime.exports.registry import SUFFIXES, check_export, export
 from mmer.realtime.exports.run import Run
 
@@ -31,7 +32,7 @@ class Arguments:
 
 def run(argv: Sequence[str]) -> int:
     """Parse the command line and write the files; the exit status. Raises MmerError."""
-    arguments = tyro.cli(Arguments, prog="mmer-live export", args=argv)
+    arguments = parse(Arguments, "mmer-live export", argv)
     if not arguments.files:
         raise MmerError(f"name one or more files to write: FILE{SUFFIXES}")
     given = Run(arguments.run)

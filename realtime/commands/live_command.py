@@ -14,8 +14,12 @@ from mmer.models.errors import MmerError
 from mmer.models.store.store import Store
 from mmer.realtime.asr.registry import ASR_METAVAR
 from mmer.realtime.choose import DETECTOR_METAVAR
+from mmer.realtime.commands.command_line import parse
 from mmer.realtime.commands.output_options import OutputOptions, chosen
-from mmer.realtime.options import Options, parse_modalities
+from mmer.realtime.commands.settings import write_config
+from mmer.realtime.options import Options, one_of, parse_modalities
+from mmer.realtime.policy import DEFAULT_POLICY, POLICY_METAVAR, POLICY_NAMES, notice
+from mmer.realtime.recordings import expire, media_of
 from mmer.realtime.sinks.registry import OUTPUT_METAVAR
 
 Flag = Annotated[bool, tyro.conf.FlagCreatePairsOff]
@@ -60,6 +64,14 @@ class Arguments:
         default_factory=OutputOptions
     )
     """Outputs for other programs."""
+    record: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None
+    """Record sound, video and JSON lines in a new folder, which is a SOURCE afterwards. Record
+    only people who have agreed."""
+    consent: Annotated[str | None, tyro.conf.arg(metavar="TEXT")] = None
+    """Who has agreed to the recording, and how, for its header."""
+    keep_days: float | None = None
+    """Days after which a recording may be deleted: by the next --record in the folder above it,
+    or by `mmer-live expire FOLDER`."""
     overlay: Annotated[Path | None, tyro.conf.arg(metavar="FILE.mp4")] = None
     """Annotated MP4 of a file, with its sound; plays it at --pace max."""
     window: Flag = False
@@ -80,16 +92,29 @@ class Arguments:
     reconnect: bool = True
     """Wait for a microphone or camera that is lost, for as long as it takes; --no-reconnect: for 10
     s, then the session ends with status 2 where no other device is left."""
+    people: Literal["largest", "speaking", "all"] = "largest"
+    """Whose estimates: of the largest face; of the one of several who speaks; of everybody, each
+    with the key "person"."""
+    policy: Annotated[str, tyro.conf.arg(metavar=POLICY_METAVAR)] = DEFAULT_POLICY
+    """What is judged and kept: all (open); words alone, without a camera (text-only); or all, and
+    options that write files are refused (no-store)."""
     offline: Flag = False
     """Never use the network (also: MMER_OFFLINE=1)."""
     demo: Flag = False
     """Recognize the bundled clip and print one line an utterance."""
+    config: Annotated[Path | None, tyro.conf.arg(metavar="FILE.toml")] = None
+    """File with settings, by the names of these options. MMER_NAME variables go before it, the
+    command line before both."""
+    write_config: Flag = False
+    """Write mmer.toml with all settings: those of this command line, the others as comments."""
     check: Flag = False
     """Check the installation: what is missing and how to get it."""
     list_devices: Flag = False
     """Show microphones and cameras."""
     fetch: Flag = False
     """Download every model, so that this machine can go offline."""
+    notice: Flag = False
+    """Show the notice for the people in front of microphone and camera; --policy chooses it."""
     version: Flag = False
     """Show mmer's version."""
 
@@ -101,7 +126,9 @@ def run(argv: Sequence[str] | None = None) -> int:
         from mmer.realtime.commands.export_command import run as run_export
 
         return run_export(given[1:])
-    return _run(tyro.cli(Arguments, prog="mmer-live", args=given))
+    if given[:1] == ["expire"]:
+        return _expire(given[1:])
+    return _run(parse(Arguments, "mmer-live", given))
 
 
 def _run(arguments: Arguments) -> int:
@@ -109,6 +136,15 @@ def _run(arguments: Arguments) -> int:
         from mmer import __version__
 
         print(f"mmer-live {__version__}")
+        return 0
+    if arguments.write_config:
+        _options(arguments)  # refuses what cannot be
+        write_config(arguments, Path("mmer.toml"))
+        print("mmer-live: wrote mmer.toml; use it by --config mmer.toml", file=sys.stderr)
+        return 0
+    if arguments.notice:
+        one_of("--policy", arguments.policy, POLICY_NAMES)
+        print(notice(arguments.policy))
         return 0
     if arguments.list_devices:
         from mmer.realtime.devices import list_devices
@@ -146,6 +182,8 @@ def _options(arguments: Arguments) -> Options:
         from mmer.realtime.demo import clip
 
         source = str(clip())
+    elif source is not None:
+        source = media_of(source)
     if arguments.overlay is not None and (source is None or arguments.pace == "real"):
         raise MmerError("--overlay needs a media file played at --pace max")
     chosen: dict[str, Any] = {
@@ -155,6 +193,17 @@ def _options(arguments: Arguments) -> Options:
     }
     same = {f.name: getattr(arguments, f.name) for f in fields(Options) if f.name not in chosen}
     return Options(**chosen, **same)
+
+
+def _expire(argv: Sequence[str]) -> int:
+    if len(argv) != 1 or argv[0].startswith("-"):
+        raise MmerError(
+            "usage: mmer-live expire FOLDER, which deletes the recordings in it that "
+            "are past their --keep-days"
+        )
+    for folder in expire(Path(argv[0])):
+        print(f"deleted {folder}")
+    return 0
 
 
 def _fetch(store: Store) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,8 +12,11 @@ import tyro
 
 from mmer.realtime.asr.registry import ASR_METAVAR
 from mmer.realtime.choose import DETECTOR_METAVAR
+from mmer.realtime.commands.command_line import parse
 from mmer.realtime.commands.output_options import OutputOptions, chosen
 from mmer.realtime.options import Options, parse_modalities
+from mmer.realtime.policy import DEFAULT_POLICY, POLICIES, POLICY_METAVAR
+from mmer.realtime.sinks.registry import writers
 
 Flag = Annotated[bool, tyro.conf.FlagCreatePairsOff]
 
@@ -63,6 +67,8 @@ class Arguments:
     """Seconds from one estimate to the next."""
     hangover_s: float = 0.3
     """Silence after which an utterance has ended, in seconds."""
+    policy: Annotated[str, tyro.conf.arg(metavar=POLICY_METAVAR)] = DEFAULT_POLICY
+    """What is judged and kept, as in mmer-live; with no-store, files are not taken."""
     offline: Flag = False
     """Never use the network for downloads (also: MMER_OFFLINE=1)."""
     output: Annotated[
@@ -74,16 +80,18 @@ class Arguments:
         default_factory=OutputOptions
     )
     """Outputs for other programs."""
+    config: Annotated[Path | None, tyro.conf.arg(metavar="FILE.toml")] = None
+    """File with settings, by the names of these options, as in mmer-live."""
     version: Flag = False
     """Show mmer's version."""
 
 
-_SHARED = ("asr", "detector", "video_fps", "window_s", "hop_s", "hangover_s")
+_SHARED = ("asr", "detector", "video_fps", "window_s", "hop_s", "hangover_s", "policy")
 
 
 def run(argv: Sequence[str] | None = None) -> int:
     """Parse the command line and serve; the exit status."""
-    arguments = tyro.cli(Arguments, prog="mmer-serve", args=argv)
+    arguments = parse(Arguments, "mmer-serve", sys.argv[1:] if argv is None else argv)
     if arguments.version:
         from mmer import __version__
 
@@ -103,6 +111,8 @@ def run(argv: Sequence[str] | None = None) -> int:
         offline=arguments.offline,
         **defaults,
     )
+    targets, settings = chosen(arguments.output, arguments.outputs)
+    POLICIES[arguments.policy].refuse_writers(writers(targets))
     options = ServeOptions(
         host=arguments.host,
         port=arguments.port,
@@ -118,6 +128,6 @@ def run(argv: Sequence[str] | None = None) -> int:
         provider=arguments.provider,
         offline=arguments.offline,
         defaults=defaults,
-        outputs=SessionOutputs(*chosen(arguments.output, arguments.outputs)),
+        outputs=SessionOutputs(targets, settings),
     )
     return serve(options, arguments.open)

@@ -8,7 +8,7 @@ import signal
 import sys
 import threading
 import time
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, nullcontext, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
@@ -18,10 +18,11 @@ from mmer.models.errors import MmerError
 from mmer.realtime.mailbox import Delivery
 from mmer.realtime.messages import SessionEnd
 from mmer.realtime.options import Options
+from mmer.realtime.policy import POLICIES
 from mmer.realtime.recognizer import Recognizer
 from mmer.realtime.sinks.output import ReaderGone, stdout_closed
 from mmer.realtime.sinks.outputs import Outputs
-from mmer.realtime.sinks.registry import OUTPUTS, Settings, Target, make_output
+from mmer.realtime.sinks.registry import OUTPUTS, Settings, Target, make_output, writers
 from mmer.realtime.sinks.sink import Sink
 from mmer.realtime.sinks.window import PictureWindow
 
@@ -86,6 +87,8 @@ def make_sinks(options: Options, views: Views) -> tuple[list[Sink], list[Sink]]:
 
     Raises MmerError where one cannot be.
     """
+    stored = [] if views.overlay is None else [f"--overlay {views.overlay}"]
+    POLICIES[options.policy].refuse_writers([*writers(views.outputs), *stored])
     sinks: list[Sink] = []
     files = [] if views.overlay is None else [views.overlay.absolute()]
     for name, address in views.outputs:
@@ -128,12 +131,16 @@ def _terminal_sinks(options: Options, views: Views, stream: TextIO) -> list[Sink
     from mmer.realtime.sinks.summary import Summary
 
     sinks: list[Sink] = []
+    progress = Progress()
     if options.pace == "max":
-        sinks.append(Progress())
-    if options.pace == "real" and not views.lines_only and stream.isatty() and sys.stderr.isatty():
+        sinks.append(progress)
+    terminals = stream.isatty() and sys.stderr.isatty()
+    dumb = os.environ.get("TERM", "").lower() in ("dumb", "unknown")  # a panel cannot be redrawn
+    if options.pace == "real" and not views.lines_only and terminals and not dumb:
         sinks.append(LivePanel())
     else:
-        sinks.append(PlainLines(stream, changes=not views.lines_only))
+        aside = progress.aside if stream.isatty() else nullcontext
+        sinks.append(PlainLines(stream, changes=not views.lines_only, aside=aside))
     sinks.append(Summary())
     return sinks
 

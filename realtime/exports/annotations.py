@@ -25,6 +25,7 @@ def write_eaf(run: Run, path: Path) -> None:
     if run.media is not None:
         kind = mimetypes.guess_type(run.media.name)[0] or "application/octet-stream"
         eaf.add_linked_file(run.media.absolute().as_uri(), mimetype=kind)
+    eaf.add_property("mmer-policy", run.policy)
     made = segments(run)
     for name in TIERS:
         eaf.add_tier(name)

@@ -28,7 +28,7 @@ def caption_text(utterance: Utterance) -> str:
 def _captions(run: Run, markup: bool) -> Any:
     import webvtt
 
-    made = webvtt.WebVTT()
+    made = webvtt.WebVTT(header_comments=[f"mmer policy: {run.policy}"])
     for utterance in run.utterances():
         text = caption_text(utterance)
         if markup:

@@ -15,6 +15,7 @@ NAMESPACE: Final = "http://www.w3.org/2009/10/emotionml"
 VOCABULARY: Final = "meld-seven"
 """W3C's "big six" have no neutral, so the file brings its own vocabulary."""
 _WORDS: Final = "urn:mmer:transcript"
+_SESSION: Final = "urn:mmer:session"
 _THROUGH: Final = {"speech": "voice", "text": "text", "face": "face"}
 
 
@@ -32,6 +33,9 @@ def write_emotionml(run: Run, path: Path) -> None:
         out.startDocument()
         root = {"version": "1.0", "xmlns": NAMESPACE, "category-set": f"#{VOCABULARY}"}
         out.startElement("emotionml", AttributesImpl(root))
+        out.startElement("info", AttributesImpl({}))
+        _empty(out, "session", {"xmlns": _SESSION, "policy": run.policy})
+        out.endElement("info")
         _vocabulary(out)
         for number, estimate in enumerate(run.estimates(), 1):
             if estimate.probs is not None and not estimate.provisional:  # its final follows

@@ -12,6 +12,7 @@ from typing import IO, Any, Final
 
 from mmer.models.errors import MmerError
 from mmer.models.labels import EMOTIONS, MODALITIES
+from mmer.realtime.policy import DEFAULT_POLICY
 
 _LONGEST_LINE: Final = 1 << 20
 """Bytes; more is no line of ours."""
@@ -93,6 +94,11 @@ class Run:
         name = self.info["source"].get("name")
         is_file = self.info["source"].get("kind") == "file" and isinstance(name, str)
         return Path(name) if is_file and "://" not in name else None
+
+    @property
+    def policy(self) -> str:
+        """Policy of the session; runs of before it was written down were open."""
+        return str(self.info.get("policy", DEFAULT_POLICY))
 
     @property
     def utc(self) -> datetime | None:

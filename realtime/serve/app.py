@@ -22,6 +22,7 @@ from mmer import __version__
 from mmer.models.errors import MmerError
 from mmer.models.labels import EMOTIONS, MODALITIES
 from mmer.realtime.asr.registry import asr_names
+from mmer.realtime.policy import notice
 from mmer.realtime.serve.connections import Connections, Tracked
 from mmer.realtime.serve.limits import Limits
 from mmer.realtime.serve.openapi import DOCUMENT
@@ -43,10 +44,6 @@ from mmer.realtime.serve.upload import Recognize, problem
 from mmer.realtime.serve.watch import watch
 from mmer.realtime.shared_models import SharedModels
 
-NOTICE: Final = (
-    "A system that estimates emotion is running. It rates expression in face, voice and words, "
-    "not what a person feels."
-)
 _TYPES: Final = {
     ".html": "text/html; charset=utf-8",
     ".css": "text/css; charset=utf-8",
@@ -147,6 +144,16 @@ class Endpoints:
             if file.name.endswith(tuple(_TYPES))
         }
 
+        policy = service.policy
+        text = self._files["index.html"].decode()
+        for written, meant in (
+            ('data-policy="open"', f'data-policy="{policy.name}"'),
+            ("Policy: open.", f"Policy: {policy.name}."),
+            ("voice, words and face", policy.judged),
+        ):
+            text = text.replace(written, meant)
+        self._files["index.html"] = text.encode()
+
     def _check(self, request: Request, query: bool = False) -> None:
         given = bearer(request.headers) or (request.query_params.get("token", "") if query else "")
         if not self._service.token_is(given):
@@ -219,7 +226,8 @@ class Endpoints:
                     "upload_bytes": limits.upload_bytes,
                     "credit": CREDIT,
                 },
-                "notice": NOTICE,
+                "policy": self._service.policy.name,
+                "notice": notice(self._service.policy.name),
             }
         )
 

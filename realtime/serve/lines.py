@@ -19,6 +19,7 @@ from mmer.realtime.messages import (
     SessionEnd,
     Transcript,
 )
+from mmer.realtime.policy import DEFAULT_POLICY
 from mmer.realtime.sinks.sink import SessionInfo
 
 
@@ -66,6 +67,7 @@ def _session(line: Mapping[str, Any]) -> SessionInfo:
         config=line["config"],
         streams=frozenset(source.get("streams", ())),
         duration_s=source.get("duration_s"),
+        policy=line.get("policy", DEFAULT_POLICY),
     )
 
 

@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from mmer import __version__
 from mmer.models.labels import EMOTIONS
+from mmer.realtime.policy import POLICY_NAMES
 from mmer.realtime.serve.protocol import LONGEST_TEXT
 
 
@@ -17,7 +18,7 @@ def _refused(*codes: int) -> dict[str, Any]:
     meaning = {
         400: "the body is no JSON object or form as described",
         401: "the token is wrong or missing",
-        403: "the Host or the Origin is not this server",
+        403: "the Host or the Origin is not this server, or its policy forbids it",
         408: "the body comes too slowly",
         413: "the body is too large",
         422: "a value is wrong, or the file is no media file",
@@ -171,9 +172,10 @@ DOCUMENT: Final[dict[str, Any]] = {
                     "labels": {"type": "array", "items": {"enum": list(EMOTIONS)}},
                     "models": {"type": "object"},
                     "limits": {"type": "object"},
+                    "policy": {"enum": list(POLICY_NAMES)},
                     "notice": {"type": "string"},
                 },
-                "required": ["name", "version", "labels", "models", "limits", "notice"],
+                "required": ["name", "version", "labels", "models", "limits", "policy", "notice"],
             },
         },
     },

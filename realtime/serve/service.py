@@ -14,6 +14,7 @@ from mmer.models.bundle import Bundle
 from mmer.models.errors import MmerError
 from mmer.models.labels import EMOTIONS
 from mmer.realtime.messages import Stream
+from mmer.realtime.policy import DEFAULT_POLICY, POLICIES
 from mmer.realtime.serve.limits import Limits
 from mmer.realtime.serve.metrics import Metrics
 from mmer.realtime.serve.protocol import Close, ProtocolError, Start
@@ -58,6 +59,7 @@ class Service:
         self.limits = limits or Limits()
         self.defaults = dict(defaults or {})
         self.offline = offline
+        self.policy = POLICIES[self.defaults.get("policy", DEFAULT_POLICY)]
         self._outputs = outputs or SessionOutputs()
         self.metrics = Metrics()
         self.watchers = Watchers()
@@ -107,6 +109,8 @@ class Service:
                     f"there are {len(self.sessions)} sessions, as many as there may be: "
                     "try again later"
                 )
+        if start.video and "face" not in self.policy.modalities:
+            raise MmerError(f"the server's policy is {self.policy.name}: it takes no pictures")
         options = {**self.defaults, **start.options}
         outputs = [*self._outputs.for_session()]
         if start.watch is not None:

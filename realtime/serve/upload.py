@@ -64,6 +64,10 @@ class Recognize:
         if not service.token_is(bearer(request.headers)):
             service.metrics.refused("token")
             raise HTTPException(401, "the token is wrong or missing: Authorization: Bearer TOKEN")
+        if not service.policy.stores:
+            raise HTTPException(
+                403, f"the server's policy is {service.policy.name}: a file would lie on its disk"
+            )
         options = query_options(request.query_params)
         with service.job():
             folder = tempfile.mkdtemp(prefix="mmer-upload-")

@@ -8,27 +8,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmer.models.labels import EMOTIONS, MODALITIES
-from mmer.realtime.sinks.state import TITLES, OverlayState
+from mmer.realtime.palette import PALETTE, bgr
+from mmer.realtime.sinks.lettering import Colour, text_width, write
+from mmer.realtime.sinks.state import TITLES, OverlayState, ShownFace
 from mmer.realtime.sinks.text import ascii_text, clock_text
 
-Colour = tuple[int, int, int]
-
-COLOURS: Final[dict[str, Colour]] = {  # BGR, light enough to be read on dark
-    "anger": (88, 88, 255),
-    "disgust": (96, 200, 120),
-    "fear": (240, 130, 200),
-    "joy": (64, 214, 255),
-    "neutral": (210, 210, 210),
-    "sadness": (255, 160, 90),
-    "surprise": (230, 230, 110),
-}
-WHITE: Final[Colour] = (245, 245, 245)
-GREY: Final[Colour] = (190, 190, 190)
-TRACK: Final[Colour] = (90, 90, 90)
+COLOURS: Final[dict[str, Colour]] = {label: bgr(colour) for label, colour in PALETTE.items()}
+"""BGR by label."""
+WHITE: Final[Colour] = (250, 250, 250)
+GREY: Final[Colour] = (215, 215, 215)
+INK: Final[Colour] = (20, 20, 20)
 BACKDROP: Final[Colour] = (38, 32, 28)
 """Of a session without a camera."""
 TRANSCRIPT_SHOWN_S: Final = 5.0
 """How long the transcript of a finished utterance stays, as subtitles do."""
+_SMALL: Final = 0.8
 
 
 def blank(width: int = 640, height: int = 360) -> NDArray[np.uint8]:
@@ -45,18 +39,22 @@ def annotate(
 
     Args:
         image: uint8 (H, W, 3) BGR of any size; below about 160x120 there is room for little.
-        state: as of this frame.
-        scale: pixels of ``image`` for one pixel of the frame that the face was found in.
+        state: as of this frame; it remembers on which side the bars stand.
+        scale: pixels of ``image`` for one pixel of the frame that the faces were found in.
 
-    Top left: label, confidence and a bar for each class. Top right: time, latency and the state of
-    each modality. Bottom: the transcript. The face: its box and eye points.
+    On the side where there are fewer faces: label and confidence, a bar for each class, and one
+    for each modality, as long as its weight and in the colour of its own label. In the other
+    corner time and latency, at the bottom the transcript. Each face has its box, with its label
+    above. Letters have a dark outline in place of a background, so that nothing hides a face.
     """
     out = np.ascontiguousarray(image).copy()
     height, width = out.shape[:2]
     pen = _Pen(out, _unit(width, height))
-    _face(pen, state, scale)
-    used = _bars(pen, state)
-    _details(pen, state, used)
+    state.turn_bars(width / scale)
+    for face in state.visible_faces:
+        _face(pen, face, scale)
+    used = _bars(pen, state, _room(pen, state, scale))
+    _clock(pen, state, used)
     _transcript(pen, state)
     return out
 
@@ -77,27 +75,18 @@ class _Pen:
         self.unit = unit
         self.height: int = image.shape[0]
         self.width: int = image.shape[1]
-        self._font = cv2.FONT_HERSHEY_SIMPLEX
 
     def px(self, units: float) -> int:
         return round(units * self.unit)
 
-    def _style(self, size: float) -> tuple[float, int]:
-        """Font scale and stroke: capitals of Hershey Simplex are 21 pixels high at scale 1."""
-        scale = size * self.unit * 0.62 / 21.0
-        return scale, max(round(scale * 1.9), 1)
-
     def text_width(self, text: str, size: float = 1.0) -> int:
-        scale, stroke = self._style(size)
-        return int(self._cv2.getTextSize(text, self._font, scale, stroke)[0][0])
+        return text_width(text, self.px(size))
 
-    def text(self, x: int, y: int, text: str, colour: Colour, size: float = 1.0) -> None:
+    def text(
+        self, x: int, y: int, text: str, colour: Colour, size: float = 1.0, outline: bool = True
+    ) -> None:
         """``x`` is the left edge, ``y`` the middle of the capitals."""
-        scale, stroke = self._style(size)
-        base = y + round(scale * 21 / 2)
-        self._cv2.putText(
-            self.image, text, (x, base), self._font, scale, colour, stroke, self._cv2.LINE_AA
-        )
+        write(self.image, x, y, text, colour, self.px(size), outline)
 
     def fitted(self, text: str, room: int, size: float = 1.0) -> str:
         """As much of ``text`` as fits in ``room`` pixels, ".." where some was left out."""
@@ -124,109 +113,129 @@ class _Pen:
             lines.append(word)
         return lines
 
-    def shade(self, x0: int, y0: int, x1: int, y1: int) -> None:
-        """Darken a rectangle, so that text on it is legible on any image."""
-        part = self.image[max(y0, 0) : max(y1, 0), max(x0, 0) : max(x1, 0)]
-        if part.size:
-            part[:] = self._cv2.convertScaleAbs(part, alpha=0.25)
-
-    def bar(self, x0: int, y0: int, x1: int, y1: int, colour: Colour) -> None:
+    def fill(self, x0: int, y0: int, x1: int, y1: int, colour: Colour) -> None:
         if x1 > x0 and y1 > y0:
             self._cv2.rectangle(self.image, (x0, y0), (x1 - 1, y1 - 1), colour, -1)
 
+    def track(self, x0: int, y0: int, x1: int, y1: int) -> None:
+        """Darken the way that a bar may go, a little wider than the bar."""
+        part = self.image[max(y0 - 1, 0) : max(y1 + 1, 0), max(x0 - 1, 0) : max(x1 + 1, 0)]
+        if part.size:
+            part[:] = self._cv2.convertScaleAbs(part, alpha=0.4)
+
     def frame(self, x0: int, y0: int, x1: int, y1: int, colour: Colour) -> None:
         thick = max(self.px(0.1), 1)
-        self._cv2.rectangle(self.image, (x0, y0), (x1, y1), colour, thick, self._cv2.LINE_AA)
-
-    def dot(self, x: int, y: int, colour: Colour) -> None:
-        self._cv2.circle(self.image, (x, y), max(self.px(0.14), 1), colour, -1, self._cv2.LINE_AA)
+        for width, ink in ((thick + 2, INK), (thick, colour)):
+            self._cv2.rectangle(self.image, (x0, y0), (x1, y1), ink, width, self._cv2.LINE_AA)
 
 
 def _colour(label: str | None) -> Colour:
     return COLOURS.get(label or "", WHITE)
 
 
-def _face(pen: _Pen, state: OverlayState, scale: float) -> None:
-    face = state.visible_face
-    if face is None or face.box is None:
-        return
-    colour = _colour(state.estimate.label if state.estimate is not None else None)
+def _face(pen: _Pen, face: ShownFace, scale: float) -> None:
+    """Box of one face, with its label on a tag above it, or below where there is no room."""
     x, y, w, h = (round(v * scale) for v in face.box)
+    colour = _colour(face.label)
     pen.frame(x, y, x + w, y + h, colour)
-    for eye in () if face.eyes is None else face.eyes:
-        pen.dot(round(float(eye[0]) * scale), round(float(eye[1]) * scale), colour)
+    words = [] if face.person is None else [f"{face.person}"]
+    if face.label is not None and face.confidence is not None:
+        words.append(f"{face.label} {face.confidence:.2f}")
+    if not words:
+        return
+    text, pad, high = "  ".join(words), pen.px(0.25), pen.px(1.0)
+    wide = pen.text_width(text, _SMALL) + 2 * pad
+    top = y - high if y >= high else y + h
+    left = min(max(x, 0), max(pen.width - wide, 0))
+    pen.fill(left, top, left + wide, top + high, colour)
+    pen.text(left + pad, top + high // 2, text, INK, _SMALL, outline=False)
 
 
-def _bars(pen: _Pen, state: OverlayState) -> int:
-    """The label and its bars; returns the x where they end."""
+def _room(pen: _Pen, state: OverlayState, scale: float) -> tuple[bool, int]:
+    """Whether the bars stand on the left, and how wide they may be beside the faces."""
+    left = state.bars_left
+    edges = [(x * scale, (x + w) * scale) for x, _, w, _ in (f.box for f in state.visible_faces)]
+    most = pen.width * 0.45
+    if left:
+        free = min((x0 for x0, _ in edges), default=most)
+    else:
+        free = pen.width - max((x1 for _, x1 in edges), default=pen.width - most)
+    return left, round(min(free, most))
+
+
+def _bars(pen: _Pen, state: OverlayState, place: tuple[bool, int]) -> int:
+    """Label, bars of classes and modalities; returns how wide they are."""
+    left, room = place
     estimate = state.estimate
-    pad, row = pen.px(0.5), pen.px(1.05)
-    names = max(pen.text_width(name, 0.8) for name in EMOTIONS)
-    number = pen.text_width("0.00", 0.8)
-    length = max(min(pen.px(4.5), pen.width // 2 - names - number - 4 * pad), pen.px(0.8))
-    right = names + length + number + 4 * pad
-    top = pad + pen.px(1.7)
-    pen.shade(0, 0, right, top + row * len(EMOTIONS) + pad // 2)
-    middle = pad // 2 + pen.px(0.85)
+    pad, row = pen.px(0.45), pen.px(1.0)
+    names = max(pen.text_width(name, _SMALL) for name in EMOTIONS)
+    number = pen.text_width("0.00", _SMALL)
+    length = max(min(pen.px(4.0), room - names - number - 4 * pad), pen.px(1.2))
+    length = min(length, pen.width // 3)
+    wide = names + length + number + 4 * pad
+    x0 = 0 if left else max(pen.width - wide, 0)
+    middle = pad // 2 + pen.px(0.8)
     if estimate is None or estimate.label is None or estimate.confidence is None:
         why = "starting" if estimate is None else estimate.why.get("label", "no evidence")
-        pen.text(pad, middle, pen.fitted(ascii_text(why), right - 2 * pad), GREY)
+        pen.text(x0 + pad, middle, pen.fitted(ascii_text(why), pen.width * 2 // 3), GREY)
     else:
         sure = f"{estimate.confidence:.2f}"
-        x = right - pad - pen.text_width(sure, 1.1)
-        size = 1.35 if pad + pen.text_width(estimate.label, 1.35) + pad // 2 <= x else 1.05
-        name = pen.fitted(estimate.label, x - pad - pad // 2, size)
-        pen.text(pad, middle, name, _colour(estimate.label), size)
+        x = x0 + wide - pad - pen.text_width(sure, 1.1)
+        size = 1.5 if pen.text_width(estimate.label, 1.5) + pad <= x - x0 - pad else 1.1
+        pen.text(x0 + pad, middle, estimate.label, _colour(estimate.label), size)
         pen.text(x, middle, sure, WHITE, 1.1)
+    top = pad + pen.px(1.6)
     values = {} if estimate is None else estimate.probabilities
-    for index, name in enumerate(EMOTIONS):
-        y = top + index * row + row // 2
+    for name in EMOTIONS:
+        y = top + row // 2
         p = values.get(name)
-        best = estimate is not None and name == estimate.label
-        pen.text(pad, y, name, WHITE if best else GREY, 0.8)
-        x, half = names + 2 * pad, max(row // 4, 1)
-        pen.bar(x, y - half, x + length, y + half, TRACK)
+        ink = WHITE if estimate is not None and name == estimate.label else GREY
+        pen.text(x0 + pad, y, name, ink, _SMALL)
+        _bar(pen, x0 + names + 2 * pad, y, length, p, COLOURS[name])
         if p is not None:
-            pen.bar(x, y - half, x + round(length * min(max(p, 0.0), 1.0)), y + half, COLOURS[name])
-            pen.text(x + length + pad, y, f"{p:.2f}", WHITE if best else GREY, 0.8)
-    return right
-
-
-def _details(pen: _Pen, state: OverlayState, left: int) -> None:
-    """Time, latency and the modalities, right-aligned in what room the bars leave."""
-    pad, row = pen.px(0.5), pen.px(1.05)
-    room = pen.width - left - 3 * pad
-    if room < pen.px(4):
-        return
-    clock = clock_text(state.t)
-    if state.latency_ms is not None:
-        clock += f"  {state.latency_ms:.0f} ms"
-    lines = [(clock, WHITE)]
-    for modality in MODALITIES:
-        estimate = state.estimate
+            pen.text(x0 + names + length + 3 * pad, y, f"{p:.2f}", ink, _SMALL)
+        top += row
+    top += row // 2
+    for modality in MODALITIES if pen.height >= pen.px(17) else ():
+        y = top + row // 2
         given = None if estimate is None else estimate.modalities.get(modality)
-        lines.append((f"{TITLES[modality]}: {state.modality_state(modality)}", WHITE))
+        pen.text(x0 + pad, y, TITLES[modality], GREY if given is None else WHITE, _SMALL)
+        x, label = x0 + names + 2 * pad, None if given is None else given.label
+        _bar(pen, x, y, length, None if given is None else given.weight, _colour(label))
         if given is not None:
-            lines.append((f"{given.label} {given.weight:.0%}", _colour(given.label)))
-    shown = [(pen.fitted(ascii_text(text), room, 0.8), colour) for text, colour in lines]
-    widest = max(pen.text_width(text, 0.8) for text, _ in shown)
-    pen.shade(pen.width - widest - 2 * pad, 0, pen.width, pad + row * len(shown))
-    for index, (text, colour) in enumerate(shown):
-        x = pen.width - pad - pen.text_width(text, 0.8)
-        pen.text(x, pad // 2 + index * row + row // 2, text, colour, 0.8)
+            pen.text(x + length + pad, y, f"{given.weight:.0%}", WHITE, _SMALL)
+        top += row
+    return wide
+
+
+def _bar(pen: _Pen, x: int, y: int, length: int, share: float | None, colour: Colour) -> None:
+    half = max(pen.px(0.22), 1)
+    pen.track(x, y - half, x + length, y + half)
+    if share is not None:
+        pen.fill(x, y - half, x + round(length * min(max(share, 0.0), 1.0)), y + half, colour)
+
+
+def _clock(pen: _Pen, state: OverlayState, used: int) -> None:
+    """Time and latency in the corner opposite the bars."""
+    pad = pen.px(0.5)
+    text = clock_text(state.t)
+    if state.latency_ms is not None:
+        text += f"  {state.latency_ms:.0f} ms"
+    wide = pen.text_width(text, _SMALL)
+    if wide + used + 3 * pad <= pen.width:
+        x = pen.width - pad - wide if state.bars_left else pad
+        pen.text(x, pad + pen.px(0.4), text, WHITE, _SMALL)
 
 
 def _transcript(pen: _Pen, state: OverlayState) -> None:
-    """The newest transcript on a strip at the bottom, its last lines where it is long."""
+    """The newest transcript at the bottom, as subtitles; its last lines where it is long."""
     transcript = state.transcript
     pad, row = pen.px(0.5), pen.px(1.2)
-    top = pad + pen.px(1.7) + pen.px(1.05) * len(EMOTIONS) + pad  # below the bars
-    most = min((pen.height - top - pad) // row, 3)
+    most = min((pen.height - pen.px(10.0)) // row, 3)
     if transcript is None or most < 1 or state.t - transcript.t1 > TRANSCRIPT_SHOWN_S:
         return
     lines = pen.wrapped(ascii_text(transcript.text), pen.width - 2 * pad)[-most:]
     start = pen.height - pad - row * len(lines)
-    pen.shade(0, start - pad // 2, pen.width, pen.height)
     for index, line in enumerate(lines):
         x = max((pen.width - pen.text_width(line)) // 2, pad)
         pen.text(x, start + index * row + row // 2, line, GREY if transcript.partial else WHITE)

@@ -43,7 +43,8 @@ def line_for(event: Message, now: float | None) -> dict[str, Any] | None:
                    its label differs, unless speech goes on. An absent modality is null, its reason
                    in ``why``; with no label, ``label``, ``confidence`` and ``probs`` are null and
                    ``why`` has a reason under "label". ``latency_ms`` is the time of writing minus
-                   the capture time of the newest evidence; null in replay.
+                   the capture time of the newest evidence; null in replay. With several people
+                   ``person`` follows: the number of the face, 0 for a voice to which none moves.
     ``notice``     t, level (info, warning, error), about, text. A Gap is one.
     ``health``     t, drops and queue (by mailbox; ages in seconds, null in replay), gap_s (sound
                    lost so far), latency_ms (by modality, null in replay).
@@ -91,7 +92,7 @@ def line_for(event: Message, now: float | None) -> dict[str, Any] | None:
 
 
 def session_line(info: SessionInfo) -> dict[str, Any]:
-    """The first line: source, models and configuration. ``utc`` is null in replay."""
+    """The first line: source, models, configuration, policy. ``utc`` is null in replay."""
     return _line(
         "session",
         utc=None if info.utc is None else info.utc.isoformat(timespec="milliseconds"),
@@ -99,6 +100,8 @@ def session_line(info: SessionInfo) -> dict[str, Any]:
         models=_plain(info.models),
         provider=_plain(info.provider),
         config=_plain(info.config),
+        policy=info.policy,
+        **({} if info.recording is None else {"recording": _plain(info.recording)}),
     )
 
 
@@ -264,6 +267,7 @@ def _emotion(estimate: EmotionEstimate, now: float | None) -> dict[str, Any]:
         modalities=modalities,
         why=why,
         latency_ms=late,
+        **({} if estimate.person is None else {"person": estimate.person}),
     )
 
 

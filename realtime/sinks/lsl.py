@@ -46,6 +46,7 @@ class Lsl(Sink):
         )
         about = lsl.StreamInfo(self._name, "Emotion", len(CHANNELS), 0.0, lsl.cf_float32, here)
         about.desc().append_child_value("manufacturer", "mmer")
+        about.desc().append_child_value("policy", info.policy)
         channels = about.desc().append_child("channels")
         for name in CHANNELS:
             channel = channels.append_child("channel")
@@ -53,6 +54,7 @@ class Lsl(Sink):
             channel.append_child_value("type", "Probability" if name in EMOTIONS else "Estimate")
         name = f"{self._name}-markers"
         texts = lsl.StreamInfo(name, "Markers", 1, 0.0, lsl.cf_string, f"{here}-markers")
+        texts.desc().append_child_value("policy", info.policy)
         self._estimates, self._markers = lsl.StreamOutlet(about), lsl.StreamOutlet(texts)
         self._zero = lsl.local_clock()
         if info.origin is not None:

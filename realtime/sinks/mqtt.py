@@ -32,9 +32,10 @@ class Mqtt(Sink):
     """Publishes to ``mqtt[s]://[USER:PASSWORD@]HOST[:PORT][/TOPIC]``, all of it retained.
 
     ``TOPIC/state``: the running estimate as JSON (QoS 0, at most one a second);
-    ``TOPIC/utterance``: each final with its words (QoS 1); ``TOPIC/availability``: "online", and
-    "offline" at the end or by last will. Home Assistant's device discovery goes to
-    ``homeassistant/device/ID/config``. TOPIC is ``mmer/HOSTNAME`` by default.
+    ``TOPIC/utterance``: each final with its words (QoS 1); ``TOPIC/session``: the policy;
+    ``TOPIC/availability``: "online", and "offline" at the end or by last will. Home Assistant's
+    device discovery goes to ``homeassistant/device/ID/config``. TOPIC is ``mmer/HOSTNAME`` by
+    default.
 
     paho's own thread connects and sends: a broker that is not there holds nothing up. It is
     reported once and connected as soon as it is back; up to 256 finals wait for it, states do not.
@@ -51,6 +52,7 @@ class Mqtt(Sink):
         self._texts: dict[int, str] = {}
         self._finals: dict[int, EmotionEstimate] = {}
         self._pending: list[Any] = []  # what the broker has not confirmed
+        self._session = ""  # what is published of it
         self._lost = 0
         self._trouble = ""
         self._reports = Reports()
@@ -76,6 +78,7 @@ class Mqtt(Sink):
         self._finals.clear()
         client.connect_async(self._url.host, self._url.port)
         self._client = client
+        self._session = json.dumps({"policy": info.policy})
         client.loop_start()
 
     def write(self, event: Message, now: float | None) -> None:
@@ -154,6 +157,7 @@ class Mqtt(Sink):
             qos=1,
             retain=True,
         )
+        client.publish(f"{self._topic}/session", self._session, qos=1, retain=True)
         client.publish(f"{self._topic}/availability", "online", qos=1, retain=True)
 
     def _disconnected(

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmer.models.errors import MmerError
+from mmer.realtime.recordings import recorded_with
 from mmer.realtime.sources.address import is_url, shown
 from mmer.realtime.sources.mixing import Mixer, is_many_tracks
 from mmer.realtime.sources.reader import Reader, choose_streams, open_container
@@ -53,7 +54,7 @@ class SourceSound:
                 video = Reader(other, {"video": found["video"]})
                 video.prime(_PATIENCE_S)
                 starts += video.first.values()
-        self._zero = min(starts)
+        self._zero = min(starts) if recorded_with(address) is None else 0.0
         stream: Any = self._container.streams[found["audio"]]
         layout = stream.codec_context.layout
         self.channels = 1 if is_many_tracks(layout) else min(max(layout.nb_channels, 1), 2)

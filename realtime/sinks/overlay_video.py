@@ -76,6 +76,7 @@ class OverlayVideo(Sink):
         except (av.error.FFmpegError, OSError) as error:
             self._discard()
             raise MmerError(f"cannot write {self._path}: {_reason(error)}") from error
+        self._output.metadata["comment"] = f"mmer policy: {info.policy}"
 
     def write(self, event: Message, now: float | None) -> None:
         if self._output is None:

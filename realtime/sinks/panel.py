@@ -11,19 +11,13 @@ from rich.text import Text
 
 from mmer.models.labels import EMOTIONS, MODALITIES
 from mmer.realtime.messages import Message, SessionEnd
+from mmer.realtime.palette import PALETTE
 from mmer.realtime.sinks.sink import SessionInfo, Sink
 from mmer.realtime.sinks.state import TITLES, OverlayState
 from mmer.realtime.sinks.text import ascii_text, clock_text, one_line, shortened
 
-COLOURS: Final = {
-    "anger": "red",
-    "disgust": "green",
-    "fear": "magenta",
-    "joy": "yellow",
-    "neutral": "white",
-    "sadness": "blue",
-    "surprise": "cyan",
-}
+COLOURS: Final = PALETTE
+"""By label; rich takes the nearest one that the terminal has."""
 WIDE: Final = 96
 """Columns from which bars and details stand side by side."""
 WIDEST: Final = 120

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal, NamedTuple
 
@@ -25,6 +25,7 @@ class Output(Entry):
     value: Literal["required", "optional", "none"] = "required"
     default: str = ""
     writes_file: bool = False  # the address is a file, or "-" for standard output
+    receiver_stores: bool = False  # the receiver is asked to keep what it gets
     settings: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
@@ -68,6 +69,7 @@ OUTPUTS: Final = Registry(
             f"{_HERE}.mqtt:Mqtt",
             "MQTT broker, with discovery for Home Assistant",
             metavar="mqtt[s]://[USER:PASSWORD@]HOST[:PORT][/TOPIC]",
+            receiver_stores=True,  # retained messages
         ),
         "udp-events": Output(
             f"{_HERE}.udp_events:UdpEvents",
@@ -91,6 +93,17 @@ def parse_output(target: str) -> Target:
     """Name and address of "NAME:ADDRESS"; anything else is a file of JSON lines or "-"."""
     name, colon, address = target.partition(":")
     return Target(name, address) if colon and name in OUTPUTS else Target(DEFAULT, target)
+
+
+def writers(targets: Iterable[Target]) -> list[str]:
+    """Options of those ``targets`` that store what they get; standard output stores nothing."""
+    found = []
+    for name, address in targets:
+        if OUTPUTS[name].receiver_stores:
+            found.append(f"--{name}")  # the address may hold a password
+        elif OUTPUTS[name].writes_file and address != "-":
+            found.append(f"--{'output' if name == DEFAULT else name} {address}")
+    return found
 
 
 def make_output(name: str, address: str, settings: Mapping[str, Any] | None = None) -> Sink:

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from mmer.realtime.messages import Message, SessionEnd, Stream
+from mmer.realtime.policy import DEFAULT_POLICY
 
 
 @dataclass(frozen=True)
@@ -21,6 +22,8 @@ class SessionInfo:
     config: Mapping[str, Any]
     streams: frozenset[Stream] = field(default_factory=frozenset)
     duration_s: float | None = None
+    policy: str = DEFAULT_POLICY
+    recording: Mapping[str, Any] | None = None  # consent and expiry, where one is made
     origin: float | None = None  # second 0 on the monotonic clock; None in replay
 
 

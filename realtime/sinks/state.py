@@ -29,8 +29,21 @@ from mmer.realtime.sinks.sink import SessionInfo
 FACE_STALE_S: Final = 1.0
 """A face older than this is not drawn."""
 
+_AT_SIDE: Final = 0.08
+"""Faces whose middle is so far off the image's, as a share of its width, are on one side."""
+
 TITLES: Final = {"speech": "voice", "text": "words", "face": "face"}
 """Names of the modalities for people."""
+
+
+@dataclass(frozen=True)
+class ShownFace:
+    """A face to draw: box in pixels of the frame (x, y, width, height), and its label."""
+
+    box: tuple[float, float, float, float]
+    label: str | None
+    confidence: float | None
+    person: int | None = None
 
 
 def event_time(event: Message) -> float:
@@ -56,6 +69,10 @@ class OverlayState:
     duration_s: float | None = None
     estimate: EmotionEstimate | None = None
     face: FaceObservation | None = None
+    faces: dict[int, FaceObservation] = field(default_factory=dict)  # of several people
+    estimates: dict[int, EmotionEstimate] = field(default_factory=dict)  # running ones, by person
+    person: int | None = None  # of several, the one whose estimate is ``estimate``
+    bars_left: bool = True  # on the side where the faces are not
     speaking: bool = False
     speech_t0: float = 0.0
     speech_t1: float = 0.0
@@ -80,7 +97,7 @@ class OverlayState:
         if isinstance(event, EmotionEstimate):
             self._estimated(event, now)
         elif isinstance(event, FaceObservation):
-            self.face = event
+            self._seen(event)
         elif isinstance(event, SpeechUpdate):
             self.speaking = event.state is not SpeechState.ENDED
             if event.state is not SpeechState.PAUSED:  # ended, or it goes on
@@ -95,7 +112,32 @@ class OverlayState:
             self.drops, self.gap_s = event.drops, event.gap_s
             self.queue_s = max(ages, default=None)
 
+    def turn_bars(self, width: float) -> None:
+        """Move the bars to the other side where the faces come to theirs; not to and fro.
+
+        ``width`` is the frame's, in pixels.
+        """
+        boxes = [face.box for face in self.visible_faces]
+        if boxes and width > 0:
+            middle = sum(x + w / 2 for x, _, w, _ in boxes) / len(boxes) / width
+            if abs(middle - 0.5) > _AT_SIDE:
+                self.bars_left = middle > 0.5
+
+    def _seen(self, face: FaceObservation) -> None:
+        self.face = face
+        if face.track is not None and face.box is not None:
+            self.faces[face.track] = face
+            for track in [k for k, f in self.faces.items() if self.t - f.t > FACE_STALE_S]:
+                del self.faces[track]
+
     def _estimated(self, estimate: EmotionEstimate, now: float | None) -> None:
+        if estimate.person is not None:
+            if estimate.of_utterance or self.person not in (*self.faces, 0):
+                self.person = estimate.person  # who spoke last, or who is there
+            if not estimate.of_utterance:
+                self.estimates[estimate.person] = estimate
+                if estimate.person != self.person:
+                    return
         # those of an utterance say how it was, the others how it is now: these are what is shown
         shown = self.estimate
         if not estimate.of_utterance or shown is None or shown.of_utterance:
@@ -132,6 +174,23 @@ class OverlayState:
         if face is None or face.box is None or self.t - face.t > FACE_STALE_S:
             return None
         return face
+
+    @property
+    def visible_faces(self) -> list[ShownFace]:
+        """Those found lately, each with its label."""
+        if self.estimates:
+            return [
+                ShownFace(f.box, e and e.label, e and e.confidence, track)
+                for track, f in sorted(self.faces.items())
+                if f.box is not None and self.t - f.t <= FACE_STALE_S / 2
+                for e in (self.estimates.get(track),)
+            ]
+        face, estimate = self.visible_face, self.estimate
+        if face is None or face.box is None:
+            return []
+        if estimate is None:
+            return [ShownFace(face.box, None, None)]
+        return [ShownFace(face.box, estimate.label, estimate.confidence)]
 
     def modality_state(self, modality: str) -> str:
         """State of a modality in a few words: "found, quality 0.93", "speaking 1.2 s"."""

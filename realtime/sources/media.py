@@ -37,8 +37,9 @@ class MediaFile(Source):
     """A media file, or an address that FFmpeg can play (http, rtsp, ...).
 
     Second 0 is the earliest first frame of the file's sound and video, whichever of them is
-    ``wanted``; their offset is kept. Sound comes as 16 kHz mono in blocks of ``block_s`` (the
-    last may be shorter), frames upright in BGR, at most ``video_fps`` a second (None = all).
+    ``wanted``, or ``zero_s`` of the file's own count; their offset is
+    kept. Sound comes as 16 kHz mono in blocks of ``block_s`` (the last may be shorter), frames
+    upright in BGR, at most ``video_fps`` a second (None = all).
     Messages come as fast as they are decoded, in order of availability: a block when its last
     sample is over, a frame at its time. A stream that the file lacks is a ``Gap`` to infinity.
 
@@ -56,6 +57,7 @@ class MediaFile(Source):
         video_fps: float | None = 20.0,
         block_s: float = 0.02,
         wanted: frozenset[Stream] = BOTH,
+        zero_s: float | None = None,
     ) -> None:
         self._address = resolved(str(path))
         self._url = is_url(self._address)
@@ -69,6 +71,7 @@ class MediaFile(Source):
         self._readers: list[Reader] = []
         self._pipe = False
         self._opened_pipe: Pipe | None = None
+        self._given_zero = zero_s
         self._zero = 0.0
         self._declared: float | None = None
         self._before: list[Captured] = []  # what is known before the first frame
@@ -187,7 +190,9 @@ class MediaFile(Source):
                 f"{what} in {self.name} can be decoded ({why}): it was cut short or damaged; "
                 "copy or record it again"
             )
-        self._zero = min(first.values())
+        self._zero = min(first.values()) if self._given_zero is None else self._given_zero
+        if self._given_zero is not None and "audio" in first:
+            self._tracks["audio"].begin(max(0.0, first["audio"] - self._zero))
         self._readers = [r for r in readers if self.streams & set(r.first)]
         for reader in self._readers:
             reader.keep(self.streams)

@@ -42,6 +42,10 @@ class AudioTrack:
         """Time up to which everything was given out."""
         return self._t
 
+    def begin(self, t: float) -> None:
+        """Take it for granted that the sound starts at ``t``: nothing is lost before."""
+        self._t = t
+
     @property
     def channel(self) -> int | None:
         """The one channel that is used, from 0, because the channels cancel each other."""

@@ -14,6 +14,9 @@ const address = (path) => new URL(path, base);
 let name = localStorage.getItem("watch");
 if (!name) localStorage.setItem("watch", (name = crypto.randomUUID?.() ?? String(Math.random()).slice(2)));
 $("overlay").href = address(`overlay?${new URLSearchParams({ token, watch: name })}`).href;
+// The server writes its policy into the page: no camera is asked for where none may be used.
+const policy = document.documentElement.dataset.policy;
+const pictures = policy !== "text-only";
 
 const view = new View();
 let lines = [];
@@ -89,7 +92,7 @@ async function start() {
   view.state("connecting");
   $("start").disabled = true;
   try {
-    await capture.start($("mics").value, $("cams").value);
+    await capture.start($("mics").value, $("cams").value, pictures);
   } catch (error) {
     capture.stop();
     view.state("failed", error instanceof Refusal ? error.message : String(error));
@@ -152,5 +155,11 @@ $("typing").onsubmit = (event) => {
   if (text) judge(text).catch(() => view.state("failed", "the server does not answer: is it running?"));
 };
 navigator.mediaDevices?.addEventListener("devicechange", list);
+if (!pictures) {
+  $("camera").hidden = true;
+  $("start").textContent = "I agree: start microphone";
+  $("empty").textContent = "The microphone is off, and no camera is used.";
+}
+$("files").hidden = policy === "no-store";
 setUpFiles(address("v1/recognize"), token);
 list();

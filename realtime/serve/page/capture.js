@@ -16,12 +16,12 @@ const SAYS = {
 };
 
 // What there is: both, or the one of them that can be had.
-async function open(mic, cam) {
+async function open(mic, cam, pictures) {
   if (!navigator.mediaDevices) throw new Refusal("Browsers give camera and microphone to https and localhost pages alone: start mmer-serve with --tls.");
   const audio = { ...RAW, channelCount: 1, ...(mic && { deviceId: { exact: mic } }) };
   const video = { width: { ideal: 640 }, height: { ideal: 480 }, frameRate: { ideal: 30 }, ...(cam && { deviceId: { exact: cam } }) };
   let problem;
-  for (const wanted of [{ audio, video }, { audio }, { video }]) {
+  for (const wanted of pictures ? [{ audio, video }, { audio }, { video }] : [{ audio }]) {
     try {
       return await navigator.mediaDevices.getUserMedia(wanted);
     } catch (error) {
@@ -41,8 +41,8 @@ export class Capture {
     this.skipped = 0;
   }
 
-  async start(mic, cam) {
-    this.media = await open(mic, cam);
+  async start(mic, cam, pictures) {
+    this.media = await open(mic, cam, pictures);
     const [track] = this.media.getAudioTracks();
     this.hasVideo = this.media.getVideoTracks().length > 0;
     this.rate = null;

@@ -57,7 +57,7 @@ export function setUpFiles(address, token) {
   function show(line, text = "") {
     const row = element("li");
     const tag = element("span", line.label ?? "–", "tag");
-    if (LABELS.includes(line.label)) tag.style.color = `var(--${line.label})`;
+    if (LABELS.includes(line.label)) tag.style.borderColor = `var(--${line.label})`;
     const when = line.window.map((t) => t.toFixed(1)).join("–");
     row.append(tag, element("span", `${when} s`, "time"), element("span", text));
     $("found").append(row);

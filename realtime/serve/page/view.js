@@ -83,7 +83,7 @@ export class View {
     const label = $("label");
     label.classList.toggle("provisional", line.provisional === true);
     label.textContent = line.label ?? "–";
-    label.style.color = line.label ? `var(--${line.label})` : "";
+    label.style.borderColor = line.label ? `var(--${line.label})` : "";
     const beside = line.label ? ` ${Math.round(line.confidence * 100)} %` : ` ${line.why.label ?? ""}`;
     label.append(element("small", beside));
     for (const [name, [bar, value]] of this.bars) {
@@ -158,14 +158,14 @@ export class View {
     const tag = this.utterances.get(id).firstChild;
     tag.classList.toggle("provisional", provisional);
     tag.textContent = label;
-    tag.style.color = LABELS.includes(label) ? `var(--${label})` : "";
+    tag.style.borderColor = LABELS.includes(label) ? `var(--${label})` : "";
   }
 
   typed(answer) {
     this.said(`typed ${Date.now()}`, answer.text, false);
     const tag = $("transcript").lastChild.firstChild;
     tag.textContent = answer.label ?? "no word";
-    if (answer.label) tag.style.color = `var(--${answer.label})`;
+    if (answer.label) tag.style.borderColor = `var(--${answer.label})`;
   }
 
   face(box, width, height) {

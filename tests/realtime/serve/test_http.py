@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import http.client
 import json
 import logging
@@ -24,6 +25,8 @@ from websockets.exceptions import InvalidStatus
 import mmer
 from mmer.models.errors import MmerError
 from mmer.realtime.serve.limits import Limits
+from mmer.realtime.serve.protocol import Start
+from mmer.realtime.serve.service import Service
 
 SPOKEN = np.concatenate([voice(0.6), silence(0.35)])
 
@@ -303,3 +306,26 @@ def test_the_http_part_is_as_its_description_says(rig: Rig) -> None:
 def test_wrong_limits_are_refused() -> None:
     with pytest.raises(MmerError, match="--max-sessions is 0"):
         Limits(max_sessions=0)
+
+
+def test_the_page_and_info_follow_the_policy() -> None:
+    with Rig(defaults={"asr": "none", "policy": "no-store"}) as rig:
+        info = json.loads(rig.request("GET", "/v1/info")[1])
+        assert info["policy"] == "no-store"
+        assert "stored" in info["notice"]
+        page = rig.request("GET", f"/?token={TOKEN}")[1].decode()
+        assert 'data-policy="no-store"' in page
+        assert "Policy: no-store." in page
+        status, error = error_of(rig.request("POST", "/v1/recognize", b"RIFF"))
+        assert status == 403
+        assert "no-store" in error
+
+
+def test_a_server_of_words_alone_takes_no_pictures() -> None:
+    service = Service(defaults={"asr": "auto", "policy": "text-only"})
+
+    async def refused() -> None:
+        with pytest.raises(MmerError, match="text-only: it takes no pictures"):
+            await service.open(Start(rate=16_000, video=True))
+
+    asyncio.run(refused())

@@ -105,3 +105,35 @@ def test_no_label_has_its_reason_and_no_bars(make: SimpleNamespace) -> None:
     out = annotate(blank(), state_of(make, make.estimate(1.0, None, present=())))
     assert changed(blank(), out).any()
     assert all(bar_pixels(out, label) == 0 for label in ("joy", "anger", "fear"))
+
+
+def test_nothing_is_drawn_over_a_face_but_its_box(make: SimpleNamespace) -> None:
+    image = grey(640, 480)
+    estimate = make.estimate(2.0)
+    for x in (60.0, 200.0, 420.0):  # of 640
+        seen = replace(make.face(2.0), box=(x, 150.0, 160.0, 180.0))
+        out = annotate(image, state_of(make, seen, estimate))
+        inner = np.s_[160:320, round(x) + 10 : round(x) + 150]
+        assert not changed(image, out)[inner].any(), x
+        assert changed(image, out)[146:336].any()  # the box
+
+
+def test_the_bars_stand_where_the_face_is_not_and_do_not_jump(make: SimpleNamespace) -> None:
+    image = grey(640, 480)
+    state = OverlayState()
+    sides = []
+    for x in (20.0, 230.0, 260.0, 440.0, 250.0, 230.0, 20.0):
+        state.update(replace(make.face(2.0), box=(x, 200.0, 160.0, 180.0)), None)
+        state.update(make.estimate(2.0), None)
+        drawn = changed(image, annotate(image, state))[60:140]
+        sides.append("left" if drawn[:, :160].any() else "right")
+    assert sides == ["right", "right", "right", "left", "left", "left", "right"]
+
+
+def test_a_modality_has_a_bar_of_its_own_label(make: SimpleNamespace) -> None:
+    estimate = make.estimate(2.0, "joy", present=("speech",))
+    alone = make.estimate(2.0, "joy", present=())
+    lengths = [
+        bar_pixels(annotate(blank(640, 480), state_of(make, e)), "joy") for e in (estimate, alone)
+    ]
+    assert lengths[0] > lengths[1]

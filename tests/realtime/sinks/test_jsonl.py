@@ -42,7 +42,7 @@ def test_a_session_has_the_lines_of_the_format(tmp_path: Path, make: SimpleNames
     ]  # fmt: skip
     assert all(line["v"] == 1 for line in lines)
     first, last = lines[0], lines[-1]
-    assert set(first) == {"v", "type", "utc", "source", "models", "provider", "config"}
+    assert set(first) == {"v", "type", "utc", "source", "models", "provider", "config", "policy"}
     assert first["utc"] is None
     assert first["config"] == {"hop_s": 0.25, "longest_s": None, "modalities": ["speech", "text"]}
     assert last == {

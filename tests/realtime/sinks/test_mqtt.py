@@ -104,13 +104,14 @@ def test_a_session_at_a_broker(broker: Broker, make: SimpleNamespace) -> None:
     (final,) = [json.loads(payload) for payload in broker.payloads("lab/mmer/utterance")]
     assert (final["label"], final["text"]) == ("joy", "what a wonderful day")
     assert (final["utterance"], final["t0"], final["t1"]) == (1, 0.5, 1.9)
+    assert broker.payloads("lab/mmer/session") == ['{"policy": "open"}']
     assert sink.reports() == []
     observer.disconnect()
     observer.loop_stop()
     # all is retained: who comes later sees the last state
     broker.got.clear()
     later = broker.observe()
-    wait(lambda: len(broker.got) == 4)
+    wait(lambda: len(broker.got) == 5)
     assert all(retained for _, _, retained in broker.got)
     later.disconnect()
     later.loop_stop()

@@ -1,0 +1,88 @@
+"""Command line of a program: parsed by tyro, completed by settings, each mistake in one line."""
+
+from __future__ import annotations
+
+import difflib
+import io
+import re
+from collections.abc import Collection, Sequence
+from contextlib import redirect_stderr, redirect_stdout
+from typing import Final, TypeVar
+
+import tyro
+
+from mmer.models.errors import MmerError
+from mmer.realtime.commands.settings import Setting, completed, settings_of
+
+T = TypeVar("T")
+
+_RULE: Final = re.compile(r"[─-]{5,}")
+_HELP: Final = ("-h", "--help")
+
+
+def parse(kind: type[T], prog: str, argv: Sequence[str]) -> T:
+    """``argv`` as an instance of ``kind``, completed by environment and config file.
+
+    The command line goes before the environment (``MMER_NAME``), that before the file of
+    ``--config``, that before the defaults. ``--help`` prints and raises SystemExit.
+
+    Raises:
+        MmerError: an unknown option, or a value that cannot be, in one line.
+    """
+    settings = settings_of(kind)
+    named = _named(argv)
+    for name in named:
+        if name not in {"help", "h", *(known for s in settings for known in s.spellings)}:
+            raise MmerError(f"no option --{name}{nearest(name, settings)}; see {prog} --help")
+    return completed(_parsed(kind, prog, argv), settings, named)
+
+
+def nearest(name: str, settings: Collection[Setting]) -> str:
+    """The question whether the option that ``name`` resembles was meant; "" for none."""
+    names = [known for setting in settings for known in setting.spellings]
+    found = difflib.get_close_matches(name.replace("_", "-"), names, 1, cutoff=0.6)
+    return f": do you mean --{found[0]}?" if found else ""
+
+
+def _named(argv: Sequence[str]) -> list[str]:
+    """Names of the options in ``argv``, with dashes."""
+    names = []
+    for token in argv:
+        if token == "--":
+            break
+        if token.startswith("--"):
+            names.append(token[2:].partition("=")[0].replace("_", "-"))
+    return names
+
+
+def _parsed(kind: type[T], prog: str, argv: Sequence[str]) -> T:
+    if any(flag in argv for flag in _HELP):
+        return tyro.cli(kind, prog=prog, args=argv)
+    shown = io.StringIO()
+    try:
+        with redirect_stdout(shown), redirect_stderr(shown):
+            return tyro.cli(kind, prog=prog, args=argv)
+    except SystemExit as stop:
+        raise MmerError(f"{_message(shown.getvalue())}; see {prog} --help") from stop
+
+
+def _message(shown: str) -> str:
+    """What tyro's report says in its body, in one line.
+
+    Its title stands in the frame where there is one, else in a part of its own.
+    """
+    lines = [line.strip() for line in shown.splitlines()]
+    framed = any(line.startswith(("╭", "+-")) for line in lines)
+    parts: list[list[str]] = [[]]
+    for line in lines:
+        inner = line.strip("│| ")
+        if line.startswith(("╭", "╰", "+-")) or not inner:
+            continue
+        if _RULE.fullmatch(inner):
+            parts.append([])
+        else:
+            parts[-1].append(inner)
+    bodies = [" ".join(" ".join(part).split()) for part in parts if part]
+    if not framed and len(bodies) > 1:
+        del bodies[0]
+    return bodies[0].rstrip(".;") if bodies else "the command line cannot be understood"

@@ -1,0 +1,113 @@
+"""Recordings on the disk: what a folder of ``--record`` holds, its header, and its expiry."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Mapping
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any, Final
+
+from mmer.models.errors import MmerError
+
+MEDIA: Final = "media.mkv"
+"""Sound (FLAC) and video (H.264), whose second 0 is the session's."""
+LINES: Final = "lines.jsonl"
+"""The session's JSON lines; the key ``recording`` of the first has consent and expiry."""
+_LONGEST_LINE: Final = 1 << 20
+
+
+def header(folder: Path) -> Mapping[str, Any] | None:
+    """The session line of the recording in ``folder``; None where there is none."""
+    try:
+        with (folder / LINES).open("rb") as file:
+            line = json.loads(file.readline(_LONGEST_LINE))
+    except (OSError, ValueError):
+        return None
+    ours = isinstance(line, dict) and line.get("type") == "session"
+    return line if ours and isinstance(line.get("recording"), dict) else None
+
+
+def media_of(source: str) -> str:
+    """The media file of a recording's folder; any other ``source`` as it is."""
+    folder = Path(source)
+    try:
+        recorded = folder.is_dir() and header(folder) is not None
+    except (OSError, ValueError):  # a name too long, a NUL in it
+        return source
+    return str(folder / MEDIA) if recorded else source
+
+
+def recorded_with(media: str) -> Mapping[str, Any] | None:
+    """Configuration of the session whose recording ``media`` is a part of; None for other files.
+
+    Such a file's times are the session's, and its frames were thinned already.
+    """
+    path = Path(media)
+    if path.name != MEDIA or (line := header(path.parent)) is None:
+        return None
+    config = line.get("config")
+    return config if isinstance(config, dict) else {}
+
+
+def check_folder(folder: Path) -> None:
+    """Raise MmerError where no recording can be made in ``folder``; creates nothing."""
+    try:
+        if folder.is_dir():
+            if (line := header(folder)) is not None:
+                began = line["recording"].get("began") or "unknown"
+                raise MmerError(
+                    f"--record {folder} holds another session ({began}): name a new one"
+                )
+            if any(folder.iterdir()):
+                raise MmerError(f"--record {folder} holds other files: name a new folder")
+        elif folder.exists():
+            raise MmerError(f"--record {folder} is a file: name a new folder")
+        elif not folder.absolute().parent.is_dir():
+            raise MmerError(f"--record {folder}: there is no folder {folder.parent}; create it")
+        place = folder if folder.is_dir() else folder.absolute().parent
+    except OSError as error:
+        raise MmerError(f"--record {folder}: {error.strerror or error}") from error
+    if not os.access(place, os.W_OK):
+        raise MmerError(f"--record {folder}: {place} is not writable")
+
+
+def expire(parent: Path, now: datetime | None = None) -> list[Path]:
+    """Delete the recordings in ``parent`` that are past their ``--keep-days``; their folders.
+
+    Of a folder the recording's own files go, and the folder where nothing else is in it. Folders
+    behind links are left alone, and so is what cannot be deleted.
+    """
+    now = datetime.now(timezone.utc) if now is None else now
+    gone = []
+    for folder in _folders(parent):
+        line = header(folder)
+        until = None if line is None else _time(line["recording"].get("delete_after"))
+        if until is None or now < until:
+            continue
+        try:
+            (folder / MEDIA).unlink(missing_ok=True)
+            (folder / LINES).unlink()  # last: it says what the folder is
+            gone.append(folder)
+            if not any(folder.iterdir()):
+                folder.rmdir()
+        except OSError:
+            continue
+    return gone
+
+
+def _folders(parent: Path) -> Iterator[Path]:
+    try:
+        found = sorted(path for path in parent.iterdir() if path.is_dir() and not path.is_symlink())
+    except OSError as error:
+        raise MmerError(f"cannot read {parent}: {error.strerror or error}") from error
+    yield from found
+
+
+def _time(text: object) -> datetime | None:
+    try:
+        found = datetime.fromisoformat(str(text))
+    except ValueError:
+        return None
+    return found if found.tzinfo is not None else None
