@@ -279,6 +279,8 @@ class Health:
 
     ``queue`` holds, by mailbox, the age in seconds of the oldest waiting message (None in replay);
     ``latency_ms``, by modality, the newest evidence's delay at the last estimate (None in replay).
+    ``baseline``: utterances of speech and seconds of the face that the person's baseline rests on;
+    empty where none is learned or used.
     """
 
     t: float
@@ -286,6 +288,7 @@ class Health:
     queue: Mapping[str, float | None]
     gap_s: float
     latency_ms: Mapping[str, float | None] = field(default_factory=dict)
+    baseline: Mapping[str, int] = field(default_factory=dict)
     partial: ClassVar[bool] = True  # a later one replaces it
 
 

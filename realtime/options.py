@@ -18,6 +18,8 @@ from mmer.realtime.sources.source import Source
 
 PROVIDER_NAMES: Final = ("auto", *PROVIDERS)
 PACES: Final = ("real", "max")
+BASELINES: Final = ("session", "none")
+"""Values of ``--baseline`` beside a file."""
 
 
 _TEXT: Final = ((str,), "text")
@@ -37,6 +39,7 @@ _TYPES: Final[Mapping[str, tuple[tuple[type, ...], str]]] = {
     "window_s": _NUMBER,
     "hop_s": _NUMBER,
     "hangover_s": ((Real, type(None)), "a number"),
+    "baseline": ((str, Path), "session, none or a file"),
 }
 
 
@@ -63,6 +66,7 @@ class Options:
     hop_s: float = 0.25
     hangover_s: float | None = None  # None: it follows the speaker and the noise (``Patience``)
     reconnect: bool = True  # devices: wait for one that is lost
+    baseline: str | Path = "none"  # "session", "none" or a file of ``--calibrate``
 
     def __post_init__(self) -> None:
         for name, (kinds, expected) in _TYPES.items():
@@ -113,6 +117,7 @@ class Options:
             del config["reconnect"]
         config["weights"] = None if self.weights is None else str(self.weights)
         config["modalities"] = list(self.modalities)
+        config["baseline"] = str(self.baseline)
         return config
 
 

@@ -52,7 +52,9 @@ class Recognizer:
     default one where there is one, "none" goes without. ``modalities`` is any of "speech",
     "text", "face". Files are played at ``pace`` "real" (threads, real clock: what happens live) or
     "max" (deterministic, as fast as it goes). ``models`` are networks that recognizers share, in
-    place of ``weights`` and ``provider``. The rest is as in ``mmer-live --help``.
+    place of ``weights`` and ``provider``. ``baseline`` corrects for how the person looks and
+    sounds: "session" learns it while running, a path is a file of ``mmer-live --calibrate``, "none"
+    goes without. The rest is as in ``mmer-live --help``.
 
     Iterating yields `EmotionEstimate` objects; ``events`` yields every message and a `SessionEnd`
     last. When the consumer
@@ -82,6 +84,7 @@ class Recognizer:
         hop_s: float = 0.25,
         hangover_s: float | None = None,
         reconnect: bool = True,
+        baseline: str | Path = "none",
     ) -> None:
         if isinstance(modalities, str):
             raise MmerError(f"modalities is a sequence of names: ({modalities!r},), not a string")
@@ -111,6 +114,7 @@ class Recognizer:
             hop_s=hop_s,
             hangover_s=hangover_s,
             reconnect=reconnect,
+            baseline=baseline,
         )
         self._models = models
         self._clock = SessionClock()
@@ -361,10 +365,17 @@ def recognize(
     asr: str = "auto",
     weights: str | Path | None = None,
     offline: bool = False,
+    baseline: str | Path = "none",
 ) -> Recognition:
     """Recognize a whole media file as fast as it goes; the same file gives the same answer."""
     with Recognizer(
-        path, modalities=modalities, asr=asr, weights=weights, offline=offline, pace="max"
+        path,
+        modalities=modalities,
+        asr=asr,
+        weights=weights,
+        offline=offline,
+        pace="max",
+        baseline=baseline,
     ) as recognizer:
         events = [e for e in recognizer.events() if isinstance(e, _RECOGNIZED)]
     return Recognition(

@@ -63,6 +63,8 @@ class Arguments:
     """Seconds from one estimate to the next."""
     hangover_s: float = 0.3
     """Silence after which an utterance has ended, in seconds."""
+    baseline: Literal["session", "none"] = "none"
+    """Correct voice and face for each session's person, as in mmer-live; learned in the session."""
     offline: Flag = False
     """Never use the network for downloads (also: MMER_OFFLINE=1)."""
     output: Annotated[
@@ -78,7 +80,7 @@ class Arguments:
     """Show mmer's version."""
 
 
-_SHARED = ("asr", "detector", "video_fps", "window_s", "hop_s", "hangover_s")
+_SHARED = ("asr", "detector", "video_fps", "window_s", "hop_s", "hangover_s", "baseline")
 
 
 def run(argv: Sequence[str] | None = None) -> int:

@@ -45,7 +45,8 @@ def line_for(event: Message, now: float | None) -> dict[str, Any] | None:
                    the capture time of the newest evidence; null in replay.
     ``notice``     t, level (info, warning, error), about, text. A Gap is one.
     ``health``     t, drops and queue (by mailbox; ages in seconds, null in replay), gap_s (sound
-                   lost so far), latency_ms (by modality, null in replay).
+                   lost so far), latency_ms (by modality, null in replay); where there is a
+                   baseline also baseline: utterances (speech), seconds (face) behind it.
 
     ``t`` is the time of decision. Raises ValueError if a number is not finite: that is a fault of
     the program, and NaN is not JSON.
@@ -85,6 +86,7 @@ def line_for(event: Message, now: float | None) -> dict[str, Any] | None:
             queue=queue,
             gap_s=_seconds(event.gap_s),
             latency_ms={m: _finite(ms, 1) for m, ms in late.items()},
+            **({"baseline": dict(event.baseline)} if event.baseline else {}),
         )
     return None
 
