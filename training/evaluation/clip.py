@@ -13,6 +13,7 @@ from mmer.models.errors import MmerError
 from mmer.models.labels import EMOTIONS, MODALITIES
 from mmer.models.store.store import Store
 from mmer.realtime.assemble import assemble
+from mmer.realtime.blocks.baseline import Baselined
 from mmer.realtime.blocks.text_encoder import TextEncoder
 from mmer.realtime.clock import ManualClock
 from mmer.realtime.messages import AudioBlock, EmotionEstimate, Gap, Message, Notice, VideoFrame
@@ -21,6 +22,7 @@ from mmer.realtime.pacing import captured_at
 from mmer.realtime.pipeline import Pipeline
 from mmer.realtime.sources.media import MediaFile
 from mmer.training.datasets.item import Item
+from mmer.training.evaluation.adapt import person_of
 from mmer.training.evaluation.answers import Answer
 from mmer.training.evaluation.settings import Settings
 from mmer.training.evaluation.whole_clip import GoldWords, WholeClip
@@ -31,12 +33,14 @@ _UNIFORM = np.full(len(EMOTIONS), -np.log(len(EMOTIONS)))
 class ClipAnswerer:
     """The pipeline of replay with one change: a clip is one utterance, whose final is the answer.
 
-    So every clip has an answer, with or without speech; without any evidence it is uniform, and
-    counted as ``unanswered``.
+    With ``settings.adapt`` a person's baseline goes on from clip to clip, as long as clips of the
+    same one follow each other. Every clip has an answer, with or without speech; without any
+    evidence it is uniform, and counted as ``unanswered``.
     """
 
     def __init__(self, weights: Path | None, settings: Settings) -> None:
         self._damaged = 0
+        self._person = ""  # of the last clip
         self._options = Options(
             source="clip",
             modalities=tuple(m for m in MODALITIES if m in settings.modalities),
@@ -45,6 +49,7 @@ class ClipAnswerer:
             weights=weights,
             offline=settings.offline,
             pace="max",
+            baseline="session" if settings.adapt else "none",
         )
         store = Store(offline=settings.offline or None)
         made = assemble(self._options, frozenset({"audio", "video"}), store, abstain=False)
@@ -65,7 +70,13 @@ class ClipAnswerer:
         if self._gold is not None:
             self._gold.text = item.text or ""
         for stage in self._pipeline.stages:
-            stage.block.reset()
+            if isinstance(stage.block, Baselined):
+                stage.block.next_stream()
+                if person_of(item) != self._person:
+                    stage.block.forget()
+            else:
+                stage.block.reset()
+        self._person = person_of(item)
         final = self._final(item)
         parts = {m: np.log(c.probs) for m, c in final.modalities.items() if c is not None}
         if final.probs is None:
