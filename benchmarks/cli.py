@@ -30,6 +30,7 @@ COMMANDS: Final = Registry(
             ("asr", "asr.command:SpeechRecognition", "word error rate and cost"),
             ("accuracy", "accuracy.command:Accuracy", "every accuracy figure"),
             ("curve", "accuracy.curve:Curve", "anytime accuracy"),
+            ("baseline", "personal.command:PersonalBaseline", "the person's baseline"),
             ("against", "baselines.command:Against", "baseline loops on the same clip"),
             ("encoders", "encoders.command:Encoders", "cost of one call of each network"),
             ("throughput", "throughput.command:Throughput", "streams at once"),

@@ -14,6 +14,7 @@ from typing import ClassVar, Final, Literal, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from mmer.models.affect import valence_arousal
 from mmer.models.labels import EMOTIONS
 from mmer.models.preparation.text_style import TextStyle
 
@@ -250,6 +251,16 @@ class EmotionEstimate:
         if self.probs is None:
             return {}
         return {name: float(p) for name, p in zip(EMOTIONS, self.probs, strict=True)}
+
+    @property
+    def valence(self) -> float | None:
+        """Valence, -1 to 1, derived from ``probs`` (``models.affect``); None without them."""
+        return None if self.probs is None else valence_arousal(self.probs)[0]
+
+    @property
+    def arousal(self) -> float | None:
+        """Arousal, -1 to 1, derived as ``valence``."""
+        return None if self.probs is None else valence_arousal(self.probs)[1]
 
     def decided_at(self, t: float) -> EmotionEstimate:
         """The same answer, decided at ``t`` (not before its own): ages grow by the difference."""

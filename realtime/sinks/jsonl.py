@@ -42,7 +42,9 @@ def line_for(event: Message, now: float | None) -> dict[str, Any] | None:
                    its label differs, unless speech goes on. An absent modality is null, its reason
                    in ``why``; with no label, ``label``, ``confidence`` and ``probs`` are null and
                    ``why`` has a reason under "label". ``latency_ms`` is the time of writing minus
-                   the capture time of the newest evidence; null in replay.
+                   the capture time of the newest evidence; null in replay. ``valence`` and
+                   ``arousal`` (-1 to 1, null without a label) are ``derived`` (always true) from
+                   ``probs`` by published norms.
     ``notice``     t, level (info, warning, error), about, text. A Gap is one.
     ``health``     t, drops and queue (by mailbox; ages in seconds, null in replay), gap_s (sound
                    lost so far), latency_ms (by modality, null in replay); where there is a
@@ -246,6 +248,9 @@ def _emotion(estimate: EmotionEstimate, now: float | None) -> dict[str, Any]:
         modalities=modalities,
         why=why,
         latency_ms=late,
+        valence=None if probs is None else _finite(estimate.valence, 4),
+        arousal=None if probs is None else _finite(estimate.arousal, 4),
+        derived=True,
     )
 
 

@@ -16,7 +16,15 @@ from mmer.realtime.assemble import assemble
 from mmer.realtime.blocks.baseline import Baselined
 from mmer.realtime.blocks.text_encoder import TextEncoder
 from mmer.realtime.clock import ManualClock
-from mmer.realtime.messages import AudioBlock, EmotionEstimate, Gap, Message, Notice, VideoFrame
+from mmer.realtime.messages import (
+    AudioBlock,
+    EmotionEstimate,
+    Evidence,
+    Gap,
+    Message,
+    Notice,
+    VideoFrame,
+)
 from mmer.realtime.options import Options
 from mmer.realtime.pacing import captured_at
 from mmer.realtime.pipeline import Pipeline
@@ -64,7 +72,23 @@ class ClipAnswerer:
         blocks["vad"] = WholeClip()
         self._pipeline = Pipeline(blocks.pop("fusion"), **blocks)
 
+    def evidence(self, item: Item) -> list[Evidence]:
+        """All evidence of a clip in the order in which it came; raises MmerError as ``answer``."""
+        found: list[Evidence] = []
+        self._begin(item)
+        self._final(item, found)
+        return found
+
     def answer(self, item: Item) -> Answer:
+        self._begin(item)
+        final = self._final(item, [])
+        parts = {m: np.log(c.probs) for m, c in final.modalities.items() if c is not None}
+        if final.probs is None:
+            return Answer(_UNIFORM, usable=False, parts=parts)
+        probs = np.maximum(final.probs, np.finfo(np.float32).tiny)  # a fusion may give 0
+        return Answer(np.log(probs), parts=parts)
+
+    def _begin(self, item: Item) -> None:
         if item.path is None:
             raise MmerError(f"{item.key} has no recording")
         if self._gold is not None:
@@ -77,17 +101,13 @@ class ClipAnswerer:
             else:
                 stage.block.reset()
         self._person = person_of(item)
-        final = self._final(item)
-        parts = {m: np.log(c.probs) for m, c in final.modalities.items() if c is not None}
-        if final.probs is None:
-            return Answer(_UNIFORM, usable=False, parts=parts)
-        probs = np.maximum(final.probs, np.finfo(np.float32).tiny)  # a fusion may give 0
-        return Answer(np.log(probs), parts=parts)
 
     def about(self) -> dict[str, Any]:
         return {"models": self._models, "damaged": self._damaged}
 
-    def _final(self, item: Item) -> EmotionEstimate:
+    def _final(self, item: Item, evidence: list[Evidence]) -> EmotionEstimate:
+        """The answer to a clip; its evidence is added to ``evidence``."""
+        assert item.path is not None
         source = MediaFile(str(item.path), video_fps=self._options.video_fps)
         until = 0.0
         try:
@@ -96,7 +116,8 @@ class ClipAnswerer:
                 if isinstance(message, Notice):
                     self._damaged += 1
                 elif isinstance(message, Gap) or _within(message, item):
-                    self._pipeline.push(message)
+                    made = self._pipeline.push(message)
+                    evidence += [m for m in made if isinstance(m, Evidence)]
                     until = max(until, captured_at(message))
                 elif item.end_s is not None and captured_at(message) > item.end_s + 1.0:
                     break
@@ -104,7 +125,9 @@ class ClipAnswerer:
             source.close()
         # the end of a clip without sound
         self._pipeline.push(Gap("audio", until, until, "the clip has ended"))
-        finals = _finals(self._pipeline.flush())
+        made = self._pipeline.flush()
+        evidence += [m for m in made if isinstance(m, Evidence)]
+        finals = _finals(made)
         if not finals:
             raise MmerError(f"{item.path} has neither sound nor video there")
         return finals[-1]
