@@ -174,6 +174,8 @@ class Evidence:
     utterance: int | None = None
     embedding: NDArray[np.float32] | None = None  # shape (d,) or (T, d)
     track: int | None = None
+    punctuated: bool = False  # a text
+    baseline: float = 0.0  # 0..1: how far the person's baseline, subtracted here, has come
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
@@ -234,22 +234,31 @@ def _of(block: Baselined, evidence: Evidence) -> list[Evidence]:
 
 def opinion(evidence: Sequence[Evidence], modality: str) -> Opinion:
     """One modality's evidence of an utterance, pooled as the fusion block does at its end."""
+    newest = evidence[-1]
     last = evidence if modality == "face" else evidence[-1:]
     log_probs = normalise(np.stack([e.log_probs for e in last]))
     t = np.array([e.t1 for e in last])
     quality = np.array([e.quality for e in last])
-    return summarise(t, quality, log_probs, None, _CONFIG.tau_s[modality])
+    pooled = summarise(t, quality, log_probs, None, _CONFIG.tau_s[modality])
+    return replace(
+        pooled,
+        punctuated=float(newest.punctuated),
+        talking=float(modality == "face"),
+        baseline=newest.baseline,
+    )
 
 
-def ravdess_clips(data: Path, asr: str) -> Sequence[Clip]:
-    """The evidence of the clips of RAVDESS below ``data``/video."""
+def ravdess_clips(
+    data: Path, asr: str, change: Callable[[Message], Message] | None = None
+) -> Sequence[Clip]:
+    """The evidence of the clips of RAVDESS below ``data``/video, each message changed first."""
     from mmer.training.evaluation.clip import ClipAnswerer
     from mmer.training.evaluation.settings import Settings
 
     answerer = ClipAnswerer(None, Settings(asr=asr, offline=True))
     out = []
     for item in read("ravdess", data / "video", "clip", "all").items:
-        evidence = answerer.evidence(item)
+        evidence = answerer.evidence(item, change)
         t1 = max((e.t1 for e in evidence), default=0.0)
         out.append(Clip(item.label, item.speaker, t1, evidence))
     return out

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import ClassVar, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -88,6 +88,11 @@ class Offset:
         """The offset (7,), of mean 0."""
         return self._of(self._sum, self._weight)
 
+    @property
+    def progress(self) -> float:
+        """0 where nothing is known, towards 1 the more was seen."""
+        return self._weight / (self._config.prior + self._weight)
+
     def corrected(
         self, log_probs: NDArray[np.floating], weight: float = 1.0
     ) -> NDArray[np.float32]:
@@ -131,6 +136,7 @@ class KnownOffset:
 
     value: NDArray[np.float64]  # shape (7,)
     seen: float
+    progress: ClassVar[float] = 1.0
 
     def corrected(
         self, log_probs: NDArray[np.floating], weight: float = 1.0
@@ -207,10 +213,11 @@ class Baselined(Block):
         length = 1.0 if self.modality == "speech" else message.t1 - message.t0
         weight = message.quality * (self._step_s(message) if frame else length)
         corrected = person.corrected(message.log_probs, weight)
+        made = replace(message, log_probs=corrected, baseline=person.progress)
         if frame or not message.partial:
             person.add(message.log_probs, weight)
         self._seen = int(person.seen)
-        return replace(message, log_probs=corrected)
+        return made
 
     def _person(self, track: int | None) -> Person:
         if self._known is not None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -72,11 +72,16 @@ class ClipAnswerer:
         blocks["vad"] = WholeClip()
         self._pipeline = Pipeline(blocks.pop("fusion"), **blocks)
 
-    def evidence(self, item: Item) -> list[Evidence]:
-        """All evidence of a clip in the order in which it came; raises MmerError as ``answer``."""
+    def evidence(
+        self, item: Item, change: Callable[[Message], Message] | None = None
+    ) -> list[Evidence]:
+        """All evidence of a clip in the order in which it came; raises MmerError as ``answer``.
+
+        ``change`` is done to each block of sound and frame first.
+        """
         found: list[Evidence] = []
         self._begin(item)
-        self._final(item, found)
+        self._final(item, found, change)
         return found
 
     def answer(self, item: Item) -> Answer:
@@ -105,7 +110,12 @@ class ClipAnswerer:
     def about(self) -> dict[str, Any]:
         return {"models": self._models, "damaged": self._damaged}
 
-    def _final(self, item: Item, evidence: list[Evidence]) -> EmotionEstimate:
+    def _final(
+        self,
+        item: Item,
+        evidence: list[Evidence],
+        change: Callable[[Message], Message] | None = None,
+    ) -> EmotionEstimate:
         """The answer to a clip; its evidence is added to ``evidence``."""
         assert item.path is not None
         source = MediaFile(str(item.path), video_fps=self._options.video_fps)
@@ -116,7 +126,8 @@ class ClipAnswerer:
                 if isinstance(message, Notice):
                     self._damaged += 1
                 elif isinstance(message, Gap) or _within(message, item):
-                    made = self._pipeline.push(message)
+                    given = message if change is None else change(message)
+                    made = self._pipeline.push(given)
                     evidence += [m for m in made if isinstance(m, Evidence)]
                     until = max(until, captured_at(message))
                 elif item.end_s is not None and captured_at(message) > item.end_s + 1.0:
