@@ -11,7 +11,7 @@ import numpy as np
 
 from mmer.benchmarks.harness.command import Asr, Folder, OptionalFolder, Outputs, Say
 from mmer.benchmarks.harness.networks import hashes
-from mmer.benchmarks.personal.items import Clips, ravdess_clips, voices
+from mmer.benchmarks.personal.items import Clips, ravdess_clips, switches, voices
 from mmer.benchmarks.personal.sessions import BALANCED, MINUTE, Change, Corpus, changes
 from mmer.benchmarks.report.report import Report, Row
 from mmer.benchmarks.report.tables import Table
@@ -62,11 +62,14 @@ class PersonalBaseline(Outputs):
     def run(self, say: Say) -> Report:
         heard, missing = voices(self.data, self.runs, self.cache, say)
         corpora = [v.corpus() for v in heard]
+        stability: list[Row] = []
         known = [c for v in heard if (c := v.read_aloud()) is not None]
         if (self.data / "video").is_dir():
             say("clips")
             clips = ravdess_clips(self.data, self.asr)
             corpora += Clips("RAVDESS actor 01", clips, FusionModel.load()).corpora()
+            say("switches of the running label")
+            stability = [stable({b: switches(self.data, b) for b in ("none", "session")})]
         else:
             missing.append("clips: DATA/video is not there")
         alone = [c.name for c in corpora if len(c.people()) < 2 and c.resampled == "speaker"]
@@ -83,7 +86,11 @@ class PersonalBaseline(Outputs):
             tables.append(
                 Table(["not here", "because"], [m.split(": ", 1) for m in missing], "", 2)
             )
-        rows = [*judged(list(found.values())), *map(_row, found.items(), ["session"] * len(found))]
+        rows = [
+            *judged(list(found.values())),
+            *stability,
+            *map(_row, found.items(), ["session"] * len(found)),
+        ]
         rows += map(_row, read.items(), ["file"] * len(read))
         return Report(
             kind="baseline",
@@ -146,6 +153,19 @@ def judged(found: Sequence[Changes]) -> list[Row]:
     default = "session" if all(row.passed is not False for row in rows) else "none"
     musts = "all of the above" if default == "session" else "not all of the above"
     return [*rows, Row("default", "default of --baseline", default, musts, default == "session")]
+
+
+def stable(found: Mapping[str, tuple[int, float]]) -> Row:
+    """Switches of the running label a minute, without and with the baseline."""
+    before, after = (60 * found[b][0] / found[b][1] for b in ("none", "session"))
+    return Row(
+        "switches",
+        "switches of the running label a minute, RAVDESS Actor_01, voice and face",
+        f"{before:.1f} without, {after:.1f} with",
+        "not more with it",
+        after <= before,
+        values={"without": before, "with": after},
+    )
 
 
 def _row(of: tuple[tuple[str, str], Changes], how: str) -> Row:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,6 +18,8 @@ from mmer.models.cards.card import load_card, weights_dir
 from mmer.models.cards.seen import digest64
 from mmer.models.fusion import FusionModel, Opinion
 from mmer.models.labels import EMOTIONS, MODALITIES
+from mmer.models.store.store import Store
+from mmer.realtime.assemble import assemble
 from mmer.realtime.blocks.baseline import (
     READING,
     SESSION,
@@ -27,7 +30,10 @@ from mmer.realtime.blocks.baseline import (
 from mmer.realtime.blocks.block import Block
 from mmer.realtime.blocks.fusion.block import FusionConfig
 from mmer.realtime.blocks.fusion.pooling import normalise, summarise
-from mmer.realtime.messages import Evidence, Message
+from mmer.realtime.messages import EmotionEstimate, Evidence, Message
+from mmer.realtime.options import Options
+from mmer.realtime.replay import Replay
+from mmer.realtime.sources.media import MediaFile
 from mmer.training.datasets.registry import read
 from mmer.training.evaluation.adapt import WEIGHT
 from mmer.training.storage import cached_arrays
@@ -246,6 +252,36 @@ def opinion(evidence: Sequence[Evidence], modality: str) -> Opinion:
         talking=float(modality == "face"),
         baseline=newest.baseline,
     )
+
+
+def switches(data: Path, baseline: str) -> tuple[int, float]:
+    """Changes of the running label in the clips of RAVDESS, and how many seconds these last.
+
+    Voice and face alone, in replay; one person, whose baseline goes on from clip to clip.
+    """
+    options = Options(source="clip", asr="none", offline=True, pace="max", baseline=baseline)
+    made = assemble(options, frozenset({"audio", "video"}), Store(offline=True))
+    changed, seconds = 0, 0.0
+    for item in read("ravdess", data / "video", "clip", "all").items:
+        for stage in made.pipeline.stages:
+            if isinstance(stage.block, Baselined):
+                stage.block.next_stream()
+            else:
+                stage.block.reset()
+        source = MediaFile(str(item.path), video_fps=options.video_fps)
+        replay = Replay(made.pipeline, source, options.hop_s)
+        try:
+            source.open(replay.clock)
+            running = [
+                e.label
+                for e in replay.events()
+                if isinstance(e, EmotionEstimate) and not e.of_utterance and e.label is not None
+            ]
+        finally:
+            source.close()
+        changed += sum(a != b for a, b in pairwise(running))
+        seconds += replay.clock.now()
+    return changed, seconds
 
 
 def ravdess_clips(
