@@ -9,15 +9,16 @@ from typing import Final
 
 import numpy as np
 
-from mmer.benchmarks.harness.command import Asr, Folder, OptionalFolder, Outputs, Say
+from mmer.benchmarks.harness.command import Asr, Flag, Folder, OptionalFolder, Outputs, Say
 from mmer.benchmarks.harness.networks import hashes
-from mmer.benchmarks.personal.items import Clips, ravdess_clips, switches, voices
+from mmer.benchmarks.personal.items import Clips, Voices, ravdess_clips, switches, voices
 from mmer.benchmarks.personal.sessions import BALANCED, MINUTE, Change, Corpus, changes
 from mmer.benchmarks.report.report import Report, Row
 from mmer.benchmarks.report.tables import Table
 from mmer.models.errors import MmerError
 from mmer.models.fusion import FusionModel
 from mmer.models.labels import EMOTIONS
+from mmer.realtime.blocks.baseline import SESSION, BaselineConfig
 
 GAIN: Final = 8.0
 """Least points of recall added in the balanced mix, mean of the rows."""
@@ -51,6 +52,8 @@ class PersonalBaseline(Outputs):
     """Random sessions of each person and mix."""
     cache: OptionalFolder = None
     """Folder for the networks' answers, reused by later runs."""
+    study: Flag = False
+    """A second table: other settings of the baseline, on the voices."""
 
     def check(self) -> None:
         super().check()
@@ -82,6 +85,8 @@ class PersonalBaseline(Outputs):
             _table(found, "Learned in the session (`--baseline session`)"),
             _table(read, "From a file (`--baseline FILE`), of up to 12 neutral items"),
         ]
+        if self.study:
+            tables.append(_study([v for v in heard if v.name not in alone], self.orders, say))
         if missing:
             tables.append(
                 Table(["not here", "because"], [m.split(": ", 1) for m in missing], "", 2)
@@ -102,6 +107,31 @@ class PersonalBaseline(Outputs):
             rows=rows,
             tables=tables,
         )
+
+
+VARIANTS: Final[Mapping[str, BaselineConfig]] = {
+    "as it is": SESSION["speech"],
+    "plain mean (evenness 1)": BaselineConfig(prior=4.0, evenness=1.0),
+    "evenness 0.5": BaselineConfig(prior=4.0, evenness=0.5),
+    "usual 0.5": BaselineConfig(prior=4.0, usual=0.5),
+    "usual 0.9": BaselineConfig(prior=4.0, usual=0.9),
+    "prior 2": BaselineConfig(prior=2.0),
+    "prior 8": BaselineConfig(prior=8.0),
+    "prior 16": BaselineConfig(prior=16.0),
+    "prior 32": BaselineConfig(prior=32.0),
+}
+"""Settings of the study."""
+
+
+def _study(heard: Sequence[Voices], orders: int, say: Say) -> Table:
+    """Points by setting: means over the corpora, and the worst of all."""
+    lines = []
+    for name, config in VARIANTS.items():
+        found = _all([v.corpus(config) for v in heard], orders, say)
+        rows = judged(list(found.values()))[:5]
+        lines.append([name, *(row.measured for row in rows)])
+    headings = ["setting", "balanced", "first minute", "80 % neutral", "80 % another", "worst"]
+    return Table(headings, lines, "Voices, other settings (means over the corpora)")
 
 
 def _all(corpora: Sequence[Corpus], orders: int, say: Say) -> dict[tuple[str, str], Changes]:

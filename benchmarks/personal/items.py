@@ -23,6 +23,7 @@ from mmer.realtime.assemble import assemble
 from mmer.realtime.blocks.baseline import (
     READING,
     SESSION,
+    BaselineConfig,
     Baselined,
     KnownOffset,
     Offset,
@@ -57,18 +58,19 @@ class Voices:
     speakers: NDArray[np.str_]  # shape (N,)
     seconds: NDArray[np.float64]  # shape (N,)
 
-    def corpus(self) -> Corpus:
+    def corpus(self, config: BaselineConfig = SESSION["speech"]) -> Corpus:
         """With a baseline that is learned in each session."""
-        facts = (self.name, "speech", self.labels, self.speakers, self.seconds)
-        return Corpus(*facts, lambda rows: self.log_probs[rows], self._learning)
 
-    def _learning(self, rows: NDArray[np.int64]) -> NDArray[np.floating]:
-        person = Offset(SESSION["speech"])
-        out = []
-        for x in self.log_probs[rows]:
-            out.append(person.corrected(x, WEIGHT["speech"]))
-            person.add(x, WEIGHT["speech"])
-        return np.array(out)
+        def learning(rows: NDArray[np.int64]) -> NDArray[np.floating]:
+            person = Offset(config)
+            out = []
+            for x in self.log_probs[rows]:
+                out.append(person.corrected(x, WEIGHT["speech"]))
+                person.add(x, WEIGHT["speech"])
+            return np.array(out)
+
+        facts = (self.name, "speech", self.labels, self.speakers, self.seconds)
+        return Corpus(*facts, lambda rows: self.log_probs[rows], learning)
 
     def read_aloud(self) -> Corpus | None:
         """With a baseline from a file, made of neutral items that are in no session.
