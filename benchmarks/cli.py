@@ -13,8 +13,8 @@ from mmer.benchmarks.harness.command import Command
 from mmer.models.command import run_command
 from mmer.models.registry import Entry, Registry
 
-OUTPUTS: Final = ("--json", "--markdown", "--plot")
-PLACES: Final = ("--data", "--measured")
+OUTPUTS: Final = ("--json", "--markdown", "--plot", "--cache")
+PLACES: Final = ("--data", "--measured", "--runs")
 
 COMMANDS: Final = Registry(
     "subcommand",
@@ -30,6 +30,8 @@ COMMANDS: Final = Registry(
             ("asr", "asr.command:SpeechRecognition", "word error rate and cost"),
             ("accuracy", "accuracy.command:Accuracy", "every accuracy figure"),
             ("curve", "accuracy.curve:Curve", "anytime accuracy"),
+            ("baseline", "personal.command:PersonalBaseline", "the person's baseline"),
+            ("fusion", "fusion:Fusion", "the fused answer against the best modality alone"),
             ("against", "baselines.command:Against", "baseline loops on the same clip"),
             ("people", "people.command:People", "several people: identity, speakers, cost"),
             ("encoders", "encoders.command:Encoders", "cost of one call of each network"),
@@ -72,7 +74,7 @@ def repeatable(given: Sequence[str]) -> str:
         if name in (*OUTPUTS, *PLACES) and not has_value:
             next(waiting, None)
         if name in PLACES:
-            arguments += [name, "DATA"]
+            arguments += [name, name.strip("-").upper()]
         elif name not in OUTPUTS:
             arguments.append(argument)
     return shlex.join(arguments)

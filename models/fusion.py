@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -19,6 +19,12 @@ from mmer.models.prediction import log_softmax
 OPINIONS: Final = "opinions"
 INPUTS: Final = ("log_probs", "quality", "age_s", "present")
 """Of a fusion of opinions: float32 (B, 3, 7) and three times (B, 3), in the order of MODALITIES."""
+CONTEXT: Final = ("punctuated", "talking", "baseline")
+"""What a fusion of opinions may know besides, by modality: its input ``context``, (B, 3, 3).
+
+Whether a text has punctuation, whether the person of a face talks, how far the person's baseline
+has come; 0 to 1, and 0 where it does not apply. A card's preprocessing names them as ``context``.
+"""
 USES: Final[Mapping[str, tuple[str, ...]]] = {
     "logits": ("logits",),
     "embedding": ("embedding",),
@@ -46,12 +52,18 @@ class Opinion:
     quality: float  # above 0, at most 1
     age_s: float  # of its newest evidence, 0 or more
     embedding: NDArray[np.float32] | None = None
+    punctuated: float = 0.0  # of a text, 0 or 1
+    talking: float = 0.0  # of a face, 0 or 1
+    baseline: float = 0.0  # 0..1, of voice and face
 
 
-def stacked(opinions: Mapping[str, Opinion]) -> dict[str, NDArray[np.float32]]:
+def stacked(
+    opinions: Mapping[str, Opinion], context: Sequence[str] = ()
+) -> dict[str, NDArray[np.float32]]:
     """Opinions by modality as the inputs of a fusion of opinions, a batch of one.
 
-    A modality without one has a flat opinion whose ``present`` is 0.
+    A modality without one has a flat opinion whose ``present`` is 0. ``context`` names fields of
+    ``Opinion``, as in ``CONTEXT``; without a name there is no such input.
     """
     log_probs = np.full((1, len(MODALITIES), len(EMOTIONS)), -np.log(len(EMOTIONS)), np.float32)
     quality, age_s, present = np.zeros((3, 1, len(MODALITIES)), np.float32)
@@ -60,7 +72,14 @@ def stacked(opinions: Mapping[str, Opinion]) -> dict[str, NDArray[np.float32]]:
             opinion = opinions[modality]
             log_probs[0, k] = opinion.log_probs
             quality[0, k], age_s[0, k], present[0, k] = opinion.quality, opinion.age_s, 1
-    return {"log_probs": log_probs, "quality": quality, "age_s": age_s, "present": present}
+    inputs = {"log_probs": log_probs, "quality": quality, "age_s": age_s, "present": present}
+    if context:
+        known = np.zeros((1, len(MODALITIES), len(context)), np.float32)
+        for k, modality in enumerate(MODALITIES):
+            if modality in opinions:
+                known[0, k] = [getattr(opinions[modality], name) for name in context]
+        inputs["context"] = known
+    return inputs
 
 
 class FusionModel:
@@ -84,6 +103,7 @@ class FusionModel:
         self.provider = engine.provider
         self.abstain_below = card.abstain_below
         self.uses, self.modalities = fused(card)
+        self.context = context_of(card) if self.uses == OPINIONS else ()
         self._engine = engine
         self._temperatures = temperatures or {}
 
@@ -98,7 +118,7 @@ class FusionModel:
         """
         card, path = find_card(folder, "fusion")
         uses, modalities = fused(card)
-        inputs: tuple[str, ...] = INPUTS
+        inputs: tuple[str, ...] = (*INPUTS, "context") if context_of(card) else INPUTS
         heat: dict[str, float] = {}
         if uses != OPINIONS:
             inputs = (*(f"{m}_{part}" for m in modalities for part in USES[uses]), "present")
@@ -124,7 +144,7 @@ class FusionModel:
                 f"expected opinions of some of {self.modalities}, got {sorted(opinions)}"
             )
         if self.uses == OPINIONS:
-            return stacked(opinions)
+            return stacked(opinions, self.context)
         used = {m: self._used(m, opinion) for m, opinion in opinions.items()}
         like = next(iter(used.values()))
         # of an absent modality (one step of) nothing; ``present`` says that it is not there
@@ -145,6 +165,18 @@ class FusionModel:
             shape = None if own is None else own.shape
             raise ValueError(f"the fusion uses the {self.uses} of {modality}, got {shape}")
         return own.astype(np.float32)
+
+
+def context_of(card: Card) -> tuple[str, ...]:
+    """Names of ``CONTEXT`` that a fusion of opinions inputs; none of a card of before 0.2.
+
+    Raises:
+        MmerError: the card is not understood.
+    """
+    named = card.preprocessing.get("context", [])
+    if not isinstance(named, list) or not set(map(str, named)) <= set(CONTEXT):
+        raise MmerError(f"card {card.name}: context is {named!r}, use some of {list(CONTEXT)}")
+    return tuple(map(str, named))
 
 
 def fused(card: Card) -> tuple[str, tuple[str, ...]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from mmer.models.bundle import Bundle, check_fusion
@@ -13,9 +14,11 @@ from mmer.models.labels import MODALITIES
 from mmer.models.store.store import Store
 from mmer.realtime.asr.interface import AsrModel
 from mmer.realtime.asr.selection import Selection, load, select
+from mmer.realtime.blocks.baseline import MODALITIES_WITH_BASELINE, Baselined
+from mmer.realtime.blocks.block import Block
 from mmer.realtime.choose import Choice, find_detector, load_detector
 from mmer.realtime.messages import Notice, Stream
-from mmer.realtime.options import Options
+from mmer.realtime.options import BASELINES, Options
 from mmer.realtime.pipeline import Pipeline
 
 if TYPE_CHECKING:
@@ -80,6 +83,7 @@ def assemble(
         loading.clear()  # the exception holds this frame: not the models that did load
         raise
     absent = {**_without_device(options, audio, video), **lacking}
+    _add_baseline(options, loaded)
     return _connect(options, absent, loaded, bundle, abstain)
 
 
@@ -104,6 +108,15 @@ def _without_device(options: Options, audio: bool, video: bool) -> dict[str, str
     return {name: why for name, why in absent.items() if name in options.modalities}
 
 
+def _add_baseline(options: Options, loaded: dict[str, Any]) -> None:
+    """Put a person's offsets from a file among what was loaded, as "baseline"."""
+    if options.baseline not in BASELINES:
+        from mmer.realtime.baseline_file import load_baseline
+
+        networks = {m: loaded[m].card.sha256 for m in MODALITIES_WITH_BASELINE if m in loaded}
+        loaded["baseline"] = load_baseline(Path(options.baseline), networks)
+
+
 def _connect(
     options: Options,
     absent: dict[str, str],
@@ -123,7 +136,16 @@ def _connect(
     from mmer.realtime.blocks.transcriber import Transcriber
     from mmer.realtime.blocks.vad import Vad, VadConfig
 
-    speech = words = text = tracker = clips = face = voice = None
+    known = loaded.pop("baseline", {})
+
+    def baselined(modality: str, block: Block) -> Block:
+        if options.baseline == "session":
+            return Baselined(block, modality)
+        return Baselined(block, modality, known[modality]) if modality in known else block
+
+    speech: Block | None = None
+    face: Block | None = None
+    words = text = tracker = clips = voice = None
     models: dict[str, str | None] = {}
     notices: list[Notice] = []
     for part in ("words", "detector"):
@@ -131,7 +153,7 @@ def _connect(
             models[part] = loaded[part].name
             notices += loaded[part].notices
     if "speech" in loaded:
-        speech = SpeechEncoder(loaded["speech"])
+        speech = baselined("speech", SpeechEncoder(loaded["speech"]))
     if "words" in loaded and loaded["words"].made is not None:
         asr = loaded["words"].made
         words = Transcriber(asr.stream())
@@ -143,7 +165,7 @@ def _connect(
         absent.setdefault("text", "off")
     if "face" in loaded:
         model = loaded["face"]
-        face = FaceEncoder(model)
+        face = baselined("face", FaceEncoder(model))
         if model.clips:
             clips = ClipCollector(model.count, model.size, ClipConfig(window_s=options.window_s))
         if "detector" in loaded:

@@ -14,6 +14,7 @@ from typing import ClassVar, Final, Literal, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from mmer.models.affect import valence_arousal
 from mmer.models.labels import EMOTIONS
 from mmer.models.preparation.text_style import TextStyle
 
@@ -175,6 +176,8 @@ class Evidence:
     utterance: int | None = None
     embedding: NDArray[np.float32] | None = None  # shape (d,) or (T, d)
     track: int | None = None
+    punctuated: bool = False  # a text
+    baseline: float = 0.0  # 0..1: how far the person's baseline, subtracted here, has come
 
 
 @dataclass(frozen=True)
@@ -255,6 +258,16 @@ class EmotionEstimate:
             return {}
         return {name: float(p) for name, p in zip(EMOTIONS, self.probs, strict=True)}
 
+    @property
+    def valence(self) -> float | None:
+        """Valence, -1 to 1, derived from ``probs`` (``models.affect``); None without them."""
+        return None if self.probs is None else valence_arousal(self.probs)[0]
+
+    @property
+    def arousal(self) -> float | None:
+        """Arousal, -1 to 1, derived as ``valence``."""
+        return None if self.probs is None else valence_arousal(self.probs)[1]
+
     def decided_at(self, t: float) -> EmotionEstimate:
         """The same answer, decided at ``t`` (not before its own): ages grow by the difference."""
         later = t - self.t
@@ -283,6 +296,8 @@ class Health:
 
     ``queue`` holds, by mailbox, the age in seconds of the oldest waiting message (None in replay);
     ``latency_ms``, by modality, the newest evidence's delay at the last estimate (None in replay).
+    ``baseline``: utterances of speech and seconds of the face that the person's baseline rests on;
+    empty where none is learned or used.
     """
 
     t: float
@@ -290,6 +305,7 @@ class Health:
     queue: Mapping[str, float | None]
     gap_s: float
     latency_ms: Mapping[str, float | None] = field(default_factory=dict)
+    baseline: Mapping[str, int] = field(default_factory=dict)
     partial: ClassVar[bool] = True  # a later one replaces it
 
 

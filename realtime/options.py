@@ -20,6 +20,8 @@ from mmer.realtime.sources.source import Source
 PROVIDER_NAMES: Final = ("auto", *PROVIDERS)
 PACES: Final = ("real", "max")
 PEOPLE: Final = ("largest", "speaking", "all")
+BASELINES: Final = ("session", "none")
+"""Values of ``--baseline`` beside a file."""
 
 
 _TEXT: Final = ((str,), "text")
@@ -44,6 +46,7 @@ _TYPES: Final[Mapping[str, tuple[tuple[type, ...], str]]] = {
     "record": ((Path, type(None)), "a folder"),
     "consent": ((str, type(None)), "text"),
     "keep_days": ((Real, type(None)), "a number"),
+    "baseline": ((str, Path), "session, none or a file"),
 }
 
 
@@ -79,6 +82,7 @@ class Options:
     record: Path | None = None  # folder for sound, video and lines
     consent: str | None = None  # of those who are recorded, for the recording's header
     keep_days: float | None = None  # after which a recording may be deleted
+    baseline: str | Path = "none"  # "session", "none" or a file of ``--calibrate``
 
     def __post_init__(self) -> None:
         for name, (kinds, expected) in _TYPES.items():
@@ -145,6 +149,7 @@ class Options:
             del config["reconnect"]
         config["weights"] = None if self.weights is None else str(self.weights)
         config["modalities"] = list(self.modalities)
+        config["baseline"] = str(self.baseline)
         return config
 
 

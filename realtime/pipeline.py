@@ -20,6 +20,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from mmer.realtime.blocks.baseline import Baselined
 from mmer.realtime.blocks.block import Block
 from mmer.realtime.blocks.guarded import Guarded
 from mmer.realtime.mailbox import Delivery
@@ -99,6 +100,13 @@ class Pipeline:
         """The same stages, each failure of which costs its own modality (``Guarded``)."""
         blocks: dict[str, Any] = {s.name: Guarded(s.name, s.block) for s in self.stages}
         return Pipeline(blocks.pop("fusion"), **blocks, people=self.people)
+
+    def baseline(self) -> dict[str, int]:
+        """By modality with a baseline: utterances or seconds behind it (``Baselined.seen``)."""
+        blocks = (getattr(stage.block, "block", stage.block) for stage in self.stages)
+        inner = [s.block for s in self.stages if isinstance(s.block, Baselined)]
+        found = [*inner, *(b for b in blocks if isinstance(b, Baselined) and b not in inner)]
+        return {block.modality: block.seen for block in found}
 
     @property
     def fusion(self) -> Stage:

@@ -55,8 +55,10 @@ class Recognizer:
     (index, name or part of one; for video also a path, URL or GStreamer string), None takes the
     default one where there is one, "none" goes without. ``modalities`` is any of "speech",
     "text", "face". Files are played at ``pace`` "real" (threads, real clock: what happens live) or
-    "max" (deterministic, as fast as it goes).``models`` are networks that recognizers share, in
-    place of ``weights`` and ``provider``. The rest is as in ``mmer-live --help``.
+    "max" (deterministic, as fast as it goes). ``models`` are networks that recognizers share, in
+    place of ``weights`` and ``provider``. ``baseline`` corrects for how the person looks and
+    sounds: "session" learns it while running, a path is a file of ``mmer-live --calibrate``, "none"
+    goes without. The rest is as in ``mmer-live --help``.
 
     Iterating yields `EmotionEstimate` objects; ``events`` yields every message and a `SessionEnd`
     last. When the consumer
@@ -91,6 +93,7 @@ class Recognizer:
         record: str | Path | None = None,
         consent: str | None = None,
         keep_days: float | None = None,
+        baseline: str | Path = "none",
     ) -> None:
         if isinstance(modalities, str):
             raise MmerError(f"modalities is a sequence of names: ({modalities!r},), not a string")
@@ -125,6 +128,7 @@ class Recognizer:
             record=Path(record) if isinstance(record, (str, os.PathLike)) else record,
             consent=consent,
             keep_days=keep_days,
+            baseline=baseline,
         )
         self._models = models
         self._clock = SessionClock()
@@ -422,10 +426,17 @@ def recognize(
     asr: str = "auto",
     weights: str | Path | None = None,
     offline: bool = False,
+    baseline: str | Path = "none",
 ) -> Recognition:
     """Recognize a whole media file as fast as it goes; the same file gives the same answer."""
     with Recognizer(
-        path, modalities=modalities, asr=asr, weights=weights, offline=offline, pace="max"
+        path,
+        modalities=modalities,
+        asr=asr,
+        weights=weights,
+        offline=offline,
+        pace="max",
+        baseline=baseline,
     ) as recognizer:
         events = [e for e in recognizer.events() if isinstance(e, _RECOGNIZED)]
     return Recognition(

@@ -116,4 +116,4 @@ class Replay:
     def _health(self, t: float) -> Health:
         queue = dict.fromkeys(self.drops)
         latency = dict.fromkeys(("speech", "text", "face"))
-        return Health(t, dict(self.drops), queue, self._gap_s, latency)
+        return Health(t, dict(self.drops), queue, self._gap_s, latency, self._pipeline.baseline())

@@ -429,7 +429,7 @@ class Session:
         queue: dict[str, float | None] = {b.name: b.age_s() for b in self._inboxes.values()}
         queue["output"] = self._output.age_s()
         latency = {n: None if t is None else (now - t) * 1000 for n, t in self._newest.items()}
-        return Health(now, self.drops, queue, self._gap_s, latency)
+        return Health(now, self.drops, queue, self._gap_s, latency, self._pipeline.baseline())
 
 
 def _may_be_final(message: Message) -> bool:

@@ -95,5 +95,22 @@ FUSED_ROWS: Final = (
         "face", "face alone", options=" --modalities face --asr none",
         modalities=("face",), asr="none",
     ),
+    *(
+        _clips(
+            f"{name}_baseline",
+            f"{condition}, with the baseline",
+            "one random order of the clips, learned from those before",
+            f"{options} --adapt",
+            adapt=True,
+            **given,
+        )
+        for name, condition, options, given in (
+            ("recognized", "fused, recognized words", " --asr moonshine", {}),
+            ("voice", "voice alone", " --modalities speech --asr none",
+             {"modalities": ("speech",), "asr": "none"}),
+            ("face", "face alone", " --modalities face --asr none",
+             {"modalities": ("face",), "asr": "none"}),
+        )
+    ),
     *(_posteriors(pool, condition) for pool, condition in POOLS.items()),
 )  # fmt: skip

@@ -126,6 +126,19 @@ SPEECH_ROWS: Final = (
         in_readme=True,
         note="acted English, two sentences, four speakers",
     ),
+    Row(
+        key="speech.ravdess.baseline",
+        group="speech",
+        data=ACTORS,
+        condition="clean, with the baseline",
+        kind="development",
+        headline="unweighted_recall",
+        measure=evaluated("speech", "ravdess", PLACE, "dev", adapt=True),
+        needs=(PLACE,),
+        command="mmer-evaluate speech --dataset ravdess --root DATA/audio/ravdess --split dev "
+        "--adapt",
+        note="one random order of each actor's clips, learned from those before",
+    ),
     *(_row(f"white_{db}", f"white noise, {db} dB", _in_noise(db, recorded=False)) for db in SNR_DB),
     *(
         _row(f"esc10_{db}", f"ESC-10 sounds, {db} dB", _in_noise(db, recorded=True), NOISE_PLACE)

@@ -101,6 +101,7 @@ class TextEncoder(Block):
                 partial=message.partial,
                 utterance=message.utterance,
                 embedding=self._prediction.embedding,
+                punctuated=message.style != "bare",
             ),
         )
 

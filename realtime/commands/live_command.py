@@ -98,6 +98,11 @@ class Arguments:
     policy: Annotated[str, tyro.conf.arg(metavar=POLICY_METAVAR)] = DEFAULT_POLICY
     """What is judged and kept: all (open); words alone, without a camera (text-only); or all, and
     options that write files are refused (no-store)."""
+    baseline: Annotated[str, tyro.conf.arg(metavar="session|none|FILE")] = "none"
+    """Correct voice and face for how this person sounds and looks: learned in the session, without
+    labels, or from a file that --calibrate wrote."""
+    calibrate: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
+    """Read a text aloud for a minute; writes FILE for --baseline, without sound or pictures."""
     offline: Flag = False
     """Never use the network (also: MMER_OFFLINE=1)."""
     demo: Flag = False
@@ -160,6 +165,10 @@ def _run(arguments: Arguments) -> int:
             render(report)
             return report.exit_code
         return _fetch(store)
+    if arguments.calibrate is not None:
+        from mmer.realtime.commands.calibrate import calibrate
+
+        return calibrate(_options(arguments), arguments.calibrate)
     from mmer.realtime.commands.show import Views, show
 
     targets, settings = chosen(arguments.output, arguments.outputs)
@@ -186,10 +195,11 @@ def _options(arguments: Arguments) -> Options:
         source = media_of(source)
     if arguments.overlay is not None and (source is None or arguments.pace == "real"):
         raise MmerError("--overlay needs a media file played at --pace max")
+    at_once = arguments.overlay is not None or (arguments.calibrate is not None and source)
     chosen: dict[str, Any] = {
         "source": source,
         "modalities": parse_modalities(arguments.modalities),
-        "pace": arguments.pace or ("max" if arguments.overlay is not None else "real"),
+        "pace": arguments.pace or ("max" if at_once else "real"),
     }
     same = {f.name: getattr(arguments, f.name) for f in fields(Options) if f.name not in chosen}
     return Options(**chosen, **same)

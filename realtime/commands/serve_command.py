@@ -69,6 +69,8 @@ class Arguments:
     """Silence after which an utterance has ended, in seconds."""
     policy: Annotated[str, tyro.conf.arg(metavar=POLICY_METAVAR)] = DEFAULT_POLICY
     """What is judged and kept, as in mmer-live; with no-store, files are not taken."""
+    baseline: Literal["session", "none"] = "none"
+    """Correct voice and face for each session's person, as in mmer-live; learned in the session."""
     offline: Flag = False
     """Never use the network for downloads (also: MMER_OFFLINE=1)."""
     output: Annotated[
@@ -86,7 +88,9 @@ class Arguments:
     """Show mmer's version."""
 
 
-_SHARED = ("asr", "detector", "video_fps", "window_s", "hop_s", "hangover_s", "policy")
+_SHARED = (
+    "asr", "detector", "video_fps", "window_s", "hop_s", "hangover_s", "policy", "baseline",
+)  # fmt: skip
 
 
 def run(argv: Sequence[str] | None = None) -> int:

@@ -32,7 +32,7 @@ EXPRESSIONS: Final = {
 def expression_fields(line: Mapping[str, Any]) -> dict[str, Any] | None:
     """Fields of hri_msgs/Expression of a running ``emotion`` line with a label, else None.
 
-    What the line does not have (valence and arousal, in this version) is NaN.
+    Valence and arousal are derived from the probabilities; what the line does not have is NaN.
     """
     running = line["type"] == "emotion" and not (line["final"] or line.get("provisional"))
     if not running or line["label"] is None:

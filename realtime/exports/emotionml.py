@@ -7,6 +7,7 @@ from typing import Final
 from xml.sax.saxutils import XMLGenerator
 from xml.sax.xmlreader import AttributesImpl
 
+from mmer.models.affect import valence_arousal
 from mmer.models.labels import EMOTIONS, MODALITIES
 from mmer.realtime.exports.run import Estimate, Run
 from mmer.realtime.sinks.text import one_line
@@ -14,6 +15,8 @@ from mmer.realtime.sinks.text import one_line
 NAMESPACE: Final = "http://www.w3.org/2009/10/emotionml"
 VOCABULARY: Final = "meld-seven"
 """W3C's "big six" have no neutral, so the file brings its own vocabulary."""
+DIMENSIONS: Final = "valence-arousal-derived"
+"""Vocabulary of the two dimensions, derived from the probabilities; 0..1 stands for -1..1."""
 _WORDS: Final = "urn:mmer:transcript"
 _SESSION: Final = "urn:mmer:session"
 _THROUGH: Final = {"speech": "voice", "text": "text", "face": "face"}
@@ -23,15 +26,16 @@ def write_emotionml(run: Run, path: Path) -> None:
     """One ``emotion`` an estimate that has a label; a final one has its words in ``info``.
 
     ``category`` elements carry the seven probabilities as ``value``, the label's also the
-    confidence. Live, ``start`` and ``end`` are milliseconds of UTC; of a file, times are
-    ``offset-to-start`` and ``duration`` (milliseconds) from the start of the session or media.
-    Raises OSError.
+    confidence; ``dimension`` elements valence and arousal, derived from those. Live, ``start`` and
+    ``end`` are milliseconds of UTC; of a file, times are ``offset-to-start`` and ``duration``
+    (milliseconds) from the start of the session or media. Raises OSError.
     """
     texts = {u.id: one_line(u.text) for u in run.utterances()}
     with path.open("wb") as file:
         out = XMLGenerator(file, "utf-8", short_empty_elements=True)
         out.startDocument()
         root = {"version": "1.0", "xmlns": NAMESPACE, "category-set": f"#{VOCABULARY}"}
+        root["dimension-set"] = f"#{DIMENSIONS}"
         out.startElement("emotionml", AttributesImpl(root))
         out.startElement("info", AttributesImpl({}))
         _empty(out, "session", {"xmlns": _SESSION, "policy": run.policy})
@@ -50,6 +54,11 @@ def _vocabulary(out: XMLGenerator) -> None:
     out.characters("\n")
     out.startElement("vocabulary", AttributesImpl({"type": "category", "id": VOCABULARY}))
     for name in EMOTIONS:
+        _empty(out, "item", {"name": name})
+    out.endElement("vocabulary")
+    out.characters("\n")
+    out.startElement("vocabulary", AttributesImpl({"type": "dimension", "id": DIMENSIONS}))
+    for name in ("valence", "arousal"):
         _empty(out, "item", {"name": name})
     out.endElement("vocabulary")
     out.characters("\n")
@@ -74,6 +83,8 @@ def _emotion(out: XMLGenerator, run: Run, number: int, estimate: Estimate, words
         if name == estimate.label and estimate.confidence is not None:
             category["confidence"] = _share(estimate.confidence)
         _empty(out, "category", category)
+    for name, value in zip(("valence", "arousal"), valence_arousal(estimate.probs), strict=True):
+        _empty(out, "dimension", {"name": name, "value": _share((value + 1) / 2)})
     if run.media is not None:
         uri = f"{run.media.absolute().as_uri()}#t={estimate.t0:.3f},{estimate.t1:.3f}"
         _empty(out, "reference", {"uri": uri})

@@ -12,6 +12,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 
+from mmer.models.affect import valence_arousal
 from mmer.models.labels import EMOTIONS, MODALITIES
 from mmer.realtime.exports.run import Estimate, Run, Utterance, add_utterance, estimate_of
 
@@ -34,8 +35,13 @@ ESTIMATES: Final[Mapping[str, str]] = {
         for what, kind in (("label", "string"), ("weight", "float64"), ("age_s", "float64"))
     },
     "latency_ms": "float64",
+    "valence": "float64",
+    "arousal": "float64",
 }
-"""Columns of the estimates and their Arrow types; times in seconds."""
+"""Columns of the estimates and their Arrow types; times in seconds.
+
+Valence and arousal are derived from the probabilities (``models.affect``).
+"""
 UTTERANCES: Final[Mapping[str, str]] = {
     "id": "int64",
     "t0": "float64",
@@ -67,6 +73,8 @@ def estimate_row(estimate: Estimate) -> Row:
         for what in ("label", "weight", "age_s"):
             row[f"{name}_{what}"] = None if share is None else getattr(share, what)
     row["latency_ms"] = estimate.latency_ms
+    derived = (None, None) if estimate.probs is None else valence_arousal(estimate.probs)
+    row["valence"], row["arousal"] = (None if v is None else round(v, 4) for v in derived)
     return row
 
 

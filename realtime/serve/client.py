@@ -87,7 +87,7 @@ class Session:
         rate: of the sound, in samples a second; None: no sound.
         video: whether there will be pictures.
         options: of the recognizer: modalities, asr, detector, pace, video_fps, window_s, hop_s,
-            hangover_s.
+            hangover_s, baseline.
         watch: a name under which the overlay, ``/overlay``, may show the session's lines.
         tls: how a server with TLS is checked; default: as browsers do.
         sha256: of a self-signed certificate, as ``mmer-serve`` prints it, in place of ``tls``.

@@ -119,7 +119,8 @@ def _notice(line: Mapping[str, Any]) -> Notice:
 
 
 def _health(line: Mapping[str, Any]) -> Health:
-    return Health(float(line["t"]), line["drops"], line["queue"], line["gap_s"], line["latency_ms"])
+    counts = (line["drops"], line["queue"], line["gap_s"], line["latency_ms"])
+    return Health(float(line["t"]), *counts, line.get("baseline", {}))
 
 
 def _end(line: Mapping[str, Any]) -> SessionEnd:

@@ -41,6 +41,7 @@ _QUERY: Final = {
     "window_s": {"type": "number", "minimum": 0.5, "maximum": 60},
     "hop_s": {"type": "number", "minimum": 0.05, "maximum": 5},
     "hangover_s": {"type": "number", "minimum": 0.1, "maximum": 2},
+    "baseline": {"type": "string", "enum": ["session", "none"]},
 }
 _UNLOCKED: Final[list[Any]] = [{}]  # no token
 

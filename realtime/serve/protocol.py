@@ -20,7 +20,7 @@ from enum import IntEnum
 from typing import Any, Final, Literal, TypeGuard
 
 from mmer.models.errors import MmerError, brief
-from mmer.realtime.options import Options, parse_modalities
+from mmer.realtime.options import BASELINES, Options, parse_modalities
 from mmer.realtime.sources.pushed import RATES
 
 HEADER_BYTES: Final = 64 * 1024
@@ -36,6 +36,7 @@ RESUME_S: Final = 30.0
 """So long a session waits for a client that has gone."""
 CLIENT_OPTIONS: Final = (
     "modalities", "asr", "detector", "pace", "video_fps", "window_s", "hop_s", "hangover_s",
+    "baseline",
 )  # fmt: skip
 """Options of a recognizer that a client may choose; the server's own hold for the others."""
 LONGEST_NAME: Final = 64
@@ -197,6 +198,8 @@ def client_options(given: Mapping[str, Any]) -> dict[str, Any]:
         raise MmerError(
             f"no option {brief(str(unknown[0]))!r}; known are {', '.join(CLIENT_OPTIONS)}"
         )
+    if given.get("baseline", "none") not in BASELINES:  # a file would be the server's
+        raise MmerError(f"baseline is one of {', '.join(BASELINES)}")
     options = dict(given)
     chosen = options.get("modalities")
     if isinstance(chosen, str):

@@ -43,11 +43,15 @@ def line_for(event: Message, now: float | None) -> dict[str, Any] | None:
                    its label differs, unless speech goes on. An absent modality is null, its reason
                    in ``why``; with no label, ``label``, ``confidence`` and ``probs`` are null and
                    ``why`` has a reason under "label". ``latency_ms`` is the time of writing minus
-                   the capture time of the newest evidence; null in replay. With several people
-                   ``person`` follows: the number of the face, 0 for a voice to which none moves.
+                   the capture time of the newest evidence; null in replay. ``valence`` and
+                   ``arousal`` (-1 to 1, null without a label) are ``derived`` (always true) from
+                   ``probs`` by published norms.
+                   With several people ``person`` follows: the number of the face, 0 for a voice to
+                   which none moves.
     ``notice``     t, level (info, warning, error), about, text. A Gap is one.
     ``health``     t, drops and queue (by mailbox; ages in seconds, null in replay), gap_s (sound
-                   lost so far), latency_ms (by modality, null in replay).
+                   lost so far), latency_ms (by modality, null in replay); where there is a
+                   baseline also baseline: utterances (speech), seconds (face) behind it.
 
     ``t`` is the time of decision. Raises ValueError if a number is not finite: that is a fault of
     the program, and NaN is not JSON.
@@ -87,6 +91,7 @@ def line_for(event: Message, now: float | None) -> dict[str, Any] | None:
             queue=queue,
             gap_s=_seconds(event.gap_s),
             latency_ms={m: _finite(ms, 1) for m, ms in late.items()},
+            **({"baseline": dict(event.baseline)} if event.baseline else {}),
         )
     return None
 
@@ -268,6 +273,9 @@ def _emotion(estimate: EmotionEstimate, now: float | None) -> dict[str, Any]:
         why=why,
         latency_ms=late,
         **({} if estimate.person is None else {"person": estimate.person}),
+        valence=None if probs is None else _finite(estimate.valence, 4),
+        arousal=None if probs is None else _finite(estimate.arousal, 4),
+        derived=True,
     )
 
 

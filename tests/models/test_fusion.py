@@ -6,14 +6,16 @@ import itertools
 import json
 import shutil
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from mmer.models.cards.card import load_card, weights_dir
+from mmer.models.checksum import sha256_of
 from mmer.models.errors import MmerError
-from mmer.models.fusion import FusionModel, Opinion, stacked
+from mmer.models.fusion import CONTEXT, FusionModel, Opinion, stacked
 from mmer.models.labels import EMOTIONS, MODALITIES
 
 FLAT = np.full(7, -np.log(7))
@@ -126,4 +128,64 @@ def test_a_damaged_network_is_refused(tmp_path: Path) -> None:
     card = json.loads((tmp_path / "fusion.json").read_text())
     (tmp_path / "fusion.json").write_text(json.dumps({**card, "modality": "face"}))
     with pytest.raises(MmerError, match="expected fusion"):
+        FusionModel.load(tmp_path)
+
+
+def test_context_is_an_input_of_a_card_that_names_it(model: FusionModel) -> None:
+    assert model.context == CONTEXT
+    talking = replace(says("neutral"), talking=1.0, baseline=0.5)
+    inputs = model.inputs({"face": talking, "text": replace(says("joy"), punctuated=1.0)})
+    assert inputs["context"].tolist() == [[[0, 0, 0], [1, 0, 0], [0, 1, 0.5]]]
+    assert "context" not in stacked({"face": talking})
+
+
+def test_a_talking_faces_neutral_weighs_less(model: FusionModel) -> None:
+    neutral = EMOTIONS.index("neutral")
+    voice = says("sadness", 0.5)
+    silent, talks = (
+        model.fuse({"speech": voice, "face": replace(says("neutral", 0.95), talking=t)})[0]
+        for t in (0.0, 1.0)
+    )
+    assert talks[neutral] < silent[neutral] - 0.1
+
+
+def test_a_card_of_before_has_no_context_and_opens(tmp_path: Path) -> None:
+    """A fusion that a user trained before 0.2: four inputs, and no word of context in its card."""
+    onnx = pytest.importorskip("onnx", reason="needs onnx: pip install 'mmer-live[train]'")
+    from onnx import TensorProto, helper
+
+    names = {"log_probs": [None, 3, 7], "quality": [None, 3], "age_s": [None, 3]}
+    names["present"] = [None, 3]
+    inputs = [helper.make_tensor_value_info(n, TensorProto.FLOAT, s) for n, s in names.items()]
+    outputs = [
+        helper.make_tensor_value_info("logits", TensorProto.FLOAT, [None, 7]),
+        helper.make_tensor_value_info("shares", TensorProto.FLOAT, [None, 3]),
+    ]
+    axis = helper.make_tensor("axis", TensorProto.INT64, [1], [1])
+    nodes = [
+        helper.make_node("ReduceSum", ["log_probs", "axis"], ["logits"], keepdims=0),
+        helper.make_node("Identity", ["present"], ["shares"]),
+    ]
+    graph = helper.make_graph(nodes, "old", inputs, outputs, [axis])
+    made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    onnx.save(made, tmp_path / "fusion.onnx")
+    card = json.loads((weights_dir() / "fusion.json").read_text())
+    del card["preprocessing"]["context"]
+    card["sha256"] = sha256_of(tmp_path / "fusion.onnx")
+    (tmp_path / "fusion.json").write_text(json.dumps(card))
+    shutil.copy(weights_dir() / "fusion.seen.npz", tmp_path)
+    old = FusionModel.load(tmp_path)
+    assert old.context == ()
+    log_probs, shares = old.fuse({"text": replace(says("joy"), punctuated=1.0)})
+    assert EMOTIONS[int(log_probs.argmax())] == "joy"
+    assert shares == {"text": 1.0}
+
+
+def test_a_card_with_an_unknown_context_is_refused(tmp_path: Path) -> None:
+    for name in ("fusion.json", "fusion.onnx", "fusion.seen.npz"):
+        shutil.copy(weights_dir() / name, tmp_path)
+    card = json.loads((tmp_path / "fusion.json").read_text())
+    card["preprocessing"]["context"] = ["weather"]
+    (tmp_path / "fusion.json").write_text(json.dumps(card))
+    with pytest.raises(MmerError, match="context is"):
         FusionModel.load(tmp_path)

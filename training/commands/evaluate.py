@@ -77,6 +77,9 @@ class Arguments:
     """What the networks run on."""
     offline: Flag = False
     """Clip and face: download nothing."""
+    adapt: Flag = False
+    """Speech, face and clip: with the person's baseline, learned without labels from the items
+    before, each person's in a random order (--seed)."""
     resamples: Annotated[int, tyro.conf.arg(metavar="N")] = 2000
     """Draws of the bootstrap."""
     seed: Annotated[int, tyro.conf.arg(metavar="N")] = 0

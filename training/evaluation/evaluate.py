@@ -16,6 +16,7 @@ from mmer.realtime.commands.needs import version
 from mmer.training.datasets.images import image_or_none
 from mmer.training.datasets.item import Item
 from mmer.training.datasets.registry import default_split, read
+from mmer.training.evaluation.adapt import Adapting, in_random_order
 from mmer.training.evaluation.answers import Answer, Answerer, Change
 from mmer.training.evaluation.leaks import LEAK, TWIN, describe, find_leaks, find_twins, leave_out
 from mmer.training.evaluation.result import Evaluation, evaluation_of
@@ -86,6 +87,10 @@ def evaluate(
     items = _without_leaks(reading.items, evaluated, settings, run)
     items = _without_twins(items, evaluated, settings, run)
     answerer, items = _answerer(modality, weights, evaluated[0], settings, change, items, run)
+    if settings.adapt:
+        items = in_random_order(items, settings.seed)
+        if modality != "clip":
+            answerer = Adapting(answerer, modality)
     items, answers = _predict(answerer, items, run, progress)
     labels = np.array([item.label for item in items], np.int64)
     log_probs = np.array([answer.log_probs for answer in answers], np.float64)

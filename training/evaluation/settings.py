@@ -22,6 +22,7 @@ _FOR: Final[Mapping[str, tuple[str, ...]]] = {
     "asr": ("clip",),
     "gold_words": ("clip",),
     "offline": ("face", "clip"),
+    "adapt": ("speech", "face", "clip"),
 }
 
 
@@ -31,7 +32,8 @@ class Settings:
 
     ``style``: the style that written texts are converted to. ``context``: the largest number of
     earlier utterances before a text; None: as many as the model reads.
-    ``resamples`` and ``seed`` are of the bootstrap and of simulated errors.
+    ``adapt``: with the person's baseline, learned from the items before.
+    ``resamples`` and ``seed`` are of the bootstrap, of simulated errors and of a person's order.
     """
 
     allow_leak: bool = False
@@ -46,6 +48,7 @@ class Settings:
     gold_words: bool = False
     provider: str = "auto"
     offline: bool = False
+    adapt: bool = False
     resamples: int = 2000
     seed: int = 0
 

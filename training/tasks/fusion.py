@@ -14,6 +14,7 @@ from torch import nn
 from mmer.models.cards.card import TrainingData
 from mmer.models.cards.seen import Seen, as_keys, digest64
 from mmer.models.errors import MmerError
+from mmer.models.fusion import CONTEXT, INPUTS
 from mmer.models.labels import EMOTIONS, MODALITIES
 from mmer.models.networks.shipped.fusion import FusionNetwork
 from mmer.training.datasets.corpora import training_data
@@ -68,7 +69,7 @@ def _side(group: str) -> int:
 
 
 class FusionTask(Task):
-    """The task of ``FusionNetwork``; its inputs are ``models.fusion.INPUTS``."""
+    """The task of ``FusionNetwork``; inputs: ``models.fusion.INPUTS`` and its context."""
 
     modality = "fusion"
     development_data = (
@@ -121,7 +122,7 @@ class FusionTask(Task):
         self.batches_per_epoch = options.draws // recipe.batch
 
     def network(self) -> nn.Module:
-        return FusionNetwork(len(MODALITIES), len(EMOTIONS))
+        return FusionNetwork(len(MODALITIES), len(EMOTIONS), len(CONTEXT))
 
     def batches(self, rng: np.random.Generator) -> Iterator[tuple[Arrays, np.ndarray]]:
         """Corrupted moments, with any choice of the modalities."""
@@ -165,10 +166,11 @@ class FusionTask(Task):
         )
 
     def dynamic_axes(self) -> Mapping[str, Mapping[int, str]]:
-        return {name: {0: "batch"} for name in ("log_probs", "quality", "age_s", "present")}
+        return {name: {0: "batch"} for name in (*INPUTS, "context")}
 
     def preprocessing(self) -> dict[str, Any]:
-        return {"modalities": list(MODALITIES), "encoders": encoders(self._weights)}
+        table = {"modalities": list(MODALITIES), "context": list(CONTEXT)}
+        return {**table, "encoders": encoders(self._weights)}
 
     def training_data(self) -> tuple[TrainingData, ...]:
         splits = {
@@ -187,6 +189,9 @@ class FusionTask(Task):
             "independent, which flatters any fusion; the real clips are the check.",
             "Assumed, not learned: in so many moments a modality is neutral whatever is felt "
             f"({_shares(c.masked)}) or shows another emotion ({_shares(c.wrong)}).",
+            f"So are faces of people who talk: {100 * c.still:.0f} % of them are neutral. "
+            f"{100 * c.strange:.0f} % of voices and faces are of people who look or sound to the "
+            "network otherwise than everybody, as far as their baseline does not take it off.",
             "Evidence loses its worth with age as emotions change between a speaker's utterances "
             f"in MELD train: of the agreement above chance 1/e is left after "
             f"{c.persistence_s:g} s.",

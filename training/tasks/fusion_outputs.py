@@ -42,6 +42,8 @@ TEXT_STATES: Final = (
     *("as written", "as recognized", "15 % wrong", "bare, 30 % wrong"),
     *("first half", "bare, no past"),
 )
+PUNCTUATED: Final = ("as written", "as recognized", "15 % wrong", "first half")
+"""States of a text that have punctuation."""
 FACE_STATES: Final = ("as it is", "far", "dark", "blurred")
 
 

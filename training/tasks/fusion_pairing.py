@@ -9,14 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mmer.models.errors import MmerError
 from mmer.models.labels import EMOTIONS, MODALITIES
-from mmer.training.tasks.fusion_outputs import EncoderOutputs
+from mmer.models.prediction import log_softmax
+from mmer.training.tasks.fusion_outputs import PUNCTUATED, EncoderOutputs
 from mmer.training.tasks.task import Arrays
 
 NEUTRAL = EMOTIONS.index("neutral")
@@ -38,11 +39,20 @@ class Corruption:
     aged: float = 0.5
     """Share of the evidence that has an age, 0 to ``oldest_s``."""
     oldest_s: float = 4.0
+    talking: float = 0.0
+    """Share in which the person of the face talks."""
+    still: float = 0.0
+    """Share of the talking faces that are neutral whatever the label, beside ``masked``."""
+    strange: float = 0.0
+    """Share of the voices and faces of people who differ from everybody by an offset."""
+    offset: float = 1.5
+    """Deviation of a person's offset of each log-probability, before a baseline takes it off."""
     persistence_s: float = 5.0
     """Evidence of age a is of a random emotion with the probability 1 - exp(-a / persistence_s)."""
 
     def __post_init__(self) -> None:
-        shares = {"spoilt": self.spoilt, "aged": self.aged}
+        names = ("spoilt", "aged", "talking", "still", "strange")
+        shares = {name: getattr(self, name) for name in names}
         for name in ("masked", "wrong"):
             table = getattr(self, name)
             if not set(table) <= set(MODALITIES):
@@ -51,8 +61,8 @@ class Corruption:
         for name, share in shares.items():
             if not 0 <= share <= 1:
                 raise MmerError(f"{name} must be 0..1, got {share}")
-        if self.persistence_s <= 0 or self.oldest_s < 0:
-            raise MmerError("persistence_s must be above 0 and oldest_s not below it")
+        if self.persistence_s <= 0 or self.oldest_s < 0 or self.offset < 0:
+            raise MmerError("persistence_s must be above 0, oldest_s and offset not below it")
 
 
 CLEAN = Corruption(spoilt=0, aged=0)
@@ -62,7 +72,7 @@ CLEAN = Corruption(spoilt=0, aged=0)
 class Moments(NamedTuple):
     """N moments, and the rows of the items in them."""
 
-    inputs: Arrays  # as ``models.fusion.INPUTS``, the batch first
+    inputs: Arrays  # as ``models.fusion.INPUTS`` and context, the batch first
     labels: NDArray[np.int64]  # shape (N,)
     rows: NDArray[np.int64]  # shape (N, 3)
 
@@ -87,20 +97,28 @@ class Pairing:
         """``n`` moments, every emotion as often as any other, all modalities present."""
         labels = rng.permutation(np.arange(n) % len(EMOTIONS))
         parts = [self._draw_one(k, labels, rng, corruption) for k in range(len(MODALITIES))]
-        log_probs, quality, age_s, rows = (np.stack(p, axis=1) for p in zip(*parts, strict=True))
+        log_probs, quality, age_s, context, rows = (
+            np.stack(p, axis=1) for p in zip(*parts, strict=True)
+        )
         inputs = {
             "log_probs": log_probs.astype(np.float32),
             "quality": quality.astype(np.float32),
             "age_s": age_s.astype(np.float32),
             "present": (quality > 0).astype(np.float32),
+            "context": context.astype(np.float32),
         }
         return Moments(inputs, labels, rows)
 
     def _draw_one(
         self, k: int, labels: NDArray[np.int64], rng: np.random.Generator, c: Corruption
-    ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float64], NDArray[np.int64]]:
+    ) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any], NDArray[Any], NDArray[np.int64]]:
         n, modality, outputs = len(labels), MODALITIES[k], self._outputs[k]
-        shown = np.where(rng.random(n) < c.masked.get(modality, 0.0), NEUTRAL, labels)
+        talking = np.zeros(n, np.bool_)
+        masked = np.full(n, c.masked.get(modality, 0.0))
+        if modality == "face":
+            talking = rng.random(n) < c.talking
+            masked = np.maximum(masked, c.still * talking)
+        shown = np.where(rng.random(n) < masked, NEUTRAL, labels)
         age_s = np.where(rng.random(n) < c.aged, rng.uniform(0, c.oldest_s, n), 0.0)
         other = rng.random(n) < c.wrong.get(modality, 0.0)
         other |= rng.random(n) >= np.exp(-age_s / c.persistence_s)
@@ -109,7 +127,16 @@ class Pairing:
         first = np.cumsum(counts) - counts
         rows = self._sorted[k][first[shown] + (rng.random(n) * counts[shown]).astype(np.int64)]
         states = rng.integers(0, len(outputs.states), n) * (rng.random(n) < c.spoilt)
-        return outputs.log_probs[rows, states], outputs.quality[rows, states], age_s, rows
+        log_probs, quality = outputs.log_probs[rows, states], outputs.quality[rows, states]
+        punctuated = np.array([name in PUNCTUATED for name in outputs.states])[states]
+        baseline = np.zeros(n)
+        if modality != "text":
+            # the baseline has not begun for half of them, and comes as far as chance will have it
+            baseline = rng.random(n) * (rng.random(n) < 0.5)
+            left = c.offset * (1 - baseline) * (rng.random(n) < c.strange)
+            log_probs = log_softmax(log_probs + left[:, None] * rng.standard_normal((n, 7)))
+        context = np.stack([punctuated & (modality == "text"), talking, baseline], axis=1)
+        return log_probs, quality, age_s, context, rows
 
 
 def keep_only(inputs: Arrays, modalities: Sequence[str]) -> Arrays:

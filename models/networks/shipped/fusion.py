@@ -24,11 +24,12 @@ class FusionNetwork(nn.Module):
 
     By construction a flat opinion changes nothing, no modality can rule a class out, and it weighs
     more the better and the fresher it is. Weight decay pulls each r[k, c] towards the modality's
-    own, s towards evenness, and the modalities towards equal treatment. ``modalities`` x
-    (2 ``classes`` + 4) numbers in all.
+    own, s towards evenness, and the modalities towards equal treatment. What is known besides
+    (``models.fusion.CONTEXT``: whether the person talks, say) moves a[k] and r[k, c] of a modality.
+    ``modalities`` x (2 ``classes`` + 4 + 2 ``context``) numbers in all.
     """
 
-    def __init__(self, modalities: int = 3, classes: int = 7) -> None:
+    def __init__(self, modalities: int = 3, classes: int = 7, context: int = 0) -> None:
         super().__init__()
         self.reliability = nn.Parameter(torch.zeros(modalities))
         self.by_class = nn.Parameter(torch.zeros(modalities, classes))
@@ -36,6 +37,9 @@ class FusionNetwork(nn.Module):
         self.power = nn.Parameter(torch.zeros(modalities))
         self.quality = nn.Parameter(torch.zeros(modalities))
         self.fading = nn.Parameter(torch.zeros(modalities))
+        if context:
+            self.context_reliability = nn.Parameter(torch.zeros(modalities, context))
+            self.context_power = nn.Parameter(torch.zeros(modalities, context))
 
     def forward(
         self,
@@ -43,6 +47,7 @@ class FusionNetwork(nn.Module):
         quality: torch.Tensor,
         age_s: torch.Tensor,
         present: torch.Tensor,
+        context: torch.Tensor | None = None,
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Logits (B, C) and each modality's share in the answer (B, K), sum 1.
 
@@ -51,17 +56,24 @@ class FusionNetwork(nn.Module):
             quality: (B, K), 0..1.
             age_s: (B, K), seconds, 0 or more.
             present: (B, K), 1 or 0; at least one 1 a row.
+            context: (B, K, F), 0..1; left out, nothing is known.
         """
         there = present.unsqueeze(2)
         classes = log_probs.shape[2]
         probs = log_probs.exp() * there + (1 - there) / classes
         # at zero: 0.88 is shown, power 1, the square root of the quality, a third less in 2 s
-        shown = torch.sigmoid(2 + 3 * (self.reliability.unsqueeze(1) + self.by_class))
+        reliability = self.reliability.unsqueeze(1) + self.by_class
+        power = self.power
+        if context is not None:
+            moved = (context * self.context_reliability).sum(dim=2, keepdim=True)
+            reliability = reliability + moved  # (B, K, C)
+            power = power + (context * self.context_power).sum(dim=2)  # (B, K)
+        shown = torch.sigmoid(2 + 3 * reliability)
         instead = (probs * (3 * self.shown_instead).softmax(dim=1)).sum(dim=2, keepdim=True)
         logs = (shown * probs + (1 - shown) * instead).log().log_softmax(dim=2)
         faded = quality.clamp(min=1e-3).log() * softplus(self.quality - 0.4)
         faded = faded - age_s * softplus(self.fading - 1.5)
-        powers = present * softplus(self.power + 0.54) * faded.exp()
+        powers = present * softplus(power + 0.54) * faded.exp()
         information = 1 + (logs.exp() * logs).sum(dim=2) / math.log(classes)
         pull = powers * information.clamp(min=MIN_INFORMATION)
         logits = (powers.unsqueeze(2) * logs).sum(dim=1)

@@ -224,7 +224,9 @@ class FusionBlock(Block):
         why = self._why_missing(spans, after, t)
         current = self._state.current(after, t)
         number = None if current is None else current.number
-        out.append(self._estimate(t, (max(0.0, after), t), spans, why, number))
+        out.append(
+            self._estimate(t, (max(0.0, after), t), spans, why, number, self._talking(current, t))
+        )
         config = self._config
         self._state.forget(t, after, config.longest_utterance_s, config.face_margin_s)
         return out
@@ -251,7 +253,12 @@ class FusionBlock(Block):
         spans = {m: _span([item] if isinstance(item, Evidence) else []) for m, item in last.items()}
         spans["face"] = self._face(before, until)
         why = self._why_missing(spans, before, t, utterance)
-        return self._estimate(t, (utterance.t0, t1), spans, why, utterance.number, whole=True)
+        return self._estimate(t, (utterance.t0, t1), spans, why, utterance.number, True, whole=True)
+
+    def _talking(self, current: Utterance | None, t: float) -> bool:
+        """Whether somebody speaks, or has just spoken."""
+        ago_s = self._config.face_tau_s
+        return current is not None and (current.open or current.t1 > t - ago_s)
 
     def _why_missing(
         self, spans: Mapping[str, Span], after: float, t: float, final: Utterance | None = None
@@ -267,10 +274,12 @@ class FusionBlock(Block):
         spans: Mapping[str, Span],
         why: dict[str, str],
         utterance: int | None,
+        talking: bool,
         whole: bool = False,
     ) -> EmotionEstimate:
         """Pool the evidence; ``why`` has the reason of every modality that has none.
 
+        ``talking``: the person of the face speaks.
         ``whole``: of an utterance as one whole, in which nothing fades.
         """
         self._last_t = t
@@ -281,7 +290,12 @@ class FusionBlock(Block):
             now = None if whole else t
             tau_s = self._config.tau_s
             opinions = {
-                m: summarise(s.t, s.quality, s.log_probs, now, tau_s[m], s.embedding)
+                m: replace(
+                    summarise(s.t, s.quality, s.log_probs, now, tau_s[m], s.embedding),
+                    punctuated=s.punctuated,
+                    talking=float(talking and m == "face"),
+                    baseline=s.baseline,
+                )
                 for m, s in present.items()
             }
             fused, shares = self._fused(opinions, t)
@@ -338,9 +352,9 @@ class FusionBlock(Block):
 
     def _face(self, after: float, until: float) -> Span:
         span = self._state.face.between(after, until)
-        if not self._clips:
-            return span
-        return Span(span.t[-1:], span.quality[-1:], span.log_probs[-1:], span.embedding)
+        if self._clips:
+            span = Span(span.t[-1:], span.quality[-1:], span.log_probs[-1:], span.embedding)
+        return span._replace(baseline=self._state.face_baseline)
 
 
 def _check(evidence: Evidence) -> None:
@@ -361,4 +375,6 @@ def _span(evidence: Iterable[Evidence]) -> Span:
         np.array([item.quality for item in items], dtype=np.float64),
         log_probs,
         items[-1].embedding if items else None,
+        float(items[-1].punctuated) if items else 0.0,
+        items[-1].baseline if items else 0.0,
     )

@@ -95,6 +95,7 @@ class FusionState:
     def __init__(self) -> None:
         self.face = EvidenceWindow(len(EMOTIONS))
         self.no_face: list[Outcome] = []
+        self.face_baseline = 0.0  # of the face that came last, 0..1
         self._utterances: dict[int, Utterance] = {}
         self._over = -1  # number of the newest utterance that was answered and forgotten
         self._gaps: list[Gap] = []
@@ -124,6 +125,7 @@ class FusionState:
         self._newest["video"] = max(self._newest["video"], outcome.t1)
         if isinstance(outcome, Evidence):
             log_probs = normalise(outcome.log_probs)
+            self.face_baseline = outcome.baseline
             self.face.add(outcome.t1, outcome.quality, log_probs, outcome.embedding)
         else:
             self.no_face.append(outcome)

@@ -15,6 +15,8 @@ class Span(NamedTuple):
     quality: NDArray[np.float64]  # shape (k,)
     log_probs: NDArray[np.float64]  # shape (k, 7)
     embedding: NDArray[np.float32] | None = None  # of the newest, (d,) or (T, d)
+    punctuated: float = 0.0  # of the newest, as in ``Opinion``
+    baseline: float = 0.0
 
 
 class EvidenceWindow:

@@ -210,7 +210,8 @@ def check_emotionml(root: ElementTree.Element) -> list[ElementTree.Element]:
         through = set(emotion.get("expressed-through", "voice").split())
         assert through <= {"face", "voice", "text"}
         tags = [child.tag for child in emotion]
-        assert set(tags) <= {f"{NS}{n}" for n in ("category", "reference", "info")}
+        described = ("category", "dimension", "reference", "info")
+        assert set(tags) <= {f"{NS}{n}" for n in described}
         assert tags.count(f"{NS}info") <= 1
         categories = emotion.findall(f"{NS}category")
         assert categories  # at least one description of the emotion
@@ -222,6 +223,11 @@ def check_emotionml(root: ElementTree.Element) -> list[ElementTree.Element]:
         for category in categories:
             for name in ("value", "confidence"):
                 assert 0.0 <= float(category.get(name, "0")) <= 1.0
+        dimensions = emotion.findall(f"{NS}dimension")
+        declared = vocabularies[root.attrib["dimension-set"].removeprefix("#")]
+        assert declared.get("type") == "dimension"
+        assert [d.get("name") for d in dimensions] == [item.get("name") for item in declared]
+        assert all(0.0 <= float(d.attrib["value"]) <= 1.0 for d in dimensions)
         for info in emotion.findall(f"{NS}info"):
             assert not any(child.tag.startswith(NS) for child in info)
         for reference in emotion.findall(f"{NS}reference"):
@@ -241,6 +247,8 @@ def test_emotionml_of_a_file(run: Run, tmp_path: Path) -> None:
     assert words.text == TEXTS[0]
     joy = next(c for c in final.iter(f"{NS}category") if c.get("name") == "joy")
     assert (joy.get("value"), joy.get("confidence")) == ("0.7000", "0.7000")
+    valence = next(d for d in final.iter(f"{NS}dimension") if d.get("name") == "valence")
+    assert float(valence.attrib["value"]) == pytest.approx((1 + 0.433) / 2, abs=1e-3)
 
 
 def test_emotionml_of_a_live_session_has_utc(live_run: Run, tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ from mmer.realtime.sinks.output import ReaderGone
 
 EMOTION_KEYS = {
     "v", "type", "t", "window", "label", "confidence", "probs", "final", "provisional", "revised",
-    "utterance", "modalities", "why", "latency_ms",
+    "utterance", "modalities", "why", "latency_ms", "valence", "arousal", "derived",
 }  # fmt: skip
 
 
@@ -67,6 +67,7 @@ def test_an_emotion_line_with_a_label(make: SimpleNamespace) -> None:
     assert line["modalities"]["face"] is None
     assert line["why"] == {"face": "no face"}
     assert line["latency_ms"] == 84.1  # written at 2.1841, newest evidence of 2.1
+    assert (line["valence"], line["arousal"], line["derived"]) == (0.433, 0.433, True)
 
 
 def test_an_emotion_line_without_a_label(make: SimpleNamespace) -> None:
@@ -74,6 +75,7 @@ def test_an_emotion_line_without_a_label(make: SimpleNamespace) -> None:
     assert line is not None
     assert set(line) == EMOTION_KEYS
     assert line["label"] is line["confidence"] is line["probs"] is line["latency_ms"] is None
+    assert line["valence"] is line["arousal"] is None
     assert line["modalities"] == {"speech": None, "text": None, "face": None}
     # a reason stands under every null, also where the fusion has named none
     assert set(line["why"]) == {"label", "speech", "text", "face"}

@@ -70,7 +70,7 @@ def test_every_running_estimate_is_a_sample(received: SimpleNamespace) -> None:
     assert joy["joy"] == pytest.approx(0.7)
     assert joy["fear"] == pytest.approx(0.05)
     assert joy["confidence"] == pytest.approx(0.7)
-    assert math.isnan(joy["valence"])
+    assert joy["valence"] == pytest.approx(0.433, abs=1e-3)  # 0.7 x 0.76 and a little of each
     assert all(math.isnan(value) for value in samples[0])  # silence
 
 

@@ -71,6 +71,33 @@ def test_masked_and_wrong_are_as_often_as_they_should() -> None:
     assert (text != moments.labels).mean() == pytest.approx(0.2 * 6 / 7, abs=0.02)
 
 
+def test_talking_faces_are_still_and_the_context_says_so() -> None:
+    life = Corruption(spoilt=0, aged=0, talking=0.6, still=0.5)
+    moments = PAIRING.draw(7000, np.random.default_rng(0), life)
+    talking = moments.inputs["context"][:, MODALITIES.index("face"), 1] == 1
+    assert talking.mean() == pytest.approx(0.6, abs=0.02)
+    face = shown(moments.inputs["log_probs"])[:, MODALITIES.index("face")]
+    felt = moments.labels != NEUTRAL
+    assert (face[felt & talking] == NEUTRAL).mean() == pytest.approx(0.5, abs=0.03)
+    assert (face[~talking] == moments.labels[~talking]).all()
+    assert not moments.inputs["context"][:, :2, 1].any()
+
+
+def test_strangers_are_shifted_as_far_as_the_baseline_has_not_come() -> None:
+    plain = PAIRING.draw(4000, np.random.default_rng(0), Corruption(spoilt=0, aged=0))
+    life = Corruption(spoilt=0, aged=0, strange=1.0, offset=1.5)
+    moments = PAIRING.draw(4000, np.random.default_rng(0), life)
+    known = moments.inputs["context"][:, 0, 2]
+    assert (known == 0).mean() == pytest.approx(0.5, abs=0.03)
+    spread = moments.inputs["log_probs"][:, 0].std(axis=1)
+    assert spread[known < 0.1].mean() > spread[known > 0.9].mean() + 0.2
+    text = MODALITIES.index("text")
+    assert not moments.inputs["context"][:, text, 2].any()
+    assert set(np.unique(plain.inputs["log_probs"][:, text].round(3))) == set(
+        np.unique(moments.inputs["log_probs"][:, text].round(3))
+    )
+
+
 def test_old_evidence_is_of_another_emotion_as_often_as_emotions_change() -> None:
     life = Corruption(spoilt=0, aged=1, oldest_s=4, persistence_s=5)
     moments = PAIRING.draw(14_000, np.random.default_rng(0), life)

@@ -1,0 +1,1 @@
+"""Gain and harm of the person's baseline."""

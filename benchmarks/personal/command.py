@@ -1,0 +1,232 @@
+"""`mmer-bench baseline`: gain and harm of the person's baseline, by corpus, modality and mix."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+from mmer.benchmarks.harness.command import Asr, Flag, Folder, OptionalFolder, Outputs, Say
+from mmer.benchmarks.harness.networks import hashes
+from mmer.benchmarks.personal.items import Clips, Voices, ravdess_clips, switches, voices
+from mmer.benchmarks.personal.sessions import BALANCED, MINUTE, Change, Corpus, changes
+from mmer.benchmarks.report.report import Report, Row
+from mmer.benchmarks.report.tables import Table
+from mmer.models.errors import MmerError
+from mmer.models.fusion import FusionModel
+from mmer.models.labels import EMOTIONS
+from mmer.realtime.blocks.baseline import SESSION, BaselineConfig
+
+GAIN: Final = 8.0
+"""Least points of recall added in the balanced mix, mean of the rows."""
+NEUTRAL_LOSS: Final = 2.0
+"""Most points of accuracy lost where 80 % is neutral, mean of the rows."""
+SKEWED_LOSS: Final = 3.0
+SKEWED_WORST: Final = 8.0
+"""Most points of accuracy lost where 80 % is another emotion: mean of the rows, and any of them."""
+SKEWED: Final = tuple(e for e in EMOTIONS if e != "neutral")
+
+Changes = Mapping[str, Change]
+
+
+@dataclass(frozen=True, kw_only=True)
+class PersonalBaseline(Outputs):
+    """What the person's baseline gains and what it harms, which decides its default.
+
+    Sessions of 30 utterances of one person in random order, heard once, without labels: every
+    emotion as often as any other, the begin of that, and 80 % of one emotion. Voices are of people
+    whom the network was not trained on (for most corpora, one trained without them: --runs);
+    the face and the fused answer are of the clips of one actor.
+    """
+
+    data: Folder
+    """Folder of the corpora: audio/ravdess, audio/emodb ..., video."""
+    runs: Folder = Path("runs")
+    """Folder of trainings with one corpus left out (mmer-train speech --leave-out CORPUS)."""
+    asr: Asr = "moonshine"
+    """Speech recognizer for the clips."""
+    orders: int = 3
+    """Random sessions of each person and mix."""
+    cache: OptionalFolder = None
+    """Folder for the networks' answers, reused by later runs."""
+    study: Flag = False
+    """A second table: other settings of the baseline, on the voices."""
+
+    def check(self) -> None:
+        super().check()
+        if self.orders < 1:
+            raise MmerError(f"--orders is {self.orders}: it must be at least 1")
+        if not self.data.is_dir():
+            raise MmerError(f"--data {self.data} is no folder")
+
+    def run(self, say: Say) -> Report:
+        heard, missing = voices(self.data, self.runs, self.cache, say)
+        corpora = [v.corpus() for v in heard]
+        stability: list[Row] = []
+        known = [c for v in heard if (c := v.read_aloud()) is not None]
+        if (self.data / "video").is_dir():
+            say("clips")
+            clips = ravdess_clips(self.data, self.asr)
+            corpora += Clips("RAVDESS actor 01", clips, FusionModel.load()).corpora()
+            say("switches of the running label")
+            stability = [stable({b: switches(self.data, b) for b in ("none", "session")})]
+        else:
+            missing.append("clips: DATA/video is not there")
+        alone = [c.name for c in corpora if len(c.people()) < 2 and c.resampled == "speaker"]
+        missing += [f"{name}: fewer than two speakers show three emotions" for name in alone]
+        found = _all([c for c in corpora if c.name not in alone], self.orders, say)
+        read = _all([c for c in known if c.name not in alone], self.orders, say)
+        if not found:
+            raise MmerError(f"nothing to measure: {'; '.join(missing)}")
+        tables = [
+            _table(found, "Learned in the session (`--baseline session`)"),
+            _table(read, "From a file (`--baseline FILE`), of up to 12 neutral items"),
+        ]
+        if self.study:
+            tables.append(_study([v for v in heard if v.name not in alone], self.orders, say))
+        if missing:
+            tables.append(
+                Table(["not here", "because"], [m.split(": ", 1) for m in missing], "", 2)
+            )
+        rows = [
+            *judged(list(found.values())),
+            *stability,
+            *map(_row, found.items(), ["session"] * len(found)),
+        ]
+        rows += map(_row, read.items(), ["file"] * len(read))
+        return Report(
+            kind="baseline",
+            title="mmer-bench baseline: what the person's baseline changes, in percentage points",
+            settings=self.settings(runs="RUNS", cache=None),
+            clip={"corpora": len(found)},
+            models={name: sha256[:12] for name, sha256 in hashes(None).items()},
+            provider={},
+            rows=rows,
+            tables=tables,
+        )
+
+
+VARIANTS: Final[Mapping[str, BaselineConfig]] = {
+    "as it is": SESSION["speech"],
+    "plain mean (evenness 1)": BaselineConfig(prior=4.0, evenness=1.0),
+    "evenness 0.5": BaselineConfig(prior=4.0, evenness=0.5),
+    "usual 0.5": BaselineConfig(prior=4.0, usual=0.5),
+    "usual 0.9": BaselineConfig(prior=4.0, usual=0.9),
+    "prior 2": BaselineConfig(prior=2.0),
+    "prior 8": BaselineConfig(prior=8.0),
+    "prior 16": BaselineConfig(prior=16.0),
+    "prior 32": BaselineConfig(prior=32.0),
+}
+"""Settings of the study."""
+
+
+def _study(heard: Sequence[Voices], orders: int, say: Say) -> Table:
+    """Points by setting: means over the corpora, and the worst of all."""
+    lines = []
+    for name, config in VARIANTS.items():
+        found = _all([v.corpus(config) for v in heard], orders, say)
+        rows = judged(list(found.values()))[:5]
+        lines.append([name, *(row.measured for row in rows)])
+    headings = ["setting", "balanced", "first minute", "80 % neutral", "80 % another", "worst"]
+    return Table(headings, lines, "Voices, other settings (means over the corpora)")
+
+
+def _all(corpora: Sequence[Corpus], orders: int, say: Say) -> dict[tuple[str, str], Changes]:
+    """Changes by corpus and modality."""
+    found = {}
+    for corpus in corpora:
+        say(f"sessions: {corpus.name}, {corpus.modality}")
+        found[corpus.name, corpus.modality] = changes(corpus, orders)
+    return found
+
+
+def judged(found: Sequence[Changes]) -> list[Row]:
+    """What decides the default: means over the rows of the table, and the worst of them."""
+    gain = float(np.mean([c[BALANCED].points for c in found]))
+    begin = float(np.mean([c[MINUTE].points for c in found]))
+    neutral = float(np.mean([c["neutral"].points for c in found if "neutral" in c]))
+    skewed = [[c[e].points for e in SKEWED if e in c] for c in found]
+    mean = float(np.mean([np.mean(points) for points in skewed]))
+    worst = float(np.min([np.min(points) for points in skewed]))
+    table = (
+        ("gain", "balanced: recall", gain, f"at least {GAIN:+g}", gain >= GAIN),
+        ("begin", "the first minute of it: recall", begin, "", None),
+        (
+            "neutral",
+            "80 % neutral: accuracy",
+            neutral,
+            f"at least {-NEUTRAL_LOSS:+g}",
+            neutral >= -NEUTRAL_LOSS,
+        ),
+        (
+            "skewed",
+            "80 % of another emotion: accuracy, mean",
+            mean,
+            f"at least {-SKEWED_LOSS:+g}",
+            mean >= -SKEWED_LOSS,
+        ),
+        (
+            "worst",
+            "80 % of another emotion: accuracy, worst of all",
+            worst,
+            f"at least {-SKEWED_WORST:+g}",
+            worst >= -SKEWED_WORST,
+        ),
+    )
+    rows = [
+        Row(key, what, f"{points:+.1f}", target, passed, values={"points": points}, better="more")
+        for key, what, points, target, passed in table
+    ]
+    default = "session" if all(row.passed is not False for row in rows) else "none"
+    musts = "all of the above" if default == "session" else "not all of the above"
+    return [*rows, Row("default", "default of --baseline", default, musts, default == "session")]
+
+
+def stable(found: Mapping[str, tuple[int, float]]) -> Row:
+    """Switches of the running label a minute, without and with the baseline."""
+    before, after = (60 * found[b][0] / found[b][1] for b in ("none", "session"))
+    return Row(
+        "switches",
+        "switches of the running label a minute, RAVDESS Actor_01, voice and face",
+        f"{before:.1f} without, {after:.1f} with",
+        "not more with it",
+        after <= before,
+        values={"without": before, "with": after},
+    )
+
+
+def _row(of: tuple[tuple[str, str], Changes], how: str) -> Row:
+    (name, modality), mixes = of
+    values = {}
+    for mix, c in mixes.items():
+        values |= {f"{mix} plain": c.plain, f"{mix} adapted": c.adapted}
+        values |= {f"{mix} low": c.low, f"{mix} high": c.high}
+    points = mixes[BALANCED].points
+    return Row(f"{how} {modality} {name}", f"{how}: {name}, {modality}", f"{points:+.1f}",
+               values=values, better="more")  # fmt: skip
+
+
+def _table(found: Mapping[tuple[str, str], Changes], caption: str) -> Table:
+    headings = [
+        "people", "of", "balanced, without", "with", "", "first minute", "80 % neutral",
+        "80 % another: mean", "worst",
+    ]  # fmt: skip
+    lines = []
+    for (name, modality), mixes in found.items():
+        balanced = mixes[BALANCED]
+        skewed = {e: mixes[e].points for e in SKEWED if e in mixes}
+        worst = min(skewed, key=lambda e: skewed[e])
+        neutral = _points(mixes["neutral"]) if "neutral" in mixes else "-"
+        lines.append([
+            name, modality, f"{balanced.plain:.1f}", f"{balanced.adapted:.1f}", _points(balanced),
+            _points(mixes[MINUTE]), neutral, f"{np.mean(list(skewed.values())):+.1f}",
+            f"{_points(mixes[worst])} {worst}",
+        ])  # fmt: skip
+    return Table(headings, lines, caption, 2)
+
+
+def _points(change: Change) -> str:
+    return f"{change.points:+.1f} ({change.low:+.1f} to {change.high:+.1f})"

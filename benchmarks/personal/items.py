@@ -1,0 +1,302 @@
+"""Items of the table: voices of corpora that the network was not trained on, and clips."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mmer.benchmarks.accuracy.speech import LEFT_OUT
+from mmer.benchmarks.harness.command import Say
+from mmer.benchmarks.personal.sessions import Answers, Corpus
+from mmer.models.cards.card import load_card, weights_dir
+from mmer.models.cards.seen import digest64
+from mmer.models.fusion import FusionModel, Opinion
+from mmer.models.labels import EMOTIONS, MODALITIES
+from mmer.models.store.store import Store
+from mmer.realtime.assemble import assemble
+from mmer.realtime.blocks.baseline import (
+    READING,
+    SESSION,
+    BaselineConfig,
+    Baselined,
+    KnownOffset,
+    Offset,
+)
+from mmer.realtime.blocks.block import Block
+from mmer.realtime.blocks.fusion.block import FusionConfig
+from mmer.realtime.blocks.fusion.pooling import normalise, summarise
+from mmer.realtime.messages import EmotionEstimate, Evidence, Message
+from mmer.realtime.options import Options
+from mmer.realtime.replay import Replay
+from mmer.realtime.sources.media import MediaFile
+from mmer.training.datasets.registry import read
+from mmer.training.evaluation.adapt import WEIGHT
+from mmer.training.storage import cached_arrays
+
+PER_SPEAKER: Final = 120
+"""Most items of a speaker."""
+READ: Final = 12
+"""Most neutral items that stand for a minute of reading; half of a person's at most."""
+LEAST_READ: Final = 3
+DEVELOPMENT: Final = "RAVDESS 17-20"
+_CONFIG: Final = FusionConfig()
+
+
+@dataclass(frozen=True, eq=False)
+class Voices:
+    """A network's answers to a corpus' recordings."""
+
+    name: str
+    log_probs: NDArray[np.float64]  # shape (N, 7)
+    labels: NDArray[np.int64]  # shape (N,)
+    speakers: NDArray[np.str_]  # shape (N,)
+    seconds: NDArray[np.float64]  # shape (N,)
+
+    def corpus(self, config: BaselineConfig = SESSION["speech"]) -> Corpus:
+        """With a baseline that is learned in each session."""
+
+        def learning(rows: NDArray[np.int64]) -> NDArray[np.floating]:
+            person = Offset(config)
+            out = []
+            for x in self.log_probs[rows]:
+                out.append(person.corrected(x, WEIGHT["speech"]))
+                person.add(x, WEIGHT["speech"])
+            return np.array(out)
+
+        facts = (self.name, "speech", self.labels, self.speakers, self.seconds)
+        return Corpus(*facts, lambda rows: self.log_probs[rows], learning)
+
+    def read_aloud(self) -> Corpus | None:
+        """With a baseline from a file, made of neutral items that are in no session.
+
+        None where nobody has enough neutral items.
+        """
+        rng = np.random.default_rng(0)
+        kept = np.zeros(len(self.labels), np.bool_)
+        known: dict[str, KnownOffset] = {}
+        for speaker in np.unique(self.speakers):
+            own = np.flatnonzero(self.speakers == speaker)
+            neutral = rng.permutation(own[self.labels[own] == EMOTIONS.index("neutral")])
+            some = neutral[: min(READ, len(neutral) // 2)]
+            if len(some) < LEAST_READ:
+                continue
+            offset = Offset(READING["speech"], neutral=True)
+            for x in self.log_probs[some]:
+                offset.add(x)
+            known[str(speaker)] = KnownOffset(offset.value, offset.seen)
+            kept[np.setdiff1d(own, some)] = True
+        if not known:
+            return None
+        log_probs, speakers = self.log_probs[kept], self.speakers[kept]
+
+        def adapted(rows: NDArray[np.int64]) -> NDArray[np.floating]:
+            return np.array([known[str(speakers[r])].corrected(log_probs[r]) for r in rows])
+
+        facts = (self.name, "speech", self.labels[kept], speakers, self.seconds[kept])
+        return Corpus(*facts, lambda rows: log_probs[rows], adapted)
+
+
+def voices(data: Path, runs: Path, cache: Path | None, say: Say) -> tuple[list[Voices], list[str]]:
+    """Of every corpus here, and why others are not: only networks that never saw the speakers."""
+    places = [(DEVELOPMENT, "ravdess", "dev", weights_dir())]
+    places += [(LEFT_OUT[c][0], c, "all", runs / f"speech-without-{c}") for c in LEFT_OUT]
+    found, missing = [], []
+    for name, corpus, split, weights in places:
+        place = data / LEFT_OUT[corpus][1]
+        if not place.is_dir():
+            missing.append(f"{name}: DATA/{LEFT_OUT[corpus][1]} is not there")
+        elif not (weights / "speech.json").is_file():
+            missing.append(f"{name}: train it first, mmer-train speech --leave-out {corpus}")
+        else:
+            say(name)
+            found.append(_voices(name, corpus, place, split, weights, cache))
+    return found, missing
+
+
+def _voices(
+    name: str, corpus: str, place: Path, split: str, weights: Path, cache: Path | None
+) -> Voices:
+    from mmer.training.datasets.media import decode, trim
+    from mmer.training.evaluation.speech import SpeechAnswerer
+
+    def compute() -> Mapping[str, Any]:
+        items = read(corpus, place, "speech", split).items
+        order = np.random.default_rng(0).permutation(len(items))
+        seen: dict[str, int] = {}
+        rows = []
+        for k in order:
+            seen[items[k].speaker] = seen.get(items[k].speaker, 0) + 1
+            if seen[items[k].speaker] <= PER_SPEAKER:
+                rows.append(int(k))
+        answerer = SpeechAnswerer(weights)
+        answers, kept = [], []
+        for k in sorted(rows):
+            answer = answerer.answer(items[k])
+            if answer.usable:
+                answers.append(answer.log_probs)
+                kept.append(items[k])
+        seconds = [len(trim(decode(i.path))) / 16_000 for i in kept if i.path is not None]
+        return {
+            "log_probs": np.array(answers, np.float64),
+            "labels": np.array([i.label for i in kept], np.int64),
+            "speakers": np.array([i.speaker for i in kept], np.str_),
+            "seconds": np.array(seconds, np.float64),
+        }
+
+    sha256 = load_card(weights / "speech.json").sha256
+    key = digest64(f"{corpus} {split} {PER_SPEAKER} {sha256}".encode())
+    path = None if cache is None else cache / f"voices-{corpus}-{split}-{key:016x}.npz"
+    arrays = cached_arrays(path, compute)
+    names = ("log_probs", "labels", "speakers", "seconds")
+    return Voices(name, *(arrays[n] for n in names))
+
+
+class _Echo(Block):
+    def push(self, message: Message) -> Sequence[Message]:
+        return (message,)
+
+
+@dataclass(frozen=True, eq=False)
+class Clip:
+    """The evidence of one clip, in order, and its label."""
+
+    label: int
+    speaker: str
+    seconds: float
+    evidence: Sequence[Evidence]
+
+    def of_utterance(self, evidence: Evidence) -> bool:
+        """Whether the face counts in the answer: during speech and a moment around it."""
+        said = [e for e in self.evidence if e.modality == "speech"]
+        if evidence.modality != "face" or not said:
+            return True
+        margin_s = _CONFIG.face_margin_s
+        return said[-1].t0 - margin_s <= evidence.t1 <= said[-1].t1 + margin_s
+
+
+class Clips:
+    """Clips of people: each modality's evidence corrected, pooled and fused as live."""
+
+    def __init__(self, name: str, clips: Sequence[Clip], fusion: FusionModel) -> None:
+        self._name = name
+        self._clips = clips
+        self._fusion = fusion
+
+    def corpora(self) -> list[Corpus]:
+        """One for the face, one for the voice and one for the fused answer."""
+        labels = np.array([c.label for c in self._clips])
+        speakers = np.array([c.speaker for c in self._clips])
+        seconds = np.array([c.seconds for c in self._clips])
+        by = "item" if len(np.unique(speakers)) == 1 else "speaker"
+        return [
+            Corpus(
+                self._name,
+                what,
+                labels,
+                speakers,
+                seconds,
+                self._answers(what, adapt=False),
+                self._answers(what, adapt=True),
+                by,
+            )
+            for what in ("speech", "face", "fused")
+        ]
+
+    def _answers(self, what: str, adapt: bool) -> Answers:
+        def answers(rows: NDArray[np.int64]) -> NDArray[np.floating]:
+            blocks = {m: Baselined(_Echo(), m) for m in ("speech", "face")} if adapt else {}
+            return np.array([self._answer(self._clips[r], what, blocks) for r in rows])
+
+        return answers
+
+    def _answer(
+        self, clip: Clip, what: str, blocks: Mapping[str, Baselined]
+    ) -> NDArray[np.floating]:
+        for block in blocks.values():
+            block.next_stream()
+        opinions = {}
+        for modality in MODALITIES if what == "fused" else (what,):
+            made: list[Evidence] = [e for e in clip.evidence if e.modality == modality]
+            if modality in blocks:
+                block = blocks[modality]
+                made = [replace(e, log_probs=x.log_probs) for e in made for x in _of(block, e)]
+            made = [e for e in made if clip.of_utterance(e)]
+            if made:
+                opinions[modality] = opinion(made, modality)
+        if not opinions:
+            return np.full(len(EMOTIONS), -np.log(len(EMOTIONS)))
+        if what != "fused":
+            return opinions[what].log_probs
+        return self._fusion.fuse(opinions)[0]
+
+
+def _of(block: Baselined, evidence: Evidence) -> list[Evidence]:
+    return [made for made in block.push(evidence) if isinstance(made, Evidence)]
+
+
+def opinion(evidence: Sequence[Evidence], modality: str) -> Opinion:
+    """One modality's evidence of an utterance, pooled as the fusion block does at its end."""
+    newest = evidence[-1]
+    last = evidence if modality == "face" else evidence[-1:]
+    log_probs = normalise(np.stack([e.log_probs for e in last]))
+    t = np.array([e.t1 for e in last])
+    quality = np.array([e.quality for e in last])
+    pooled = summarise(t, quality, log_probs, None, _CONFIG.tau_s[modality])
+    return replace(
+        pooled,
+        punctuated=float(newest.punctuated),
+        talking=float(modality == "face"),
+        baseline=newest.baseline,
+    )
+
+
+def switches(data: Path, baseline: str) -> tuple[int, float]:
+    """Changes of the running label in the clips of RAVDESS, and how many seconds these last.
+
+    Voice and face alone, in replay; one person, whose baseline goes on from clip to clip.
+    """
+    options = Options(source="clip", asr="none", offline=True, pace="max", baseline=baseline)
+    made = assemble(options, frozenset({"audio", "video"}), Store(offline=True))
+    changed, seconds = 0, 0.0
+    for item in read("ravdess", data / "video", "clip", "all").items:
+        for stage in made.pipeline.stages:
+            if isinstance(stage.block, Baselined):
+                stage.block.next_stream()
+            else:
+                stage.block.reset()
+        source = MediaFile(str(item.path), video_fps=options.video_fps)
+        replay = Replay(made.pipeline, source, options.hop_s)
+        try:
+            source.open(replay.clock)
+            running = [
+                e.label
+                for e in replay.events()
+                if isinstance(e, EmotionEstimate) and not e.of_utterance and e.label is not None
+            ]
+        finally:
+            source.close()
+        changed += sum(a != b for a, b in pairwise(running))
+        seconds += replay.clock.now()
+    return changed, seconds
+
+
+def ravdess_clips(
+    data: Path, asr: str, change: Callable[[Message], Message] | None = None
+) -> Sequence[Clip]:
+    """The evidence of the clips of RAVDESS below ``data``/video, each message changed first."""
+    from mmer.training.evaluation.clip import ClipAnswerer
+    from mmer.training.evaluation.settings import Settings
+
+    answerer = ClipAnswerer(None, Settings(asr=asr, offline=True))
+    out = []
+    for item in read("ravdess", data / "video", "clip", "all").items:
+        evidence = answerer.evidence(item, change)
+        t1 = max((e.t1 for e in evidence), default=0.0)
+        out.append(Clip(item.label, item.speaker, t1, evidence))
+    return out

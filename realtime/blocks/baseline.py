@@ -1,0 +1,237 @@
+"""Personal baseline: an unlabelled, causal correction of voice and face for one person.
+
+People differ more than emotions do: a deep voice, a still face or a microphone shifts all of a
+network's log-probabilities. The mean of what a person's items show beyond the emotion that they
+probably show is that shift; it is subtracted. What fills a session may be taken for the person: see
+benchmarks/baseline.md for gain and harm.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import ClassVar, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mmer.models.errors import MmerError
+from mmer.models.labels import EMOTIONS
+from mmer.models.prediction import log_softmax
+from mmer.realtime.blocks.block import Block
+from mmer.realtime.messages import Evidence, Message
+
+MODALITIES_WITH_BASELINE: Final = ("speech", "face")
+NEUTRAL: Final = EMOTIONS.index("neutral")
+TRACKS: Final = 8
+"""Most faces whose baselines are kept: of more, the one not seen for longest is dropped."""
+LONGEST_STEP_S: Final = 0.2
+"""A face counts for the time since its last frame, at most this."""
+
+
+@dataclass(frozen=True)
+class BaselineConfig:
+    """How fast a baseline is learned; weights in utterances (speech) or seconds (face)."""
+
+    prior: float  # weight of "no offset" against what was seen
+    evenness: float = 0.0  # 0..1; share of an item that counts as of any emotion
+    usual: float = 0.7  # probability of its emotion in a usual answer
+    memory: float = 60.0  # of more weight, the older part fades
+    largest: float = 4.0  # offset of a log-probability
+    floor: float = -9.0  # lower log-probabilities count as this
+
+    def __post_init__(self) -> None:
+        if not (self.prior > 0 and self.memory > 0 and self.largest > 0 and self.floor < 0):
+            raise MmerError(f"prior, memory and largest must be above 0, floor below it: {self}")
+        if not (0 <= self.evenness <= 1 and 1 / len(EMOTIONS) < self.usual < 1):
+            raise MmerError(f"evenness must be 0..1 and usual 1/7..1: {self}")
+
+
+SESSION: Final[Mapping[str, BaselineConfig]] = {
+    "speech": BaselineConfig(prior=4.0),
+    "face": BaselineConfig(prior=12.0, evenness=0.5, memory=300.0),
+}
+"""Of a session, in which a person may feel anything."""
+READING: Final[Mapping[str, BaselineConfig]] = {
+    "speech": BaselineConfig(prior=12.0, evenness=0.5),
+    "face": BaselineConfig(prior=12.0, evenness=0.5, memory=300.0),
+}
+"""Of a person who reads aloud, half of which is taken to be neutral."""
+
+
+class Offset:
+    """Offset of one person's log-probabilities (7,) from those of everybody.
+
+    An item x is compared with a usual answer q M: q are its probabilities, and M (7, 7) is the
+    answer to each emotion of a network that favours none. The offset is the weighted sum of
+    x - q M over ``prior`` plus the weights, so it starts at 0. Items are judged without the offset:
+    an error does not feed itself. State is nine numbers.
+
+    Args:
+        config: speed and limits.
+        neutral: the person is known to be neutral mostly; ``evenness`` then goes to neutral.
+    """
+
+    def __init__(self, config: BaselineConfig, neutral: bool = False) -> None:
+        self._config = config
+        classes = len(EMOTIONS)
+        self._usual = np.full((classes, classes), np.log((1 - config.usual) / (classes - 1)))
+        np.fill_diagonal(self._usual, np.log(config.usual))
+        self._even = np.eye(classes)[NEUTRAL] if neutral else np.full(classes, 1 / classes)
+        self._sum = np.zeros(classes)
+        self._weight = 0.0
+        self.seen = 0.0  # weight of all items, faded or not
+
+    @property
+    def value(self) -> NDArray[np.float64]:
+        """The offset (7,), of mean 0."""
+        return self._of(self._sum, self._weight)
+
+    @property
+    def progress(self) -> float:
+        """0 where nothing is known, towards 1 the more was seen."""
+        return self._weight / (self._config.prior + self._weight)
+
+    def corrected(
+        self, log_probs: NDArray[np.floating], weight: float = 1.0
+    ) -> NDArray[np.float32]:
+        """Log-probabilities (7,) without the offset as it would be with this item; adds nothing.
+
+        What holds NaN is returned as it is.
+        """
+        x = np.asarray(log_probs, np.float64)
+        if np.isnan(x).any() or not np.isfinite(x.max()):
+            return np.asarray(log_probs, np.float32)
+        offset = self._of(self._sum + weight * self._beyond(x), self._weight + weight)
+        return log_softmax(x - offset).astype(np.float32)
+
+    def add(self, log_probs: NDArray[np.floating], weight: float = 1.0) -> None:
+        """Learn from an item once; ignores one with NaN or without weight."""
+        x = np.asarray(log_probs, np.float64)
+        if np.isnan(x).any() or not np.isfinite(x.max()) or not weight > 0:
+            return
+        self.seen += weight
+        self._sum = self._sum + weight * self._beyond(x)
+        self._weight += weight
+        if self._weight > self._config.memory:
+            fade = self._config.memory / self._weight
+            self._sum, self._weight = fade * self._sum, self._config.memory
+
+    def _beyond(self, x: NDArray[np.float64]) -> NDArray[np.float64]:
+        """What ``x`` (7,) shows beyond the emotion it probably shows, of mean 0."""
+        x = np.maximum(log_softmax(x), self._config.floor)
+        share = self._config.evenness
+        beyond = x - ((1 - share) * np.exp(x) + share * self._even) @ self._usual
+        return np.asarray(beyond - beyond.mean())
+
+    def _of(self, total: NDArray[np.float64], weight: float) -> NDArray[np.float64]:
+        limit = self._config.largest
+        return np.clip(total / (self._config.prior + weight), -limit, limit)
+
+
+@dataclass(frozen=True)
+class KnownOffset:
+    """Offset of a person from a file: the same throughout; ``seen`` is what it was made of."""
+
+    value: NDArray[np.float64]  # shape (7,)
+    seen: float
+    progress: ClassVar[float] = 1.0
+
+    def corrected(
+        self, log_probs: NDArray[np.floating], weight: float = 1.0
+    ) -> NDArray[np.float32]:
+        """As ``Offset.corrected``."""
+        x = np.asarray(log_probs, np.float64)
+        if np.isnan(x).any() or not np.isfinite(x.max()):
+            return np.asarray(log_probs, np.float32)
+        return log_softmax(x - self.value).astype(np.float32)
+
+    def add(self, log_probs: NDArray[np.floating], weight: float = 1.0) -> None:
+        """Nothing is learned."""
+
+
+Person = Offset | KnownOffset
+
+
+class Baselined(Block):
+    """An encoder's block whose Evidence is corrected for the person; one person a face track.
+
+    Speech (and clips of a face) count once, with the evidence that is not partial, weighed by
+    quality: a provisional answer is corrected as if it were the final one, so that both agree, and
+    one that is withdrawn leaves no trace. A frame of a face counts for the time since the last one.
+    Other messages, embeddings and qualities pass as they are.
+
+    Args:
+        block: the encoder's.
+        modality: "speech" or "face".
+        known: the person's offset from a file, of whoever is seen or heard; left out, each
+            person's is learned in this session, from nothing.
+    """
+
+    def __init__(self, block: Block, modality: str, known: KnownOffset | None = None) -> None:
+        self.block = block
+        self.modality = modality
+        self._known = known
+        self._forget()
+
+    @property
+    def seen(self) -> int:
+        """Weight behind the person last corrected: utterances of speech, seconds of a face."""
+        return self._seen
+
+    def push(self, message: Message) -> Sequence[Message]:
+        return [self._with_baseline(made) for made in self.block.push(message)]
+
+    def flush(self) -> Sequence[Message]:
+        return [self._with_baseline(made) for made in self.block.flush()]
+
+    def reset(self) -> None:
+        """Forget the stream and everybody in it."""
+        self.block.reset()
+        self._forget()
+
+    def next_stream(self) -> None:
+        """Forget the stream, but not the person: another recording of the same one follows."""
+        self.block.reset()
+        self._last_t.clear()
+
+    def forget(self) -> None:
+        """Forget everybody, but not the stream."""
+        self._forget()
+
+    def _forget(self) -> None:
+        self._people: OrderedDict[int | None, Person] = OrderedDict()
+        self._last_t: dict[int | None, float] = {}
+        self._seen = 0 if self._known is None else round(self._known.seen)
+
+    def _with_baseline(self, message: Message) -> Message:
+        if not isinstance(message, Evidence) or message.modality != self.modality:
+            return message
+        person = self._person(message.track)
+        frame = self.modality == "face" and message.t0 == message.t1
+        length = 1.0 if self.modality == "speech" else message.t1 - message.t0
+        weight = message.quality * (self._step_s(message) if frame else length)
+        corrected = person.corrected(message.log_probs, weight)
+        made = replace(message, log_probs=corrected, baseline=person.progress)
+        if frame or not message.partial:
+            person.add(message.log_probs, weight)
+        self._seen = int(person.seen)
+        return made
+
+    def _person(self, track: int | None) -> Person:
+        if self._known is not None:
+            return self._known
+        person = self._people.setdefault(track, Offset(SESSION[self.modality]))
+        self._people.move_to_end(track)
+        while len(self._people) > TRACKS:
+            gone, _ = self._people.popitem(last=False)
+            self._last_t.pop(gone, None)
+        return person
+
+    def _step_s(self, message: Evidence) -> float:
+        before = self._last_t.get(message.track)
+        self._last_t[message.track] = message.t1
+        if before is None:
+            return 0.0
+        return min(LONGEST_STEP_S, max(0.0, message.t1 - before))

@@ -1,0 +1,165 @@
+"""The table of the person's baseline: mixes, changes with intervals, and what decides."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mmer.benchmarks import cli
+from mmer.benchmarks.personal.command import judged, stable
+from mmer.benchmarks.personal.items import Clip, Clips, Voices
+from mmer.benchmarks.personal.sessions import (
+    BALANCED,
+    LENGTH,
+    MINUTE,
+    Change,
+    Corpus,
+    changes,
+    session,
+)
+from mmer.models.fusion import FusionModel
+from mmer.models.labels import EMOTIONS
+from mmer.models.prediction import log_softmax
+from mmer.realtime.messages import Evidence
+from mmer.realtime.options import Options
+
+PAGE = Path(__file__).resolve().parents[3] / "benchmarks/baseline.json"
+SHIFTS = np.array([[0, 0, 0, 0, 2.6, 0, 0], [2.4, 0, 0, -1, 0, 0, 0], [0, -1, 0, 0, 0, 2.5, 0]])
+
+
+def voices(each: int = 8) -> Voices:
+    """Three people, each shifted towards an emotion."""
+    rng = np.random.default_rng(0)
+    labels = np.tile(np.repeat(np.arange(7), each), 3)
+    who = np.repeat(np.arange(3), 7 * each)
+    logits = 2.4 * np.eye(7)[labels] + SHIFTS[who] + rng.normal(0, 0.4, (len(labels), 7))
+    return Voices("made", log_softmax(logits), labels, who.astype(np.str_), np.full(len(who), 4.0))
+
+
+@pytest.mark.parametrize(("mix", "main"), [(BALANCED, 0.14), ("neutral", 0.8), ("anger", 0.8)])
+def test_a_session_has_its_mix_and_repeats_items_only_when_it_must(mix: str, main: float) -> None:
+    labels = np.repeat(np.arange(7), 8)
+    rows = {c: np.flatnonzero(labels == c) for c in range(7)}
+    found = session(rows, mix, np.random.default_rng(0))
+    assert len(found) == LENGTH
+    shares = np.bincount(labels[found], minlength=7) / LENGTH
+    emotion = 0 if mix == BALANCED else EMOTIONS.index(mix)
+    assert shares[emotion] == pytest.approx(main, abs=0.04)
+    assert shares.min() > 0
+    if mix == BALANCED:
+        assert len(set(found)) == LENGTH
+        assert not np.array_equal(found, session(rows, mix, np.random.default_rng(1)))
+
+
+def test_shifted_people_gain_and_intervals_hold_the_difference() -> None:
+    found = changes(voices().corpus(), orders=2)
+    assert set(found) == {BALANCED, MINUTE, *EMOTIONS}
+    balanced = found[BALANCED]
+    assert balanced.points > 5
+    assert balanced.low <= balanced.points <= balanced.high
+    assert balanced.plain < 90
+    assert found[MINUTE].points < balanced.points + 5
+
+
+def test_no_baseline_changes_nothing() -> None:
+    made = voices()
+    same = made.corpus()
+    still = Corpus(*(getattr(same, n) for n in ("name", "modality", "labels", "speakers")),
+                   same.seconds, same.plain, same.plain)  # fmt: skip
+    for change in changes(still, orders=1).values():
+        assert (change.points, change.low, change.high) == (0, 0, 0)
+
+
+def test_speakers_with_few_items_or_emotions_are_left_out() -> None:
+    made = voices()
+    keep = (made.speakers != "1") | (made.labels < 2)
+    few = (made.speakers != "2") | (np.cumsum(made.speakers == "2") <= 7)
+    rows = keep & few
+    part = Voices("made", made.log_probs[rows], made.labels[rows], made.speakers[rows],
+                  made.seconds[rows])  # fmt: skip
+    assert part.corpus().people() == ["0"]
+
+
+def test_items_read_aloud_are_neutral_and_in_no_session() -> None:
+    made = voices()
+    read = made.read_aloud()
+    assert read is not None
+    neutral = EMOTIONS.index("neutral")
+    left = np.bincount(read.labels, minlength=7)
+    assert left[neutral] == 3 * 4
+    assert (np.delete(left, neutral) == 3 * 8).all()
+    some = np.arange(len(read.labels))
+    assert np.abs(read.adapted(some) - read.plain(some)).max() > 0.1
+    assert voices(each=4).read_aloud() is None
+
+
+def clip(label: int, shift: np.ndarray, rng: np.random.Generator) -> Clip:
+    def said(modality: str, t0: float, t1: float, partial: bool) -> Evidence:
+        x = log_softmax(2.4 * np.eye(7)[label] + shift + rng.normal(0, 0.3, 7))
+        return Evidence(modality, t0, t1, x.astype(np.float32), 0.9, partial, utterance=1, track=1)  # type: ignore[arg-type]
+
+    frames = [said("face", t, t, True) for t in np.arange(0.0, 3.0, 0.25)]
+    return Clip(label, "01", 3.0, [*frames, said("speech", 0.5, 2.5, False)])
+
+
+def test_clips_are_corrected_by_modality_and_fused() -> None:
+    rng = np.random.default_rng(0)
+    made = [clip(k % 7, SHIFTS[0], rng) for k in range(28)]
+    voice, face, fused = Clips("made", made, FusionModel.load()).corpora()
+    assert [c.modality for c in (voice, face, fused)] == ["speech", "face", "fused"]
+    assert fused.resampled == "item"
+    rows = np.arange(28)
+    for corpus in (voice, face, fused):
+        plain, adapted = corpus.plain(rows), corpus.adapted(rows)
+        np.testing.assert_allclose(np.exp(adapted).sum(axis=1), 1, atol=1e-4)
+        right = [(a.argmax(axis=1) == corpus.labels).mean() for a in (plain, adapted)]
+        assert right[1] > right[0]
+        np.testing.assert_array_equal(adapted, corpus.adapted(rows))  # nobody is remembered
+
+
+def test_the_face_counts_around_speech_alone() -> None:
+    made = clip(0, SHIFTS[0], np.random.default_rng(0))
+    counted = [e.t1 for e in made.evidence if e.modality == "face" and made.of_utterance(e)]
+    assert (min(counted), max(counted)) == (0.25, 2.75)
+
+
+@pytest.mark.parametrize(
+    ("gain", "neutral", "skewed", "default"),
+    [(9, 0, 0, "session"), (7, 0, 0, "none"), (9, -3, 0, "none"), (9, 0, -9, "none")],
+)
+def test_the_musts_decide_the_default(
+    gain: float, neutral: float, skewed: float, default: str
+) -> None:
+    def change(points: float) -> Change:
+        return Change(50.0, 50.0 + points, points, points)
+
+    good = dict.fromkeys(EMOTIONS, change(0)) | {"neutral": change(neutral)}
+    table = {**good, "anger": change(skewed), BALANCED: change(gain), MINUTE: change(1)}
+    rows = {row.key: row for row in judged([table])}
+    assert rows["default"].measured == default
+    assert rows["default"].passed == (default == "session")
+
+
+def test_the_default_is_what_the_stored_table_decides() -> None:
+    rows = {row["key"]: row for row in json.loads(PAGE.read_text())["rows"]}
+    assert Options().baseline == rows["default"]["measured"]
+
+
+def test_mistakes_are_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for arguments in (("--data", str(tmp_path / "no")), ("--data", str(tmp_path))):
+        with pytest.raises(SystemExit) as stopped:
+            cli.main(["baseline", *arguments])
+        assert stopped.value.code == 2
+    assert "nothing to measure" in capsys.readouterr().err
+    shown = cli.repeatable(["baseline", "--data", "/x", "--runs", "/y", "--cache", "/z"])
+    assert shown == "mmer-bench baseline --data DATA --runs RUNS"
+
+
+def test_switches_are_a_minute_and_must_not_rise() -> None:
+    calmer = stable({"none": (20, 120.0), "session": (8, 120.0)})
+    assert calmer.passed
+    assert calmer.values == {"without": 10.0, "with": 4.0}
+    assert not stable({"none": (4, 60.0), "session": (5, 60.0)}).passed

@@ -1,0 +1,101 @@
+"""The fused answer against the best modality alone: cells, differences, and the worst."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mmer.benchmarks import cli
+from mmer.benchmarks.fusion import NOISE, dark, measured, noisy, of_clip
+from mmer.benchmarks.personal.items import Clip
+from mmer.models.fusion import FusionModel, Opinion
+from mmer.models.labels import EMOTIONS, MODALITIES
+from mmer.models.prediction import log_softmax
+from mmer.realtime.messages import AudioBlock, Evidence, VideoFrame
+
+LABELS = np.tile(np.arange(7), 20)
+
+
+def opinions(rights: dict[str, float], seed: int = 0) -> list[dict[str, Opinion]]:
+    """Moments in which each modality is right as often as ``rights`` says."""
+    rng = np.random.default_rng(seed)
+    made: list[dict[str, Opinion]] = []
+    for label in LABELS:
+        moment = {}
+        for modality, share in rights.items():
+            said = label if rng.random() < share else rng.integers(7)
+            logs = log_softmax(2.5 * np.eye(7)[said] + rng.normal(0, 0.3, 7))
+            moment[modality] = Opinion(logs, 1.0, 0.0)
+        made.append(moment)
+    return made
+
+
+@pytest.fixture(scope="module")
+def fusion() -> FusionModel:
+    return FusionModel.load()
+
+
+def test_every_choice_has_a_cell_with_its_best_modality(fusion: FusionModel) -> None:
+    moments = opinions({"speech": 0.9, "text": 0.5, "face": 0.7})
+    cells = measured(fusion, "made", "clean", moments, LABELS)
+    assert [c.present for c in cells] == [
+        ("speech", "text"), ("speech", "face"), ("text", "face"), MODALITIES,
+    ]  # fmt: skip
+    assert [c.which for c in cells] == ["speech", "speech", "face", "speech"]
+    for cell in cells:
+        assert cell.low <= cell.points <= cell.high
+        assert cell.points == pytest.approx(cell.fused - cell.best)
+
+
+def test_a_fusion_that_follows_the_worse_one_is_below() -> None:
+    class Worse:
+        def fuse(self, given: dict[str, Opinion]) -> tuple[np.ndarray, dict[str, float]]:
+            return given["text"].log_probs, {}
+
+    moments = opinions({"speech": 0.95, "text": 0.2})
+    (cell,) = measured(Worse(), "made", "clean", moments, LABELS)  # type: ignore[arg-type]
+    assert cell.points < -40
+    assert cell.high < -20
+
+
+def test_choices_that_lack_an_emotion_have_no_cell(fusion: FusionModel) -> None:
+    moments = [m if LABELS[k] else {"speech": m["speech"]}
+               for k, m in enumerate(opinions({"speech": 0.9, "face": 0.7}))]  # fmt: skip
+    assert measured(fusion, "made", "clean", moments, LABELS) == []
+
+
+def test_corruption_changes_its_stream_alone() -> None:
+    sound = AudioBlock(0.0, np.zeros(16_000, np.int16))
+    frame = VideoFrame(0.0, np.full((4, 4, 3), 100, np.uint8))
+    change = noisy(np.random.default_rng(0))
+    louder = change(sound)
+    assert isinstance(louder, AudioBlock)
+    assert louder.samples.std() == pytest.approx(NOISE, rel=0.05)
+    assert change(frame) is frame
+    darker = dark(frame)
+    assert isinstance(darker, VideoFrame)
+    assert (darker.image == 10).all()
+    assert dark(sound) is sound
+
+
+def test_a_clips_opinions_are_pooled_as_live() -> None:
+    flat = np.full(7, -np.log(7), np.float32)
+    sure = log_softmax(3 * np.eye(7)[2]).astype(np.float32)
+    text = Evidence("text", 0.5, 1.5, sure, 0.9, False, 1, punctuated=True)
+    speech = Evidence("speech", 0.5, 1.5, sure, 0.8, False, 1, baseline=0.4)
+    faces = [Evidence("face", t, t, flat if t < 5 else sure, 0.5, True) for t in (1.0, 1.2, 9.0)]
+    found = of_clip(Clip(2, "01", 2.0, [*faces, text, speech]))
+    assert set(found) == set(MODALITIES)
+    assert (found["text"].punctuated, found["speech"].baseline) == (1.0, 0.4)
+    assert (found["face"].talking, found["face"].quality) == (1.0, 0.5)
+    np.testing.assert_allclose(found["face"].log_probs, flat, atol=1e-6)  # not the frame at 9 s
+    assert EMOTIONS[int(found["speech"].log_probs.argmax())] == "fear"
+
+
+def test_without_data_it_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        cli.main(["fusion", "--data", str(tmp_path)])
+    assert stopped.value.code == 2
+    assert "has neither video" in capsys.readouterr().err
