@@ -55,7 +55,8 @@ class Waits:
 
     def delays_ms(self, base_ms: Sequence[float], rng: np.random.Generator) -> np.ndarray:
         """Delays: a random one of a stream alone plus each wait, (n,)."""
-        return rng.choice(np.asarray(base_ms), len(self.wait_ms)) + self.wait_ms
+        delays: np.ndarray = rng.choice(np.asarray(base_ms), len(self.wait_ms)) + self.wait_ms
+        return delays
 
 
 def simulate(

@@ -337,7 +337,7 @@ def merged(texts: Mapping[str, str]) -> bytes:
             return list(families.values())
 
     registry = CollectorRegistry()
-    registry.register(Collector())  # type: ignore[arg-type]
+    registry.register(Collector())
     made: bytes = generate_latest(registry)
     return made
 

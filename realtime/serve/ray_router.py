@@ -37,4 +37,5 @@ def place_of(arguments: Sequence[Any]) -> str:
     if not isinstance(given, bytes) or b"place=" not in given:
         return ""
     query = pickle.loads(given).asgi_scope.get("query_string", b"")
-    return parse_qs(query.decode("ascii", "replace")).get("place", [""])[0]
+    place: str = parse_qs(query.decode("ascii", "replace")).get("place", [""])[0]
+    return place
