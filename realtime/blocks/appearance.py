@@ -1,9 +1,7 @@
 """Appearance of a face: whether two pictures, seconds apart, are of the same person.
 
-Colours of head and neck, and the aligned face in coarse grey. On 20 people of real clips the
-colours alone tell two pictures of one person from those of two in every case (area under the curve
-1.00), the grey face in 0.98; the emotion network's own embedding, trained to be the same for
-everybody, in 0.78, so it is not used.
+Colours of head and neck, and the aligned face in coarse grey. The emotion network's embedding is
+not used: it is trained to be the same for everybody, and tells people apart worse than either.
 """
 
 from __future__ import annotations
@@ -19,7 +17,7 @@ from mmer.realtime.blocks.face_detector import DetectedFace
 _BINS: Final = (6, 8, 8)  # of L, a, b
 _RANGES: Final = (0.0, 256.0, 64.0, 192.0, 64.0, 192.0)
 _SIDE: Final = 16
-_COLOURS_APART: Final = 0.25  # Bhattacharyya distance at which colours say "another person"
+_COLOURS_APART: Final = 0.06  # Bhattacharyya distance at which colours say "another person"
 _GREYS_APART: Final = 0.6  # one minus correlation, the same
 _LEARN: Final = 0.1
 
@@ -32,10 +30,10 @@ class Appearance:
     grey: NDArray[np.float32]
 
     def distance(self, other: Appearance) -> float:
-        """0 for the same picture; from about 1 on, another person."""
+        """0 for the same picture; from about 1 on, another person; 2 at most."""
         colours = 1.0 - float(self.colours @ other.colours)
         grey = 1.0 - float(self.grey @ other.grey) / len(self.grey)
-        return 0.5 * (colours / _COLOURS_APART + grey / _GREYS_APART)
+        return 0.5 * (min(2.0, colours / _COLOURS_APART) + min(2.0, grey / _GREYS_APART))
 
     def updated(self, newer: Appearance) -> Appearance:
         """Moved a little towards a newer picture: light and pose change."""
