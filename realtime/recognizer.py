@@ -32,7 +32,7 @@ from mmer.realtime.prepare import Prepared, prepare
 from mmer.realtime.recordings import media_of
 from mmer.realtime.shared_models import SharedModels
 from mmer.realtime.sinks.outputs import Outputs
-from mmer.realtime.sinks.registry import make_output, parse_output, writers
+from mmer.realtime.sinks.registry import make_output, parse_output, refuse_mixing, writers
 from mmer.realtime.sinks.sink import SessionInfo, Sink
 from mmer.realtime.sinks.state import event_time
 from mmer.realtime.sources.address import resolved
@@ -313,6 +313,7 @@ class Recognizer:
             raise MmerError(f"outputs is a sequence: ({outputs!r},), not a text")
         named = [parse_output(o) for o in outputs if isinstance(o, str)]
         POLICIES[self.options.policy].refuse_writers(writers(named))
+        refuse_mixing(self.options.people, named)
         sinks = Outputs(make_output(*parse_output(o)) if isinstance(o, str) else o for o in outputs)
         for name, call in (("on_estimate", on_estimate), ("on_event", on_event)):
             if call is not None and not callable(call):

@@ -22,7 +22,14 @@ from mmer.realtime.policy import POLICIES
 from mmer.realtime.recognizer import Recognizer
 from mmer.realtime.sinks.output import ReaderGone, stdout_closed
 from mmer.realtime.sinks.outputs import Outputs
-from mmer.realtime.sinks.registry import OUTPUTS, Settings, Target, make_output, writers
+from mmer.realtime.sinks.registry import (
+    OUTPUTS,
+    Settings,
+    Target,
+    make_output,
+    refuse_mixing,
+    writers,
+)
 from mmer.realtime.sinks.sink import Sink
 from mmer.realtime.sinks.window import PictureWindow
 
@@ -89,6 +96,7 @@ def make_sinks(options: Options, views: Views) -> tuple[list[Sink], list[Sink]]:
     """
     stored = [] if views.overlay is None else [f"--overlay {views.overlay}"]
     POLICIES[options.policy].refuse_writers([*writers(views.outputs), *stored])
+    refuse_mixing(options.people, views.outputs)
     sinks: list[Sink] = []
     files = [] if views.overlay is None else [views.overlay.absolute()]
     for name, address in views.outputs:

@@ -84,6 +84,7 @@ def _emotion(line: Mapping[str, Any]) -> EmotionEstimate:
         why=line["why"],
         final=line["final"],
         utterance=line["utterance"],
+        person=line.get("person"),
         provisional=line.get("provisional", False),
         revised=line.get("revised", False),
     )

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal, NamedTuple
 
+from mmer.models.errors import MmerError
 from mmer.models.registry import Entry, Registry
 from mmer.realtime.exports.registry import SUFFIXES
 from mmer.realtime.sinks.sink import Sink
@@ -25,6 +26,7 @@ class Output(Entry):
     value: Literal["required", "optional", "none"] = "required"
     default: str = ""
     writes_file: bool = False  # the address is a file, or "-" for standard output
+    tells_people: bool = False  # what it writes names the person
     receiver_stores: bool = False  # the receiver is asked to keep what it gets
     settings: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
@@ -44,7 +46,10 @@ OUTPUTS: Final = Registry(
     "output",
     {
         DEFAULT: Output(
-            f"{_HERE}.jsonl:JsonLines", "JSON lines in a file or on stdout", writes_file=True
+            f"{_HERE}.jsonl:JsonLines",
+            "JSON lines in a file or on stdout",
+            writes_file=True,
+            tells_people=True,
         ),
         "export": Output(
             f"{_HERE}.export:Export",
@@ -82,6 +87,7 @@ OUTPUTS: Final = Registry(
             value="none",
             default="-",
             writes_file=True,
+            tells_people=True,  # a line an utterance, which is one person's
         ),
     },
 )
@@ -104,6 +110,16 @@ def writers(targets: Iterable[Target]) -> list[str]:
         elif OUTPUTS[name].writes_file and address != "-":
             found.append(f"--{'output' if name == DEFAULT else name} {address}")
     return found
+
+
+def refuse_mixing(people: str, targets: Iterable[Target]) -> None:
+    """Raise MmerError for ``targets`` in which several people could not be told apart."""
+    mixing = [f"--{name}" for name, _ in targets if not OUTPUTS[name].tells_people]
+    if people == "all" and mixing:
+        raise MmerError(
+            f"--people all: {', '.join(mixing)} cannot tell people apart; write JSON lines "
+            "(--output FILE), or use --people speaking"
+        )
 
 
 def make_output(name: str, address: str, settings: Mapping[str, Any] | None = None) -> Sink:
