@@ -67,6 +67,8 @@ class Arguments:
     """Seconds from one estimate to the next."""
     hangover_s: float = 0.3
     """Silence after which an utterance has ended, in seconds."""
+    people: Literal["largest", "speaking", "all"] = "largest"
+    """Whose estimates, as in mmer-live."""
     policy: Annotated[str, tyro.conf.arg(metavar=POLICY_METAVAR)] = DEFAULT_POLICY
     """What is judged and kept, as in mmer-live; with no-store, files are not taken."""
     baseline: Literal["session", "none"] = "none"
@@ -90,6 +92,7 @@ class Arguments:
 
 _SHARED = (
     "asr", "detector", "video_fps", "window_s", "hop_s", "hangover_s", "policy", "baseline",
+    "people",
 )  # fmt: skip
 
 

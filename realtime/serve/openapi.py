@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from mmer import __version__
 from mmer.models.labels import EMOTIONS
+from mmer.realtime.options import PEOPLE
 from mmer.realtime.policy import POLICY_NAMES
 from mmer.realtime.serve.protocol import LONGEST_TEXT
 
@@ -42,6 +43,7 @@ _QUERY: Final = {
     "hop_s": {"type": "number", "minimum": 0.05, "maximum": 5},
     "hangover_s": {"type": "number", "minimum": 0.1, "maximum": 2},
     "baseline": {"type": "string", "enum": ["session", "none"]},
+    "people": {"enum": list(PEOPLE), "description": "as --people of mmer-live"},
 }
 _UNLOCKED: Final[list[Any]] = [{}]  # no token
 

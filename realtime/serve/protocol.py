@@ -36,7 +36,7 @@ RESUME_S: Final = 30.0
 """So long a session waits for a client that has gone."""
 CLIENT_OPTIONS: Final = (
     "modalities", "asr", "detector", "pace", "video_fps", "window_s", "hop_s", "hangover_s",
-    "baseline",
+    "baseline", "people",
 )  # fmt: skip
 """Options of a recognizer that a client may choose; the server's own hold for the others."""
 LONGEST_NAME: Final = 64

@@ -23,6 +23,7 @@ from mmer.realtime.serve.session_outputs import SessionOutputs
 from mmer.realtime.serve.tickets import NO_SUCH, Part, Tickets
 from mmer.realtime.serve.watchers import ToWatchers, Watchers
 from mmer.realtime.shared_models import SharedModels
+from mmer.realtime.sinks.registry import refuse_mixing
 
 _THREADS: Final = 2  # that decode pictures: each session has at most one in work
 
@@ -112,6 +113,7 @@ class Service:
         if start.video and "face" not in self.policy.modalities:
             raise MmerError(f"the server's policy is {self.policy.name}: it takes no pictures")
         options = {**self.defaults, **start.options}
+        refuse_mixing(options.get("people", "largest"), self._outputs.targets)
         outputs = [*self._outputs.for_session()]
         if start.watch is not None:
             outputs.append(ToWatchers(self.watchers, start.watch, part))

@@ -198,6 +198,11 @@ class ServedSession:
         return self._start.faces
 
     @property
+    def several(self) -> bool:
+        """Whether people are told apart."""
+        return self._recognizer.options.people != "largest"
+
+    @property
     def now(self) -> float:
         """The session's clock."""
         clock = self._recognizer.clock
@@ -360,7 +365,8 @@ class _ToClient(Sink):
         if line := self._writer.event(event, now):
             self._session.deliver(line, keep=not _partial(event))
         elif self._session.wants_faces and isinstance(event, FaceObservation):
-            self._session.tell(_face(event, 0.0 if self._part is None else self._part.t0))
+            t0 = 0.0 if self._part is None else self._part.t0
+            self._session.tell(_face(event, self._session.several, t0))
 
     def close(self, end: SessionEnd | None) -> None:
         if self._session.code is Close.MOVED:  # this part ends, not the session
@@ -369,12 +375,13 @@ class _ToClient(Sink):
             self._session.deliver(line, keep=True)
 
 
-def _face(seen: FaceObservation, t0: float) -> str:
-    """Where the followed face is in the frame of time ``t``: x, y, width, height in pixels."""
+def _face(seen: FaceObservation, several: bool, t0: float = 0.0) -> str:
+    """Where a followed face is in the frame of time ``t``: x, y, width, height in pixels."""
     box = None if seen.box is None else [round(float(x), 1) for x in seen.box]
-    return json.dumps(
-        {"type": "face", "t": round(seen.t + t0, 3), "box": box}, separators=(",", ":")
-    )
+    message = {"type": "face", "t": round(seen.t + t0, 3), "box": box}
+    if several:
+        message["person"] = seen.track
+    return json.dumps(message, separators=(",", ":"))
 
 
 def _partial(event: Message) -> bool:

@@ -38,6 +38,11 @@ class SessionOutputs:
                 )
             make_output(name, address.replace(PLACE, "x"), self._settings.get(name))
 
+    @property
+    def targets(self) -> tuple[Target, ...]:
+        """What each session writes to."""
+        return self._targets
+
     def for_session(self) -> list[Sink]:
         """Sinks of a new session, which fail for themselves alone."""
         now = datetime.now(timezone.utc)

@@ -45,7 +45,8 @@ def annotate(
     On the side where there are fewer faces: label and confidence, a bar for each class, and one
     for each modality, as long as its weight and in the colour of its own label. In the other
     corner time and latency, at the bottom the transcript. Each face has its box, with its label
-    above. Letters have a dark outline in place of a background, so that nothing hides a face.
+    above; where several leave no room for the bars, these alone. Letters have a dark outline in
+    place of a background, so that nothing hides a face.
     """
     out = np.ascontiguousarray(image).copy()
     height, width = out.shape[:2]
@@ -171,6 +172,8 @@ def _bars(pen: _Pen, state: OverlayState, place: tuple[bool, int]) -> int:
     names = max(pen.text_width(name, _SMALL) for name in EMOTIONS)
     number = pen.text_width("0.00", _SMALL)
     length = max(min(pen.px(4.0), room - names - number - 4 * pad), pen.px(1.2))
+    if len(state.visible_faces) > 1 and names + length + number + 4 * pad > room:
+        return 0  # it would stand on a face: their tags say it
     length = min(length, pen.width // 3)
     wide = names + length + number + 4 * pad
     x0 = 0 if left else max(pen.width - wide, 0)

@@ -118,7 +118,12 @@ class OverlayState:
         ``width`` is the frame's, in pixels.
         """
         boxes = [face.box for face in self.visible_faces]
-        if boxes and width > 0:
+        if len(boxes) > 1:
+            left = min(x for x, _, _, _ in boxes)
+            right = width - max(x + w for x, _, w, _ in boxes)
+            if abs(left - right) > _AT_SIDE * width:
+                self.bars_left = left > right
+        elif boxes and width > 0:
             middle = sum(x + w / 2 for x, _, w, _ in boxes) / len(boxes) / width
             if abs(middle - 0.5) > _AT_SIDE:
                 self.bars_left = middle > 0.5

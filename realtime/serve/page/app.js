@@ -55,7 +55,7 @@ const stream = new Stream(address("v1/stream").href.replace(/^http/, "ws").split
     }
   },
   face(message) {
-    view.face(message.box, ...size);
+    view.face(message.box, ...size, message.person);
   },
   ack(message) {
     if (message.dropped) drops.here++;

@@ -53,6 +53,9 @@ export class View {
     this.utterances = new Map();
     this.latencies = [];
     this.newest = -1;
+    this.boxes = new Map(); // of several people: person to [box, when]
+    this.people = new Map(); // person to label
+    this.person = undefined; // whose bars are shown: who spoke last
     $("transcript").replaceChildren();
   }
 
@@ -66,6 +69,12 @@ export class View {
 
   // One emotion line; ``screen()`` is the session's clock when it is on the screen.
   emotion(line, screen) {
+    if (line.person !== undefined) {
+      const spoken = line.final || line.provisional;
+      if (!spoken) this.people.set(line.person, line.label);
+      if (spoken || !this.people.has(this.person)) this.person = line.person;
+      if (line.person !== this.person) return;
+    }
     this.pending = line;
     if (!this.drawing) {
       this.drawing = requestAnimationFrame(() => {
@@ -168,14 +177,28 @@ export class View {
     if (answer.label) tag.style.borderColor = `var(--${answer.label})`;
   }
 
-  face(box, width, height) {
+  face(box, width, height, person) {
+    const now = performance.now();
+    if (box) this.boxes.set(person, [box, now]);
+    else if (person) this.boxes.delete(person);
+    else this.boxes.clear();
     const canvas = $("box");
     canvas.width = width;
     canvas.height = height;
     const context = canvas.getContext("2d");
-    if (!box) return;
-    context.strokeStyle = "#7fd4ff";
     context.lineWidth = Math.max(2, width / 200);
-    context.strokeRect(...box);
+    for (const [who, [place, when]] of this.boxes) {
+      if (now - when > 700) continue;
+      const label = this.people.get(who);
+      context.strokeStyle = label ? color(label) : "#7fd4ff";
+      context.strokeRect(...place);
+      if (who === undefined) continue;
+      context.save(); // the picture is mirrored, its letters must not be
+      context.scale(-1, 1);
+      context.font = `${Math.round(width / 36)}px system-ui`;
+      context.fillStyle = context.strokeStyle;
+      context.fillText(`${who} ${label ?? ""}`, -place[0] - place[2], place[1] - 6);
+      context.restore();
+    }
   }
 }

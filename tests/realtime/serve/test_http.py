@@ -24,9 +24,13 @@ from websockets.exceptions import InvalidStatus
 
 import mmer
 from mmer.models.errors import MmerError
+from mmer.realtime.messages import FaceObservation
 from mmer.realtime.serve.limits import Limits
 from mmer.realtime.serve.protocol import Start
 from mmer.realtime.serve.service import Service
+from mmer.realtime.serve.session import _face
+from mmer.realtime.serve.session_outputs import SessionOutputs
+from mmer.realtime.sinks.registry import Target
 
 SPOKEN = np.concatenate([voice(0.6), silence(0.35)])
 
@@ -327,5 +331,23 @@ def test_a_server_of_words_alone_takes_no_pictures() -> None:
     async def refused() -> None:
         with pytest.raises(MmerError, match="text-only: it takes no pictures"):
             await service.open(Start(rate=16_000, video=True))
+
+    asyncio.run(refused())
+
+
+def test_of_several_people_a_face_has_its_number() -> None:
+    seen = FaceObservation(1.0, 2, (1.0, 2.0, 3.0, 4.0), None, None, 1.0)
+    box = {"type": "face", "t": 1.0, "box": [1.0, 2.0, 3.0, 4.0]}
+    assert json.loads(_face(seen, several=False)) == box
+    assert json.loads(_face(seen, several=True)) == {**box, "person": 2}
+
+
+def test_a_client_cannot_have_outputs_mix_people() -> None:
+    outputs = SessionOutputs([Target("osc", "127.0.0.1:9")])
+    service = Service(defaults={"asr": "none"}, outputs=outputs)
+
+    async def refused() -> None:
+        with pytest.raises(MmerError, match="--osc cannot tell people apart"):
+            await service.open(Start(rate=16_000, video=True, options={"people": "all"}))
 
     asyncio.run(refused())

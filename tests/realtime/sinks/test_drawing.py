@@ -137,3 +137,19 @@ def test_a_modality_has_a_bar_of_its_own_label(make: SimpleNamespace) -> None:
         bar_pixels(annotate(blank(640, 480), state_of(make, e)), "joy") for e in (estimate, alone)
     ]
     assert lengths[0] > lengths[1]
+
+
+def test_several_faces_that_leave_no_room_have_their_tags_alone(make: SimpleNamespace) -> None:
+    image = grey(640, 480)
+    estimate = replace(make.estimate(2.0), person=1)
+    faces = [
+        replace(make.face(2.0), track=k, box=(x, 80.0, 120.0, 130.0))
+        for k, x in ((1, 40.0), (2, 480.0))
+    ]
+    drawn = changed(image, annotate(image, state_of(make, *faces, estimate)))
+    for x in (40, 480):
+        assert not drawn[90:200, x + 10 : x + 110].any()
+        assert drawn[60:80, x : x + 40].any()  # the tag
+    near = replace(faces[1], box=(200.0, 80.0, 120.0, 130.0))
+    drawn = changed(image, annotate(image, state_of(make, faces[0], near, estimate)))
+    assert drawn[60:200, 440:].any()  # the bars
