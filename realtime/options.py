@@ -116,6 +116,11 @@ class Options:
                 raise MmerError(f"{option} is about a recording: name its folder with --record")
         if self.people != "largest" and ("face" not in self.modalities or self.video == "none"):
             raise MmerError(f"--people {self.people} needs video: without it nobody is told apart")
+        if self.people != "largest" and self.baseline != "none":
+            raise MmerError(
+                f"--people {self.people} with --baseline {self.baseline}: a baseline is of one "
+                "person's voice; leave one out"
+            )
         if self.modalities == ("text",) and self.asr == "none":
             raise MmerError("--modalities text with --asr none leaves nothing to recognize")
         for option, value, low, high in (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,7 @@ import tyro
 from mmer.models.errors import MmerError
 from mmer.realtime.asr.registry import ASR_METAVAR
 from mmer.realtime.choose import DETECTOR_METAVAR
+from mmer.realtime.commands.command_line import parse
 from mmer.realtime.options import parse_modalities
 
 Flag = Annotated[bool, tyro.conf.FlagCreatePairsOff]
@@ -66,7 +68,7 @@ class Arguments:
 
 def run(argv: Sequence[str] | None = None) -> int:
     """Parse the command line and run the batch; the exit status. Raises MmerError."""
-    arguments = tyro.cli(Arguments, prog="mmer-batch", args=argv)
+    arguments = parse(Arguments, "mmer-batch", sys.argv[1:] if argv is None else argv)
     if arguments.version:
         from mmer import __version__
 

@@ -15,6 +15,7 @@ from mmer.realtime.calibration import LEAST, Calibration
 from mmer.realtime.mailbox import Delivery
 from mmer.realtime.messages import Health, Message
 from mmer.realtime.options import Options
+from mmer.realtime.policy import POLICIES
 from mmer.realtime.recognizer import Recognizer
 from mmer.realtime.sinks.output import check_output_path, refuse_source
 
@@ -48,6 +49,7 @@ def calibrate(options: Options, file: Path) -> int:
     spoken = tuple(m for m in options.modalities if m != "text")
     if not spoken:
         raise MmerError("--calibrate is about voice and face: see --modalities")
+    POLICIES[options.policy].refuse_writers([f"--calibrate {file}"])
     options = replace(options, modalities=spoken, asr="none", baseline="none")
     live = options.source is None
     if live:

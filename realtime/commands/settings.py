@@ -31,7 +31,7 @@ CONFIG: Final = "config"
 """The option that names the file."""
 ACTIONS: Final = frozenset(
     {CONFIG, "source", "write-config", "check", "list-devices", "fetch", "version", "notice",
-     "demo", "open"}
+     "demo", "open", "calibrate"}
 )  # fmt: skip
 """Options that are no settings."""
 _TRUE: Final = ("1", "true", "yes", "on")

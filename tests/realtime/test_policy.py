@@ -47,7 +47,7 @@ def test_an_unknown_policy_names_those_there_are() -> None:
 @pytest.mark.parametrize(
     "option",
     ["--output=x.jsonl", "--export=x.csv", "--overlay=x.mp4", "--output=transcript:x.txt",
-     "--mqtt=mqtt://127.0.0.1"],
+     "--mqtt=mqtt://127.0.0.1", "--calibrate=x.json"],
 )  # fmt: skip
 def test_no_store_refuses_every_option_that_writes(
     option: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
