@@ -161,3 +161,11 @@ def test_it_tells_how_long_the_message_last_taken_had_waited() -> None:
     box.put(2)
     now[0] = 3.0
     assert [(box.get(), box.waited_s), (box.get(), box.waited_s)] == [(1, 3.0), (2, 1.0)]
+
+
+def test_where_the_oldest_gives_way_no_sender_waits_and_each_is_counted() -> None:
+    box: Mailbox[int] = Mailbox("record", Delivery.OLDEST_GIVES_WAY, capacity=3)
+    for number in range(5):
+        assert box.put(number) is None
+    assert [box.get(), box.get(), box.get()] == [2, 3, 4]
+    assert box.dropped == 2

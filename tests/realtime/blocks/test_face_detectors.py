@@ -367,3 +367,37 @@ def test_stills_of_many_people(detector: FaceDetector, data: Path) -> None:
         found += any(f.score > 0.4 for f in detector.detect(image, 0.0))
     assert len(paths) > 50
     assert found >= 0.9 * len(paths)
+
+
+def test_everywhere_is_looked_for_those_who_come(portrait: np.ndarray) -> None:
+    """One face is followed, and the image's other parts are searched when that is asked for."""
+    detector = BlazeFaceDetector(model_file())
+    near = matrix(x=220, y=280, scale=1.3)
+    alone = scene(portrait, near, width=960, height=540)
+    both = [near, matrix(x=760, y=290, scale=0.7)]
+    two = scene(portrait, *both, width=960, height=540)
+    assert len(detector.detect(alone, 0.0)) == 1
+    assert len(detector.detect(two, 0.1)) == 1  # it follows the one
+    found = []
+    for n in range(3):  # one square after the other
+        detector.look_everywhere()
+        found.append(detector.detect(two, 0.2 + 0.1 * n))
+    middles = sorted(f.box[0] + f.box[2] / 2 for f in max(found, key=len))
+    assert middles == pytest.approx([220, 760], abs=40)
+
+
+def test_a_face_is_found_again_around_its_place_alone(portrait: np.ndarray) -> None:
+    detector = BlazeFaceDetector(model_file())
+    places = [matrix(x=180, y=240, scale=0.8), matrix(x=480, y=240, scale=0.8)]
+    detector.look_everywhere()
+    faces = detector.detect(scene(portrait, *places), 0.0)
+    assert len(faces) == 2
+    moved = [matrix(x=195, y=244, scale=0.8), matrix(x=470, y=236, scale=0.8)]
+    image = scene(portrait, *moved)
+    for face in faces:
+        again = detector.find_again(image, face)
+        assert again is not None
+        left = face.box[0] + face.box[2] / 2 < 320
+        assert error(again, eyes_at(moved[0 if left else 1])) < EXACTNESS["blazeface"]
+    assert detector.find_again(scene(portrait), faces[0]) is None
+    assert HaarDetector().find_again(image, faces[0]) is None  # it cannot
