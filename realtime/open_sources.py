@@ -10,7 +10,7 @@ from mmer.models.store.store import is_offline
 from mmer.realtime.clock import Clock
 from mmer.realtime.messages import Notice, Stream
 from mmer.realtime.options import Options
-from mmer.realtime.recordings import recorded_with
+from mmer.realtime.recordings import recorded_with, what_differs
 from mmer.realtime.sources.address import refuse_network, resolved
 from mmer.realtime.sources.source import Source
 
@@ -43,7 +43,8 @@ def open_sources(options: Options, clock: Clock) -> tuple[list[Source], list[Not
             zero_s=None if recorded is None else 0.0,
         )
         media.open(clock)
-        return [media], []
+        why = "" if recorded is None else what_differs(options.source)
+        return [media], [Notice(0.0, "info", "recording", why)] if why else []
     made: list[tuple[str, bool, Source]] = []  # (stream, asked for by name, source)
     patience_s = math.inf if options.reconnect else _PATIENCE_S
     if "audio" in wanted:

@@ -16,6 +16,11 @@ MEDIA: Final = "media.mkv"
 LINES: Final = "lines.jsonl"
 """The session's JSON lines; the key ``recording`` of the first has consent and expiry."""
 _LONGEST_LINE: Final = 1 << 20
+_HARMLESS: Final = ("output", "pictures", "words", "ticks")
+"""Mailboxes whose drops change no evidence: views, partial transcripts, estimates in between.
+
+A final transcript that had to be left out has a notice of its own among the lines.
+"""
 
 
 def header(folder: Path) -> Mapping[str, Any] | None:
@@ -49,6 +54,31 @@ def recorded_with(media: str) -> Mapping[str, Any] | None:
         return None
     config = line.get("config")
     return config if isinstance(config, dict) else {}
+
+
+def what_differs(media: str) -> str:
+    """Why a replay of a recording can differ from its session: what was dropped; "" if nothing.
+
+    Drops of the recorder itself count as well: the file lacks them.
+    """
+    end = _last_line(Path(media).with_name(LINES))
+    if end.get("type") != "end" or not isinstance(end.get("drops"), dict):
+        return "the recorded session was cut short: it has estimates up to there"
+    dropped = {name: n for name, n in end["drops"].items() if n and name not in _HARMLESS}
+    if not dropped:
+        return ""
+    counted = ", ".join(f"{name} {n}" for name, n in dropped.items())
+    return f"the recorded session dropped {counted}: there its estimates can differ from these"
+
+
+def _last_line(path: Path) -> Mapping[str, Any]:
+    try:
+        with path.open("rb") as file:
+            file.seek(max(0, path.stat().st_size - _LONGEST_LINE))
+            found = json.loads(file.read().splitlines()[-1])
+    except (OSError, ValueError, IndexError):
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def check_folder(folder: Path) -> None:

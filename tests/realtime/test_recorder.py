@@ -23,6 +23,7 @@ from mmer.realtime import recorder as module
 from mmer.realtime.clock import ManualClock
 from mmer.realtime.commands import live_command
 from mmer.realtime.messages import AudioBlock, Gap, Notice, SessionEnd, VideoFrame
+from mmer.realtime.open_sources import open_sources
 from mmer.realtime.options import Options
 from mmer.realtime.recorder import Recorder
 from mmer.realtime.recordings import LINES, MEDIA, check_folder, expire, header, media_of
@@ -248,6 +249,27 @@ def test_the_next_recording_deletes_what_has_expired_beside_it(tmp_path: Path) -
     made.close(END)
     assert "old was past its --keep-days and is deleted" in notices[0].text
     assert not (tmp_path / "old").exists()
+
+
+@pytest.mark.parametrize(
+    ("drops", "says"),
+    [
+        ({"video": 0, "face": 0, "pictures": 7}, ""),
+        ({"video": 12, "face": 0, "record video": 3}, "dropped video 12, record video 3: there"),
+        (None, "was cut short"),
+    ],
+)
+def test_a_replay_says_why_it_can_differ(
+    tmp_path: Path, drops: dict[str, int] | None, says: str
+) -> None:
+    made = Recorder(tmp_path / "r")
+    made.open(made.described(info()))
+    made.capture(blocks(voice(0.5), 0.0)[0])
+    made.close(None if drops is None else SessionEnd(1.0, 0, 0, drops))
+    options = Options(source=media_of(str(tmp_path / "r")), modalities=("speech",), pace="max")
+    sources, notices = open_sources(options, ManualClock())
+    sources[0].close()
+    assert [says in notice.text for notice in notices] == ([True] if says else [])
 
 
 def test_other_folders_are_no_recordings(tmp_path: Path) -> None:
