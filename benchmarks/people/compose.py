@@ -64,10 +64,10 @@ def head(path: Path, name: str, detector: Any, longest_s: float = 4.0) -> Head:
     sound: list[NDArray[np.int16]] = []
     with av.open(str(path)) as container:
         for frame in container.decode(video=0):
-            t = float(frame.pts * frame.time_base)
+            t = float(frame.time or 0.0)
             if t > longest_s:
                 break
-            frames.append((t, frame.to_ndarray(format="bgr24")))
+            frames.append((t, np.asarray(frame.to_ndarray(format="bgr24"), np.uint8)))
     with av.open(str(path)) as container:
         resampler = av.AudioResampler("s16", "mono", SAMPLE_RATE)
         for part in container.decode(audio=0):
@@ -97,7 +97,7 @@ def head(path: Path, name: str, detector: Any, longest_s: float = 4.0) -> Head:
             )
             for t in times
         ]
-    )
+    ).astype(np.uint8)
     grid_y, grid_x = np.mgrid[: size[1], : size[0]]
     radius = np.hypot((grid_x / size[0] - 0.5) / 0.46, (grid_y / size[1] - 0.5) / 0.46)
     alpha = np.clip((1.08 - radius) / 0.12, 0, 1).astype(np.float32)[..., None]

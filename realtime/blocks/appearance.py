@@ -57,7 +57,9 @@ def appearance_of(
     if part.shape[0] > 64:
         part = np.asarray(cv2.resize(part, (48, 64), interpolation=cv2.INTER_AREA), np.uint8)
     lab = cv2.cvtColor(np.ascontiguousarray(part), cv2.COLOR_BGR2LAB)
-    counts = np.asarray(cv2.calcHist([lab], [0, 1, 2], None, list(_BINS), list(_RANGES)))
+    counts = np.asarray(
+        cv2.calcHist([lab], [0, 1, 2], None, list(_BINS), list(_RANGES)), np.float32
+    )
     # neighbouring bins share: a little more light must not make a stranger
     soft = counts.copy()
     for axis in range(3):

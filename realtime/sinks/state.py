@@ -185,7 +185,7 @@ class OverlayState:
         """Those found lately, each with its label."""
         if self.estimates:
             return [
-                ShownFace(f.box, e and e.label, e and e.confidence, track)
+                ShownFace(f.box, e.label if e else None, e.confidence if e else None, track)
                 for track, f in sorted(self.faces.items())
                 if f.box is not None and self.t - f.t <= FACE_STALE_S / 2
                 for e in (self.estimates.get(track),)

@@ -69,7 +69,10 @@ def _levels(samples: NDArray[np.int16]) -> NDArray[np.float64]:
 
 
 def _at(levels: NDArray[np.float64], seconds: NDArray[np.float64]) -> NDArray[np.float64]:
-    return levels[np.clip((seconds / _LEVEL_S).astype(int), 0, len(levels) - 1)]
+    found: NDArray[np.float64] = levels[
+        np.clip((seconds / _LEVEL_S).astype(int), 0, len(levels) - 1)
+    ]
+    return found
 
 
 def _correlation(a: NDArray[np.float64], b: NDArray[np.float64]) -> float:
