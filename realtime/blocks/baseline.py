@@ -138,20 +138,12 @@ class KnownOffset:
     seen: float
     progress: ClassVar[float] = 1.0
 
-    def corrected(
-        self, log_probs: NDArray[np.floating], weight: float = 1.0
-    ) -> NDArray[np.float32]:
-        """As ``Offset.corrected``."""
+    def corrected(self, log_probs: NDArray[np.floating]) -> NDArray[np.float32]:
+        """Log-probabilities (7,) without the offset; what holds NaN is returned as it is."""
         x = np.asarray(log_probs, np.float64)
         if np.isnan(x).any() or not np.isfinite(x.max()):
             return np.asarray(log_probs, np.float32)
         return log_softmax(x - self.value).astype(np.float32)
-
-    def add(self, log_probs: NDArray[np.floating], weight: float = 1.0) -> None:
-        """Nothing is learned."""
-
-
-Person = Offset | KnownOffset
 
 
 class Baselined(Block):
@@ -201,13 +193,16 @@ class Baselined(Block):
         self._forget()
 
     def _forget(self) -> None:
-        self._people: OrderedDict[int | None, Person] = OrderedDict()
+        self._people: OrderedDict[int | None, Offset] = OrderedDict()
         self._last_t: dict[int | None, float] = {}
         self._seen = 0 if self._known is None else round(self._known.seen)
 
     def _with_baseline(self, message: Message) -> Message:
         if not isinstance(message, Evidence) or message.modality != self.modality:
             return message
+        if self._known is not None:
+            corrected = self._known.corrected(message.log_probs)
+            return replace(message, log_probs=corrected, baseline=self._known.progress)
         person = self._person(message.track)
         frame = self.modality == "face" and message.t0 == message.t1
         length = 1.0 if self.modality == "speech" else message.t1 - message.t0
@@ -219,9 +214,7 @@ class Baselined(Block):
         self._seen = int(person.seen)
         return made
 
-    def _person(self, track: int | None) -> Person:
-        if self._known is not None:
-            return self._known
+    def _person(self, track: int | None) -> Offset:
         person = self._people.setdefault(track, Offset(SESSION[self.modality]))
         self._people.move_to_end(track)
         while len(self._people) > TRACKS:

@@ -197,6 +197,11 @@ def test_a_known_offset_is_the_same_throughout() -> None:
         np.testing.assert_allclose(through(block, evidence(x)), expected, atol=1e-5)
     assert block.seen == 14
 
+    for track in range(100):  # whoever passes by leaves nothing
+        through(block, evidence(x, "speech", track=track))
+    assert not block._people
+    assert not block._last_t
+
 
 def test_other_messages_and_modalities_pass_as_they_are() -> None:
     block = Baselined(Echo(), "speech")
