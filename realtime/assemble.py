@@ -113,7 +113,9 @@ def _add_baseline(options: Options, loaded: dict[str, Any]) -> None:
     if options.baseline not in BASELINES:
         from mmer.realtime.baseline_file import load_baseline
 
-        networks = {m: loaded[m].card.sha256 for m in MODALITIES_WITH_BASELINE if m in loaded}
+        networks: dict[str, str] = {
+            m: loaded[m].card.sha256 for m in MODALITIES_WITH_BASELINE if m in loaded
+        }
         loaded["baseline"] = load_baseline(Path(options.baseline), networks)
 
 

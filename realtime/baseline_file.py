@@ -108,8 +108,8 @@ def load_baseline(path: Path, networks: Mapping[str, str]) -> dict[str, KnownOff
 def _offset(table: Any, unit: str, where: str, again: str) -> KnownOffset:
     values = table.get("offset") if isinstance(table, dict) else None
     seen = table.get(unit) if isinstance(table, dict) else None
-    sound = isinstance(values, list) and len(values) == len(EMOTIONS)
-    if not (sound and all(map(_number, values)) and _number(seen) and seen >= 0):
+    sound = isinstance(values, list) and len(values) == len(EMOTIONS) and all(map(_number, values))
+    if not (sound and seen is not None and _number(seen) and seen >= 0):
         raise MmerError(f"--baseline {where} is not {len(EMOTIONS)} numbers and {unit}; {again}")
     value = np.array(values, np.float64)
     if np.abs(value).max() > LARGEST:

@@ -136,7 +136,7 @@ def _study(heard: Sequence[Voices], orders: int, say: Say) -> Table:
 
 def _all(corpora: Sequence[Corpus], orders: int, say: Say) -> dict[tuple[str, str], Changes]:
     """Changes by corpus and modality."""
-    found = {}
+    found: dict[tuple[str, str], Changes] = {}
     for corpus in corpora:
         say(f"sessions: {corpus.name}, {corpus.modality}")
         found[corpus.name, corpus.modality] = changes(corpus, orders)
@@ -200,7 +200,7 @@ def stable(found: Mapping[str, tuple[int, float]]) -> Row:
 
 def _row(of: tuple[tuple[str, str], Changes], how: str) -> Row:
     (name, modality), mixes = of
-    values = {}
+    values: dict[str, float] = {}
     for mix, c in mixes.items():
         values |= {f"{mix} plain": c.plain, f"{mix} adapted": c.adapted}
         values |= {f"{mix} low": c.low, f"{mix} high": c.high}

@@ -63,7 +63,7 @@ class FusionNetwork(nn.Module):
         probs = log_probs.exp() * there + (1 - there) / classes
         # at zero: 0.88 is shown, power 1, the square root of the quality, a third less in 2 s
         reliability = self.reliability.unsqueeze(1) + self.by_class
-        power = self.power
+        power: torch.Tensor = self.power
         if context is not None:
             moved = (context * self.context_reliability).sum(dim=2, keepdim=True)
             reliability = reliability + moved  # (B, K, C)
