@@ -10,6 +10,7 @@ const shown = (query.get("show") ?? "label,words").split(",");
 const address = new URL("v1/watch", new URL(".", location.href)).href.replace(/^http/, "ws");
 const rows = bars($("bars"));
 let fading = null;
+let person; // of several, who spoke last
 
 $("label").hidden = !shown.includes("label");
 $("bars").hidden = !shown.includes("bars");
@@ -20,7 +21,10 @@ function draw(line) {
     $("said").textContent = line.text;
     return;
   }
-  if (line.type !== "emotion" || line.label === null) return;
+  if (line.type !== "emotion") return;
+  if (line.final || line.provisional) person = line.person;
+  person ??= line.person;
+  if (line.label === null || line.person !== person) return;
   clearTimeout(fading);
   fading = setTimeout(() => ($("over").hidden = true), 1000 * FADE_S);
   $("over").hidden = false;

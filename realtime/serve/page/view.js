@@ -197,7 +197,10 @@ export class View {
       context.scale(-1, 1);
       context.font = `${Math.round(width / 36)}px system-ui`;
       context.fillStyle = context.strokeStyle;
-      context.fillText(`${who} ${label ?? ""}`, -place[0] - place[2], place[1] - 6);
+      context.strokeStyle = "#141414"; // an outline, legible on any picture
+      const written = [`${who} ${label ?? ""}`, -place[0] - place[2], place[1] - 8];
+      context.strokeText(...written);
+      context.fillText(...written);
       context.restore();
     }
   }
