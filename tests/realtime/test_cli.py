@@ -25,7 +25,7 @@ from mmer.realtime.demo import clip
 COMMAND = [str(Path(sys.executable).with_name("mmer-live"))]
 EMOTION_KEYS = {
     "v", "type", "t", "window", "label", "confidence", "probs", "final", "provisional", "revised",
-    "utterance", "modalities", "why", "latency_ms",
+    "utterance", "modalities", "why", "latency_ms", "valence", "arousal", "derived",
 }  # fmt: skip
 
 
