@@ -109,14 +109,14 @@ class Fusion(Outputs):
     def _clips(self, say: Say) -> Iterator[tuple[str, str, Moments, NDArray[np.int64]]]:
         clips = {}
         for state, change in (
-            ("as they are", None),
+            ("", None),
             ("voice and words in noise", noisy(np.random.default_rng(0))),
             ("face in darkness", dark),
         ):
-            say(f"clips, {state}")
-            found = ravdess_clips(self.data, self.asr, change)
+            say(f"clips, {state or 'as they are'}")
+            found = ravdess_clips(self.data, self.asr, self.cache, state, change)
             labels = np.array([clip.label for clip in found])
-            clips[state] = labels, [of_clip(clip) for clip in found]
+            clips[state or "as they are"] = labels, [of_clip(clip) for clip in found]
         for state, (labels, moments) in clips.items():
             yield "RAVDESS Actor_01", state, moments, labels
 

@@ -69,7 +69,7 @@ class PersonalBaseline(Outputs):
         known = [c for v in heard if (c := v.read_aloud()) is not None]
         if (self.data / "video").is_dir():
             say("clips")
-            clips = ravdess_clips(self.data, self.asr)
+            clips = ravdess_clips(self.data, self.asr, self.cache)
             corpora += Clips("RAVDESS actor 01", clips, FusionModel.load()).corpora()
             say("switches of the running label")
             stability = [stable({b: switches(self.data, b) for b in ("none", "session")})]

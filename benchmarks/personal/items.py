@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 
 from mmer.benchmarks.accuracy.speech import LEFT_OUT
 from mmer.benchmarks.harness.command import Say
+from mmer.benchmarks.harness.networks import hashes
 from mmer.benchmarks.personal.sessions import Answers, Corpus
 from mmer.models.cards.card import load_card, weights_dir
 from mmer.models.cards.seen import digest64
@@ -35,6 +37,7 @@ from mmer.realtime.messages import EmotionEstimate, Evidence, Message
 from mmer.realtime.options import Options
 from mmer.realtime.replay import Replay
 from mmer.realtime.sources.media import MediaFile
+from mmer.training.datasets.item import Item
 from mmer.training.datasets.registry import read
 from mmer.training.evaluation.adapt import WEIGHT
 from mmer.training.storage import cached_arrays
@@ -44,6 +47,8 @@ PER_SPEAKER: Final = 120
 READ: Final = 12
 """Most neutral items that stand for a minute of reading; half of a person's at most."""
 LEAST_READ: Final = 3
+CHUNK: Final = 8
+"""Clips in a file of the cache."""
 DEVELOPMENT: Final = "RAVDESS 17-20"
 _CONFIG: Final = FusionConfig()
 
@@ -287,16 +292,74 @@ def switches(data: Path, baseline: str) -> tuple[int, float]:
 
 
 def ravdess_clips(
-    data: Path, asr: str, change: Callable[[Message], Message] | None = None
+    data: Path,
+    asr: str,
+    cache: Path | None = None,
+    state: str = "",
+    change: Callable[[Message], Message] | None = None,
 ) -> Sequence[Clip]:
-    """The evidence of the clips of RAVDESS below ``data``/video, each message changed first."""
+    """The evidence of the clips of RAVDESS below ``data``/video, each message changed first.
+
+    ``state`` names the change in the cache, which is written ``CHUNK`` clips at a time: an
+    interrupted run goes on where it stopped.
+    """
+    items = read("ravdess", data / "video", "clip", "all").items
+    key = digest64(f"{hashes(None)} {asr} {state} {[i.id for i in items]}".encode())
+    out: list[Clip] = []
+    answerer: list[Any] = []  # opened when it is needed
+    for first in range(0, len(items), CHUNK):
+        part = items[first : first + CHUNK]
+        path = None if cache is None else cache / f"clips-{key:016x}-{first}.npz"
+        arrays = cached_arrays(path, partial(_evidence, part, asr, change, answerer))
+        for k, item in enumerate(part):
+            evidence = _clip_evidence(arrays, k)
+            t1 = max((e.t1 for e in evidence), default=0.0)
+            out.append(Clip(item.label, item.speaker, t1, evidence))
+    return out
+
+
+def _evidence(
+    items: Sequence[Item],
+    asr: str,
+    change: Callable[[Message], Message] | None,
+    answerer: list[Any],
+) -> Mapping[str, Any]:
+    """The evidence of clips as arrays: a row each, with the number of its clip."""
     from mmer.training.evaluation.clip import ClipAnswerer
     from mmer.training.evaluation.settings import Settings
 
-    answerer = ClipAnswerer(None, Settings(asr=asr, offline=True))
-    out = []
-    for item in read("ravdess", data / "video", "clip", "all").items:
-        evidence = answerer.evidence(item, change)
-        t1 = max((e.t1 for e in evidence), default=0.0)
-        out.append(Clip(item.label, item.speaker, t1, evidence))
-    return out
+    if not answerer:
+        answerer.append(ClipAnswerer(None, Settings(asr=asr, offline=True)))
+    rows = [(k, e) for k, item in enumerate(items) for e in answerer[0].evidence(item, change)]
+    return {
+        "clip": np.array([k for k, _ in rows]),
+        "modality": np.array([e.modality for _, e in rows], np.str_),
+        "log_probs": np.array([e.log_probs for _, e in rows], np.float32).reshape(-1, 7),
+        "numbers": np.array(
+            [
+                (e.t0, e.t1, e.quality, e.partial, -1 if e.track is None else e.track, e.punctuated)
+                for _, e in rows
+            ],
+            np.float64,
+        ).reshape(-1, 6),
+    }
+
+
+def _clip_evidence(arrays: Mapping[str, NDArray[Any]], clip: int) -> list[Evidence]:
+    found = []
+    for row in np.flatnonzero(arrays["clip"] == clip):
+        t0, t1, quality, part, track, punctuated = arrays["numbers"][row].tolist()
+        found.append(
+            Evidence(
+                str(arrays["modality"][row]),  # type: ignore[arg-type]
+                t0,
+                t1,
+                arrays["log_probs"][row],
+                quality,
+                bool(part),
+                utterance=1,
+                track=None if track < 0 else int(track),
+                punctuated=bool(punctuated),
+            )
+        )
+    return found
