@@ -343,6 +343,7 @@ def test_of_several_people_a_face_has_its_number() -> None:
 
 
 def test_a_client_cannot_have_outputs_mix_people() -> None:
+    pytest.importorskip("pythonosc", reason="needs the extra osc")
     outputs = SessionOutputs([Target("osc", "127.0.0.1:9")])
     service = Service(defaults={"asr": "none"}, outputs=outputs)
 
