@@ -50,10 +50,10 @@ def in_floats(path: Path) -> Any:
         MmerError: it cannot be read, or was quantized in a way that is not known.
     """
     model = load(path)
-    return dequantized(model) if is_quantized(model) else _widened(model)
+    return dequantized(model) if is_quantized(model) else widened(model)
 
 
-def _widened(model: Any) -> Any:
+def widened(model: Any) -> Any:
     """A network of ``mmer.training.export.half``, its weights in float32; any other as it is."""
     from onnx import numpy_helper
 

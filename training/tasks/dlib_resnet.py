@@ -21,7 +21,9 @@ NAME: Final = (
 )
 SHA256: Final = "55533b28a95800a551ba546ba62fe69625c7e95a7061c338adffead08719da30"
 FILE: Final = "dlib_face_recognition_resnet_model_v1.dat"
-_LAYER: Final = re.compile(rb"\x01[\x04\x05\x07](con_4|affine_|fc_2)(?:\x01\x80\x02\x00\x01)?\x01\x02")
+_LAYER: Final = re.compile(
+    rb"\x01[\x04\x05\x07](con_4|affine_|fc_2)(?:\x01\x80\x02\x00\x01)?\x01\x02"
+)
 """A layer's name with its length, before its parameters: a tensor of version 2."""
 
 
