@@ -1,4 +1,4 @@
-"""dlib's face-recognition ResNet, the pretrained network that the second face network starts from."""
+"""dlib's face-recognition ResNet, which the second face network starts from."""
 
 from __future__ import annotations
 
