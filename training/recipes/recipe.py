@@ -61,8 +61,8 @@ class Recipe:
     """Train in "bf16", or on a GPU in "fp16", with float32 weights; development figures and
     export are float32."""
     precision: str = "float32"
-    """Precision of the exported weights: "float32"; "float16", in which they are stored, not computed
-    with; or "int8" for matrices and embeddings."""
+    """Precision of the exported weights: "float32"; "float16", in which they are only stored; or
+    "int8" for matrices and embeddings."""
     start: Sequence[str] = ()
     """Names of finished runs, folders beside this one's output, whose weights this run starts from
     (several: where the task can join their networks)."""

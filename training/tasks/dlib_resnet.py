@@ -24,7 +24,8 @@ FILE: Final = "dlib_face_recognition_resnet_model_v1.dat"
 _LAYER: Final = re.compile(
     rb"\x01[\x04\x05\x07](con_4|affine_|fc_2)(?:\x01\x80\x02\x00\x01)?\x01\x02"
 )
-"""A layer's name with its length, before its parameters: a tensor of version 2."""
+"""A layer's name with its length (and a product's sizes, 128 and 256), before its parameters: a
+tensor of version 2."""
 
 
 def model_file() -> Path:
