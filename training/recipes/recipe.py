@@ -52,6 +52,9 @@ class Recipe:
     """Share of all updates with a rising learning rate."""
     accumulate: int = 1
     """Batches in one update of the weights."""
+    stop: int = 0
+    """Epochs after which the run ends, before its schedule does, for another run to start from; 0
+    for all."""
     patience: int = 0
     """Early stopping: epochs without a better development figure, after which the best epoch's
     weights are restored; 0 trains to the last epoch."""
@@ -74,9 +77,9 @@ class Recipe:
             self._check_number(name, "a number", lowest=0.0)
         for name in ("epochs", "batch", "threads", "accumulate", "learning_rate"):
             self._check_number(name, "a number above 0", lowest=1e-12)
-        for name in ("warm_up", "patience"):
+        for name in ("warm_up", "patience", "stop"):
             self._check_number(name, "0 or more", lowest=0.0)
-        for name in ("epochs", "batch", "threads", "accumulate", "patience", "seed"):
+        for name in ("epochs", "batch", "threads", "accumulate", "patience", "stop", "seed"):
             if not isinstance(getattr(self, name), int):
                 raise MmerError(f"recipe {self.name}: {name} must be a whole number")
         if isinstance(self.start, str) or not all(isinstance(run, str) for run in self.start):
@@ -102,6 +105,11 @@ class Recipe:
         value = getattr(self, name)
         if isinstance(value, bool) or not isinstance(value, (int, float)) or not value >= lowest:
             raise MmerError(f"recipe {self.name}: {name} must be {what}, not {value!r}")
+
+    @property
+    def last_epoch(self) -> int:
+        """The epoch after which the run ends."""
+        return self.stop or self.epochs
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values, as stored in cards and checkpoints."""

@@ -49,10 +49,13 @@ class FaceOptions:
     side: int = 40
     """Pixels of the training windows, anywhere in the crop; inference uses the middle one."""
     pair: bool = False
-    """Train dlib's ResNet, to be used together with the network of the run in ``start``."""
+    """Train dlib's ResNet, to be used together with the network of the run in ``start``, or that
+    run's pair further."""
     second_side: int = 44
     """``side`` of the pair's second network."""
     second_dropout: float = 0.4
+    second_frozen: int = 0
+    """Its lower residual blocks that keep their pretrained weights, with what is below them."""
     tuned_rate: float = 0.3
     """Learning rate of its pretrained weights, as a share of its heads'."""
     no_faces: int = 16
@@ -130,7 +133,9 @@ class FaceTask(Task):
         )
         if self._options.pair:
             if len(recipe.start) != 1:
-                raise MmerError(f"recipe {recipe.name}: a pair needs the run of its first network")
+                raise MmerError(
+                    f"recipe {recipe.name}: a pair must start from one run, of its first network"
+                )
             self.starting_point = dlib_resnet.NAME
             self._pretrained = dlib_resnet.model_file()
         self._side = self._options.second_side if self._options.pair else self._options.side
@@ -149,14 +154,14 @@ class FaceTask(Task):
         first = FaceNetwork((a, b, c), o.dropout, o.side)
         if not o.pair:
             return first
-        second = DlibFace(o.second_side, o.second_dropout)
+        second = DlibFace(o.second_side, o.second_dropout, o.second_frozen)
         dlib_resnet.fill(second.body, self._pretrained)
         return FacePair(first, second)
 
     def joined(self, weights: Sequence[Mapping[str, torch.Tensor]]) -> Mapping[str, torch.Tensor]:
-        """A pair begins with the first network's run and the second's pretrained weights."""
+        """A pair begins with that of another run, or its first network's and pretrained weights."""
         state = super().joined(weights)
-        if not self._options.pair:
+        if not self._options.pair or "second.head.weight" in state:
             return state
         return self.network().state_dict() | {f"first.{k}": v for k, v in state.items()}
 

@@ -12,23 +12,22 @@ from mmer.models.networks.shipped.face import FaceNetwork
 
 ENLARGED = 96
 """Pixels to which a window is enlarged for ``DlibFace``."""
-FROZEN_BLOCKS = 3
-"""Residual blocks of ``DlibFace`` that keep their pretrained weights, with the stem."""
 
 
 class DlibFace(nn.Module):
     """Grey crop in, enlarged; class logits, an embedding, and whether it is a usable face out.
 
     Brightness and contrast do not matter, as in ``FaceNetwork``; in inference it looks at the
-    middle ``window`` pixels of the crop.
+    middle ``window`` pixels of the crop. Of its pretrained weights, the stem and the first
+    ``frozen`` blocks are not trained; with none frozen the stem is trained too.
     """
 
-    def __init__(self, window: int = 44, dropout: float = 0.4) -> None:
+    def __init__(self, window: int = 44, dropout: float = 0.4, frozen: int = 0) -> None:
         super().__init__()
         self._window = window
         self.body = DlibResNet()
-        self.body.stem.requires_grad_(False)
-        self.body.blocks[:FROZEN_BLOCKS].requires_grad_(False)
+        self.body.stem.requires_grad_(not frozen)
+        self.body.blocks[:frozen].requires_grad_(False)
         self.drop = nn.Dropout(dropout)
         self.head = nn.Linear(self.body.width, len(EMOTIONS))
         self.usable = nn.Linear(self.body.width, 1)

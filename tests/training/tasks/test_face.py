@@ -103,7 +103,7 @@ def pair(corpora: Path, monkeypatch: pytest.MonkeyPatch) -> FaceTask:
     """A task whose second network has random weights in place of the pretrained ones."""
     monkeypatch.setattr(dlib_resnet, "model_file", lambda: Path("no such file"))
     monkeypatch.setattr(dlib_resnet, "fill", lambda network, path: None)
-    options = OPTIONS | {"pair": True, "second_side": 44, "tuned_rate": 0.5}
+    options = OPTIONS | {"pair": True, "second_side": 44, "second_frozen": 3, "tuned_rate": 0.5}
     recipe = Recipe("face", "face", 1, 16, 1e-3, start=["face-small"], options=options)
     return FaceTask(recipe, corpora)
 
@@ -139,9 +139,11 @@ def test_a_pair_begins_with_the_weights_of_its_first_network(
     network.load_state_dict(pair.joined([weights]))
     for name, value in weights.items():
         assert torch.equal(network.state_dict()[f"first.{name}"], value)
+    further = pair.network().state_dict()
+    assert pair.joined([further]) is further
 
 
 def test_a_pair_without_its_first_network_is_refused(corpora: Path) -> None:
     recipe = Recipe("face", "face", 1, 16, 1e-3, options=OPTIONS | {"pair": True})
-    with pytest.raises(MmerError, match="a pair needs the run of its first network"):
+    with pytest.raises(MmerError, match="a pair must start from one run"):
         FaceTask(recipe, corpora)
