@@ -54,6 +54,8 @@ class FaceOptions:
     second_side: int = 44
     """``side`` of the pair's second network."""
     second_dropout: float = 0.4
+    second_share: float = 0.5
+    """Weight (0..1) of its logits in the pair's."""
     second_frozen: int = 0
     """Its lower residual blocks that keep their pretrained weights, with what is below them."""
     tuned_rate: float = 0.3
@@ -156,7 +158,7 @@ class FaceTask(Task):
             return first
         second = DlibFace(o.second_side, o.second_dropout, o.second_frozen)
         dlib_resnet.fill(second.body, self._pretrained)
-        return FacePair(first, second)
+        return FacePair(first, second, o.second_share)
 
     def joined(self, weights: Sequence[Mapping[str, torch.Tensor]]) -> Mapping[str, torch.Tensor]:
         """A pair begins with that of another run, or its first network's and pretrained weights."""

@@ -50,12 +50,14 @@ class DlibFace(nn.Module):
 class FacePair(nn.Module):
     """``FaceNetwork``, trained before, and ``DlibFace``, trained alone; their mean in inference.
 
-    The logits are the mean of the two networks' (so the probabilities are their geometric mean),
-    and so is ``usable``; the embedding is both, one after another.
+    The logits are the mean of the two networks', of which the second's have the weight ``share``
+    (so the probabilities are their geometric mean), and so is ``usable``; the embedding is both,
+    one after another.
     """
 
-    def __init__(self, first: FaceNetwork, second: DlibFace) -> None:
+    def __init__(self, first: FaceNetwork, second: DlibFace, share: float = 0.5) -> None:
         super().__init__()
+        self._share = share
         self.first = first.requires_grad_(False)
         self.second = second
 
@@ -65,4 +67,8 @@ class FacePair(nn.Module):
         if self.training:
             return second
         (logits, embedding, usable), (others, theirs, also) = self.first(image), second
-        return (logits + others) / 2, torch.cat([embedding, theirs], dim=1), (usable + also) / 2
+        return (
+            torch.lerp(logits, others, self._share),
+            torch.cat([embedding, theirs], dim=1),
+            torch.lerp(usable, also, self._share),
+        )

@@ -103,7 +103,13 @@ def pair(corpora: Path, monkeypatch: pytest.MonkeyPatch) -> FaceTask:
     """A task whose second network has random weights in place of the pretrained ones."""
     monkeypatch.setattr(dlib_resnet, "model_file", lambda: Path("no such file"))
     monkeypatch.setattr(dlib_resnet, "fill", lambda network, path: None)
-    options = OPTIONS | {"pair": True, "second_side": 44, "second_frozen": 3, "tuned_rate": 0.5}
+    options = OPTIONS | {
+        "pair": True,
+        "second_side": 44,
+        "second_frozen": 3,
+        "second_share": 0.4,
+        "tuned_rate": 0.5,
+    }
     recipe = Recipe("face", "face", 1, 16, 1e-3, start=["face-small"], options=options)
     return FaceTask(recipe, corpora)
 
@@ -116,8 +122,8 @@ def test_a_pair_answers_with_the_mean_of_both_and_trains_the_second(pair: FaceTa
         logits, embedding, usable = network.eval()(image)
         first, second = network.first(image), network.second(image)
     assert embedding.shape == (2, 16 + 128)
-    assert torch.allclose(logits, (first[0] + second[0]) / 2, atol=1e-5)
-    assert torch.allclose(usable, (first[2] + second[2]) / 2, atol=1e-5)
+    assert torch.allclose(logits, 0.6 * first[0] + 0.4 * second[0], atol=1e-5)
+    assert torch.allclose(usable, 0.6 * first[2] + 0.4 * second[2], atol=1e-5)
     inputs, targets = next(iter(pair.batches(np.random.default_rng(0))))
     assert inputs["image"].shape == (20, 1, 44, 44)
     outputs = network.train()(torch.from_numpy(inputs["image"][:4]))
