@@ -40,7 +40,7 @@ def test_a_prediction_has_all_its_parts(model: FaceModel) -> None:
     prediction = model.predict(mask())
     assert prediction.probs.sum() == pytest.approx(1, abs=1e-5)
     assert prediction.embedding is not None
-    assert prediction.embedding.shape == (256,)
+    assert prediction.embedding.shape == (128,)
     assert 0 <= prediction.usable <= 1
 
 
