@@ -17,6 +17,7 @@ from mmer.models.engine.precision import (
     int8,
     is_quantized,
     load,
+    widened,
 )
 from mmer.models.errors import MmerError
 from mmer.models.preparation.preparation import examples
@@ -52,7 +53,7 @@ def make_variants(subject: Subject, folder: Path) -> Variants:
     import onnx
 
     quantized = is_quantized(model)
-    whole = dequantized(model) if quantized else model
+    whole = dequantized(model) if quantized else widened(model)
     made: dict[str, Callable[[], Any]] = {"fp16": lambda: float16(_copy(whole))}
     if quantized:
         made["fp32"] = lambda: whole

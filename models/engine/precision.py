@@ -44,13 +44,28 @@ def load(path: Path) -> Any:
 
 
 def in_floats(path: Path) -> Any:
-    """The network of a file as ``load`` gives it, with no product of integers in it.
+    """The network of a file as ``load`` gives it: no product of integers in it, no float16 weights.
 
     Raises:
         MmerError: it cannot be read, or was quantized in a way that is not known.
     """
     model = load(path)
-    return dequantized(model) if is_quantized(model) else model
+    return dequantized(model) if is_quantized(model) else widened(model)
+
+
+def widened(model: Any) -> Any:
+    """A network of ``mmer.training.export.half``, its weights in float32; any other as it is."""
+    from onnx import numpy_helper
+
+    graph = model.graph
+    stored = {t.name: t for t in graph.initializer if t.data_type == t.FLOAT16}
+    casts = [n for n in graph.node if n.op_type == "Cast" and n.input[0] in stored]
+    for cast in casts:
+        tensor = stored[cast.input[0]]
+        array = numpy_helper.to_array(tensor).astype(np.float32)
+        tensor.CopyFrom(numpy_helper.from_array(array, cast.output[0]))
+        graph.node.remove(cast)
+    return model
 
 
 def float16(model: Any) -> Any:

@@ -90,11 +90,11 @@ def train(
     trainer = Trainer(recipe, task, output)
     if resume:
         trainer.resume()
-        console.print(f"resumed after epoch {trainer.epoch} of {recipe.epochs}")
+        console.print(f"resumed after epoch {trainer.epoch} of {recipe.last_epoch}")
     console.print(f"training on {trainer.device}")
     columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console) as progress:
-        steps = recipe.epochs * task.batches_per_epoch
+        steps = recipe.last_epoch * task.batches_per_epoch
         bar = progress.add_task(
             "training", total=steps, completed=trainer.epoch * task.batches_per_epoch
         )

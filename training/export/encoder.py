@@ -14,6 +14,7 @@ from mmer.models.cards.card import Card
 from mmer.models.checksum import sha256_of
 from mmer.models.engine import Engine, open_engine
 from mmer.training.export.card import Answers, development_figures, make_card
+from mmer.training.export.half import store_in_float16
 from mmer.training.export.onnx_file import write_onnx
 from mmer.training.export.parity import compare, median_latency_ms
 from mmer.training.export.quantize import quantize
@@ -43,8 +44,9 @@ def export(network: nn.Module, recipe: Recipe, task: Task, folder: Path) -> Card
         path = Path(made) / f"{recipe.name}.onnx"
         samples = [inputs for inputs, _ in islice(task.development(), SAMPLES)]
         float32 = shipped = write_onnx(network, samples, task.dynamic_axes(), task.outputs, path)
-        if recipe.precision == "int8":
-            quantize(path.rename(path.with_suffix(".float32.onnx")), path)
+        if recipe.precision != "float32":
+            store = quantize if recipe.precision == "int8" else store_in_float16
+            store(path.rename(path.with_suffix(".float32.onnx")), path)
             shipped = open_engine(path, "cpu")
         card = _measured_card(recipe, task, path, network, float32, shipped)
         path.replace(folder / path.name)
@@ -60,7 +62,7 @@ def _measured_card(
 ) -> Card:
     """Measure ``shipped`` on the development fold; fit its temperature and threshold."""
     parity = compare(network, task, float32, shipped)
-    one_by_one = recipe.precision != "float32"
+    one_by_one = recipe.precision == "int8"
     logits, labels = _ask(shipped, task, None, one_by_one)
     others = {c: _ask(shipped, task, c, one_by_one) for c in task.conditions}
     # a condition may also be another choice of items, to which nothing is fitted

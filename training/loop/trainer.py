@@ -167,12 +167,13 @@ class Trainer:
         ``on_step`` is called with the loss of each batch. Only the first of several processes
         reports.
         """
-        if self.recipe.start and self.epoch < self.recipe.epochs:
+        last = self.recipe.last_epoch
+        if self.recipe.start and self.epoch < last:
             # not self.network, which may be that of a later epoch
             first = self.task.network().to(self.device)
             self._load_start(first)
             self.task.begin(first)
-        while self.epoch < self.recipe.epochs and not self._out_of_patience():
+        while self.epoch < last and not self._out_of_patience():
             begun = time.perf_counter()
             train_loss = self._train_epoch(on_step)
             logits, labels = development_logits(self.average, self.task)

@@ -19,7 +19,7 @@ else:
     import tomli as tomllib
 
 T = TypeVar("T")
-PRECISIONS = ("float32", "int8")
+PRECISIONS = ("float32", "float16", "int8")
 OPTIMIZERS = ("adamw", "adam")
 SCHEDULES = ("cosine", "linear", "constant")
 MIXED = ("no", "bf16", "fp16")
@@ -52,6 +52,9 @@ class Recipe:
     """Share of all updates with a rising learning rate."""
     accumulate: int = 1
     """Batches in one update of the weights."""
+    stop: int = 0
+    """Epochs after which the run ends, before its schedule does, for another run to start from; 0
+    for all."""
     patience: int = 0
     """Early stopping: epochs without a better development figure, after which the best epoch's
     weights are restored; 0 trains to the last epoch."""
@@ -61,7 +64,8 @@ class Recipe:
     """Train in "bf16", or on a GPU in "fp16", with float32 weights; development figures and
     export are float32."""
     precision: str = "float32"
-    """Precision of the exported weights: "float32", or "int8" for matrices and embeddings."""
+    """Precision of the exported weights: "float32"; "float16", in which they are only stored; or
+    "int8" for matrices and embeddings."""
     start: Sequence[str] = ()
     """Names of finished runs, folders beside this one's output, whose weights this run starts from
     (several: where the task can join their networks)."""
@@ -73,9 +77,9 @@ class Recipe:
             self._check_number(name, "a number", lowest=0.0)
         for name in ("epochs", "batch", "threads", "accumulate", "learning_rate"):
             self._check_number(name, "a number above 0", lowest=1e-12)
-        for name in ("warm_up", "patience"):
+        for name in ("warm_up", "patience", "stop"):
             self._check_number(name, "0 or more", lowest=0.0)
-        for name in ("epochs", "batch", "threads", "accumulate", "patience", "seed"):
+        for name in ("epochs", "batch", "threads", "accumulate", "patience", "stop", "seed"):
             if not isinstance(getattr(self, name), int):
                 raise MmerError(f"recipe {self.name}: {name} must be a whole number")
         if isinstance(self.start, str) or not all(isinstance(run, str) for run in self.start):
@@ -101,6 +105,11 @@ class Recipe:
         value = getattr(self, name)
         if isinstance(value, bool) or not isinstance(value, (int, float)) or not value >= lowest:
             raise MmerError(f"recipe {self.name}: {name} must be {what}, not {value!r}")
+
+    @property
+    def last_epoch(self) -> int:
+        """The epoch after which the run ends."""
+        return self.stop or self.epochs
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values, as stored in cards and checkpoints."""

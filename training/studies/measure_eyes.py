@@ -4,7 +4,7 @@
 
 runs MediaPipe's short-range face detector over enlarged training crops, with a margin
 of their own edge grey (the detector needs some room round a face), and prints the medians for
-``training/recipes/face.toml``.
+the face recipes.
 """
 
 from __future__ import annotations

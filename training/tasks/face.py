@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -14,8 +14,10 @@ from torch import nn
 
 from mmer.models.cards.card import TrainingData
 from mmer.models.cards.seen import Seen, as_keys
+from mmer.models.errors import MmerError
 from mmer.models.labels import EMOTIONS
 from mmer.models.networks.shipped.face import FaceNetwork
+from mmer.models.networks.shipped.face_pair import DlibFace, FacePair
 from mmer.models.preparation.face_crop import CropGeometry
 from mmer.models.preparation.grey_face import GreyFace
 from mmer.training.augment.face import FaceChanges, change_face
@@ -23,6 +25,7 @@ from mmer.training.augment.non_faces import SCENES_SOURCE, NonFaces, read_scenes
 from mmer.training.datasets.corpora import training_data
 from mmer.training.datasets.faces import read_development, read_train
 from mmer.training.recipes.recipe import Recipe, from_table
+from mmer.training.tasks import dlib_resnet
 from mmer.training.tasks.task import Arrays, Task, soft_loss
 
 TWINS: Final = "all (with those that also occur in FER2013's training split, kept out of training)"
@@ -45,6 +48,18 @@ class FaceOptions:
     dropout: float = 0.2
     side: int = 40
     """Pixels of the training windows, anywhere in the crop; inference uses the middle one."""
+    pair: bool = False
+    """Train dlib's ResNet, to be used together with the network of the run in ``start``, or that
+    run's pair further."""
+    second_side: int = 44
+    """``side`` of the pair's second network."""
+    second_dropout: float = 0.4
+    second_share: float = 0.5
+    """Weight (0..1) of its logits in the pair's."""
+    second_frozen: int = 0
+    """Its lower residual blocks that keep their pretrained weights, with what is below them."""
+    tuned_rate: float = 0.3
+    """Learning rate of its pretrained weights, as a share of its heads'."""
     no_faces: int = 16
     """Crops that are no usable face in each batch, beside the recipe's ``batch`` of faces."""
     usable_weight: float = 0.3
@@ -88,7 +103,10 @@ CONDITIONS: Final[Mapping[str, Callable[[np.ndarray], np.ndarray]]] = {
 
 
 class FaceTask(Task):
-    """The task of ``FaceNetwork``; targets are (B, 8): shares of the votes, 1 for a usable face."""
+    """The task of ``FaceNetwork`` and ``FacePair``; targets are (B, 8).
+
+    They are the shares of the votes, and 1 for a usable face.
+    """
 
     modality = "face"
     development_data = (
@@ -115,6 +133,14 @@ class FaceTask(Task):
         self._changes = from_table(
             FaceChanges, self._options.changes, f"recipe {recipe.name}: options.changes"
         )
+        if self._options.pair:
+            if len(recipe.start) != 1:
+                raise MmerError(
+                    f"recipe {recipe.name}: a pair must start from one run, of its first network"
+                )
+            self.starting_point = dlib_resnet.NAME
+            self._pretrained = dlib_resnet.model_file()
+        self._side = self._options.second_side if self._options.pair else self._options.side
         self._train = read_train(data)
         self._development = read_development(data)
         self._with_twins = read_development(data, twins=True)
@@ -125,8 +151,29 @@ class FaceTask(Task):
         self.batches_per_epoch = len(self._train.images) // recipe.batch
 
     def network(self) -> nn.Module:
-        a, b, c = self._options.widths
-        return FaceNetwork((a, b, c), self._options.dropout, self._options.side)
+        o = self._options
+        a, b, c = o.widths
+        first = FaceNetwork((a, b, c), o.dropout, o.side)
+        if not o.pair:
+            return first
+        second = DlibFace(o.second_side, o.second_dropout, o.second_frozen)
+        dlib_resnet.fill(second.body, self._pretrained)
+        return FacePair(first, second, o.second_share)
+
+    def joined(self, weights: Sequence[Mapping[str, torch.Tensor]]) -> Mapping[str, torch.Tensor]:
+        """A pair begins with that of another run, or its first network's and pretrained weights."""
+        state = super().joined(weights)
+        if not self._options.pair or "second.head.weight" in state:
+            return state
+        return self.network().state_dict() | {f"first.{k}": v for k, v in state.items()}
+
+    def parameter_groups(self, network: nn.Module) -> list[dict[str, Any]]:
+        if not isinstance(network, FacePair):
+            return super().parameter_groups(network)
+        second = network.second
+        tuned = [p for p in second.body.parameters() if p.requires_grad]
+        heads = [*second.head.parameters(), *second.usable.parameters()]
+        return [{"params": heads}, {"params": tuned, "scale": self._options.tuned_rate}]
 
     def batches(self, rng: np.random.Generator) -> Iterator[tuple[Arrays, np.ndarray]]:
         """Every image once, augmented, and in each batch some crops that are no usable face."""
@@ -142,13 +189,13 @@ class FaceTask(Task):
             yield {"image": np.stack(images)[:, None]}, targets.copy()
 
     def _change(self, image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        return change_face(image, rng, self._changes, self._options.side)
+        return change_face(image, rng, self._changes, self._side)
 
     def _no_face(self, rng: np.random.Generator) -> np.ndarray:
         unusable = self._train.unusable
         if len(unusable) and rng.random() < 0.03:  # few images: seldom, lest they be memorised
             return self._change(unusable[rng.integers(len(unusable))], rng)
-        return self._non_faces.draw(rng, self._options.side)
+        return self._non_faces.draw(rng, self._side)
 
     def development(self, condition: str | None = None) -> Iterator[tuple[Arrays, np.ndarray]]:
         faces = self._with_twins if condition == TWINS else self._development

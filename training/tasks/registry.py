@@ -19,7 +19,10 @@ TASKS: Final = Registry(
         "text": Entry(
             "mmer.training.tasks.text:TextTask", "a transformer over dialogue, cut down from MiniLM"
         ),
-        "face": Entry("mmer.training.tasks.face:FaceTask", "a CNN over grey face crops"),
+        "face": Entry(
+            "mmer.training.tasks.face:FaceTask",
+            "a CNN over grey face crops, alone or beside dlib's ResNet",
+        ),
         "fusion": Entry(
             "mmer.training.tasks.fusion:FusionTask", "the fusion of the three above, late"
         ),

@@ -176,6 +176,12 @@ def test_patience_ends_a_run_and_keeps_its_best_weights(tmp_path: Path) -> None:
     assert same_average(again, trainer)
 
 
+def test_a_run_that_stops_early_is_the_beginning_of_the_whole(tmp_path: Path) -> None:
+    _, losses = whole_run(tiny_recipe(epochs=3), tmp_path / "whole")
+    _, early = whole_run(tiny_recipe(epochs=3, stop=2), tmp_path / "early")
+    assert early == losses[:2]
+
+
 @pytest.mark.parametrize(
     ("schedule", "expected"), [("constant", [0.5, 1, 1]), ("linear", [0.5, 1, 0.2])]
 )

@@ -35,7 +35,7 @@ def test_a_recipe_is_read_from_a_path(tmp_path: Path) -> None:
         (SOUND + "average_decay = 1.0\n", "average_decay"),
         (SOUND + "class_balance = true\n", "class_balance must be a number"),
         (SOUND + "options = 3\n", "options must be a table"),
-        (SOUND + 'precision = "int4"\n', "precision is 'int4', use float32 or int8"),
+        (SOUND + 'precision = "int4"\n', "precision is 'int4', use float32 or float16 or int8"),
         ("name = ", "not sound TOML"),
     ],
 )

@@ -8,7 +8,10 @@ pytest.importorskip("torch", reason="training needs torch: pip install 'mmer-liv
 
 import torch
 
+from mmer.models.errors import MmerError
+from mmer.models.networks.shipped.face_pair import FacePair
 from mmer.training.recipes.recipe import Recipe
+from mmer.training.tasks import dlib_resnet
 from mmer.training.tasks.face import CONDITIONS, TWINS, FaceTask
 
 OPTIONS: dict[str, Any] = {
@@ -93,3 +96,60 @@ def test_what_was_seen_are_pictures_alone(task: FaceTask) -> None:
 def test_the_card_says_below_what_there_is_no_face(task: FaceTask) -> None:
     assert task.preprocessing()["usable_below"] == 0.25
     assert task.preprocessing()["input"]["size"] == 48
+
+
+@pytest.fixture
+def pair(corpora: Path, monkeypatch: pytest.MonkeyPatch) -> FaceTask:
+    """A task whose second network has random weights in place of the pretrained ones."""
+    monkeypatch.setattr(dlib_resnet, "model_file", lambda: Path("no such file"))
+    monkeypatch.setattr(dlib_resnet, "fill", lambda network, path: None)
+    options = OPTIONS | {
+        "pair": True,
+        "second_side": 44,
+        "second_frozen": 3,
+        "second_share": 0.4,
+        "tuned_rate": 0.5,
+    }
+    recipe = Recipe("face", "face", 1, 16, 1e-3, start=["face-small"], options=options)
+    return FaceTask(recipe, corpora)
+
+
+def test_a_pair_answers_with_the_mean_of_both_and_trains_the_second(pair: FaceTask) -> None:
+    network = pair.network()
+    assert isinstance(network, FacePair)
+    image = torch.rand(2, 1, 48, 48) * 255
+    with torch.inference_mode():
+        logits, embedding, usable = network.eval()(image)
+        first, second = network.first(image), network.second(image)
+    assert embedding.shape == (2, 16 + 128)
+    assert torch.allclose(logits, 0.6 * first[0] + 0.4 * second[0], atol=1e-5)
+    assert torch.allclose(usable, 0.6 * first[2] + 0.4 * second[2], atol=1e-5)
+    inputs, targets = next(iter(pair.batches(np.random.default_rng(0))))
+    assert inputs["image"].shape == (20, 1, 44, 44)
+    outputs = network.train()(torch.from_numpy(inputs["image"][:4]))
+    pair.loss(outputs, torch.from_numpy(targets[:4]), torch.ones(7), 0.0).backward()
+    learning = {name for name, p in network.named_parameters() if p.grad is not None}
+    groups = pair.parameter_groups(network)
+    assert sum(len(group["params"]) for group in groups) == len(learning)
+    assert {name.split(".")[0] for name in learning} == {"second"}
+    assert {"second.head.weight", "second.body.blocks.9.second.bias"} <= learning
+    assert not learning & {"second.body.stem.weight", "second.body.blocks.0.first.weight"}
+    assert [group.get("scale", 1.0) for group in groups] == [1.0, 0.5]
+
+
+def test_a_pair_begins_with_the_weights_of_its_first_network(
+    pair: FaceTask, task: FaceTask
+) -> None:
+    weights = task.network().state_dict()
+    network = pair.network()
+    network.load_state_dict(pair.joined([weights]))
+    for name, value in weights.items():
+        assert torch.equal(network.state_dict()[f"first.{name}"], value)
+    further = pair.network().state_dict()
+    assert pair.joined([further]) is further
+
+
+def test_a_pair_without_its_first_network_is_refused(corpora: Path) -> None:
+    recipe = Recipe("face", "face", 1, 16, 1e-3, options=OPTIONS | {"pair": True})
+    with pytest.raises(MmerError, match="a pair must start from one run"):
+        FaceTask(recipe, corpora)
