@@ -22,13 +22,13 @@ pytestmark = [pytest.mark.live, pytest.mark.timeout(240)]
 
 RATE: Final = 16_000
 KEYS: Final = {
-    "session": {"utc", "source", "models", "provider", "config"},
+    "session": {"utc", "source", "models", "provider", "config", "policy"},
     "partial": {"id", "t", "text"},
     "utterance": {"id", "t0", "t1", "text", "asr", "confidence"},
     "emotion": {
         *("t", "window", "label", "confidence", "probs", "final", "provisional", "revised"),
         "utterance",
-        *("modalities", "why", "latency_ms"),
+        *("modalities", "why", "latency_ms", "valence", "arousal", "derived"),
     },
     "notice": {"t", "level", "about", "text"},
     "health": {"t", "drops", "queue", "gap_s", "latency_ms"},

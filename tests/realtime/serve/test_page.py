@@ -75,8 +75,10 @@ def test_a_talking_face_is_judged_resumed_and_outlives_the_server(
             browser.click("#start")
             browser.wait_for(f"{LABEL}.test(document.querySelector('#label').textContent)")
             browser.wait_for(
-                "/[a-z]/.test(document.querySelector('#transcript .tag')?.textContent ?? '')"
+                "/[a-z]/.test(document.querySelector('#transcript .tag:not(.provisional)')"
+                "?.textContent ?? '')"
             )
+            browser.wait_for("!document.querySelector('#transcript li').matches('.partial')")
             said = browser.text("#transcript li:first-child span:last-child").lower()
             assert "train leaves at nine in the morning" in said
             browser.wait_for("/p50 \\d+ ms/.test(document.querySelector('#latency').textContent)")
