@@ -43,6 +43,7 @@ class FusionConfig:
     """The window, the wait for a final, and how fast evidence within the window fades."""
 
     window_s: float = 4.0
+    provisional_wait_s: float = 0.08  # how long after a pause its estimate waits for the words
     final_wait_s: float = 0.5  # how long after an utterance's end its final waits for the slowest
     min_confidence: float = 0.0  # below it there is no label ("too unsure"); 0 = always a label
     face_margin_s: float = 0.25  # the face counts so long before and after an utterance as well
@@ -55,11 +56,9 @@ class FusionConfig:
         for name in ("window_s", "longest_utterance_s", "speech_tau_s", "text_tau_s", "face_tau_s"):
             if not getattr(self, name) > 0:
                 raise MmerError(f"{name} must be above 0, got {getattr(self, name)}")
-        if self.final_wait_s < 0 or self.face_margin_s < 0:
-            raise MmerError(
-                "final_wait_s and face_margin_s cannot be negative, "
-                f"got {self.final_wait_s}, {self.face_margin_s}"
-            )
+        for name in ("provisional_wait_s", "final_wait_s", "face_margin_s"):
+            if getattr(self, name) < 0:
+                raise MmerError(f"{name} cannot be negative, got {getattr(self, name)}")
         if not 0.0 <= self.min_confidence <= 1.0:
             raise MmerError(f"min_confidence must be 0..1, got {self.min_confidence}")
 
@@ -77,9 +76,10 @@ class FusionBlock(Block):
     captured after t waits for a later tick.
 
     **At a pause within an utterance**, which may be its end: one ``provisional`` estimate of the
-    utterance until there, as soon as the voice has its evidence for the pause, the words as far as
-    they have come; where it has none, or is not expected, as soon as each modality that ``expects``
-    names has its outcome. None where speech goes on before.
+    utterance until there, as soon as each modality that ``expects`` names has its outcome for the
+    pause, at the latest at the first frame or tick ``provisional_wait_s`` after it was noticed, if
+    the voice has its evidence: then the words count as far as they have come. None where speech
+    goes on before.
 
     **At an utterance's end**: one estimate with ``final=True`` over the utterance, as soon as each
     modality that ``expects`` names has its final outcome, at the latest at the first tick
@@ -182,7 +182,7 @@ class FusionBlock(Block):
                 outcome = Missing(outcome.modality, *span, why, outcome.partial, outcome.utterance)
         if outcome.modality == "face":
             self._state.add_face(outcome)
-            return ()
+            return self._overdue(outcome.t1)
         if outcome.utterance is None:
             raise ValueError(f"evidence of {outcome.modality} must name its utterance")
         return self._if_settled(self._state.add_evidence(outcome, outcome.utterance))
@@ -191,24 +191,30 @@ class FusionBlock(Block):
         """The final estimate, or the provisional one of a pause, once what it needs is there."""
         pause = utterance.pause if utterance.open else None
         due = utterance.final_due and (not utterance.open or (pause and not pause.answered))
-        if not due:
-            return ()
-        expects = self._reasons.expects
-        # the voice is heard sooner than the words are recognized
-        heard = pause and "speech" in expects and heard_at(utterance.speech, pause)
-        if heard or all(settled(utterance.outcomes(m), pause) for m in expects):
+        if due and all(settled(utterance.outcomes(m), pause) for m in self._reasons.expects):
             return (
                 self._final(utterance) if pause is None else self._provisional(utterance, pause),
             )
         return ()
 
+    def _overdue(self, t: float) -> list[EmotionEstimate]:
+        """Provisional estimates that wait no longer for the words, at time ``t``."""
+        before = t - self._config.provisional_wait_s
+        return [
+            self._provisional(u, u.pause)
+            for u in self._state.utterances()
+            if u.open and u.pause and not u.pause.answered and u.pause.decided <= before
+            if "speech" in self._reasons.expects and heard_at(u.speech, u.pause)
+        ]
+
     def _tick(self, t: float) -> Sequence[EmotionEstimate]:
         self._now = max(self._now, t)
+        overdue = self._overdue(self._now)
         deadline = self._now - self._config.final_wait_s
         # an open utterance without news for so long has lost its end
         lost = max(self._now, self._last_t) - self._config.window_s
         lost -= self._config.longest_utterance_s
-        out = [
+        out = overdue + [
             self._final(u)
             for u in self._state.utterances()
             if u.final_due and (u.t1 <= lost if u.decided is None else u.decided <= deadline)
