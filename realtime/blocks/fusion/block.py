@@ -43,7 +43,7 @@ class FusionConfig:
     """The window, the wait for a final, and how fast evidence within the window fades."""
 
     window_s: float = 4.0
-    provisional_wait_s: float = 0.08  # how long after a pause its estimate waits for the words
+    provisional_wait_s: float = 0.1  # how long after a pause its estimate waits for the words
     final_wait_s: float = 0.5  # how long after an utterance's end its final waits for the slowest
     min_confidence: float = 0.0  # below it there is no label ("too unsure"); 0 = always a label
     face_margin_s: float = 0.25  # the face counts so long before and after an utterance as well
