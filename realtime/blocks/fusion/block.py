@@ -43,7 +43,7 @@ class FusionConfig:
     """The window, the wait for a final, and how fast evidence within the window fades."""
 
     window_s: float = 4.0
-    provisional_wait_s: float = 0.1  # how long after a pause its estimate waits for the words
+    provisional_wait_s: float = 0.0  # how long a pause's estimate waits for the words
     final_wait_s: float = 0.5  # how long after an utterance's end its final waits for the slowest
     min_confidence: float = 0.0  # below it there is no label ("too unsure"); 0 = always a label
     face_margin_s: float = 0.25  # the face counts so long before and after an utterance as well
@@ -185,7 +185,11 @@ class FusionBlock(Block):
             return self._overdue(outcome.t1)
         if outcome.utterance is None:
             raise ValueError(f"evidence of {outcome.modality} must name its utterance")
-        return self._if_settled(self._state.add_evidence(outcome, outcome.utterance))
+        utterance = self._state.add_evidence(outcome, outcome.utterance)
+        made = self._if_settled(utterance)
+        if made or utterance.pause is None:
+            return made
+        return self._overdue(utterance.pause.decided)
 
     def _if_settled(self, utterance: Utterance) -> Sequence[EmotionEstimate]:
         """The final estimate, or the provisional one of a pause, once what it needs is there."""
@@ -197,15 +201,15 @@ class FusionBlock(Block):
             )
         return ()
 
-    def _overdue(self, t: float) -> list[EmotionEstimate]:
+    def _overdue(self, t: float) -> tuple[EmotionEstimate, ...]:
         """Provisional estimates that wait no longer for the words, at time ``t``."""
         before = t - self._config.provisional_wait_s
-        return [
+        return tuple(
             self._provisional(u, u.pause)
             for u in self._state.utterances()
             if u.open and u.pause and not u.pause.answered and u.pause.decided <= before
             if "speech" in self._reasons.expects and heard_at(u.speech, u.pause)
-        ]
+        )
 
     def _tick(self, t: float) -> Sequence[EmotionEstimate]:
         self._now = max(self._now, t)
@@ -214,7 +218,8 @@ class FusionBlock(Block):
         # an open utterance without news for so long has lost its end
         lost = max(self._now, self._last_t) - self._config.window_s
         lost -= self._config.longest_utterance_s
-        out = overdue + [
+        out = list(overdue)
+        out += [
             self._final(u)
             for u in self._state.utterances()
             if u.final_due and (u.t1 <= lost if u.decided is None else u.decided <= deadline)
