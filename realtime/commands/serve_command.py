@@ -65,8 +65,8 @@ class Arguments:
     """How far back an estimate looks, in seconds."""
     hop_s: float = 0.25
     """Seconds from one estimate to the next."""
-    hangover_s: float = 0.3
-    """Silence after which an utterance has ended, in seconds."""
+    hangover_s: float | None = None
+    """Silence after which an utterance has ended, as in mmer-live."""
     people: Literal["largest", "speaking", "all"] = "largest"
     """Whose estimates, as in mmer-live."""
     policy: Annotated[str, tyro.conf.arg(metavar=POLICY_METAVAR)] = DEFAULT_POLICY

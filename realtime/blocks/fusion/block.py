@@ -43,7 +43,6 @@ class FusionConfig:
     """The window, the wait for a final, and how fast evidence within the window fades."""
 
     window_s: float = 4.0
-    provisional_wait_s: float = 0.0  # how long a pause's estimate waits for the words
     final_wait_s: float = 0.5  # how long after an utterance's end its final waits for the slowest
     min_confidence: float = 0.0  # below it there is no label ("too unsure"); 0 = always a label
     face_margin_s: float = 0.25  # the face counts so long before and after an utterance as well
@@ -56,7 +55,7 @@ class FusionConfig:
         for name in ("window_s", "longest_utterance_s", "speech_tau_s", "text_tau_s", "face_tau_s"):
             if not getattr(self, name) > 0:
                 raise MmerError(f"{name} must be above 0, got {getattr(self, name)}")
-        for name in ("provisional_wait_s", "final_wait_s", "face_margin_s"):
+        for name in ("final_wait_s", "face_margin_s"):
             if getattr(self, name) < 0:
                 raise MmerError(f"{name} cannot be negative, got {getattr(self, name)}")
         if not 0.0 <= self.min_confidence <= 1.0:
@@ -76,10 +75,9 @@ class FusionBlock(Block):
     captured after t waits for a later tick.
 
     **At a pause within an utterance**, which may be its end: one ``provisional`` estimate of the
-    utterance until there, as soon as each modality that ``expects`` names has its outcome for the
-    pause, at the latest at the first frame or tick ``provisional_wait_s`` after it was noticed, if
-    the voice has its evidence: then the words count as far as they have come. None where speech
-    goes on before.
+    utterance until there, as soon as the voice has its evidence for the pause, the words as far as
+    they have come; where it has none, or is not expected, as soon as each modality that ``expects``
+    names has its outcome. None where speech goes on before.
 
     **At an utterance's end**: one estimate with ``final=True`` over the utterance, as soon as each
     modality that ``expects`` names has its final outcome, at the latest at the first tick
@@ -182,44 +180,31 @@ class FusionBlock(Block):
                 outcome = Missing(outcome.modality, *span, why, outcome.partial, outcome.utterance)
         if outcome.modality == "face":
             self._state.add_face(outcome)
-            return self._overdue(outcome.t1)
+            return ()
         if outcome.utterance is None:
             raise ValueError(f"evidence of {outcome.modality} must name its utterance")
-        utterance = self._state.add_evidence(outcome, outcome.utterance)
-        made = self._if_settled(utterance)
-        if made or utterance.pause is None:
-            return made
-        return self._overdue(utterance.pause.decided)
+        return self._if_settled(self._state.add_evidence(outcome, outcome.utterance))
 
     def _if_settled(self, utterance: Utterance) -> Sequence[EmotionEstimate]:
         """The final estimate, or the provisional one of a pause, once what it needs is there."""
         pause = utterance.pause if utterance.open else None
         due = utterance.final_due and (not utterance.open or (pause and not pause.answered))
-        if due and all(settled(utterance.outcomes(m), pause) for m in self._reasons.expects):
-            return (
-                self._final(utterance) if pause is None else self._provisional(utterance, pause),
-            )
-        return ()
-
-    def _overdue(self, t: float) -> tuple[EmotionEstimate, ...]:
-        """Provisional estimates that wait no longer for the words, at time ``t``."""
-        before = t - self._config.provisional_wait_s
-        return tuple(
-            self._provisional(u, u.pause)
-            for u in self._state.utterances()
-            if u.open and u.pause and not u.pause.answered and u.pause.decided <= before
-            if "speech" in self._reasons.expects and heard_at(u.speech, u.pause)
-        )
+        if not due:
+            return ()
+        expects = self._reasons.expects
+        # the voice is heard sooner than the words are recognized
+        heard = pause and "speech" in expects and heard_at(utterance.speech, pause)
+        if not (heard or all(settled(utterance.outcomes(m), pause) for m in expects)):
+            return ()
+        return (self._final(utterance) if pause is None else self._provisional(utterance, pause),)
 
     def _tick(self, t: float) -> Sequence[EmotionEstimate]:
         self._now = max(self._now, t)
-        overdue = self._overdue(self._now)
         deadline = self._now - self._config.final_wait_s
         # an open utterance without news for so long has lost its end
         lost = max(self._now, self._last_t) - self._config.window_s
         lost -= self._config.longest_utterance_s
-        out = list(overdue)
-        out += [
+        out = [
             self._final(u)
             for u in self._state.utterances()
             if u.final_due and (u.t1 <= lost if u.decided is None else u.decided <= deadline)

@@ -12,7 +12,11 @@ const address = (path) => new URL(path, base);
 
 // Who knows this name may watch the lines: it is this browser's, and hard to guess.
 let name = localStorage.getItem("watch");
-if (!name) localStorage.setItem("watch", (name = crypto.randomUUID?.() ?? String(Math.random()).slice(2)));
+if (!name) {
+  const bytes = crypto.getRandomValues(new Uint8Array(16)); // there without TLS too, unlike randomUUID
+  name = [...bytes].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+  localStorage.setItem("watch", name);
+}
 $("overlay").href = address(`overlay?${new URLSearchParams({ token, watch: name })}`).href;
 // The server writes its policy into the page: no camera is asked for where none may be used.
 const policy = document.documentElement.dataset.policy;

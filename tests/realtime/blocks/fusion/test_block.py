@@ -760,16 +760,12 @@ def kinds(estimates):
     return ["final" if e.final else "provisional" if e.provisional else "tick" for e in estimates]
 
 
-WAITING = FusionConfig(provisional_wait_s=0.08)
-
-
-def test_a_pause_is_answered_when_every_modality_has_its_outcome_for_it() -> None:
-    block = FusionBlock(WAITING)
-    first = [update(1, 0, 1), speech(0.8, partial=True), paused(1, 0, 1.06)]
-    assert pushed(first, block) == []
-    assert block.push(speech(1.06, partial=True)) == ()
-    assert block.push(text(1.0, partial=True)) == ()  # of the words before the pause
-    (early,) = block.push(text(1.06, partial=True))
+def test_a_pause_is_answered_when_the_voice_has_its_evidence_for_it() -> None:
+    block = FusionBlock()
+    first = [update(1, 0, 1), speech(0.8, partial=True), text(0.9, partial=True)]
+    assert pushed([*first, paused(1, 0, 1.06)], block) == []
+    assert block.push(text(1.06, partial=True)) == ()  # the voice was heard until 0.8 s alone
+    (early,) = block.push(speech(1.06, partial=True))
     assert (early.provisional, early.final, early.partial) == (True, False, True)
     assert (early.window, early.utterance, early.label) == ((0, 1.06), 1, "joy")
     assert early.t == pytest.approx(1.14)  # when the pause was long enough
@@ -803,35 +799,20 @@ def test_an_outcome_that_comes_when_speech_goes_on_makes_none() -> None:
 
 
 def test_the_words_of_a_pause_count_as_far_as_they_have_come() -> None:
-    block = FusionBlock(WAITING)
+    block = FusionBlock()
     first = [text(0.9, partial=True), paused(1, 0, 1.06), speech(1.06, partial=True)]
-    assert pushed([*first, face(1.2)], block) == []  # noticed at 1.14
-    (early,) = block.push(face(1.25))
-    assert early.provisional
+    (early,) = pushed(first, block)
     assert early.modalities["text"].t == pytest.approx(0.9)
     assert block.push(text(1.06, "fear", partial=True)) == ()
-    early, ticked = pushed(
-        [paused(1, 0, 1.06), speech(1.06, partial=True), Tick(1.25)], FusionBlock(WAITING)
-    )
-    assert kinds([early, ticked]) == ["provisional", "tick"]
+    (early,) = pushed([paused(1, 0, 1.06), speech(1.06, partial=True)])
     assert early.why["text"] == "late"
-    # without the voice's evidence the words are waited for
-    assert kinds(pushed([paused(1, 0, 1.06), Tick(1.25)], FusionBlock(WAITING))) == ["tick"]
-
-
-def test_by_default_no_words_are_waited_for_that_the_voice_does_not_need() -> None:
-    block = FusionBlock()
-    assert pushed([paused(1, 0, 1.06), text(1.06, partial=True)], block) == []
-    (early,) = block.push(speech(1.06, partial=True))
-    assert early.provisional
-    (early,) = pushed([text(0.9, partial=True), paused(1, 0, 1.06), speech(1.06, partial=True)])
-    assert early.modalities["text"].t == pytest.approx(0.9)
 
 
 def test_what_is_missing_at_a_pause_is_an_outcome_too() -> None:
-    messages = [paused(1, 0, 1.06), speech(1.06, partial=True)]
-    (early,) = pushed([*messages, no("text", 1.06, "no words", partial=True)], FusionBlock(WAITING))
-    assert (early.label, early.why["text"]) == ("joy", "no words")
+    messages = [paused(1, 0, 1.06), no("speech", 1.06, "too short", partial=True)]
+    assert pushed(messages) == []
+    (early,) = pushed([*messages, text(1.06, partial=True)])
+    assert (early.label, early.why["speech"]) == ("joy", "too short")
     nothing = [no(m, 1.06, "too quiet", partial=True) for m in ("speech", "text")]
     (early,) = pushed([paused(1, 0, 1.06), *nothing])
     assert (early.provisional, early.label) == (True, None)
