@@ -41,6 +41,28 @@ def test_the_example_on_the_demo_clip_runs_as_it_stands(tmp_path: Path) -> None:
     assert len(done.stdout.splitlines()) >= 5
 
 
+@pytest.mark.slow
+def test_the_line_is_one_of_the_demo() -> None:
+    (line,) = re.findall(r"```json\n(.*?)```", README, flags=re.DOTALL)
+    command = ["--demo", "--pace", "max", "--quiet", "--output", "-"]
+    done = subprocess.run(
+        [sys.executable, "-c", "from mmer.realtime.commands.live import main; main()", *command],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=True,
+    )
+    shown, close = json.loads(line), pytest.approx
+    (said,) = [
+        found
+        for found in map(json.loads, done.stdout.splitlines())
+        if found.get("final") and found["utterance"] == shown["utterance"]
+    ]
+    assert said.keys() == shown.keys()
+    assert said["label"] == shown["label"]
+    assert said["probs"] == close(shown["probs"], abs=0.02)  # another processor, another last bit
+
+
 def test_the_two_commands_are_one_line_each() -> None:
     lines = README.splitlines()
     assert sum(line.endswith("&& .venv/bin/mmer-live --demo") for line in lines) == 1
