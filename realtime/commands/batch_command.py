@@ -7,21 +7,18 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import tyro
 
 from mmer.models.errors import MmerError
-from mmer.realtime.asr.registry import ASR_METAVAR
-from mmer.realtime.choose import DETECTOR_METAVAR
 from mmer.realtime.commands.command_line import parse
+from mmer.realtime.commands.recognizer_arguments import Flag, RecognizerArguments
 from mmer.realtime.options import parse_modalities
-
-Flag = Annotated[bool, tyro.conf.FlagCreatePairsOff]
 
 
 @dataclass(frozen=True)
-class Arguments:
+class Arguments(RecognizerArguments):
     """Recognize a corpus: JSON lines for each recording, Parquet tables of all.
 
     The lines are those of `mmer-live FILE --pace max`, however many workers. A batch that was
@@ -40,28 +37,6 @@ class Arguments:
     ray: Annotated[str | None, tyro.conf.arg(metavar="ADDRESS|local")] = None
     """Ray cluster to work on, such as auto or ray://HOST:10001, whose machines must see the inputs
     under the same paths; local: one of this machine, for this batch."""
-    modalities: str = "speech,text,face"
-    """Modalities to use, separated by commas."""
-    asr: Annotated[str, tyro.conf.arg(metavar=ASR_METAVAR)] = "auto"
-    """Speech recognizer, as in mmer-live."""
-    detector: Annotated[str, tyro.conf.arg(metavar=DETECTOR_METAVAR)] = "auto"
-    """Face detector, as in mmer-live."""
-    provider: Literal["auto", "cpu", "cuda", "tensorrt", "ort-tensorrt", "coreml", "directml"] = (
-        "auto"
-    )
-    """What runs the networks, as in mmer-live."""
-    weights: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None
-    """Folder with networks, as in mmer-live."""
-    video_fps: float = 20.0
-    """Most frames analysed a second."""
-    window_s: float = 4.0
-    """How far back an estimate looks, in seconds."""
-    hop_s: float = 0.25
-    """Seconds from one estimate to the next."""
-    hangover_s: float | None = None
-    """Silence after which an utterance has ended, as in mmer-live."""
-    offline: Flag = False
-    """Never use the network for downloads (also: MMER_OFFLINE=1)."""
     version: Flag = False
     """Show mmer's version."""
 

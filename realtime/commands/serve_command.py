@@ -10,19 +10,16 @@ from typing import Annotated, Any, Literal
 
 import tyro
 
-from mmer.realtime.asr.registry import ASR_METAVAR
-from mmer.realtime.choose import DETECTOR_METAVAR
 from mmer.realtime.commands.command_line import parse
 from mmer.realtime.commands.output_options import OutputOptions, chosen
+from mmer.realtime.commands.recognizer_arguments import Flag, RecognizerArguments
 from mmer.realtime.options import Options, parse_modalities
 from mmer.realtime.policy import DEFAULT_POLICY, POLICIES, POLICY_METAVAR
 from mmer.realtime.sinks.registry import writers
 
-Flag = Annotated[bool, tyro.conf.FlagCreatePairsOff]
-
 
 @dataclass(frozen=True)
-class Arguments:
+class Arguments(RecognizerArguments):
     """Serve the recognizer to other programs and to browsers: a page, a WebSocket, HTTP.
 
     It prints the page's address with its token, and runs until Ctrl-C. The options of the
@@ -47,34 +44,12 @@ class Arguments:
     """Longest session, in seconds."""
     open: Flag = False
     """Open the page in the browser."""
-    modalities: str = "speech,text,face"
-    """Modalities to use, separated by commas."""
-    asr: Annotated[str, tyro.conf.arg(metavar=ASR_METAVAR)] = "auto"
-    """Speech recognizer, as in mmer-live."""
-    detector: Annotated[str, tyro.conf.arg(metavar=DETECTOR_METAVAR)] = "auto"
-    """Face detector, as in mmer-live."""
-    provider: Literal["auto", "cpu", "cuda", "tensorrt", "ort-tensorrt", "coreml", "directml"] = (
-        "auto"
-    )
-    """What runs the networks, as in mmer-live."""
-    weights: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None
-    """Folder with networks, as in mmer-live."""
-    video_fps: float = 20.0
-    """Most frames analysed a second and session."""
-    window_s: float = 4.0
-    """How far back an estimate looks, in seconds."""
-    hop_s: float = 0.25
-    """Seconds from one estimate to the next."""
-    hangover_s: float | None = None
-    """Silence after which an utterance has ended, as in mmer-live."""
     people: Literal["largest", "speaking", "all"] = "largest"
     """Whose estimates, as in mmer-live."""
     policy: Annotated[str, tyro.conf.arg(metavar=POLICY_METAVAR)] = DEFAULT_POLICY
     """What is judged and kept, as in mmer-live; with no-store, files are not taken."""
     baseline: Literal["session", "none"] = "none"
     """Correct voice and face for each session's person, as in mmer-live; learned in the session."""
-    offline: Flag = False
-    """Never use the network for downloads (also: MMER_OFFLINE=1)."""
     output: Annotated[
         tyro.conf.UseAppendAction[tuple[str, ...]], tyro.conf.arg(metavar="NAME:ADDRESS")
     ] = ()
