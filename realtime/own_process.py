@@ -10,11 +10,18 @@ MMER_LIVE: Final = (sys.executable, "-c", "from mmer.realtime.commands.live impo
 """The installed `mmer-live`, by this very interpreter: what its console script runs."""
 
 
-def one_opencv_thread() -> None:
-    """Let OpenCV work in its caller's thread alone, unless the environment says otherwise.
+def own_environment() -> dict[str, str]:
+    """The environment, with OpenCV and NumPy's OpenBLAS at work in their caller's thread alone.
 
-    The images are small: two threads take the same time for a face detection as one, and twice
-    the processor (they wait for each other by spinning). Call it before OpenCV is imported. A
-    program that embeds the recognizer calls ``cv2.setNumThreads(1)`` itself, if that suits it.
+    Images and matrices are small: two threads take the same time as one and up to twice the
+    processor, for they wait for each other by spinning. What the environment says already stays.
     """
-    os.environ.setdefault("OPENCV_FOR_THREADS_NUM", "1")
+    return {"OPENCV_FOR_THREADS_NUM": "1", "OPENBLAS_NUM_THREADS": "1", **os.environ}
+
+
+def one_thread_each() -> None:
+    """Take on ``own_environment``; call it before OpenCV and NumPy are imported.
+
+    A program that embeds the recognizer decides for itself.
+    """
+    os.environ.update(own_environment())

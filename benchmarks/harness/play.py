@@ -22,7 +22,7 @@ from mmer.models.command import run_command
 from mmer.realtime.clock import SessionClock
 from mmer.realtime.mailbox import Delivery
 from mmer.realtime.messages import Health, Message, SessionEnd
-from mmer.realtime.own_process import one_opencv_thread
+from mmer.realtime.own_process import own_environment
 from mmer.realtime.recognizer import Recognizer
 from mmer.realtime.sinks.jsonl import JsonLines
 from mmer.realtime.sinks.sink import SessionInfo
@@ -83,11 +83,15 @@ def record_session(options: Mapping[str, Any]) -> tuple[Recording, Watched]:
     Raises:
         MmerError: it failed, with what it wrote on standard error.
     """
-    return record(__name__, (json.dumps(options),), Recording())
+    return record(__name__, (json.dumps(options),), Recording(), env=own_environment())
 
 
 def record(
-    module: str, arguments: Sequence[str], recording: R, interruptible: bool = False
+    module: str,
+    arguments: Sequence[str],
+    recording: R,
+    interruptible: bool = False,
+    env: Mapping[str, str] | None = None,
 ) -> tuple[R, Watched]:
     """Run ``python -m MODULE *ARGUMENTS OUTPUT NOTES``; what it notes goes into ``recording``.
 
@@ -100,7 +104,7 @@ def record(
     with tempfile.TemporaryDirectory() as folder:
         output, notes = Path(folder) / "lines.jsonl", Path(folder) / "notes.jsonl"
         command = (sys.executable, "-m", module, *arguments, str(output), str(notes))
-        watched = watch(command, partial(has_content, output), interruptible)
+        watched = watch(command, partial(has_content, output), interruptible, env=env)
         if watched.interrupted and watched.ready_s is None:
             raise KeyboardInterrupt
         return read_recording(notes, recording), watched
@@ -109,7 +113,6 @@ def record(
 def main() -> None:
     """Run as ``python -m ... OPTIONS OUTPUT NOTES``, the options as JSON."""
     options, output, notes = sys.argv[1:]
-    one_opencv_thread()  # as mmer-live does
     times: deque[StageTime] = deque()
     play(Recognizer(**json.loads(options)), Path(output), Path(notes), times)
 

@@ -25,6 +25,7 @@ from mmer.benchmarks.soak.marks import mark_number
 from mmer.benchmarks.soak.virtual import ROUND_S as VIRTUAL_ROUND_S
 from mmer.benchmarks.soak.virtual import run_virtual
 from mmer.models.errors import MmerError
+from mmer.realtime.own_process import own_environment
 
 ROUND_S: Final = 60
 LEAST_PLAYED_S: Final = 2.0  # of the clip; of less there is no figure
@@ -92,7 +93,11 @@ class Soak(SessionOptions):
         about = {"options": options, "rate": self.pace, "clip": str(clip.path)}
         try:
             recording, watched = record(
-                "mmer.benchmarks.soak.play", (json.dumps(about),), SoakRecording(), True
+                "mmer.benchmarks.soak.play",
+                (json.dumps(about),),
+                SoakRecording(),
+                interruptible=True,
+                env=own_environment(),
             )
         finally:
             if long.path != clip.path:

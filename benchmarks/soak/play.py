@@ -35,7 +35,6 @@ from mmer.realtime.messages import (
     VideoFrame,
 )
 from mmer.realtime.options import Options
-from mmer.realtime.own_process import one_opencv_thread
 from mmer.realtime.prepare import prepare
 from mmer.realtime.session import Session
 
@@ -130,7 +129,6 @@ def _with_end(
 def main() -> None:
     """Run as ``python -m ... SETTINGS OUTPUT NOTES``, the settings as JSON."""
     settings, output, notes = sys.argv[1:]
-    one_opencv_thread()  # as mmer-live does
     play(json.loads(settings), Path(output), Path(notes))
 
 

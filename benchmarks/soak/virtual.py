@@ -28,7 +28,7 @@ from mmer.benchmarks.soak.counted import Counted
 from mmer.models.command import run_command
 from mmer.realtime.clock import Clock
 from mmer.realtime.messages import SAMPLE_RATE, AudioBlock, SessionEnd, Stream, VideoFrame
-from mmer.realtime.own_process import one_opencv_thread
+from mmer.realtime.own_process import own_environment
 from mmer.realtime.recognizer import Recognizer
 from mmer.realtime.sinks.jsonl import JsonLines
 from mmer.realtime.sources.source import Source
@@ -102,7 +102,7 @@ def run_virtual(
         output, notes = Path(folder) / "lines.jsonl", Path(folder) / "notes.json"
         settings = json.dumps({"rounds": rounds, "options": dict(options)})
         command = (sys.executable, "-m", __name__, settings, str(output), str(notes))
-        watched = watch(command, partial(has_content, output))
+        watched = watch(command, partial(has_content, output), env=own_environment())
         resources = json.loads(notes.read_text(encoding="utf-8"))
         with output.open(encoding="utf-8") as file:
             return Counted.of(json.loads(line) for line in file), watched, resources
@@ -138,7 +138,6 @@ def _resources(when: str) -> tuple[str, int, int]:
 def main() -> None:
     """Run as ``python -m ... SETTINGS OUTPUT NOTES``, the settings as JSON."""
     settings, output, notes = sys.argv[1:]
-    one_opencv_thread()  # as mmer-live does
     play(json.loads(settings), Path(output), Path(notes))
 
 

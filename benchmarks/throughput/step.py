@@ -17,6 +17,7 @@ from mmer.benchmarks.harness.clip import AnnotatedClip
 from mmer.benchmarks.harness.trace import Recording, read_recording
 from mmer.benchmarks.throughput.worker import StreamPlan, WorkerCost, WorkerPlan
 from mmer.models.errors import MmerError
+from mmer.realtime.own_process import own_environment
 
 SPREAD_S: Final = 4.0
 """Within so much time all streams begin; the golden ratio spreads them evenly, however many."""
@@ -90,6 +91,7 @@ class _Worker:
         child = stack.enter_context(
             subprocess.Popen(
                 (sys.executable, *command),
+                env=own_environment(),
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=self._errors,

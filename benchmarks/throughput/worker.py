@@ -20,7 +20,6 @@ from mmer.benchmarks.harness.machine import load_psutil
 from mmer.benchmarks.harness.play import play
 from mmer.benchmarks.harness.process import MEGA
 from mmer.models.command import run_command
-from mmer.realtime.own_process import one_opencv_thread
 from mmer.realtime.recognizer import Recognizer
 from mmer.realtime.shared_models import SharedModels
 
@@ -90,7 +89,6 @@ class Stream:
 
 def run(plan: WorkerPlan, result: Path) -> None:
     """Load, wait for the start, play every stream; raises what any of them raised."""
-    one_opencv_thread()  # as mmer-live does
     models = SharedModels(plan.weights, plan.provider)
     streams = [Stream(s, plan, models) for s in plan.streams]
     for stream in streams:

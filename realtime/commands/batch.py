@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 
 from mmer.models.command import run_command
-from mmer.realtime.own_process import one_opencv_thread
+from mmer.realtime.own_process import one_thread_each
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -17,5 +17,5 @@ def main(argv: Sequence[str] | None = None) -> None:
 
         sys.exit(run(argv))
 
-    one_opencv_thread()
+    one_thread_each()
     run_command("mmer-batch", command, stopped="stopped; the same command goes on from here")

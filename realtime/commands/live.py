@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 
 from mmer.models.command import run_command
-from mmer.realtime.own_process import one_opencv_thread
+from mmer.realtime.own_process import one_thread_each
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -17,7 +17,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
         sys.exit(run(argv))
 
-    one_opencv_thread()
+    one_thread_each()
     try:
         # interrupted before the session, or by a second Ctrl-C
         run_command("mmer-live", command, stopped="interrupted")

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from mmer.models.command import run_command
 from mmer.models.errors import MmerError
-from mmer.realtime.own_process import one_opencv_thread
+from mmer.realtime.own_process import one_thread_each
 
 _EXTRA = "pip install 'mmer-live[serve]'"
 
@@ -25,5 +25,5 @@ def main(argv: Sequence[str] | None = None) -> None:
                 raise
             raise MmerError(f"mmer-serve needs {missing.name}: {_EXTRA}") from missing
 
-    one_opencv_thread()
+    one_thread_each()
     run_command("mmer-serve", command, stopped="interrupted")

@@ -36,7 +36,7 @@ from mmer.models.engine.batching import BatchingEngine, run_joined
 from mmer.models.engine.engine import Engine
 from mmer.models.labels import MODALITIES
 from mmer.realtime.options import parse_modalities
-from mmer.realtime.own_process import one_opencv_thread
+from mmer.realtime.own_process import one_thread_each
 from mmer.realtime.serve.app import create_app
 from mmer.realtime.serve.limits import Limits
 from mmer.realtime.serve.protocol import Close
@@ -247,7 +247,7 @@ class Sessions:
     """Deployment that holds the sockets and their sessions: the application of `mmer-serve`."""
 
     def __init__(self, settings: Settings, token: str, secret: str, encoders: Any | None) -> None:
-        one_opencv_thread()
+        one_thread_each()
         sys.setswitchinterval(SWITCH_S)
         context = serve.get_replica_context()
         self._app_name = context.app_name

@@ -451,9 +451,14 @@ def test_a_closed_standard_output_is_one_line(tmp_path: Path, output: str) -> No
     assert len(done.stderr.splitlines()) == 1
 
 
-def test_opencv_has_one_thread_in_the_commands_own_process_alone() -> None:
-    asked = "import cv2; print(cv2.getNumThreads())"
-    env = {k: v for k, v in os.environ.items() if k != "OPENCV_FOR_THREADS_NUM"}
+OPENCV_THREADS = "import cv2; print(cv2.getNumThreads())"
+OPENBLAS_THREADS = """import numpy, threadpoolctl
+print(max(pool["num_threads"] for pool in threadpoolctl.threadpool_info()))"""
+
+
+@pytest.mark.parametrize("asked", [OPENCV_THREADS, OPENBLAS_THREADS])
+def test_a_library_has_one_thread_in_the_commands_own_process_alone(asked: str) -> None:
+    env = {k: v for k, v in os.environ.items() if not k.endswith(("_THREADS", "_THREADS_NUM"))}
 
     def threads(before: str) -> int:
         done = subprocess.run(
