@@ -13,6 +13,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,11 +27,13 @@ from sounds import silence, voice
 from synthetic_media import tone, write_wav
 
 import mmer.client
+from mmer.models.encoder import load_encoder
 from mmer.models.errors import MmerError
 from mmer.realtime.batch.inputs import Item, find_items
 from mmer.realtime.batch.pool import DIED
 from mmer.realtime.batch.recognition import BatchOptions, BatchRecognizer
 from mmer.realtime.batch.run import on_ray, run_batch
+from mmer.realtime.batch.workers import over_workers
 from mmer.realtime.messages import EmotionEstimate, Notice, SessionEnd
 
 pytestmark = pytest.mark.slow
@@ -106,6 +109,14 @@ def test_a_recording_on_which_every_actor_dies_is_a_row(
 
 
 # --- training ------------------------------------------------------------------------------------
+
+
+def test_results_of_actors_come_in_the_order_of_the_inputs() -> None:
+    divided: Any = partial(partial, divmod, 100)
+    assert list(over_workers(divided, [3, 7, 50], 2, "local")) == [(33, 1), (14, 2), (2, 0)]
+    missing: Any = partial(load_encoder, "speech", Path("nowhere"), "cpu")
+    with pytest.raises(MmerError, match="nowhere"):
+        list(over_workers(missing, [1], 1, "local"))
 
 
 def test_folds_of_an_ablation_are_trained_side_by_side(tmp_path: Path) -> None:

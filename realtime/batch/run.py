@@ -67,7 +67,7 @@ def run_batch(
 
 def local(workers: int) -> Engine:
     """Engine of ``workers`` processes on this machine."""
-    _check(workers)
+    check_workers(workers)
     return lambda items, options, folder, done: run_pool(
         items, options, folder, min(workers, len(items)), done
     )
@@ -78,13 +78,14 @@ def on_ray(address: str, workers: int) -> Engine:
     from mmer.realtime.batch.ray_data import run_ray
 
     load_package("ray.data", "ray", "--ray")
-    _check(workers)
+    check_workers(workers)
     return lambda items, options, folder, done: run_ray(
         items, options, folder, done, address=address, workers=workers
     )
 
 
-def _check(workers: int) -> None:
+def check_workers(workers: int) -> None:
+    """Raise MmerError for a number of workers that cannot be."""
     if not 1 <= workers <= MOST_WORKERS:
         raise MmerError(f"--workers is {workers}: it must lie between 1 and {MOST_WORKERS}")
 

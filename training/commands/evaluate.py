@@ -80,6 +80,11 @@ class Arguments:
     adapt: Flag = False
     """Speech, face and clip: with the person's baseline, learned without labels from the items
     before, each person's in a random order (--seed)."""
+    workers: Annotated[int, tyro.conf.arg(metavar="N")] = 1
+    """Clip: processes that share the clips, each with its own networks."""
+    ray: Annotated[str | None, tyro.conf.arg(metavar="ADDRESS")] = None
+    """Clip: Ray cluster whose actors are the workers; "local" starts one on this machine. Clips
+    and weights must lie under the same paths on every machine."""
     resamples: Annotated[int, tyro.conf.arg(metavar="N")] = 2000
     """Draws of the bootstrap."""
     seed: Annotated[int, tyro.conf.arg(metavar="N")] = 0
@@ -120,6 +125,8 @@ def _run(arguments: Arguments) -> None:
             weights=arguments.weights,
             settings=arguments.settings(),
             progress=bar.show,
+            workers=arguments.workers,
+            ray=arguments.ray,
         )
     _write(found, arguments)
     for warning in found.warnings:

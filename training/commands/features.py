@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import multiprocessing
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,6 +12,7 @@ import tyro
 
 from mmer.models.command import run_command
 from mmer.models.errors import MmerError
+from mmer.realtime.batch.workers import over_workers
 from mmer.training.datasets.data_folder import data_dir
 from mmer.training.datasets.item import Item
 from mmer.training.multimodal.options import read_options
@@ -41,9 +41,14 @@ class Arguments:
     workers: int = 1
     """Processes that share the work, each with its own copy of the encoder on one CPU thread; with
     one, a GPU is used where there is one."""
+    ray: Annotated[str | None, tyro.conf.arg(metavar="ADDRESS")] = None
+    """Ray cluster whose actors are the workers; "local" starts one on this machine. The data must
+    lie under the same paths on every machine."""
 
 
-def precompute(recipe: Recipe, data: Path, cache: Path, workers: int) -> int:
+def precompute(
+    recipe: Recipe, data: Path, cache: Path, workers: int, ray: str | None = None
+) -> int:
     """Fill the cache; returns the number of items computed.
 
     Raises:
@@ -62,8 +67,6 @@ def precompute(recipe: Recipe, data: Path, cache: Path, workers: int) -> int:
         raise MmerError(
             f"recipe {recipe.name}: no encoder is frozen, nothing to cache: set frozen = true"
         )
-    if workers < 1:
-        raise MmerError(f"--workers must be 1 or more, got {workers}")
     # with folds every item is in one of the three parts of any fold
     parts = read_parts(replace(options, drop_twins=False), data, recipe.seed)
     items = {i.id: i for part in (parts.train, parts.development, parts.evaluated) for i in part}
@@ -80,24 +83,13 @@ def precompute(recipe: Recipe, data: Path, cache: Path, workers: int) -> int:
                 total=len(items),
                 completed=len(items) - len(left),
             )
-            for n in _work(recipe, modality, cache, left, workers):
+            alone = workers == 1 and ray is None
+            make = partial(_encoding, recipe, modality, cache, alone)
+            chunks = [left[k : k + _CHUNK] for k in range(0, len(left), _CHUNK)]
+            for n in over_workers(make, chunks, workers, ray):
                 progress.advance(bar, n)
                 done += n
     return done
-
-
-def _work(
-    recipe: Recipe, modality: str, cache: Path, items: Sequence[Item], workers: int
-) -> Iterator[int]:
-    """Numbers of items done, chunk by chunk."""
-    chunks = [items[k : k + _CHUNK] for k in range(0, len(items), _CHUNK)]
-    if workers == 1:
-        _begin(recipe, modality, cache, alone=True)
-        yield from map(_encode, chunks)
-        return
-    spawn = multiprocessing.get_context("spawn")  # torch's threads do not survive a fork
-    with ProcessPoolExecutor(workers, spawn, _begin, (recipe, modality, cache, False)) as pool:
-        yield from pool.map(_encode, chunks)
 
 
 def _source(recipe: Recipe, modality: str, cache: Path) -> Source:
@@ -106,25 +98,23 @@ def _source(recipe: Recipe, modality: str, cache: Path) -> Source:
     return sources_of(recipe, cache)[modality]
 
 
-_HERE: list[Source] = []
-"""The one source of this process."""
-
-
-def _begin(recipe: Recipe, modality: str, cache: Path, alone: bool) -> None:
+def _encoding(
+    recipe: Recipe, modality: str, cache: Path, alone: bool
+) -> Callable[[Sequence[Item]], int]:
+    """Caches the outputs of a chunk of items, and returns how many they are."""
     import torch
 
     torch.set_num_threads(recipe.threads)
     source = _source(recipe, modality, cache)
     if alone and torch.cuda.is_available():
         source.encoder.to("cuda")
-    _HERE[:] = [source]
 
+    def encode(items: Sequence[Item]) -> int:
+        for item in items:
+            source.row(item)
+        return len(items)
 
-def _encode(items: Sequence[Item]) -> int:
-    (source,) = _HERE
-    for item in items:
-        source.row(item)
-    return len(items)
+    return encode
 
 
 def main() -> None:
@@ -135,7 +125,9 @@ def main() -> None:
 def _run() -> None:
     arguments = tyro.cli(Arguments, prog="mmer-features")
     recipe = load_recipe(arguments.recipe)
-    done = precompute(recipe, data_dir(arguments.data), arguments.cache, arguments.workers)
+    done = precompute(
+        recipe, data_dir(arguments.data), arguments.cache, arguments.workers, arguments.ray
+    )
     print(f"{done} computed, the rest was cached; --cache {arguments.cache}")
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mmer.models.errors import MmerError
 from mmer.models.prediction import Prediction
 from mmer.training.datasets.item import Item
 from mmer.training.metrics.figures import log_softmax
@@ -51,6 +52,15 @@ class Answerer(Protocol):
     def about(self) -> dict[str, Any]:
         """Counts so far and the parts used, fit for JSON."""
         ...
+
+
+def answers_of(answerer: Answerer, items: Sequence[Item]) -> Iterator[Answer | MmerError]:
+    """An answer an item, or what was wrong with it."""
+    for item in items:
+        try:
+            yield answerer.answer(item)
+        except MmerError as problem:
+            yield problem
 
 
 def pooled(log_probs: list[NDArray[np.floating]], weights: list[float]) -> NDArray[np.float64]:

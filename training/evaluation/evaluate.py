@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
@@ -17,13 +17,16 @@ from mmer.training.datasets.images import image_or_none
 from mmer.training.datasets.item import Item
 from mmer.training.datasets.registry import default_split, read
 from mmer.training.evaluation.adapt import Adapting, in_random_order
-from mmer.training.evaluation.answers import Answer, Answerer, Change
+from mmer.training.evaluation.answers import Answer, Answerer, Change, answers_of
 from mmer.training.evaluation.leaks import LEAK, TWIN, describe, find_leaks, find_twins, leave_out
 from mmer.training.evaluation.result import Evaluation, evaluation_of
 from mmer.training.evaluation.settings import Settings
 from mmer.training.evaluation.weights import Weights, weights_of
 from mmer.training.metrics.bootstrap import group
 from mmer.training.metrics.figures import figures
+
+if TYPE_CHECKING:
+    from mmer.training.evaluation.clip_workers import ClipWorkers
 
 UNREADABLE: Final = "cannot be read"
 _SHOWN: Final = 3
@@ -49,6 +52,8 @@ def evaluate(
     settings: Settings | None = None,
     change: Change | None = None,
     progress: Callable[[int, int], None] | None = None,
+    workers: int = 1,
+    ray: str | None = None,
 ) -> Evaluation:
     """Figures of a model's likeliest label for every item of a corpus' split.
 
@@ -63,6 +68,8 @@ def evaluate(
         change: applied to each input before prediction: trimmed sound int16 (n,), an image uint8
             (H, W, 3) BGR, a text. Not for clips.
         progress: called with items done and items in all.
+        workers, ray: for clips, so many processes, or actors of the Ray cluster at that address;
+            the figures are those of one.
 
     Raises:
         MmerError: a file is missing or damaged, the items leak, or none can be read.
@@ -71,6 +78,8 @@ def evaluate(
     settings.check(modality)
     if modality == "clip" and change is not None:
         raise ValueError("change is for a single modality, not for clips")
+    if modality != "clip" and (workers != 1 or ray is not None):
+        raise MmerError(f"--workers and --ray are for clip, not for {modality}")
     evaluated = weights_of(modality, weights, settings)
     reading = read(dataset, root, modality, split)
     run = _Run(
@@ -86,12 +95,20 @@ def evaluate(
     )
     items = _without_leaks(reading.items, evaluated, settings, run)
     items = _without_twins(items, evaluated, settings, run)
-    answerer, items = _answerer(modality, weights, evaluated[0], settings, change, items, run)
     if settings.adapt:
         items = in_random_order(items, settings.seed)
-        if modality != "clip":
+    answerer: Answerer | ClipWorkers
+    if workers == 1 and ray is None:
+        answerer, items = _answerer(modality, weights, evaluated[0], settings, change, items, run)
+        if settings.adapt and modality != "clip":
             answerer = Adapting(answerer, modality)
-    items, answers = _predict(answerer, items, run, progress)
+        coming = answers_of(answerer, items)
+    else:
+        from mmer.training.evaluation.clip_workers import ClipWorkers
+
+        answerer = ClipWorkers(weights, settings, workers, ray)
+        coming = answerer.answers(items)
+    items, answers = _predicted(coming, items, run, progress)
     labels = np.array([item.label for item in items], np.int64)
     log_probs = np.array([answer.log_probs for answer in answers], np.float64)
     unanswered = sum(not answer.usable for answer in answers)
@@ -214,16 +231,20 @@ def _answerer(
     return texts, prepared_items(items, settings, texts.past_utterances)
 
 
-def _predict(
-    answerer: Answerer, items: list[Item], run: _Run, progress: Callable[[int, int], None] | None
+def _predicted(
+    coming: Iterator[Answer | MmerError],
+    items: list[Item],
+    run: _Run,
+    progress: Callable[[int, int], None] | None,
 ) -> tuple[list[Item], list[Answer]]:
+    """The items that could be read, and their answers."""
     answered, answers, problems = [], [], []
-    for done, item in enumerate(items, 1):
-        try:
-            answers.append(answerer.answer(item))
+    for done, (item, found) in enumerate(zip(items, coming, strict=True), 1):
+        if isinstance(found, MmerError):
+            problems.append(str(found))
+        else:
+            answers.append(found)
             answered.append(item)
-        except MmerError as problem:
-            problems.append(str(problem))
         if progress is not None:
             progress(done, len(items))
     if not answers:
