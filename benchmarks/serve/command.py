@@ -100,7 +100,7 @@ class Serve(Outputs):
                 raise MmerError("--page needs Chromium: sudo apt-get install -y chromium")
 
     def run(self, say: Say) -> Report:
-        from mmer.benchmarks.serve.players import Material, fuzz, open_and_close
+        from mmer.benchmarks.serve.players import Material, open_and_close
 
         say("decoding the demo")
         material = Material.of(clip(), self.fps)
@@ -122,9 +122,7 @@ class Serve(Outputs):
                 rows.append(memory_row(before, running.memory_mb(), self.opened))
             if self.fuzzed:
                 say(f"{self.fuzzed} fuzzed messages")
-                took = fuzz(running.url, self.fuzzed, seed=29)
-                what = f"after {self.fuzzed} fuzzed messages in {took} sessions"
-                rows.append(running.alive_row(what, "fuzzed"))
+                rows += fuzz_rows(running, material, self.fuzzed, self.seconds)
         if self.abusive:
             say(f"{self.abusive} abusive clients for {self.seconds} s")
             with server(self.asr, Limits.max_sessions) as running:
@@ -228,6 +226,23 @@ def sessions_rows(
         Row(
             "cpu", "processor time of the server", f"{cpu:.2f} CPU s/s", values={"cpu_s_per_s": cpu}
         ),
+    ]
+
+
+def fuzz_rows(running: Running, material: Material, count: int, seconds: float) -> list[Row]:
+    """What sessions of a good client, one after the other, notice of fuzzed ones beside them."""
+    from mmer.benchmarks.serve.players import fuzz
+
+    with ThreadPoolExecutor(1) as pool:
+        fuzzing = pool.submit(fuzz, running.url, count, seed=29)
+        played = play(running.url, material, 1, seconds)
+        while not fuzzing.done():
+            played += play(running.url, material, 1, seconds)
+        took = fuzzing.result()
+    beside = f"sessions beside {count} fuzzed messages that lost a line or broke off"
+    return [
+        _lost("fuzzed_lost", f"{beside}, of {len(played)}", played),
+        running.alive_row(f"after {count} fuzzed messages in {took} sessions", "fuzzed"),
     ]
 
 

@@ -41,4 +41,6 @@ def test_a_short_run_measures_everything() -> None:
     assert rows["lost"].values["lost"] == 0
     assert rows["abused"].values["n"]
     assert rows["alive"].passed
+    assert rows["fuzzed"].passed
+    assert rows["fuzzed_lost"].values["lost"] == 0
     assert set(rows) >= {"ready_s", "cpu", "memory", "abused_lost"}
