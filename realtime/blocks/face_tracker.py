@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +13,7 @@ from mmer.models.errors import MmerError
 from mmer.models.preparation.face_crop import CropGeometry, align
 from mmer.models.quality import assess, share_inside
 from mmer.realtime.blocks.block import Block
+from mmer.realtime.blocks.coarse_image import CELLS, CoarseImage
 from mmer.realtime.blocks.face_detector import DetectedFace, FaceDetector
 from mmer.realtime.messages import FaceObservation, Message, VideoFrame
 
@@ -27,9 +28,12 @@ class FaceConfig:
     smoothing_gain: float = 6.0  # Hz more for every eye distance per second that it moves
     rest_speed: float = 0.45  # eye distances per second below which a face is at rest
     rest_s: float = 0.1  # a face at rest is looked for again after this long
+    least_change: float = 0.04  # of the image where the face is (``CoarseImage.change``)
+    stands_s: float = 0.25  # so long what was found stands for frames that have changed less
 
     def __post_init__(self) -> None:
-        if self.lost_s < 0 or self.smoothing_hz <= 0 or self.smoothing_gain < 0:
+        times = min(self.lost_s, self.stands_s)
+        if times < 0 or self.smoothing_hz <= 0 or self.smoothing_gain < 0:
             raise MmerError(f"face tracking needs times and rates above zero, got {self}")
 
 
@@ -40,6 +44,8 @@ class FaceTracker(Block):
     largest and most central one is next, under a new number (they count from 1). While a face is
     missing for less than ``lost_s``, no other takes its place. A face at rest is taken to be where
     it was until ``rest_s`` have passed: detection is the most expensive part of its evaluation.
+    Where the image of it has not changed (``least_change``), all that was found stands for
+    ``stands_s``, the crop as well.
     """
 
     def __init__(
@@ -53,17 +59,37 @@ class FaceTracker(Block):
         self.config = config or FaceConfig()
         self._tracks = 0
         self._track: Track | None = None
+        self._last: tuple[FaceObservation, CoarseImage] | None = None  # as last looked for
 
     def push(self, message: Message) -> Sequence[Message]:
         if not isinstance(message, VideoFrame):
             return []
-        return [self._observe(message)]
+        if (standing := self._standing(message)) is not None:
+            return [standing]
+        found = self._observe(message)
+        place = None if found.box is None else _coarse(message.image, found.box)
+        self._last = None if place is None else (found, place)
+        return [found]
 
     def reset(self) -> None:
         """Forget the track and what the detector remembers; numbers start at 1 again."""
         self.detector.reset()
         self._tracks = 0
         self._track = None
+        self._last = None
+
+    def _standing(self, frame: VideoFrame) -> FaceObservation | None:
+        """The last observation, where it stands for ``frame``."""
+        if self._last is None:
+            return None
+        found, before = self._last
+        # containers round timestamps to the millisecond
+        if found.box is None or not 0 < frame.t - found.t < self.config.stands_s - 0.002:
+            return None
+        now = _coarse(frame.image, found.box)
+        if now is None or now.change(before) >= self.config.least_change:
+            return None
+        return replace(found, t=frame.t)
 
     def _observe(self, frame: VideoFrame) -> FaceObservation:
         height, width = frame.image.shape[:2]
@@ -167,6 +193,18 @@ class Track:
             nose=self._raw.nose,
             score=self._raw.score,
         )
+
+
+def _coarse(image: NDArray[np.uint8], box: tuple[float, float, float, float]) -> CoarseImage | None:
+    """The face's image; None where too little of it is in the frame."""
+    x, y, w, h = box
+    height, width = image.shape[:2]
+    left, top = max(0, round(x)), max(0, round(y))
+    across = (min(width, round(x + w)) - left) // CELLS * CELLS
+    down = (min(height, round(y + h)) - top) // CELLS * CELLS
+    if across <= 0 or down <= 0:
+        return None
+    return CoarseImage(image[top : top + down, left : left + across])
 
 
 def _numbers(face: DetectedFace) -> bool:

@@ -95,6 +95,59 @@ def test_a_senseless_limit_is_refused(limit):
         FaceEncoderConfig(usable_below=limit)
 
 
+@dataclass
+class CountingModel(FakeModel):
+    calls: int = 0
+
+    def predict(self, crop: np.ndarray) -> Answer:
+        self.calls += 1
+        return Answer(LOGS - self.calls)
+
+
+def half_lit(t: float, lit: int, track: int = 1, quality: float = 0.8) -> FaceObservation:
+    crop = np.full((64, 64, 3), 80, np.uint8)
+    crop[:, 32:] = lit  # of 160: a deviation of 40
+    return FaceObservation(t, track, (0.0, 0.0, 9.0, 9.0), None, crop, quality)
+
+
+def test_a_face_that_hardly_changes_is_evaluated_every_quarter_of_a_second():
+    model = CountingModel()
+    frames = [half_lit(i / 20, 160 + i % 2, quality=0.5 + i / 100) for i in range(11)]
+    out = run(FaceEncoder(model), frames)
+    assert model.calls == 3
+    assert [e.t1 for e in out] == [f.t for f in frames]
+    assert [e.quality for e in out] == [f.quality for f in frames]
+    assert [round(float(-e.log_probs[0] - np.log(7))) for e in out] == [1] * 5 + [2] * 5 + [3]
+
+
+def test_a_face_that_changes_is_evaluated_at_once():
+    model = CountingModel()
+    run(FaceEncoder(model), [half_lit(i / 20, 160 + 10 * (i % 2)) for i in range(10)])
+    assert model.calls == 10
+    # what changes little by little adds up, since the crop evaluated last
+    model = CountingModel()
+    run(FaceEncoder(model), [half_lit(i / 100, 160 + 2 * i) for i in range(10)])
+    assert model.calls == 5
+
+
+def test_a_prediction_stands_for_its_own_track_until_a_reset_or_time_goes_back():
+    model = CountingModel()
+    block = FaceEncoder(model)
+    run(block, [half_lit(t, 160, track) for t in (1.0, 1.1) for track in (1, 2)])
+    assert model.calls == 2
+    run(block, [half_lit(0.5, 160)])
+    assert model.calls == 3
+    block.reset()
+    run(block, [half_lit(0.6, 160)])
+    assert model.calls == 4
+
+
+@pytest.mark.parametrize("name", ["least_change", "stands_s"])
+def test_a_negative_change_or_time_is_refused(name):
+    with pytest.raises(MmerError, match=name):
+        FaceEncoderConfig(**{name: -0.1})
+
+
 def test_other_messages_pass():
     assert run(FaceEncoder(FakeModel()), [Tick(1.0)]) == []
 

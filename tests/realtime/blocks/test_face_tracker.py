@@ -1,6 +1,7 @@
 """The tracker's rules, with a detector that says what the test tells it."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -57,6 +58,8 @@ def observe(
     image: np.ndarray = IMAGE,
 ) -> list[FaceObservation]:
     frames = [VideoFrame(i / fps, image) for i in range(round(seconds * fps))]
+    # the frames are one image, whatever the detector says of it: none may stand for the next
+    config = replace(config or FaceConfig(), stands_s=0.0)
     seen = run(FaceTracker(Told(at), CropGeometry(), config), frames)
     assert [o.t for o in seen] == [f.t for f in frames]  # one for each
     return seen
@@ -209,7 +212,7 @@ def test_reset_starts_again() -> None:
     assert first.eyes[0, 0] == pytest.approx(180)
 
 
-@pytest.mark.parametrize("settings", [{"lost_s": -1.0}, {"smoothing_hz": 0.0}])
+@pytest.mark.parametrize("settings", [{"lost_s": -1.0}, {"smoothing_hz": 0.0}, {"stands_s": -1.0}])
 def test_impossible_settings_are_refused(settings: dict[str, float]) -> None:
     with pytest.raises(MmerError, match="face tracking"):
         FaceConfig(**settings)
@@ -246,3 +249,56 @@ def test_a_resting_face_that_goes_or_moves_is_noticed_soon() -> None:
     _, moved = looked(lambda t: [face(200 if t <= 1.0 else 260)])
     late = [o for o in moved if o.t >= 1.1]
     assert all(o.box is not None and o.box[0] > 170 for o in late)
+
+
+def pictures(change: float) -> tuple[list[float], list[FaceObservation]]:
+    """When the detector was asked over two seconds of a face whose image changes, in its midst.
+
+    ``change`` is from each frame to the next, in standard deviations of the face's image.
+    """
+    asked: list[float] = []
+
+    def noted(t: float) -> Faces:
+        asked.append(t)
+        return [face(320)]
+
+    bars = np.full((480, 640, 3), 80, np.float64)
+    bars[:, 320:] = 160  # half of the face: a deviation of 40
+    frames = []
+    for i in range(40):
+        image = bars.copy()
+        image[190:290, 270:320] += change * 40 * np.sqrt(2) * i
+        frames.append(VideoFrame(i / 20, image.astype(np.uint8)))
+    config = FaceConfig(rest_s=0.0)  # or it would be taken to be where it was
+    return asked, run(FaceTracker(Told(noted), CropGeometry(), config), frames)
+
+
+def test_what_was_found_stands_for_frames_without_change() -> None:
+    asked, seen = pictures(0.0)
+    assert asked == pytest.approx(np.arange(8) / 4)  # every 0.25 s all the same
+    assert [o.t for o in seen] == pytest.approx(np.arange(40) / 20)
+    assert {o.track for o in seen} == {1}
+    assert all(o.crop is seen[0].crop for o in seen[:5])
+
+
+def test_a_face_that_changes_is_looked_for_again() -> None:
+    asked, _ = pictures(0.06)
+    assert len(asked) == 40
+    slowly, _ = pictures(0.015)  # what changes little by little adds up
+    assert 8 < len(slowly) < 20
+
+
+def test_nothing_stands_after_a_reset_or_for_time_that_went_back() -> None:
+    asked: list[float] = []
+
+    def noted(t: float) -> Faces:
+        asked.append(t)
+        return [face(320)]
+
+    tracker = FaceTracker(Told(noted))
+    for t in (5.0, 5.1, 3.0):
+        tracker.push(VideoFrame(t, IMAGE))
+    assert asked == [5.0, 3.0]
+    tracker.reset()
+    tracker.push(VideoFrame(3.1, IMAGE))
+    assert asked == [5.0, 3.0, 3.1]
