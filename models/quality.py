@@ -6,6 +6,7 @@ enough to make an input useless.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, fields
 from typing import Final
 
@@ -121,7 +122,7 @@ class FaceQuality:
     @property
     def value(self) -> float:
         """The product of the factors, 0..1."""
-        return float(np.prod([getattr(self, f.name) for f in fields(self)]))
+        return float(math.prod(getattr(self, f.name) for f in fields(self)))
 
     @property
     def why(self) -> str:
@@ -196,6 +197,11 @@ def share_inside(
     """The share (0..1) of the crop for these eyes that lies in a frame of height x width."""
     back = similarity(geometry.eyes(), eyes)
     step = (np.arange(16) + 0.5) * geometry.size / 16 - 0.5
+    # all of it lies inside where its corners do
+    corners = np.array([(x, y, 1.0) for x in step[[0, -1]] for y in step[[0, -1]]]) @ back.T
+    (left, top), (right, bottom) = corners.min(axis=0), corners.max(axis=0)
+    if left >= -0.5 and top >= -0.5 and right < width - 0.5 and bottom < height - 0.5:
+        return 1.0
     grid = np.stack(np.meshgrid(step, step), axis=-1).reshape(-1, 2)
     x, y = (grid @ back[:, :2].T + back[:, 2]).T
     return float(((x >= -0.5) & (x < width - 0.5) & (y >= -0.5) & (y < height - 0.5)).mean())
@@ -203,4 +209,5 @@ def share_inside(
 
 def _ramp(value: float, zero: float, one: float) -> float:
     """0 at ``zero``, 1 at ``one``, straight between, level beyond."""
-    return float(np.clip((value - zero) / (one - zero), 0.0, 1.0))
+    share = (value - zero) / (one - zero)
+    return 0.0 if share <= 0.0 else 1.0 if share >= 1.0 else share  # NumPy's clip takes ten times
