@@ -169,9 +169,7 @@ def _letterbox(
     step = max(1, min(max(height, width) // _SIDE, height, width))
     height, width = height - height % step, width - width % step
     small = cv2.resize(
-        np.ascontiguousarray(image[:height, :width]),
-        (width // step, height // step),
-        interpolation=cv2.INTER_AREA,
+        image[:height, :width], (width // step, height // step), interpolation=cv2.INTER_AREA
     )
     scale = _SIDE / max(height, width)
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
