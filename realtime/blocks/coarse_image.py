@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from functools import cached_property
 from typing import Final
 
 import numpy as np
@@ -23,13 +25,13 @@ class CoarseImage:
 
         small = cv2.resize(image, (CELLS, CELLS), interpolation=cv2.INTER_AREA)
         grey = cv2.cvtColor(small, cv2.COLOR_BGR2GRAY) if small.ndim == 3 else small
-        self._cells: NDArray[np.float32] = grey.astype(np.float32)
+        self._cells: NDArray[np.float32] = grey.ravel().astype(np.float32)
 
     def change(self, before: CoarseImage) -> float:
         """Difference to an earlier image: root mean square, in that one's standard deviations."""
-        difference = self._cells - before._cells
-        return float(np.sqrt(np.mean(difference * difference))) / before._deviation
+        difference = self._cells - before._cells  # whole numbers: their sum of squares is exact
+        return math.sqrt(float(difference @ difference) / len(difference)) / before._deviation
 
-    @property
+    @cached_property
     def _deviation(self) -> float:
         return max(float(self._cells.std()), _LEAST_DEVIATION)
