@@ -123,7 +123,8 @@ class MoonshineModel:
         ``draft`` holds tokens of an earlier hypothesis: one call checks them all, those that greedy
         decoding chooses as well are kept, and the rest is decoded token by token (speculative
         decoding, Leviathan et al. 2023). The networks' 8 bits are scaled by all tokens of a call,
-        so now and then a draft changes a word: it is for partial hypotheses.
+        so now and then a draft changes a word. What a final hypothesis starts from must depend on
+        the sound alone.
         """
         if len(samples) < LEAST_SAMPLES or not samples.any():
             return Decoded((), 0.0)
@@ -176,16 +177,17 @@ class MoonshineModel:
     ) -> Decoded:
         """Greedy transcript of int16 (n,), or a more probable one of a changed copy.
 
-        Sound that is no speech by itself stays so: a copy must not turn noise into words. Where
-        it is ``late``, no copy is tried.
+        Sound that is no speech by itself stays so: a copy must not turn noise into words. The first
+        transcript is the copies' draft: mostly they differ from it in a word or two. Where it is
+        ``late``, no copy is tried.
         """
-        surest = self.decode(samples)
+        surest = first = self.decode(samples)
         for copy in _copies(samples):
             if len(samples) > LONGEST_AGAIN or not NO_SPEECH <= surest.mean_log_prob < SURE:
                 break
             if late is not None and late():
                 break
-            again = self.decode(copy)
+            again = self.decode(copy, first.tokens)
             # by both, so that neither a shorter nor a longer transcript has an advantage
             surer = again.mean_log_prob > surest.mean_log_prob and again.log_prob > surest.log_prob
             if surer and self.hypothesis(again).text:

@@ -299,6 +299,15 @@ def test_an_unsure_final_takes_the_most_probable_transcript_of_changed_copies(
     assert encoder.lengths == [RATE, RATE + LONGER]  # the first copy is sure: no other is made
 
 
+def test_the_first_transcript_is_the_draft_of_the_copies(doubles: Doubles) -> None:
+    model, encoder, decoder = doubles
+    decoder.logit = lambda samples: 6  # unsure throughout: both copies are tried
+    decoder.answer = lambda tokens, samples: END if len(tokens) == 4 else FIRST_WORD + len(tokens)
+    assert model.transcribe(sound(2)).text == words(4)
+    assert len(encoder.lengths) == 3
+    assert decoder.rows == [1] * 5 + [5] * 2  # each copy in one call, which finds the draft right
+
+
 def test_a_longer_transcript_is_not_taken_for_its_mean_alone(doubles: Doubles) -> None:
     model, _, decoder = doubles
     decoder.logit = lambda samples: 6 if samples == RATE else 6.3  # 1 against 4 words, each surer
