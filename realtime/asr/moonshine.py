@@ -8,7 +8,7 @@ times: the packaged decoder does not output its cross-attention.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -32,15 +32,13 @@ Measured by ``mmer-bench asr --threshold-study``: a lower one keeps more wrong w
 ones, a higher one drops more right words of clean speech than wrong ones (README of asr).
 """
 SURE: Final = -0.1
-"""Mean token log-probability from which a final transcript is accepted at once. Below it, changed
-copies of the sound are decoded too, and the most probable transcript is taken, by its mean and by
+"""Mean token log-probability from which a final transcript is accepted at once. Below it, the
+sound is decoded between silences too, and the more probable transcript is taken, by its mean and by
 its whole log-probability (README of asr)."""
 LONGEST_AGAIN: Final = 8 * SAMPLE_RATE
 """Longer sound is decoded once: another transcript would come too late."""
-SILENCE_BEFORE: Final = SAMPLE_RATE // 4
+SILENCE_BEFORE: Final = SAMPLE_RATE // 4  # of the second try
 SILENCE_AFTER: Final = SAMPLE_RATE // 10
-PEAK: Final = 8000
-"""Peak of the copy whose level is changed; sound is int16."""
 TOKENS_PER_S: Final = 6.5
 """Longest transcript, as in the makers' code; a decoder that needs more is caught in a loop."""
 SPARE_TOKENS: Final = 6
@@ -175,24 +173,20 @@ class MoonshineModel:
     def decode_surest(
         self, samples: NDArray[np.int16], late: Callable[[], bool] | None = None
     ) -> Decoded:
-        """Greedy transcript of int16 (n,), or a more probable one of a changed copy.
+        """Greedy transcript of int16 (n,), or a more probable one of the sound between silences.
 
-        Sound that is no speech by itself stays so: a copy must not turn noise into words. The first
-        transcript is the copies' draft: mostly they differ from it in a word or two. Where it is
-        ``late``, no copy is tried.
+        Sound that is no speech by itself stays so: a second try must not turn noise into words. It
+        has the first transcript for its draft: mostly they differ in a word or two. Where it is
+        ``late``, there is none.
         """
-        surest = first = self.decode(samples)
-        for copy in _copies(samples):
-            if len(samples) > LONGEST_AGAIN or not NO_SPEECH <= surest.mean_log_prob < SURE:
-                break
-            if late is not None and late():
-                break
-            again = self.decode(copy, first.tokens)
-            # by both, so that neither a shorter nor a longer transcript has an advantage
-            surer = again.mean_log_prob > surest.mean_log_prob and again.log_prob > surest.log_prob
-            if surer and self.hypothesis(again).text:
-                surest = again
-        return surest
+        first = self.decode(samples)
+        unsure = NO_SPEECH <= first.mean_log_prob < SURE and len(samples) <= LONGEST_AGAIN
+        if not unsure or (late is not None and late()):
+            return first
+        again = self.decode(np.pad(samples, (SILENCE_BEFORE, SILENCE_AFTER)), first.tokens)
+        # by both, so that neither a shorter nor a longer transcript has an advantage
+        surer = again.mean_log_prob > first.mean_log_prob and again.log_prob > first.log_prob
+        return again if surer and self.hypothesis(again).text else first
 
     def hypothesis(self, decoded: Decoded) -> Hypothesis:
         """Transcript of what was decoded; empty, with the reason, where it is no speech."""
@@ -322,14 +316,6 @@ def split_at_quiet(samples: NDArray[np.int16], longest: int) -> list[NDArray[np.
         parts.append(samples[:cut])
         samples = samples[cut:]
     return [*parts, samples]
-
-
-def _copies(samples: NDArray[np.int16]) -> Iterator[NDArray[np.int16]]:
-    """The sound (n,) between silences, at its own level and at another."""
-    around = (SILENCE_BEFORE, SILENCE_AFTER)
-    yield np.pad(samples, around)
-    peak = int(np.abs(samples.astype(np.int32)).max())
-    yield np.pad((samples * (PEAK / peak)).astype(np.int16), around)
 
 
 def _joined(parts: Sequence[Hypothesis]) -> Hypothesis:

@@ -286,26 +286,24 @@ def test_the_final_is_decoded_without_the_drafts_of_the_partials(doubles: Double
 
 
 LONGER = round(0.35 * RATE)
-"""Samples of silence around a changed copy."""
+"""Samples of silence around the sound of a second try."""
 
 
-def test_an_unsure_final_takes_the_most_probable_transcript_of_changed_copies(
-    doubles: Doubles,
-) -> None:
+def test_an_unsure_final_takes_the_more_probable_transcript_of_two(doubles: Doubles) -> None:
     model, encoder, decoder = doubles
     decoder.logit = lambda samples: 6 if samples == RATE else 20
     decoder.answer = lambda tokens, samples: END if tokens else FIRST_WORD + (samples > RATE)
     assert model.transcribe(sound(1)).text == "w11"
-    assert encoder.lengths == [RATE, RATE + LONGER]  # the first copy is sure: no other is made
+    assert encoder.lengths == [RATE, RATE + LONGER]
 
 
-def test_the_first_transcript_is_the_draft_of_the_copies(doubles: Doubles) -> None:
+def test_the_first_transcript_is_the_draft_of_the_second_try(doubles: Doubles) -> None:
     model, encoder, decoder = doubles
-    decoder.logit = lambda samples: 6  # unsure throughout: both copies are tried
+    decoder.logit = lambda samples: 6
     decoder.answer = lambda tokens, samples: END if len(tokens) == 4 else FIRST_WORD + len(tokens)
     assert model.transcribe(sound(2)).text == words(4)
-    assert len(encoder.lengths) == 3
-    assert decoder.rows == [1] * 5 + [5] * 2  # each copy in one call, which finds the draft right
+    assert len(encoder.lengths) == 2
+    assert decoder.rows == [1] * 5 + [5]  # one call, which finds the draft right
 
 
 def test_a_longer_transcript_is_not_taken_for_its_mean_alone(doubles: Doubles) -> None:
@@ -317,14 +315,14 @@ def test_a_longer_transcript_is_not_taken_for_its_mean_alone(doubles: Doubles) -
     assert model.transcribe(sound(1)).text == "w10"
 
 
-@pytest.mark.parametrize(("logit", "text", "calls"), [(20, "w10", 1), (6, "w10", 3), (4, "", 1)])
-def test_copies_are_decoded_of_unsure_speech_alone(
+@pytest.mark.parametrize(("logit", "text", "calls"), [(20, "w10", 1), (6, "w10", 2), (4, "", 1)])
+def test_unsure_speech_alone_gets_a_second_try(
     doubles: Doubles, logit: float, text: str, calls: int
 ) -> None:
     model, encoder, decoder = doubles
     decoder.logit = lambda samples: logit
     decoder.answer = lambda tokens, samples: END if tokens else FIRST_WORD + (samples > RATE)
-    assert model.transcribe(sound(1)).text == text  # no copy is more probable
+    assert model.transcribe(sound(1)).text == text  # the other is no surer
     assert len(encoder.lengths) == calls
 
 
@@ -352,7 +350,7 @@ def test_a_late_final_gets_no_second_try(doubles: Doubles) -> None:
     late = False
     stream.accept(sound(1), pause=True)
     stream.finish()
-    assert len(encoder.lengths) == 4
+    assert len(encoder.lengths) == 3
 
 
 def test_long_sound_and_partials_are_decoded_once(doubles: Doubles) -> None:
@@ -363,7 +361,7 @@ def test_long_sound_and_partials_are_decoded_once(doubles: Doubles) -> None:
     stream.accept(sound(1))
     assert encoder.lengths == [9 * RATE, RATE]
     stream.finish()
-    assert encoder.lengths[2:] == [RATE, RATE + LONGER, RATE + LONGER]
+    assert encoder.lengths[2:] == [RATE, RATE + LONGER]
 
 
 def test_each_utterance_begins_anew(doubles: Doubles) -> None:
