@@ -241,7 +241,7 @@ def test_a_window_without_a_display(
 
 
 @pytest.mark.skipif(shutil.which("Xvfb") is None, reason="needs Xvfb: apt-get install xvfb")
-def test_a_window_opens_and_the_session_ends(tmp_path: Path, short_clip: Path) -> None:
+def test_a_window_opens_and_the_session_ends(tmp_path: Path, brief_clip: Path) -> None:
     number = 90 + os.getpid() % 900
     screen = subprocess.Popen(["Xvfb", f":{number}", "-screen", "0", "900x700x24"])
     try:
@@ -251,7 +251,7 @@ def test_a_window_opens_and_the_session_ends(tmp_path: Path, short_clip: Path) -
         out = tmp_path / "out.jsonl"
         options = "--offline --modalities face --window --pace max --quiet"
         done = subprocess.run(
-            [*COMMAND, short_clip, *options.split(), "--output", out],
+            [*COMMAND, brief_clip, *options.split(), "--output", out],
             env={**os.environ, "DISPLAY": f":{number}"},
             capture_output=True,
             text=True,

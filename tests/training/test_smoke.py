@@ -1,4 +1,4 @@
-"""A real training, small: some minutes on real voices must beat the floor clearly."""
+"""A real training, small: a minute on real voices must beat the floor clearly."""
 
 from __future__ import annotations
 
