@@ -273,7 +273,7 @@ def test_cards(tmp_path: Path, rounds: Rounds) -> None:
         tables[kind] = json.loads((weights_dir() / f"{kind}.json").read_text(encoding="utf-8"))
         shutil.copy(weights_dir() / card.file, tmp_path / card.file)
     shutil.copy(weights_dir() / "text-tokenizer.json", tmp_path / "text-tokenizer.json")
-    for rng in rounds(80):
+    for rng in rounds(40):
         kind = rng.choice(KINDS)
         path = tmp_path / f"{kind}.json"
         path.write_bytes(odd_text(tables[kind], rng))
