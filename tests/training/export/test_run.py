@@ -7,7 +7,6 @@ import sys
 from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
-from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
@@ -23,15 +22,19 @@ from moonshine_files import moonshine_files, spoken  # noqa: E402
 from tiny_transformers import write_tiny  # noqa: E402
 
 import mmer  # noqa: E402
+from mmer.benchmarks.cli import main as bench  # noqa: E402
 from mmer.models.encoder import FaceModel, SpeechModel, TextModel  # noqa: E402
+from mmer.models.engine.cli import main as engine  # noqa: E402
 from mmer.models.errors import MmerError  # noqa: E402
 from mmer.models.fusion import FusionModel, Opinion  # noqa: E402
 from mmer.models.prediction import Prediction  # noqa: E402
 from mmer.realtime.commands.live import main as live  # noqa: E402
+from mmer.training.commands.train import main as train  # noqa: E402
 from mmer.training.datasets.item import Item  # noqa: E402
 from mmer.training.datasets.media import trim  # noqa: E402
 from mmer.training.datasets.signals import frames_of, sound_of  # noqa: E402
 from mmer.training.export.run import export_run  # noqa: E402
+from mmer.training.export.run import main as export  # noqa: E402
 from mmer.training.loop.trainer import CHECKPOINT, Trainer, tensors  # noqa: E402
 from mmer.training.metrics.figures import log_softmax  # noqa: E402
 from mmer.training.multimodal.run import open_run, write_results  # noqa: E402
@@ -96,6 +99,13 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
     return Made(tmp_path_factory.mktemp("made"))
 
 
+COMMANDS = {
+    "mmer-bench": bench,
+    "mmer-engine": engine,
+    "mmer-export": export,
+    "mmer-live": live,
+    "mmer-train": train,
+}
 RunCommand = Callable[..., str]
 """Command and arguments to what it writes to standard output."""
 
@@ -229,14 +239,13 @@ def test_recognizers_share_the_networks_of_an_exported_run(made: Made, short_cli
 
 @pytest.fixture
 def run_command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> RunCommand:
-    """Runs an installed command in this process, for each start would import torch anew."""
+    """Runs a command in this process, for each start would import torch anew."""
 
     def run(command: str, *arguments: str) -> str:
-        (script,) = entry_points(group="console_scripts", name=command)
         monkeypatch.setattr(sys, "argv", [command, *arguments])
         status: str | int | None = 0
         try:
-            script.load()()
+            COMMANDS[command]()
         except SystemExit as ended:
             status = ended.code
         written = capsys.readouterr()
