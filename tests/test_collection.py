@@ -60,14 +60,12 @@ def collect_without(*packages: str) -> None:
 
 
 @pytest.mark.slow
-def test_without_any_optional_package() -> None:
-    collect_without(*EVAL, *OUTPUTS, *TRAIN, *SERVE, *REST)
-
-
-@pytest.mark.slow
 @pytest.mark.parametrize(
     "packages", [TRAIN, (*EVAL, *SERVE, *OUTPUTS, *REST)], ids=["training", "all but training"]
 )
 def test_without_one_group(packages: tuple[str, ...]) -> None:
-    """A skip for want of torch must not hide that onnx is imported too, nor the other way round."""
+    """A skip for want of torch must not hide that onnx is imported too, nor the other way round.
+
+    What is collected in both cases is collected without all of them too.
+    """
     collect_without(*packages)

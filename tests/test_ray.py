@@ -14,15 +14,16 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-pytest.importorskip("ray.serve", reason="needs the extra: pip install 'mmer-live[ray]'")
+if find_spec("ray") is None:  # it is imported where it is used, for that takes a while
+    pytest.skip("needs the extra: pip install 'mmer-live[ray]'", allow_module_level=True)
 
-import ray
 from sounds import silence, voice
 from synthetic_media import tone, write_wav
 
@@ -46,6 +47,8 @@ SPOKEN = np.concatenate([voice(0.6), silence(0.4)])
 @pytest.fixture(scope="module", autouse=True)
 def cluster() -> Iterator[None]:
     """Four logical processors: with two, Ray Data waits for ever."""
+    import ray
+
     quiet = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_BACKEND_LOG_LEVEL": "fatal"}
     with pytest.MonkeyPatch.context() as patch:
         for name, value in quiet.items():
@@ -171,11 +174,15 @@ def get(address: str, path: str) -> bytes:
 
 
 def actor(name: str) -> Any:
+    import ray
+
     (found,) = [n for n in ray.util.list_named_actors(all_namespaces=True) if name in n["name"]]
     return ray.get_actor(found["name"], namespace=found["namespace"])
 
 
 def kill_9(name: str) -> None:
+    import ray
+
     pid = ray.get(actor(name).__ray_call__.remote(lambda itself: os.getpid()))
     os.kill(pid, signal.SIGKILL)
 

@@ -7,10 +7,14 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
+from moonshine_files import moonshine_files
 
 from mmer.benchmarks.accuracy.render import page, readme_part
+from mmer.models.labels import MODALITIES
+from mmer.realtime.demo import clip
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -41,9 +45,10 @@ def test_the_example_on_the_demo_clip_runs_as_it_stands(tmp_path: Path) -> None:
     assert len(done.stdout.splitlines()) >= 5
 
 
-@pytest.mark.slow
-def test_the_line_is_one_of_the_demo() -> None:
-    (line,) = re.findall(r"```json\n(.*?)```", README, flags=re.DOTALL)
+@pytest.fixture(scope="module")
+def demo_lines() -> list[dict[str, Any]]:
+    """What the command writes of the demo clip."""
+    moonshine_files()
     command = ["--demo", "--pace", "max", "--quiet", "--output", "-"]
     done = subprocess.run(
         [sys.executable, "-c", "from mmer.realtime.commands.live import main; main()", *command],
@@ -52,10 +57,32 @@ def test_the_line_is_one_of_the_demo() -> None:
         timeout=120,
         check=True,
     )
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+@pytest.mark.slow
+def test_the_demo_shows_face_voice_and_words(demo_lines: list[dict[str, Any]]) -> None:
+    finals = [line for line in demo_lines if line["type"] == "emotion" and line["final"]]
+    assert len(finals) >= 4
+    for modality in MODALITIES:
+        assert any(line["modalities"][modality] for line in finals), modality
+    said = " ".join(line["text"] for line in demo_lines if line["type"] == "utterance")
+    card = json.loads(clip().with_suffix(".json").read_text())
+    truth = {word for s in card["sentences"] for word in s["text"].lower().strip(".!?").split()}
+    heard = {word.strip(".,?!").lower() for word in said.split()}
+    assert len(truth & heard) >= 0.9 * len(truth)
+    times = [line["t"] for line in demo_lines if "t" in line]
+    assert times == sorted(times)
+    assert all(line["latency_ms"] is None for line in demo_lines if line["type"] == "emotion")
+
+
+@pytest.mark.slow
+def test_the_line_is_one_of_the_demo(demo_lines: list[dict[str, Any]]) -> None:
+    (line,) = re.findall(r"```json\n(.*?)```", README, flags=re.DOTALL)
     shown, close = json.loads(line), pytest.approx
     (said,) = [
         found
-        for found in map(json.loads, done.stdout.splitlines())
+        for found in demo_lines
         if found.get("final") and found["utterance"] == shown["utterance"]
     ]
     assert said.keys() == shown.keys()

@@ -94,6 +94,7 @@ def test_a_short_run_measures_everything(
 ) -> None:
     moonshine_files()
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr("mmer.benchmarks.live.command.FIRST_LABEL_RUNS", 1)
     found, shown, drawn = (tmp_path / f"found.{kind}" for kind in ("json", "md", "png"))
     cli.main(["live", "--seconds", "15", "--json", str(found), "--markdown", str(shown),
               "--plot", str(drawn)])  # fmt: skip

@@ -2,7 +2,7 @@
 
 Whatever the bytes, the answer is a result in order or one ``MmerError`` of one line. In the quick
 lane each kind has a fixed number of rounds; marked slow each has ``MMER_FUZZ_S`` seconds (default
-6). A failure names its seed, with which the round can be repeated.
+3). A failure names its seed, with which the round can be repeated.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ from mmer.training.datasets.item import Item
 from mmer.training.datasets.media import decode
 from mmer.training.datasets.registry import read
 
-LONG_S = float(os.environ.get("MMER_FUZZ_S", "6"))
+LONG_S = float(os.environ.get("MMER_FUZZ_S", "3"))
 ROUND_S = 10.0
 """Processor time that no round may need: what is damaged must not take for ever either."""
 
@@ -273,7 +273,7 @@ def test_cards(tmp_path: Path, rounds: Rounds) -> None:
         tables[kind] = json.loads((weights_dir() / f"{kind}.json").read_text(encoding="utf-8"))
         shutil.copy(weights_dir() / card.file, tmp_path / card.file)
     shutil.copy(weights_dir() / "text-tokenizer.json", tmp_path / "text-tokenizer.json")
-    for rng in rounds(80):
+    for rng in rounds(40):
         kind = rng.choice(KINDS)
         path = tmp_path / f"{kind}.json"
         path.write_bytes(odd_text(tables[kind], rng))

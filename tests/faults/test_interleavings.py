@@ -313,4 +313,4 @@ def test_any_order_of_arrival_at_the_fusion(
     [(check_pipeline, (CAPTURED, FAULTS)), (check_fusion, (UTTERANCES, SEEN, FLUSHED))],
 )
 def test_many_more(check: Callable[..., None], drawn: tuple[Any, ...]) -> None:
-    bounded(400)(given(*drawn)(check))()
+    bounded(250)(given(*drawn)(check))()

@@ -319,11 +319,11 @@ def every(boundaries: list[Boundary]) -> Any:
 
 
 def growing() -> Iterator[int]:
-    """Each of the first uses, then fewer and fewer."""
+    """The first two uses, then fewer and fewer."""
     n = 1
     while True:
         yield n
-        n += 1 + n // 2
+        n = 3 * n - 1
 
 
 @every(REPLAY)

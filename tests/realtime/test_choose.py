@@ -39,10 +39,10 @@ def store(tmp_path: Path) -> Store:
 
 
 def test_an_entry_more_makes_a_detector_that_can_be_chosen(
-    with_owl: None, short_clip: Path
+    with_owl: None, brief_clip: Path
 ) -> None:
     with mmer.Recognizer(
-        short_clip, detector="owl", modalities=("face",), pace="max", offline=True
+        brief_clip, detector="owl", modalities=("face",), pace="max", offline=True
     ) as recognizer:
         assert recognizer.info.models["detector"] == "owl"
         events = list(recognizer.events())

@@ -103,11 +103,11 @@ OPTIONS = {"modalities": ("face",), "offline": True, "pace": "max"}
 
 
 def test_outputs_of_the_api_and_an_export_afterwards_are_the_same(
-    short_clip: Path, tmp_path: Path
+    brief_clip: Path, tmp_path: Path
 ) -> None:
     lines, table = tmp_path / "run.jsonl", tmp_path / "run.csv"
     events: list[mmer.Message] = []
-    recognizer = mmer.Recognizer(short_clip, **OPTIONS)  # type: ignore[arg-type]
+    recognizer = mmer.Recognizer(brief_clip, **OPTIONS)  # type: ignore[arg-type]
     recognizer.run(on_event=events.append, outputs=[str(lines), f"export:{table}"])
     assert isinstance(events[-1], mmer.SessionEnd)
     first, *_, last = map(json.loads, lines.read_text().splitlines())
@@ -117,18 +117,18 @@ def test_outputs_of_the_api_and_an_export_afterwards_are_the_same(
         live.main(["export", str(lines), str(table)])
     assert stopped.value.code == 0
     assert table.read_bytes() == while_it_ran
-    assert len(list(Run(lines).estimates())) == while_it_ran.count(b"\n") - 1 > 10
+    assert len(list(Run(lines).estimates())) == while_it_ran.count(b"\n") - 1 > 4
 
 
 @pytest.mark.slow
-def test_several_outputs_of_the_command(short_clip: Path, tmp_path: Path) -> None:
+def test_several_outputs_of_the_command(brief_clip: Path, tmp_path: Path) -> None:
     lines, table, words = (tmp_path / name for name in ("run.jsonl", "run.csv", "run.txt"))
     options = ["--modalities", "face", "--pace", "max", "--offline", "--quiet"]
     outputs = ["--output", str(lines), "--export", str(table), "--output", f"transcript:{words}"]
     with pytest.raises(SystemExit) as stopped:
-        live.main([str(short_clip), *options, *outputs])
+        live.main([str(brief_clip), *options, *outputs])
     assert stopped.value.code == 0
-    assert len(list(Run(lines).estimates())) == table.read_bytes().count(b"\n") - 1 > 10
+    assert len(list(Run(lines).estimates())) == table.read_bytes().count(b"\n") - 1 > 4
     assert words.read_text() == ""  # no sound was asked for
 
 

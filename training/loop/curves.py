@@ -1,4 +1,4 @@
-"""Training curves: curves.csv and curves.png, rewritten after every epoch."""
+"""Training curves on disk: curves.csv of every epoch, curves.png drawn of it."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ _LOSSES: Final = {"train_loss": "training, augmented", "development_loss": "deve
 _QUALITY: Final = ("accuracy", "weighted_f1", "macro_f1", "unweighted_recall")
 
 
-def write_curves(rows: Sequence[Row], folder: Path, title: str) -> None:
-    """Write both files; all rows have the keys of ``EpochReport`` and ``Figures``.
+def write_curves(rows: Sequence[Row], folder: Path) -> None:
+    """Write ``curves.csv``; all rows have the keys of ``EpochReport`` and ``Figures``.
 
     Raises:
         OSError: the folder cannot be written to.
@@ -32,6 +32,14 @@ def write_curves(rows: Sequence[Row], folder: Path, title: str) -> None:
         writer.writeheader()
         for row in rows:
             writer.writerow({k: f"{v:.5g}" if isinstance(v, float) else v for k, v in row.items()})
+
+
+def draw_curves(rows: Sequence[Row], folder: Path, title: str) -> None:
+    """Draw ``curves.png`` of the rows that ``write_curves`` writes.
+
+    Raises:
+        OSError: the folder cannot be written to.
+    """
     curves_figure(rows, title).savefig(folder / "curves.png", dpi=110)
 
 

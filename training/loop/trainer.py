@@ -19,12 +19,14 @@ from accelerate import PartialState
 from torch import nn
 
 from mmer.models.errors import MmerError
-from mmer.training.loop.curves import write_curves
+from mmer.training.loop.curves import draw_curves, write_curves
 from mmer.training.metrics.figures import Figures, figures, log_softmax
 from mmer.training.recipes.recipe import Recipe
 from mmer.training.tasks.task import Arrays, Task
 
 CHECKPOINT = "checkpoint.pt"
+DRAW_EVERY_S = 5.0
+"""A plot takes 0.2 s: of epochs shorter than this not each is drawn, of the last one always."""
 
 
 @dataclass(frozen=True)
@@ -100,6 +102,7 @@ class Trainer:
         self.epoch = 0
         self._best: tuple[float, int, dict[str, torch.Tensor]] | None = None
         self._epochs: list[dict[str, Any]] = []
+        self._drawn_at = time.perf_counter()
         weights = class_weights(task.class_shares, recipe.class_balance)
         self._weights = torch.from_numpy(weights).to(self.device)
         self._batches = task.batches_per_epoch // self.processes.num_processes
@@ -167,13 +170,12 @@ class Trainer:
         ``on_step`` is called with the loss of each batch. Only the first of several processes
         reports.
         """
-        last = self.recipe.last_epoch
-        if self.recipe.start and self.epoch < last:
+        if self.recipe.start and self.epoch < self.recipe.last_epoch:
             # not self.network, which may be that of a later epoch
             first = self.task.network().to(self.device)
             self._load_start(first)
             self.task.begin(first)
-        while self.epoch < last and not self._out_of_patience():
+        while not self._is_over():
             begun = time.perf_counter()
             train_loss = self._train_epoch(on_step)
             logits, labels = development_logits(self.average, self.task)
@@ -189,6 +191,8 @@ class Trainer:
             self._remember_best(report)
             if self.processes.is_main_process:
                 self._save(report)
+                if self._is_over() or time.perf_counter() - self._drawn_at > DRAW_EVERY_S:
+                    self._draw()
                 yield report
             self.processes.wait_for_everyone()
         if self._best is not None:
@@ -204,7 +208,10 @@ class Trainer:
             weights = {name: v.cpu().clone() for name, v in self.average.state_dict().items()}
             self._best = (float(value), self.epoch, weights)
 
-    def _out_of_patience(self) -> bool:
+    def _is_over(self) -> bool:
+        """Whether this was the last epoch, or patience has come to its end."""
+        if self.epoch >= self.recipe.last_epoch:
+            return True
         patience = self.recipe.patience
         return bool(patience and self._best and self.epoch - self._best[1] >= patience)
 
@@ -305,7 +312,14 @@ class Trainer:
         try:
             torch.save(state, partial)
             partial.replace(self._checkpoint)
-            write_curves(self._epochs, self.folder, f"{self.recipe.name}: training")
+            write_curves(self._epochs, self.folder)
         except (OSError, RuntimeError) as error:  # torch's writer raises RuntimeError
             partial.unlink(missing_ok=True)
             raise MmerError(f"cannot write into {self.folder}: {error}") from error
+
+    def _draw(self) -> None:
+        try:
+            draw_curves(self._epochs, self.folder, f"{self.recipe.name}: training")
+        except OSError as error:
+            raise MmerError(f"cannot write into {self.folder}: {error}") from error
+        self._drawn_at = time.perf_counter()

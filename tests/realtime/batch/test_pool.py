@@ -28,12 +28,12 @@ SPEECH = BatchOptions(modalities=("speech",), asr="none", offline=True)
 
 
 @pytest.fixture(scope="module")
-def corpus(tmp_path_factory: pytest.TempPathFactory, short_clip: Path) -> Path:
+def corpus(tmp_path_factory: pytest.TempPathFactory, brief_clip: Path) -> Path:
     folder = tmp_path_factory.mktemp("corpus")
     for k in range(6):
         write_wav(folder / f"{k}.wav", tone(1.0 + k, 16_000, hz=150 + 40 * k))
     (folder / "deep").mkdir()
-    (folder / "deep" / "short.mp4").write_bytes(short_clip.read_bytes())
+    (folder / "deep" / "short.mp4").write_bytes(brief_clip.read_bytes())
     (folder / "bad.wav").write_text("no sound\n")
     return folder
 
@@ -159,15 +159,15 @@ def test_a_recording_on_which_every_process_dies_is_a_row(
     }
 
 
-def test_lines_are_those_of_mmer_live_but_for_the_name(short_clip: Path, tmp_path: Path) -> None:
+def test_lines_are_those_of_mmer_live_but_for_the_name(brief_clip: Path, tmp_path: Path) -> None:
     with pytest.raises(SystemExit) as stopped:
-        live.main([str(short_clip), "--pace", "max", "--asr", "none", "--offline", "--quiet",
+        live.main([str(brief_clip), "--pace", "max", "--asr", "none", "--offline", "--quiet",
                    "--output", str(tmp_path / "live.jsonl")])  # fmt: skip
     assert not stopped.value.code
     recognizer = BatchRecognizer(BatchOptions(asr="none", offline=True))
-    item = Item("deep/name.mp4", str(short_clip))
+    item = Item("deep/name.mp4", str(brief_clip))
     first, *rest = recognizer.lines(item)
     expected, *others = (tmp_path / "live.jsonl").read_bytes().splitlines(keepends=True)
     assert rest == others
-    assert first.replace(b"deep/name.mp4", str(short_clip).encode()) == expected
+    assert first.replace(b"deep/name.mp4", str(brief_clip).encode()) == expected
     assert [first, *rest] == list(recognizer.lines(item))  # nothing is kept from file to file

@@ -7,6 +7,7 @@ import math
 import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -431,12 +432,9 @@ def test_a_session_of_pushed_sound_ends_in_order_with_totals() -> None:
 
 
 @pytest.mark.slow
-def test_the_demo_clip_pushed_gives_the_labels_of_the_file() -> None:
-    from mmer.realtime.demo import clip
-
+def test_a_clip_pushed_gives_the_labels_of_the_file(short_clip: Path) -> None:
     def finals(source: mmer.Source | None, **options: str) -> list[tuple[str | None, str]]:
-        recognizer = mmer.Recognizer(clip() if source is None else source, offline=True, **options)
-        with recognizer:
+        with mmer.Recognizer(source or short_clip, offline=True, **options) as recognizer:
             events = list(recognizer.events())
         labels = [e.label for e in events if isinstance(e, mmer.EmotionEstimate) and e.final]
         texts = [e.text for e in events if isinstance(e, mmer.Transcript) and not e.partial]
@@ -446,7 +444,7 @@ def test_the_demo_clip_pushed_gives_the_labels_of_the_file() -> None:
     source = PushSource()
 
     def feed() -> None:
-        media = MediaFile(clip())
+        media = MediaFile(short_clip)
         media.open(ManualClock())
         assert source.wait_started(100.0)
         began = time.monotonic()

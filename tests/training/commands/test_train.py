@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from mmer.training.commands import train as module
+
 TINY = """\
 name = "tiny"
 task = "face"
@@ -31,8 +33,30 @@ def train(*arguments: str | Path, cwd: Path) -> subprocess.CompletedProcess[str]
     return subprocess.run(command(*arguments), capture_output=True, text=True, cwd=cwd, check=False)
 
 
+def train_here(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    cwd: Path,
+    *arguments: str | Path,
+) -> tuple[int, str]:
+    """The command in this process, which has imported torch: status and standard error."""
+    monkeypatch.chdir(cwd)
+    monkeypatch.setattr(sys, "argv", ["mmer-train", *map(str, arguments)])
+    status = 0
+    try:
+        module.main()
+    except SystemExit as ended:
+        status = int(ended.code or 0)
+    return status, capsys.readouterr().err
+
+
 @pytest.mark.slow
-def test_it_trains_exports_and_resumes(corpora: Path, tmp_path: Path) -> None:
+def test_it_trains_exports_and_resumes(
+    corpora: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     pytest.importorskip("torch", reason="training needs torch: pip install 'mmer-live[train]'")
     (tmp_path / "tiny.toml").write_text(TINY)
     done = train("tiny.toml", "--data", corpora, cwd=tmp_path)
@@ -51,9 +75,11 @@ def test_it_trains_exports_and_resumes(corpora: Path, tmp_path: Path) -> None:
         "tiny.seen.npz",
     }
     first = (tmp_path / "runs/tiny/tiny.onnx").read_bytes()
-    again = train("tiny.toml", "--data", corpora, "--resume", cwd=tmp_path)
-    assert again.returncode == 0, again.stderr
-    assert "resumed after epoch 1 of 1" in again.stderr
+    status, told = train_here(
+        monkeypatch, capsys, tmp_path, "tiny.toml", "--data", corpora, "--resume"
+    )
+    assert status == 0, told
+    assert "resumed after epoch 1 of 1" in told
     assert (tmp_path / "runs/tiny/tiny.onnx").read_bytes() == first
 
 
@@ -96,11 +122,15 @@ def test_help_tells_every_option(tmp_path: Path) -> None:
     ],
 )
 def test_a_mistake_is_one_line_and_status_2(
-    tmp_path: Path, arguments: list[str], message: str
+    tmp_path: Path,
+    arguments: list[str],
+    message: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     pytest.importorskip("torch", reason="training needs torch: pip install 'mmer-live[train]'")
     (tmp_path / "file").touch()
-    done = train(*arguments, cwd=tmp_path)
-    assert done.returncode == 2
-    assert message in " ".join(done.stderr.split())
-    assert "Traceback" not in done.stderr
+    status, told = train_here(monkeypatch, capsys, tmp_path, *arguments)
+    assert status == 2
+    assert message in " ".join(told.split())
+    assert "Traceback" not in told

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -22,16 +22,19 @@ from moonshine_files import moonshine_files, spoken  # noqa: E402
 from tiny_transformers import write_tiny  # noqa: E402
 
 import mmer  # noqa: E402
+from mmer.benchmarks.cli import main as bench  # noqa: E402
 from mmer.models.encoder import FaceModel, SpeechModel, TextModel  # noqa: E402
+from mmer.models.engine.cli import main as engine  # noqa: E402
 from mmer.models.errors import MmerError  # noqa: E402
 from mmer.models.fusion import FusionModel, Opinion  # noqa: E402
 from mmer.models.prediction import Prediction  # noqa: E402
 from mmer.realtime.commands.live import main as live  # noqa: E402
-from mmer.realtime.demo import clip  # noqa: E402
+from mmer.training.commands.train import main as train  # noqa: E402
 from mmer.training.datasets.item import Item  # noqa: E402
 from mmer.training.datasets.media import trim  # noqa: E402
 from mmer.training.datasets.signals import frames_of, sound_of  # noqa: E402
 from mmer.training.export.run import export_run  # noqa: E402
+from mmer.training.export.run import main as export  # noqa: E402
 from mmer.training.loop.trainer import CHECKPOINT, Trainer, tensors  # noqa: E402
 from mmer.training.metrics.figures import log_softmax  # noqa: E402
 from mmer.training.multimodal.run import open_run, write_results  # noqa: E402
@@ -94,6 +97,17 @@ class Made:
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
     return Made(tmp_path_factory.mktemp("made"))
+
+
+COMMANDS = {
+    "mmer-bench": bench,
+    "mmer-engine": engine,
+    "mmer-export": export,
+    "mmer-live": live,
+    "mmer-train": train,
+}
+RunCommand = Callable[..., str]
+"""Command and arguments to what it writes to standard output."""
 
 
 def said(weights: Path, modality: str, item: Item) -> Prediction:
@@ -183,7 +197,9 @@ def test_what_cannot_be_exported_is_told_in_one_line(made: Made, tmp_path: Path)
 
 
 @pytest.mark.parametrize("fusion", RUNS)
-def test_every_command_takes_an_exported_run(made: Made, fusion: str, tmp_path: Path) -> None:
+def test_every_command_takes_an_exported_run(
+    made: Made, fusion: str, tmp_path: Path, short_clip: Path, run_command: RunCommand
+) -> None:
     weights = ["--weights", str(made.exported(fusion) / "export")]
     quick = ["--provider", "cpu", "--calls", "10"]
     lines, replayed = str(tmp_path / "out.jsonl"), ["--offline", "--asr", "none", "--pace", "max"]
@@ -192,7 +208,7 @@ def test_every_command_takes_an_exported_run(made: Made, fusion: str, tmp_path: 
         for command in (
             ("mmer-engine", "verify", *weights, *quick),
             ("mmer-bench", "encoders", *weights, *quick, "--json", str(tmp_path / "out.json")),
-            ("mmer-live", str(clip()), *weights, *replayed, "--output", lines),
+            ("mmer-live", str(short_clip), *weights, *replayed, "--output", lines),
         )
     )
     for m in RUNS[fusion]:
@@ -207,12 +223,12 @@ def test_every_command_takes_an_exported_run(made: Made, fusion: str, tmp_path: 
     assert heard == set(RUNS[fusion]) - {"text"}  # no recognizer of words was asked for
 
 
-def test_recognizers_share_the_networks_of_an_exported_run(made: Made) -> None:
+def test_recognizers_share_the_networks_of_an_exported_run(made: Made, short_clip: Path) -> None:
     models = mmer.SharedModels(made.exported("concat") / "export", "cpu")
     options: dict[str, Any] = {"asr": "none", "pace": "max", "offline": True}
     found = []
     for _ in range(2):
-        with mmer.Recognizer(clip(), models=models, **options) as recognizer:
+        with mmer.Recognizer(short_clip, models=models, **options) as recognizer:
             found.append([(e.t, e.label) for e in recognizer])
     assert found[0] == found[1]
     for m in RUNS["concat"]:
@@ -221,18 +237,28 @@ def test_recognizers_share_the_networks_of_an_exported_run(made: Made) -> None:
         assert "mask" in model.engine.inputs
 
 
-def run_command(command: str, *arguments: str) -> str:
-    """Standard output of a command as it is installed."""
-    program = str(Path(sys.executable).with_name(command))
-    done = subprocess.run(
-        [program, *arguments], capture_output=True, text=True, check=False, timeout=300
-    )
-    assert done.returncode == 0, (command, done.stderr)
-    return done.stdout
+@pytest.fixture
+def run_command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> RunCommand:
+    """Runs a command in this process, for each start would import torch anew."""
+
+    def run(command: str, *arguments: str) -> str:
+        monkeypatch.setattr(sys, "argv", [command, *arguments])
+        status: str | int | None = 0
+        try:
+            COMMANDS[command]()
+        except SystemExit as ended:
+            status = ended.code
+        written = capsys.readouterr()
+        assert not status, (command, written.err)
+        return written.out
+
+    return run
 
 
 @pytest.mark.slow
-def test_the_commands_lead_from_a_recipe_to_live_answers(made: Made, tmp_path: Path) -> None:
+def test_the_commands_lead_from_a_recipe_to_live_answers(
+    made: Made, tmp_path: Path, run_command: RunCommand
+) -> None:
     moonshine_files()
     clip = tmp_path / "spoken.mp4"
     write_clip(clip, spoken("I am so happy."), [])
@@ -257,13 +283,11 @@ def test_the_commands_lead_from_a_recipe_to_live_answers(made: Made, tmp_path: P
     )
     run, data = str(tmp_path / "run"), ["--data", str(made.data)]
     weights = ["--weights", f"{run}/export", "--asr", "moonshine", "--pace", "max"]
-    for command, arguments in {
-        "mmer-train": [str(recipe), *data, "--output", run],
-        "mmer-export": [run, *data],
-        "mmer-live": [str(clip), *weights, "--offline", "--output", "-"],
-    }.items():
-        out = run_command(command, *arguments)
-    lines = [json.loads(line) for line in out.splitlines()]
+    written = tmp_path / "out.jsonl"
+    run_command("mmer-train", str(recipe), *data, "--output", run)
+    run_command("mmer-export", run, *data)
+    run_command("mmer-live", str(clip), *weights, "--offline", "--output", str(written))
+    lines = [json.loads(line) for line in written.read_text().splitlines()]
     emotions = [line for line in lines if line["type"] == "emotion"]
     heard = {m for line in emotions for m, part in line["modalities"].items() if part}
     assert heard == {"speech", "text"}

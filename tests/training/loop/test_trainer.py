@@ -21,6 +21,7 @@ import torch
 from tiny_task import TinyTask, tiny_recipe
 
 from mmer.models.errors import MmerError
+from mmer.training.loop import trainer as trainer_module
 from mmer.training.loop.trainer import Trainer, class_weights, development_logits
 from mmer.training.metrics.figures import log_softmax
 from mmer.training.recipes.recipe import Recipe
@@ -115,7 +116,10 @@ def test_an_interrupted_run_ends_as_an_unbroken_one(tmp_path: Path, stop_after_s
     assert ours == theirs
 
 
-def test_the_course_of_training_is_on_disk_after_every_epoch(tmp_path: Path) -> None:
+def test_the_course_of_training_is_on_disk_after_every_epoch(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(trainer_module, "DRAW_EVERY_S", 0.0)
     trainer = Trainer(tiny_recipe(), TinyTask(), tmp_path)
     for report in trainer.run():
         with (tmp_path / "curves.csv").open(newline="", encoding="utf-8") as file:
@@ -125,6 +129,16 @@ def test_the_course_of_training_is_on_disk_after_every_epoch(tmp_path: Path) -> 
         assert float(rows[-1]["macro_f1"]) == pytest.approx(report.figures.macro_f1, rel=1e-3)
         assert (tmp_path / "curves.png").read_bytes().startswith(b"\x89PNG")
     assert report.figures.accuracy > report.figures.floor_accuracy + 0.3
+
+
+def test_short_epochs_are_drawn_together_and_the_last_one_always(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(trainer_module, "DRAW_EVERY_S", float("inf"))
+    trainer = Trainer(tiny_recipe(epochs=2), TinyTask(), tmp_path)
+    there = [(tmp_path / "curves.png").exists() for _ in trainer.run()]
+    assert there[-1]
+    assert not there[0]
 
 
 def test_it_trains_on_the_gpu_where_there_is_one(tmp_path: Path) -> None:
@@ -205,29 +219,27 @@ def test_several_processes_share_the_batches(tmp_path: Path) -> None:
     script.write_text(
         "import sys\n"
         "from pathlib import Path\n"
+        "from accelerate import debug_launcher\n"
         "from tiny_task import TinyTask, tiny_recipe\n"
         "from mmer.training.loop.trainer import Trainer\n"
-        "trainer = Trainer(tiny_recipe(epochs=2), TinyTask(), Path(sys.argv[1]))\n"
-        "n = []\n"
-        "reports = list(trainer.run(n.append))\n"
-        "first = float(next(trainer.network.parameters()).detach().sum())\n"
-        "rank = trainer.processes.process_index\n"
-        "told = f'{rank} {len(n)} {len(reports)} {first:.6f}'\n"
-        "Path(sys.argv[1], f'rank-{rank}').write_text(told)\n"
+        "def run(folder):\n"
+        "    trainer = Trainer(tiny_recipe(epochs=2), TinyTask(), Path(folder))\n"
+        "    n = []\n"
+        "    reports = list(trainer.run(n.append))\n"
+        "    first = float(next(trainer.network.parameters()).detach().sum())\n"
+        "    rank = trainer.processes.process_index\n"
+        "    told = f'{rank} {len(n)} {len(reports)} {first:.6f}'\n"
+        "    Path(folder, f'rank-{rank}').write_text(told)\n"
+        "debug_launcher(run, args=(sys.argv[1],), num_processes=2)\n"
     )
+    # what `accelerate launch` starts, forked, for on a CPU it starts several processes only by MPI
     launched = subprocess.run(
-        [
-            # multi_gpu, for on a CPU accelerate starts several processes only by MPI
-            *(sys.executable, "-m", "accelerate.commands.launch", "--multi_gpu"),
-            *("--num_processes", "2", "--num_machines", "1", "--main_process_port", "0"),
-            *("--mixed_precision", "no", "--dynamo_backend", "no", str(script), str(tmp_path)),
-        ],
+        [sys.executable, str(script), str(tmp_path)],
         capture_output=True,
         text=True,
         timeout=200,
         env={
             **os.environ,
-            "ACCELERATE_USE_CPU": "true",
             "PYTHONPATH": os.pathsep.join(
                 [str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH", "")]
             ),

@@ -32,7 +32,7 @@ def curves(folder: Path) -> None:
         {"epoch": e, "n": 140, "floor_accuracy": 0.3, **dict.fromkeys(keys, 1 - 0.8**e)}
         for e in range(1, 9)
     ]
-    write_curves(rows, folder, "made up")
+    write_curves(rows, folder)
 
 
 def predictions(n: int = 280) -> Predictions:
