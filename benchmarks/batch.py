@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from mmer.benchmarks.harness.command import Asr, Outputs, Say
+from mmer.benchmarks.harness.command import Asr, Outputs, Say, check_ranges
 from mmer.benchmarks.harness.media import read_sound
 from mmer.benchmarks.report.report import Report, Row
 from mmer.models.errors import MmerError
@@ -53,13 +53,11 @@ class Batch(Outputs):
 
     def check(self) -> None:
         super().check()
-        for option, value, low, high in (
+        check_ranges(
             ("--recordings", self.recordings, 2, 10_000),
             ("--workers", self.workers, 2, 256),
             ("--kills", self.kills, 0, 10_000),
-        ):
-            if not low <= value <= high:
-                raise MmerError(f"{option} is {value}: it must lie between {low} and {high}")
+        )
         load_package("pyarrow.parquet", "export", "mmer-bench batch")
 
     def run(self, say: Say) -> Report:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Protocol, TypeAlias
@@ -12,6 +12,7 @@ import tyro
 from mmer.benchmarks.harness.machine import describe_machine
 from mmer.benchmarks.report.plots import check_matplotlib
 from mmer.benchmarks.report.report import Report, check_writable
+from mmer.models.errors import MmerError
 from mmer.realtime.asr.registry import ASR_METAVAR
 from mmer.realtime.options import Options
 
@@ -127,3 +128,26 @@ class SessionOptions(PlotOutputs):
             "source": str(clip), "asr": self.asr, "detector": self.detector,
             "provider": self.provider, "offline": True,
         }  # fmt: skip
+
+
+def some_of(option: str, listed: str | None, known: Sequence[str]) -> tuple[str, ...]:
+    """The names of ``listed`` ("speech,face"), in its order; all ``known`` where it is None.
+
+    Raises:
+        MmerError: a name is unknown, or there is none.
+    """
+    if listed is None:
+        return tuple(known)
+    names = tuple(name.strip() for name in listed.split(",") if name.strip())
+    if unknown := [name for name in names if name not in known]:
+        raise MmerError(f"{option} {','.join(unknown)} is unknown: use {', '.join(known)}")
+    if not names:
+        raise MmerError(f"{option} is empty: name one or more of {', '.join(known)}")
+    return names
+
+
+def check_ranges(*options: tuple[str, float, float, float]) -> None:
+    """Refuse an option (name, value, least, most) whose value lies outside; raises MmerError."""
+    for option, value, low, high in options:
+        if not low <= value <= high:
+            raise MmerError(f"{option} is {value:g}: it must lie between {low} and {high}")
