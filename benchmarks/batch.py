@@ -9,7 +9,6 @@ import subprocess
 import sys
 import tempfile
 import time
-import wave
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ from typing import Final
 
 from mmer.benchmarks.harness.command import Asr, Outputs, Say, check_ranges
 from mmer.benchmarks.harness.media import read_sound
+from mmer.benchmarks.harness.virtual_devices import write_wav
 from mmer.benchmarks.report.report import Report, Row
 from mmer.models.errors import MmerError
 from mmer.realtime.demo import clip
@@ -183,8 +183,4 @@ def _write_sounds(folder: Path, count: int) -> None:
     size = round(_SHORT_S * SAMPLE_RATE)
     for k in range(count):
         begin = k * SAMPLE_RATE % (len(sound) - size)
-        with wave.open(str(folder / f"{k:04d}.wav"), "wb") as file:
-            file.setnchannels(1)
-            file.setsampwidth(2)
-            file.setframerate(SAMPLE_RATE)
-            file.writeframes(sound[begin : begin + size].astype("<i2").tobytes())
+        write_wav(folder / f"{k:04d}.wav", sound[begin : begin + size])

@@ -121,9 +121,7 @@ class Timed:
         return f"{self.subject.card.modality}.{self.precision}.{self.provider}"
 
 
-def _time_all(
-    subject: Subject, variants: Variants, settings: Encoders, say: Say
-) -> list[Timed]:
+def _time_all(subject: Subject, variants: Variants, settings: Encoders, say: Say) -> list[Timed]:
     reference: Engine | None = None
     if variants.inputs and "fp32" in variants.files:
         reference = open_engine(variants.files["fp32"], "cpu", lengths=subject.lengths)

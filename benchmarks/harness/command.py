@@ -10,11 +10,11 @@ from typing import Annotated, Any, Final, Literal, Protocol, TypeAlias
 import tyro
 
 from mmer.benchmarks.harness.machine import describe_machine
-from mmer.benchmarks.report.plots import check_matplotlib
 from mmer.benchmarks.report.report import Report, check_writable
 from mmer.models.errors import MmerError
 from mmer.realtime.asr.registry import ASR_METAVAR
 from mmer.realtime.options import Options
+from mmer.training.plotting import need_matplotlib
 
 Flag = Annotated[bool, tyro.conf.FlagCreatePairsOff]
 Folder = Annotated[Path, tyro.conf.arg(metavar="DIR")]
@@ -98,7 +98,7 @@ class PlotOutputs(Outputs):
         super().check()
         check_writable(self.plot)
         if self.plot is not None:
-            check_matplotlib()
+            need_matplotlib("--plot")
 
     def write(self, report: Report) -> None:
         super().write(report)
@@ -119,15 +119,16 @@ class SessionOptions(PlotOutputs):
 
     def check(self) -> None:
         super().check()
-        # refuses what the recognizer would
-        Options(source="clip", asr=self.asr, detector=self.detector, provider=self.provider)
+        Options(source="clip", **self.parts)  # refuses what the recognizer would
+
+    @property
+    def parts(self) -> dict[str, Any]:
+        """The options of the recognizer's parts."""
+        return {"asr": self.asr, "detector": self.detector, "provider": self.provider}
 
     def recognizer(self, clip: Path) -> dict[str, Any]:
         """Arguments of `mmer.Recognizer` for a session on ``clip`` that uses no network."""
-        return {
-            "source": str(clip), "asr": self.asr, "detector": self.detector,
-            "provider": self.provider, "offline": True,
-        }  # fmt: skip
+        return {"source": str(clip), **self.parts, "offline": True}
 
 
 def some_of(option: str, listed: str | None, known: Sequence[str]) -> tuple[str, ...]:

@@ -28,6 +28,7 @@ from mmer.realtime.serve.protocol import pack
 from mmer.realtime.sources.media import MediaFile
 
 PACKET_S: Final = 0.04
+_FUZZERS: Final = 8  # threads
 _CONNECTING: Final[Any] = {"compression": None, "proxy": None, "close_timeout": 0.5}
 
 
@@ -256,16 +257,16 @@ def open_and_close(url: str, count: int) -> None:
                 pass
 
 
-def fuzz(url: str, count: int, seed: int, threads: int = 8) -> int:
+def fuzz(url: str, count: int, seed: int) -> int:
     """Send ``count`` messages, mutated from good ones, to sessions; how many sessions it took.
 
     A message in ten is mutated, so that a session sees some before one ends it; a pong after each
     of these says that all until then was taken in.
     """
     address = Address.parse(url)
-    with ThreadPoolExecutor(threads, thread_name_prefix="fuzz") as pool:
-        shares = [count // threads + (k < count % threads) for k in range(threads)]
-        return sum(pool.map(lambda k: _fuzz(address, shares[k], seed + k), range(threads)))
+    with ThreadPoolExecutor(_FUZZERS, thread_name_prefix="fuzz") as pool:
+        shares = [count // _FUZZERS + (k < count % _FUZZERS) for k in range(_FUZZERS)]
+        return sum(pool.map(lambda k: _fuzz(address, shares[k], seed + k), range(_FUZZERS)))
 
 
 def _fuzz(address: Address, count: int, seed: int) -> int:

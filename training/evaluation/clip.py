@@ -33,6 +33,7 @@ from mmer.training.datasets.item import Item
 from mmer.training.evaluation.adapt import person_of
 from mmer.training.evaluation.answers import Answer
 from mmer.training.evaluation.settings import Settings
+from mmer.training.evaluation.weights import folder_of
 from mmer.training.evaluation.whole_clip import GoldWords, WholeClip
 
 _UNIFORM = np.full(len(EMOTIONS), -np.log(len(EMOTIONS)))
@@ -67,7 +68,9 @@ class ClipAnswerer:
         self._gold: GoldWords | None = None
         if settings.gold_words and "asr" in blocks:
             self._gold = blocks["asr"] = GoldWords()
-            blocks["text"] = TextEncoder(TextModel.load(_own(weights), settings.provider))
+            blocks["text"] = TextEncoder(
+                TextModel.load(folder_of(weights, "text"), settings.provider)
+            )
             self._models["words"] = "gold"
         blocks["vad"] = WholeClip()
         self._pipeline = Pipeline(blocks.pop("fusion"), **blocks)
@@ -151,7 +154,3 @@ def _within(message: AudioBlock | VideoFrame, item: Item) -> bool:
 
 def _finals(events: Sequence[Message]) -> list[EmotionEstimate]:
     return [e for e in events if isinstance(e, EmotionEstimate) and e.final]
-
-
-def _own(weights: Path | None) -> Path | None:
-    return weights if weights is not None and (weights / "text.json").exists() else None

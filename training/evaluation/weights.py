@@ -49,6 +49,11 @@ def weights_of(modality: str, given: Path | None, settings: Settings) -> list[We
     return [*(find_weights(given, n) for n in own), *(find_weights(None, n) for n in shipped)]
 
 
+def folder_of(weights: Path | None, name: str) -> Path | None:
+    """``weights`` where it holds the card NAME.json, else None: the shipped one."""
+    return weights if weights is not None and (weights / f"{name}.json").is_file() else None
+
+
 def find_weights(given: Path | None, modality: str) -> Weights:
     """The card of ``modality`` at a given network, card or folder.
 
