@@ -71,8 +71,6 @@ class Batch(Outputs):
             title=f"mmer-bench batch: {self.recordings} recordings, asr: {self.asr}",
             settings=self.settings(),
             clip={"recordings": self.recordings},
-            models={},
-            provider={},
             rows=rows,
         )
 

@@ -95,7 +95,6 @@ class Fusion(Outputs):
             settings=self.settings(cache=None),
             clip={"cells": len(cells)},
             models={name: sha256[:12] for name, sha256 in hashes(None).items()},
-            provider={},
             rows=[row, *map(_row, cells)],
             tables=[_table(cells)],
         )

@@ -55,9 +55,7 @@ class Reopen(Outputs):
             kind="reopen",
             title=f"mmer-bench reopen: {self.count} recognizers opened and closed",
             settings=self.settings(),
-            clip={},
             models=opened[-1].models,
-            provider={},
             rows=rows(opened),
             series={"memory_mb": [(float(n), one.mb) for n, one in enumerate(opened, 1)]},
         )

@@ -94,7 +94,6 @@ class Encoders(PlotOutputs):
                 "weights": None if self.weights is None else str(self.weights),
                 "calls": self.calls,
             },
-            clip={},
             models={s.card.modality: s.card.file for s in found},
             provider={t.name: t.provider for t in timed if not t.why_not},
             rows=rows,

@@ -109,9 +109,6 @@ class FleetCommand(Outputs):
             title=f"mmer-bench fleet --simulate: {self.fps:g} pictures a second, {self.target} "
             f"sessions a replica, at most {self.most}",
             settings=self.settings(),
-            clip={},
-            models={},
-            provider={},
             rows=rows,
         )
 

@@ -11,6 +11,7 @@ import tyro
 
 from mmer.benchmarks.harness.machine import describe_machine
 from mmer.benchmarks.report.report import Report, check_writable
+from mmer.models.engine.providers import Provider
 from mmer.models.errors import MmerError
 from mmer.realtime.asr.registry import ASR_METAVAR
 from mmer.realtime.options import Options
@@ -22,7 +23,6 @@ OptionalFolder = Annotated[Path | None, tyro.conf.arg(metavar="DIR")]
 OptionalFile = Annotated[Path | None, tyro.conf.arg(metavar="FILE")]
 Asr = Annotated[str, tyro.conf.arg(metavar=ASR_METAVAR)]
 Detector = Literal["auto", "blazeface", "mediapipe", "haar"]
-Provider = Literal["auto", "cpu", "cuda", "tensorrt", "ort-tensorrt", "coreml", "directml"]
 OptionalFloat = Annotated[float | None, tyro.conf.arg(metavar="FLOAT")]
 
 Say: TypeAlias = Callable[[str], None]

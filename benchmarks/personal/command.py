@@ -103,7 +103,6 @@ class PersonalBaseline(Outputs):
             settings=self.settings(runs="RUNS", cache=None),
             clip={"corpora": len(found)},
             models={name: sha256[:12] for name, sha256 in hashes(None).items()},
-            provider={},
             rows=rows,
             tables=tables,
         )

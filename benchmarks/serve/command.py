@@ -133,8 +133,6 @@ class Serve(Outputs):
             f"asr: {self.asr}",
             settings=self.settings(),
             clip={"seconds": round(material.seconds, 1)},
-            models={},
-            provider={},
             rows=rows,
         )
 
