@@ -184,20 +184,9 @@ class Abuse:
 
     def _open(self, leaving: ExitStack, **options: Any) -> ClientConnection:
         made: ClientConnection = leaving.enter_context(
-            connect(
-                self._address.stream, compression=None, proxy=None, close_timeout=0.5, **options
-            )
+            connect(self._address.stream, **_CONNECTING, **options)
         )
-        made.send(
-            json.dumps(
-                {
-                    "type": "start",
-                    "token": self._address.token,
-                    "audio": {"rate": SAMPLE_RATE},
-                    "video": {},
-                }
-            )
-        )
+        made.send(_start(self._address))
         return made
 
     def _never_read(self, rng: random.Random) -> None:
@@ -244,6 +233,13 @@ class Abuse:
             self._stopped.wait(1.0)
 
 
+def _start(address: Address) -> str:
+    """The first message of a session with sound and pictures."""
+    return json.dumps(
+        {"type": "start", "token": address.token, "audio": {"rate": SAMPLE_RATE}, "video": {}}
+    )
+
+
 def open_and_close(url: str, count: int) -> None:
     """Open ``count`` sessions one after the other, each with some sound and a picture."""
     silence = np.zeros(SAMPLE_RATE // 10, np.int16)
@@ -271,9 +267,6 @@ def fuzz(url: str, count: int, seed: int) -> int:
 
 def _fuzz(address: Address, count: int, seed: int) -> int:
     rng = random.Random(seed)
-    start = json.dumps(
-        {"type": "start", "token": address.token, "audio": {"rate": SAMPLE_RATE}, "video": {}}
-    )
     image = cv2.imencode(".jpg", np.full((16, 16, 3), 90, np.uint8))[1].tobytes()
     good = [
         pack("audio", rng.randbytes(640), 0.5),
@@ -289,7 +282,7 @@ def _fuzz(address: Address, count: int, seed: int) -> int:
             suppress(WebSocketException, OSError, TimeoutError),
             connect(address.stream, **_CONNECTING) as made,
         ):
-            made.send(start)
+            made.send(_start(address))
             for _ in range(min(500, count - sent)):
                 message = bytearray(rng.choice(good))
                 for _ in range(rng.choice((0,) * 18 + (1, 2))):
