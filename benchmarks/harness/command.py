@@ -39,7 +39,6 @@ class Command(Protocol):
 
         Raises MmerError for what the user can mend.
         """
-        ...
 
 
 @dataclass(frozen=True, kw_only=True)
