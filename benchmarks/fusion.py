@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from mmer.benchmarks.harness.command import Asr, Folder, OptionalFolder, Outputs, Say
 from mmer.benchmarks.harness.networks import hashes
-from mmer.benchmarks.personal.items import Clip, opinion, ravdess_clips
+from mmer.benchmarks.personal.clips import Clip, opinion, ravdess_clips
 from mmer.benchmarks.report.report import Report, Row
 from mmer.benchmarks.report.tables import Table
 from mmer.models.errors import MmerError
