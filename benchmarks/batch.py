@@ -9,14 +9,14 @@ import subprocess
 import sys
 import tempfile
 import time
-import wave
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from mmer.benchmarks.harness.command import Asr, Outputs, Say
+from mmer.benchmarks.harness.command import Asr, Outputs, Say, check_ranges
 from mmer.benchmarks.harness.media import read_sound
+from mmer.benchmarks.harness.virtual_devices import write_wav
 from mmer.benchmarks.report.report import Report, Row
 from mmer.models.errors import MmerError
 from mmer.realtime.demo import clip
@@ -53,13 +53,11 @@ class Batch(Outputs):
 
     def check(self) -> None:
         super().check()
-        for option, value, low, high in (
+        check_ranges(
             ("--recordings", self.recordings, 2, 10_000),
             ("--workers", self.workers, 2, 256),
             ("--kills", self.kills, 0, 10_000),
-        ):
-            if not low <= value <= high:
-                raise MmerError(f"{option} is {value}: it must lie between {low} and {high}")
+        )
         load_package("pyarrow.parquet", "export", "mmer-bench batch")
 
     def run(self, say: Say) -> Report:
@@ -73,8 +71,6 @@ class Batch(Outputs):
             title=f"mmer-bench batch: {self.recordings} recordings, asr: {self.asr}",
             settings=self.settings(),
             clip={"recordings": self.recordings},
-            models={},
-            provider={},
             rows=rows,
         )
 
@@ -185,8 +181,4 @@ def _write_sounds(folder: Path, count: int) -> None:
     size = round(_SHORT_S * SAMPLE_RATE)
     for k in range(count):
         begin = k * SAMPLE_RATE % (len(sound) - size)
-        with wave.open(str(folder / f"{k:04d}.wav"), "wb") as file:
-            file.setnchannels(1)
-            file.setsampwidth(2)
-            file.setframerate(SAMPLE_RATE)
-            file.writeframes(sound[begin : begin + size].astype("<i2").tobytes())
+        write_wav(folder / f"{k:04d}.wav", sound[begin : begin + size])

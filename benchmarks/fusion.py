@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from mmer.benchmarks.harness.command import Asr, Folder, OptionalFolder, Outputs, Say
 from mmer.benchmarks.harness.networks import hashes
-from mmer.benchmarks.personal.items import Clip, opinion, ravdess_clips
+from mmer.benchmarks.personal.clips import Clip, opinion, ravdess_clips
 from mmer.benchmarks.report.report import Report, Row
 from mmer.benchmarks.report.tables import Table
 from mmer.models.errors import MmerError
@@ -95,7 +95,6 @@ class Fusion(Outputs):
             settings=self.settings(cache=None),
             clip={"cells": len(cells)},
             models={name: sha256[:12] for name, sha256 in hashes(None).items()},
-            provider={},
             rows=[row, *map(_row, cells)],
             tables=[_table(cells)],
         )

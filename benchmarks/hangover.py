@@ -68,8 +68,6 @@ class Hangover(Outputs):
             title=f"mmer-bench hangover: {len(spans)} sentences",
             settings={"sentences": "RAVDESS" if self.data else "demo", "count": self.count},
             clip={"seconds": seconds, "utterances": len(spans), "speech_s": round(spoken, 2)},
-            models={},
-            provider={},
             rows=rows,
         )
 

@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from mmer.benchmarks.harness.command import Outputs, Say
 from mmer.benchmarks.harness.machine import load_psutil
+from mmer.benchmarks.harness.process import threads_and_files
 from mmer.benchmarks.report.report import Report, Row
 from mmer.benchmarks.report.statistics import slope
 from mmer.models.errors import MmerError
@@ -54,9 +55,7 @@ class Reopen(Outputs):
             kind="reopen",
             title=f"mmer-bench reopen: {self.count} recognizers opened and closed",
             settings=self.settings(),
-            clip={},
             models=opened[-1].models,
-            provider={},
             rows=rows(opened),
             series={"memory_mb": [(float(n), one.mb) for n, one in enumerate(opened, 1)]},
         )
@@ -122,9 +121,9 @@ def main() -> None:
             models = dict(recognizer.info.models)
         del recognizer
         gc.collect()
-        files = process.num_fds() if hasattr(process, "num_fds") else process.num_handles()
         mb = process.memory_info().rss / 2**20
-        held = {"mb": mb, "threads": process.num_threads(), "files": files, "models": models}
+        threads, files = threads_and_files()
+        held = {"mb": mb, "threads": threads, "files": files, "models": models}
         print(json.dumps(held), flush=True)
 
 

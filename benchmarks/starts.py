@@ -63,7 +63,6 @@ class Starts(Outputs):
             settings={"count": self.count},
             clip={"seconds": CLIP_S},
             models=next((s.models for s in starts if s.models), {}),
-            provider={},
             rows=rows(starts),
         )
 

@@ -71,7 +71,7 @@ def assemble(
     if video and "face" in chosen:
         if bundle.needs_faces:
             found = find_detector(options.detector, store)
-            loads["detector"] = lambda: load_detector(options.detector, found)
+            loads["detector"] = lambda: load_detector(found)
         loads["face"] = _model("face", bundle, options, shared)
     if options.weights is None or "fusion" in bundle.cards:
         loads["fusion"] = bundle.load_fusion if shared is None else shared.fusion

@@ -96,8 +96,8 @@ def find_detector(detector: str, store: Store) -> Found:
     return found
 
 
-def load_detector(detector: str, found: Found) -> Choice[FaceDetector]:
-    """The face detector for ``--detector``: the first one found that can be loaded.
+def load_detector(found: Found) -> Choice[FaceDetector]:
+    """The first face detector of those found that can be loaded.
 
     Raises:
         MmerError: none can be loaded.

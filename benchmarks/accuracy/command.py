@@ -19,7 +19,7 @@ from mmer.benchmarks.accuracy.render import check_readme, page, readme_part, rep
 from mmer.benchmarks.accuracy.row import GROUPS, NotHere, Outcome, Row, Setting
 from mmer.benchmarks.accuracy.speech import SPEECH_ROWS
 from mmer.benchmarks.accuracy.text import TEXT_ROWS
-from mmer.benchmarks.harness.command import Asr, Folder, OptionalFile, OptionalFolder
+from mmer.benchmarks.harness.command import Asr, Folder, OptionalFile, OptionalFolder, some_of
 from mmer.benchmarks.harness.machine import describe_machine
 from mmer.benchmarks.harness.networks import hashes
 from mmer.benchmarks.report.report import check_folder
@@ -98,12 +98,7 @@ def choose(only: str | None) -> tuple[Row, ...]:
     Raises:
         MmerError: a name is no group.
     """
-    if only is None:
-        return ROWS
-    names = [name.strip() for name in only.split(",") if name.strip()]
-    unknown = [name for name in names if name not in GROUPS]
-    if unknown or not names:
-        raise MmerError(f"--only {only!r} is not understood: use some of {', '.join(GROUPS)}")
+    names = some_of("--only", only, tuple(GROUPS))
     return tuple(row for row in ROWS if row.group in names)
 
 

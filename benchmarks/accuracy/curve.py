@@ -14,11 +14,11 @@ from mmer.benchmarks.accuracy.moments import Panel, Point
 from mmer.benchmarks.harness.command import Asr, Folder, OptionalFolder, Say
 from mmer.benchmarks.harness.machine import describe_machine
 from mmer.benchmarks.harness.networks import hashes
-from mmer.benchmarks.report.plots import check_matplotlib
 from mmer.benchmarks.report.report import check_folder, rounded
 from mmer.models.errors import MmerError
 from mmer.models.labels import EMOTIONS
 from mmer.realtime.options import Options
+from mmer.training.plotting import need_matplotlib
 
 VERSION: Final = 1
 """``v`` of the JSON; it changes when a key changes its meaning or goes."""
@@ -61,7 +61,7 @@ class Curve:
         check_folder("--data", self.data)
         check_folder("--output", self.output)
         Options(source="clip", asr=self.asr)  # refuses what the recognizer would
-        check_matplotlib()
+        need_matplotlib("mmer-bench curve")
         with Console(stderr=True).status("starting") as status:
             curves = self.run(status.update)
             status.update("drawing")

@@ -16,7 +16,6 @@ import numpy as np
 from mmer.benchmarks.accuracy.moments import MOMENTS, Answers, Line, Panel, studio_span
 from mmer.benchmarks.harness.command import Say
 from mmer.benchmarks.harness.media import read_sound
-from mmer.benchmarks.harness.networks import folder_of
 from mmer.models.encoder import TextModel
 from mmer.models.labels import MODALITIES
 from mmer.models.store.store import Store
@@ -40,6 +39,7 @@ from mmer.realtime.pipeline import Pipeline
 from mmer.realtime.replay import Replay
 from mmer.realtime.sources.media import MediaFile
 from mmer.training.datasets.registry import read
+from mmer.training.evaluation.weights import folder_of
 from mmer.training.evaluation.whole_clip import GoldWords, timed
 
 HOP_S: Final = 0.05

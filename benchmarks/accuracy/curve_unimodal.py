@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 
 from mmer.benchmarks.accuracy.moments import MOMENTS, SPEECH_DB, Answers, Line, Panel, studio_span
 from mmer.benchmarks.harness.command import Say
-from mmer.benchmarks.harness.networks import folder_of
 from mmer.models.encoder import SpeechModel, TextModel
 from mmer.models.preparation.text_style import TextStyle
 from mmer.realtime.messages import SAMPLE_RATE
 from mmer.training.datasets.media import decode
 from mmer.training.datasets.registry import read
 from mmer.training.datasets.texts import RESTYLE, as_recognized, bare
+from mmer.training.evaluation.weights import folder_of
 
 WORDS_PER_S: Final = 2.7
 """Rate of conversation: about 160 words a minute."""

@@ -75,6 +75,11 @@ def _posteriors(pool: str, condition: str) -> Row:
     )
 
 
+_ALONE: Final[tuple[tuple[str, str, str, Mapping[str, Any]], ...]] = tuple(
+    (name, f"{name} alone", f" --modalities {m} --asr none", {"modalities": (m,), "asr": "none"})
+    for name, m in (("voice", "speech"), ("face", "face"))
+)
+"""Names, conditions, options on the command line and of the evaluator."""
 FUSED_ROWS: Final = (
     _clips(
         "recognized",
@@ -84,17 +89,8 @@ FUSED_ROWS: Final = (
         options=" --asr moonshine",
     ),
     _clips("gold", "fused, gold words", options=" --gold-words", gold_words=True),
-    _clips(
-        "no_words", "fused, voice and face", options=" --asr none", asr="none",
-    ),
-    _clips(
-        "voice", "voice alone", options=" --modalities speech --asr none",
-        modalities=("speech",), asr="none",
-    ),
-    _clips(
-        "face", "face alone", options=" --modalities face --asr none",
-        modalities=("face",), asr="none",
-    ),
+    _clips("no_words", "fused, voice and face", options=" --asr none", asr="none"),
+    *(_clips(name, what, options=options, **given) for name, what, options, given in _ALONE),
     *(
         _clips(
             f"{name}_baseline",
@@ -106,11 +102,8 @@ FUSED_ROWS: Final = (
         )
         for name, condition, options, given in (
             ("recognized", "fused, recognized words", " --asr moonshine", {}),
-            ("voice", "voice alone", " --modalities speech --asr none",
-             {"modalities": ("speech",), "asr": "none"}),
-            ("face", "face alone", " --modalities face --asr none",
-             {"modalities": ("face",), "asr": "none"}),
+            *_ALONE,
         )
     ),
     *(_posteriors(pool, condition) for pool, condition in POOLS.items()),
-)  # fmt: skip
+)

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal
 
-from mmer.benchmarks.harness.networks import folder_of
 from mmer.benchmarks.report.report import rounded
 from mmer.realtime.options import Options
 from mmer.training.evaluation.answers import Change
 from mmer.training.evaluation.evaluate import evaluate
 from mmer.training.evaluation.settings import Settings
+from mmer.training.evaluation.weights import folder_of
 
 GROUPS: Final[Mapping[str, str]] = {
     "speech": "Voice",

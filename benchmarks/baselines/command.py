@@ -13,7 +13,7 @@ import tyro
 from mmer.benchmarks.baselines.loops import LOOPS
 from mmer.benchmarks.baselines.measures import WHAT, Program, rows_of
 from mmer.benchmarks.harness.clip import AnnotatedClip, describe, make_clip, repeated, rounds_of
-from mmer.benchmarks.harness.command import Flag, OptionalFloat, Say, SessionOptions
+from mmer.benchmarks.harness.command import Flag, OptionalFloat, Say, SessionOptions, some_of
 from mmer.benchmarks.harness.play import record, record_session
 from mmer.benchmarks.harness.trace import Recording
 from mmer.benchmarks.harness.utterances import demo_utterances
@@ -59,20 +59,15 @@ class Against(SessionOptions):
 
     @property
     def programs(self) -> tuple[str, ...]:
-        """Names of the programs to run."""
-        if self.only is None:
-            return PROGRAMS
-        return tuple(name.strip() for name in self.only.split(",") if name.strip())
+        """Names of the programs to run; raises MmerError."""
+        return some_of("--only", self.only, PROGRAMS)
 
     def check(self) -> None:
         super().check()
         if not 5 <= self.clip_s <= 3600:
             raise MmerError(f"a clip of {self.clip_s} s: it must last 5 to 3600 s")
         rounds_of(self.minutes, self.clip_s)  # refuses what is no length
-        if unknown := [name for name in self.programs if name not in PROGRAMS]:
-            raise MmerError(f"--only {','.join(unknown)} is unknown: use {', '.join(PROGRAMS)}")
-        if not self.programs:
-            raise MmerError(f"--only is empty: name one or more of {', '.join(PROGRAMS)}")
+        some_of("--only", self.only, PROGRAMS)
 
     def run(self, say: Say) -> Report:
         say("assembling the clip")

@@ -25,7 +25,7 @@ class Models:
 
     def __init__(self, asr: str, detector: str, provider: str) -> None:
         store = Store(offline=True)
-        found = load_detector(detector, find_detector(detector, store))
+        found = load_detector(find_detector(detector, store))
         if found.made is None:
             raise MmerError("there is no face detector here: see mmer-live --check")
         self._detector = found.made

@@ -13,7 +13,7 @@ import tyro
 
 from mmer.benchmarks.fleet.process import Work, simulate
 from mmer.benchmarks.fleet.replicas import Course, Fleet, run
-from mmer.benchmarks.harness.command import Flag, Folder, Outputs, Say
+from mmer.benchmarks.harness.command import Flag, Folder, Outputs, Say, check_ranges
 from mmer.benchmarks.report.report import Report, Row
 from mmer.models.errors import MmerError
 from mmer.realtime.demo import clip
@@ -62,7 +62,7 @@ class FleetCommand(Outputs):
         super().check()
         if not self.simulate:
             raise MmerError("there is no fleet here to measure: --simulate makes one on paper")
-        for option, value, low, high in (
+        check_ranges(
             ("--fps", self.fps, 1, 60),
             ("--target", self.target, 1, self.most),
             ("--most", self.most, 1, 64),
@@ -73,9 +73,7 @@ class FleetCommand(Outputs):
             ("--start-s", self.start_s, 0, 86_400),
             ("--core-hour", self.core_hour, 0, 1000),
             *(("--sessions", count, 1, 10**8) for count in self.counts),
-        ):
-            if not low <= value <= high:
-                raise MmerError(f"{option} is {value:g}: it must lie between {low} and {high}")
+        )
 
     @property
     def counts(self) -> tuple[int, ...]:
@@ -111,9 +109,6 @@ class FleetCommand(Outputs):
             title=f"mmer-bench fleet --simulate: {self.fps:g} pictures a second, {self.target} "
             f"sessions a replica, at most {self.most}",
             settings=self.settings(),
-            clip={},
-            models={},
-            provider={},
             rows=rows,
         )
 

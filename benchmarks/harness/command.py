@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Protocol, TypeAlias
@@ -10,10 +10,12 @@ from typing import Annotated, Any, Final, Literal, Protocol, TypeAlias
 import tyro
 
 from mmer.benchmarks.harness.machine import describe_machine
-from mmer.benchmarks.report.plots import check_matplotlib
 from mmer.benchmarks.report.report import Report, check_writable
+from mmer.models.engine.providers import Provider
+from mmer.models.errors import MmerError
 from mmer.realtime.asr.registry import ASR_METAVAR
 from mmer.realtime.options import Options
+from mmer.training.plotting import need_matplotlib
 
 Flag = Annotated[bool, tyro.conf.FlagCreatePairsOff]
 Folder = Annotated[Path, tyro.conf.arg(metavar="DIR")]
@@ -21,7 +23,6 @@ OptionalFolder = Annotated[Path | None, tyro.conf.arg(metavar="DIR")]
 OptionalFile = Annotated[Path | None, tyro.conf.arg(metavar="FILE")]
 Asr = Annotated[str, tyro.conf.arg(metavar=ASR_METAVAR)]
 Detector = Literal["auto", "blazeface", "mediapipe", "haar"]
-Provider = Literal["auto", "cpu", "cuda", "tensorrt", "ort-tensorrt", "coreml", "directml"]
 OptionalFloat = Annotated[float | None, tyro.conf.arg(metavar="FLOAT")]
 
 Say: TypeAlias = Callable[[str], None]
@@ -38,7 +39,6 @@ class Command(Protocol):
 
         Raises MmerError for what the user can mend.
         """
-        ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,7 +97,7 @@ class PlotOutputs(Outputs):
         super().check()
         check_writable(self.plot)
         if self.plot is not None:
-            check_matplotlib()
+            need_matplotlib("--plot")
 
     def write(self, report: Report) -> None:
         super().write(report)
@@ -118,12 +118,36 @@ class SessionOptions(PlotOutputs):
 
     def check(self) -> None:
         super().check()
-        # refuses what the recognizer would
-        Options(source="clip", asr=self.asr, detector=self.detector, provider=self.provider)
+        Options(source="clip", **self.parts)  # refuses what the recognizer would
+
+    @property
+    def parts(self) -> dict[str, Any]:
+        """The options of the recognizer's parts."""
+        return {"asr": self.asr, "detector": self.detector, "provider": self.provider}
 
     def recognizer(self, clip: Path) -> dict[str, Any]:
         """Arguments of `mmer.Recognizer` for a session on ``clip`` that uses no network."""
-        return {
-            "source": str(clip), "asr": self.asr, "detector": self.detector,
-            "provider": self.provider, "offline": True,
-        }  # fmt: skip
+        return {"source": str(clip), **self.parts, "offline": True}
+
+
+def some_of(option: str, listed: str | None, known: Sequence[str]) -> tuple[str, ...]:
+    """The names of ``listed`` ("speech,face"), in its order; all ``known`` where it is None.
+
+    Raises:
+        MmerError: a name is unknown, or there is none.
+    """
+    if listed is None:
+        return tuple(known)
+    names = tuple(name.strip() for name in listed.split(",") if name.strip())
+    if unknown := [name for name in names if name not in known]:
+        raise MmerError(f"{option} {','.join(unknown)} is unknown: use {', '.join(known)}")
+    if not names:
+        raise MmerError(f"{option} is empty: name one or more of {', '.join(known)}")
+    return names
+
+
+def check_ranges(*options: tuple[str, float, float, float]) -> None:
+    """Refuse an option (name, value, least, most) whose value lies outside; raises MmerError."""
+    for option, value, low, high in options:
+        if not low <= value <= high:
+            raise MmerError(f"{option} is {value:g}: it must lie between {low} and {high}")

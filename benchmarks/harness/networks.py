@@ -1,15 +1,11 @@
-"""Networks of a benchmark: a folder's own, the shipped ones for the rest."""
+"""Networks of a benchmark, by their bytes."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 from mmer.models.cards.card import KINDS, load_card, weights_dir
-
-
-def folder_of(weights: Path | None, name: str) -> Path | None:
-    """``weights`` where it holds the card NAME.json, else None: the shipped one."""
-    return weights if weights is not None and (weights / f"{name}.json").is_file() else None
+from mmer.training.evaluation.weights import folder_of
 
 
 def hashes(weights: Path | None) -> dict[str, str]:

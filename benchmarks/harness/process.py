@@ -170,6 +170,13 @@ class _Tree:
             return []
 
 
+def threads_and_files() -> tuple[int, int]:
+    """Threads and open files (on Windows handles) of this process."""
+    process = load_psutil().Process()
+    files = process.num_fds() if hasattr(process, "num_fds") else process.num_handles()
+    return process.num_threads(), files
+
+
 def children_cpu_s() -> float:
     """Processor time of all processes that this one has started and waited for; 0 on Windows."""
     if sys.platform == "win32":

@@ -17,7 +17,6 @@ import wave
 from collections.abc import Iterable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from types import TracebackType
 from typing import Final
 
 import numpy as np
@@ -54,7 +53,7 @@ class VirtualMicrophone:
         try:
             self._start()
         except BaseException:
-            self.__exit__(None, None, None)
+            self.__exit__()
             raise
         return self
 
@@ -151,12 +150,7 @@ class VirtualMicrophone:
         (self._home / "socket").unlink(missing_ok=True)
         self._start()
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         for process in [*self._helpers, *([self._daemon] if self._daemon else [])]:
             if process.poll() is None:
                 process.terminate()
@@ -217,12 +211,7 @@ class MjpegCamera:
         self._thread.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self._closing.set()
         self._server.shutdown()
         self._server.server_close()  # waits for the connections' threads

@@ -10,7 +10,14 @@ from pathlib import Path
 from typing import Final
 
 from mmer.benchmarks.harness.clip import AnnotatedClip, describe, make_clip, repeated, rounds_of
-from mmer.benchmarks.harness.command import Flag, OptionalFloat, OptionalFolder, Say, SessionOptions
+from mmer.benchmarks.harness.command import (
+    Flag,
+    OptionalFloat,
+    OptionalFolder,
+    Say,
+    SessionOptions,
+    check_ranges,
+)
 from mmer.benchmarks.harness.media import read_media
 from mmer.benchmarks.harness.play import record_session
 from mmer.benchmarks.harness.process import Watched, has_content, time_to_labels, watch
@@ -75,8 +82,7 @@ class Live(SessionOptions):
         if not 15 <= self.clip_s <= 3600:
             raise MmerError(f"a clip of {self.clip_s} s: it must last 15 to 3600 s")
         rounds_of(self.minutes, self.clip_s)  # refuses what is no length
-        if not -100 <= self.noise_db <= -20:
-            raise MmerError(f"--noise-db is {self.noise_db:g}: it must lie between -100 and -20")
+        check_ranges(("--noise-db", self.noise_db, -100, -20))
         Options(source="clip", hangover_s=self.hangover_s)  # refuses what the recognizer would
 
     def run(self, say: Say) -> Report:

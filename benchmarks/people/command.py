@@ -53,7 +53,7 @@ class People(Outputs):
 
     def run(self, say: Say) -> Report:
         store = Store(offline=True)
-        detector = load_detector(self.detector, find_detector(self.detector, store)).made
+        detector = load_detector(find_detector(self.detector, store)).made
         say("cutting out heads")
         heads = list(_heads(self.data / "video", detector))
         if len(heads) < 4:
@@ -75,9 +75,6 @@ class People(Outputs):
             kind="people",
             title=f"mmer-bench people: {len(found)} composed scenes of {len(heads)} heads",
             settings=self.settings(),
-            clip={},
-            models={},
-            provider={},
             rows=[*rows(found), cost_row(costs)],
         )
 

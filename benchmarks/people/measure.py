@@ -12,7 +12,7 @@ from typing import Final
 import numpy as np
 
 from mmer.benchmarks.people.compose import FPS, Truth
-from mmer.realtime.messages import EmotionEstimate, FaceObservation, Message
+from mmer.realtime.messages import EmotionEstimate, FaceObservation
 from mmer.realtime.recognizer import Recognizer
 from mmer.realtime.shared_models import SharedModels
 
@@ -39,16 +39,12 @@ def play(path: Path, models: SharedModels, asr: str = "none", people: str = "all
     with recognizer:
         began = time.process_time()
         for event in recognizer.events():
-            _sort(event, observed, finals)
+            if isinstance(event, FaceObservation) and event.box is not None:
+                observed.append(event)
+            elif isinstance(event, EmotionEstimate) and event.final:
+                finals.append(event)
         cpu_s = time.process_time() - began
     return Played(tuple(observed), tuple(finals), cpu_s)
-
-
-def _sort(event: Message, observed: list[FaceObservation], finals: list[EmotionEstimate]) -> None:
-    if isinstance(event, FaceObservation) and event.box is not None:
-        observed.append(event)
-    elif isinstance(event, EmotionEstimate) and event.final:
-        finals.append(event)
 
 
 @dataclass(frozen=True)

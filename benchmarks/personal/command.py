@@ -11,8 +11,9 @@ import numpy as np
 
 from mmer.benchmarks.harness.command import Asr, Flag, Folder, OptionalFolder, Outputs, Say
 from mmer.benchmarks.harness.networks import hashes
-from mmer.benchmarks.personal.items import Clips, Voices, ravdess_clips, switches, voices
+from mmer.benchmarks.personal.clips import Clips, ravdess_clips, switches
 from mmer.benchmarks.personal.sessions import BALANCED, MINUTE, Change, Corpus, changes
+from mmer.benchmarks.personal.voices import Voices, voices
 from mmer.benchmarks.report.report import Report, Row
 from mmer.benchmarks.report.tables import Table
 from mmer.models.errors import MmerError
@@ -103,7 +104,6 @@ class PersonalBaseline(Outputs):
             settings=self.settings(runs="RUNS", cache=None),
             clip={"corpora": len(found)},
             models={name: sha256[:12] for name, sha256 in hashes(None).items()},
-            provider={},
             rows=rows,
             tables=tables,
         )

@@ -67,9 +67,9 @@ class Report:
     command: str = ""
     machine: Mapping[str, Any] = field(default_factory=dict)
     settings: Mapping[str, Any]
-    clip: Mapping[str, Any]
-    models: Mapping[str, Any]
-    provider: Mapping[str, str]
+    clip: Mapping[str, Any] = field(default_factory=dict)
+    models: Mapping[str, Any] = field(default_factory=dict)
+    provider: Mapping[str, str] = field(default_factory=dict)
     rows: Sequence[Row]
     series: Mapping[str, Sequence[tuple[float, float]]] = field(default_factory=dict)
     """Values behind a row over time: (seconds, value) each."""

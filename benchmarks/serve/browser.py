@@ -8,7 +8,6 @@ import shutil
 import subprocess
 import time
 import urllib.request
-import wave
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,10 @@ import cv2
 import numpy as np
 from websockets.sync.client import ClientConnection, connect
 
+from mmer.benchmarks.harness.virtual_devices import write_wav
+
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or ""
+FPS = 30  # at which it plays pictures in place of a camera
 
 
 class Browser:
@@ -138,7 +140,7 @@ class Browser:
         path.write_bytes(base64.b64decode(found["data"]))
 
 
-def fake_devices(clip: Path, folder: Path, fps: int = 30) -> list[str]:
+def fake_devices(clip: Path, folder: Path) -> list[str]:
     """Flags by which a browser's camera and microphone play ``clip``, over and over."""
     pictures, sound = folder / "camera.mjpeg", folder / "microphone.wav"
     images: list[tuple[float, bytes]] = []
@@ -147,9 +149,9 @@ def fake_devices(clip: Path, folder: Path, fps: int = 30) -> list[str]:
             image = frame.to_ndarray(format="bgr24")
             images.append((float(frame.time), cv2.imencode(".jpg", image)[1].tobytes()))
     times = np.array([t for t, _ in images])
-    with pictures.open("wb") as file:  # Chromium plays such a file at 30 pictures a second
-        for k in range(round(times[-1] * fps)):
-            file.write(images[max(0, int(np.searchsorted(times, k / fps, "right")) - 1)][1])
+    with pictures.open("wb") as file:
+        for k in range(round(times[-1] * FPS)):
+            file.write(images[max(0, int(np.searchsorted(times, k / FPS, "right")) - 1)][1])
     with av.open(str(clip)) as container:
         resampler = av.AudioResampler(format="s16", layout="mono", rate=48_000)
         pieces = [
@@ -157,11 +159,7 @@ def fake_devices(clip: Path, folder: Path, fps: int = 30) -> list[str]:
             for frame in container.decode(audio=0)
             for piece in resampler.resample(frame)
         ]
-    with wave.open(str(sound), "wb") as file:
-        file.setnchannels(1)
-        file.setsampwidth(2)
-        file.setframerate(48_000)
-        file.writeframes(np.concatenate(pieces).astype("<i2").tobytes())
+    write_wav(sound, np.concatenate(pieces), 48_000)
     return [
         "--use-fake-ui-for-media-stream",
         "--use-fake-device-for-media-stream",

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from mmer.benchmarks.harness.command import Asr, Flag, Outputs, Say
+from mmer.benchmarks.harness.command import Asr, Flag, Outputs, Say, check_ranges
 from mmer.benchmarks.harness.machine import load_psutil
 from mmer.benchmarks.report.report import Report, Row
 from mmer.benchmarks.report.rows import delay_row
@@ -75,7 +75,7 @@ class Serve(Outputs):
 
     def check(self) -> None:
         super().check()
-        for option, value, low, high in (
+        check_ranges(
             ("--sessions", self.sessions, 1, 64),
             ("--seconds", self.seconds, 3, 3600),
             ("--fps", self.fps, 1, 60),
@@ -84,9 +84,7 @@ class Serve(Outputs):
             ("--fuzzed", self.fuzzed, 0, 10_000_000),
             ("--kills", self.kills, 0, 1000),
             ("--encoders", self.encoders, 0, 64),
-        ):
-            if not low <= value <= high:
-                raise MmerError(f"{option} is {value:g}: it must lie between {low} and {high}")
+        )
         try:
             import starlette  # noqa: F401
         except ImportError as error:
@@ -135,8 +133,6 @@ class Serve(Outputs):
             f"asr: {self.asr}",
             settings=self.settings(),
             clip={"seconds": round(material.seconds, 1)},
-            models={},
-            provider={},
             rows=rows,
         )
 

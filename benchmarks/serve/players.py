@@ -28,6 +28,7 @@ from mmer.realtime.serve.protocol import pack
 from mmer.realtime.sources.media import MediaFile
 
 PACKET_S: Final = 0.04
+_FUZZERS: Final = 8  # threads
 _CONNECTING: Final[Any] = {"compression": None, "proxy": None, "close_timeout": 0.5}
 
 
@@ -183,20 +184,9 @@ class Abuse:
 
     def _open(self, leaving: ExitStack, **options: Any) -> ClientConnection:
         made: ClientConnection = leaving.enter_context(
-            connect(
-                self._address.stream, compression=None, proxy=None, close_timeout=0.5, **options
-            )
+            connect(self._address.stream, **_CONNECTING, **options)
         )
-        made.send(
-            json.dumps(
-                {
-                    "type": "start",
-                    "token": self._address.token,
-                    "audio": {"rate": SAMPLE_RATE},
-                    "video": {},
-                }
-            )
-        )
+        made.send(_start(self._address))
         return made
 
     def _never_read(self, rng: random.Random) -> None:
@@ -243,6 +233,13 @@ class Abuse:
             self._stopped.wait(1.0)
 
 
+def _start(address: Address) -> str:
+    """The first message of a session with sound and pictures."""
+    return json.dumps(
+        {"type": "start", "token": address.token, "audio": {"rate": SAMPLE_RATE}, "video": {}}
+    )
+
+
 def open_and_close(url: str, count: int) -> None:
     """Open ``count`` sessions one after the other, each with some sound and a picture."""
     silence = np.zeros(SAMPLE_RATE // 10, np.int16)
@@ -256,23 +253,20 @@ def open_and_close(url: str, count: int) -> None:
                 pass
 
 
-def fuzz(url: str, count: int, seed: int, threads: int = 8) -> int:
+def fuzz(url: str, count: int, seed: int) -> int:
     """Send ``count`` messages, mutated from good ones, to sessions; how many sessions it took.
 
     A message in ten is mutated, so that a session sees some before one ends it; a pong after each
     of these says that all until then was taken in.
     """
     address = Address.parse(url)
-    with ThreadPoolExecutor(threads, thread_name_prefix="fuzz") as pool:
-        shares = [count // threads + (k < count % threads) for k in range(threads)]
-        return sum(pool.map(lambda k: _fuzz(address, shares[k], seed + k), range(threads)))
+    with ThreadPoolExecutor(_FUZZERS, thread_name_prefix="fuzz") as pool:
+        shares = [count // _FUZZERS + (k < count % _FUZZERS) for k in range(_FUZZERS)]
+        return sum(pool.map(lambda k: _fuzz(address, shares[k], seed + k), range(_FUZZERS)))
 
 
 def _fuzz(address: Address, count: int, seed: int) -> int:
     rng = random.Random(seed)
-    start = json.dumps(
-        {"type": "start", "token": address.token, "audio": {"rate": SAMPLE_RATE}, "video": {}}
-    )
     image = cv2.imencode(".jpg", np.full((16, 16, 3), 90, np.uint8))[1].tobytes()
     good = [
         pack("audio", rng.randbytes(640), 0.5),
@@ -288,7 +282,7 @@ def _fuzz(address: Address, count: int, seed: int) -> int:
             suppress(WebSocketException, OSError, TimeoutError),
             connect(address.stream, **_CONNECTING) as made,
         ):
-            made.send(start)
+            made.send(_start(address))
             for _ in range(min(500, count - sent)):
                 message = bytearray(rng.choice(good))
                 for _ in range(rng.choice((0,) * 18 + (1, 2))):

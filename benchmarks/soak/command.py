@@ -131,8 +131,7 @@ class Soak(SessionOptions):
         clip = make_clip(demo_utterances(), ROUND_S)
         say(f"playing {self.hours:.2g} h at the world's pace; Ctrl-C ends it early")
         seconds = self.hours * 3600
-        options = {"asr": self.asr, "detector": self.detector, "provider": self.provider}
-        counted, watched = run_on_devices(clip, options, seconds)
+        counted, watched = run_on_devices(clip, self.parts, seconds)
         if counted.end is None:
             raise MmerError("the session was cut off: its last line is no end")
         played = float(counted.end["t"])
@@ -150,8 +149,7 @@ class Soak(SessionOptions):
     def _virtual(self, say: Say) -> Report:
         rounds = max(1, round(self.hours * 3600 / VIRTUAL_ROUND_S))
         say(f"recognizing {self.hours:.2g} virtual hours")
-        options = {"asr": self.asr, "detector": self.detector, "provider": self.provider}
-        counted, watched, resources = run_virtual(rounds, options)
+        counted, watched, resources = run_virtual(rounds, self.parts)
         seconds = float(rounds * VIRTUAL_ROUND_S)
         rate = seconds / (watched.wall_s - (watched.ready_s or 0.0))
         found = counted_rows(counted, watched, rate, seconds, resources)

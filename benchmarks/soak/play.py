@@ -16,9 +16,9 @@ from typing import Any, Final
 
 from mmer.benchmarks.harness.clip import Span
 from mmer.benchmarks.harness.clip_format import FPS
-from mmer.benchmarks.harness.machine import load_psutil
 from mmer.benchmarks.harness.media import read_sound
 from mmer.benchmarks.harness.play import write_events
+from mmer.benchmarks.harness.process import threads_and_files
 from mmer.benchmarks.harness.trace import Note, note_to
 from mmer.benchmarks.soak.allocator import heaps_mb
 from mmer.benchmarks.soak.marks import Onsets, read_number
@@ -77,9 +77,7 @@ class Marks:
 
     def resources(self, when: str) -> None:
         """Note the threads and open files of this moment."""
-        process = load_psutil().Process()
-        handles = process.num_fds() if hasattr(process, "num_fds") else process.num_handles()
-        self._note("resources", (when, process.num_threads(), handles))
+        self._note("resources", (when, *threads_and_files()))
 
 
 def play(settings: Mapping[str, Any], output: Path, notes: Path) -> None:

@@ -21,8 +21,12 @@ from numpy.typing import NDArray
 from mmer.benchmarks.harness.clip import lay_out, mix
 from mmer.benchmarks.harness.clip_format import FPS
 from mmer.benchmarks.harness.clip_frames import there_and_back
-from mmer.benchmarks.harness.machine import load_psutil
-from mmer.benchmarks.harness.process import Watched, has_content, watch
+from mmer.benchmarks.harness.process import (
+    Watched,
+    has_content,
+    threads_and_files,
+    watch,
+)
 from mmer.benchmarks.harness.utterances import demo_utterances
 from mmer.benchmarks.soak.counted import Counted
 from mmer.models.command import run_command
@@ -110,7 +114,7 @@ def run_virtual(
 
 def play(settings: Mapping[str, Any], output: Path, notes: Path) -> None:
     """Write the lines of the session of ``settings``, and what the process holds around it."""
-    resources = [_resources("begin")]
+    resources = [("begin", *threads_and_files())]
     source = Repeated(int(settings["rounds"]))
     with Recognizer(
         source, pace="max", hop_s=HOP_S, offline=True, **settings["options"]
@@ -125,14 +129,8 @@ def play(settings: Mapping[str, Any], output: Path, notes: Path) -> None:
         sink.close(end)
     del recognizer, source
     gc.collect()  # what lies in cycles holds threads and files until then
-    resources.append(_resources("closed"))
+    resources.append(("closed", *threads_and_files()))
     notes.write_text(json.dumps(resources), encoding="utf-8")
-
-
-def _resources(when: str) -> tuple[str, int, int]:
-    process = load_psutil().Process()
-    handles = process.num_fds() if hasattr(process, "num_fds") else process.num_handles()
-    return when, process.num_threads(), handles
 
 
 def main() -> None:

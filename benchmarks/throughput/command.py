@@ -12,7 +12,13 @@ from typing import Annotated, Final
 import tyro
 
 from mmer.benchmarks.harness.clip import AnnotatedClip, describe, make_clip
-from mmer.benchmarks.harness.command import Asr, OptionalFolder, Say, SessionOptions
+from mmer.benchmarks.harness.command import (
+    Asr,
+    OptionalFolder,
+    Say,
+    SessionOptions,
+    check_ranges,
+)
 from mmer.benchmarks.harness.machine import allowed_cores
 from mmer.benchmarks.harness.media import read_media
 from mmer.benchmarks.harness.utterances import demo_utterances
@@ -71,14 +77,12 @@ class Throughput(SessionOptions):
 
     def check(self) -> None:
         super().check()
-        for option, value, low, high in (
+        check_ranges(
             ("--processes", self.spread, 1, MOST),
             ("--seconds", self.seconds, 5, 3600),
             ("--most", self.most, 1, MOST),
             *(("--streams", count, 1, MOST) for count in self.counts),
-        ):
-            if not low <= value <= high:
-                raise MmerError(f"{option} is {value}: it must lie between {low} and {high}")
+        )
         check_folder("--weights", self.weights)
 
     def run(self, say: Say) -> Report:

@@ -3,27 +3,19 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
-from typing import Final
+from collections.abc import Sequence
 
 import tyro
 
 from mmer.models.command import run_command
-from mmer.models.engine.command import Command
 from mmer.models.engine.plan_commands import Build, List
 from mmer.models.engine.verify_command import Verify
-
-COMMANDS: Final[dict[str, Callable[..., Command]]] = {
-    "build": Build,
-    "list": List,
-    "verify": Verify,
-}
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Entry point: the command's status (0 when all is well), 2 with one message for a mistake."""
-    chosen = tyro.extras.subcommand_cli_from_dict(
-        COMMANDS,
+    chosen: Build | List | Verify = tyro.extras.subcommand_cli_from_dict(
+        {"build": Build, "list": List, "verify": Verify},
         prog="mmer-engine",
         description="Build, list and verify what runs the networks.",
         args=argv,

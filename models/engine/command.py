@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal, Protocol, TypeAlias
+from typing import Annotated, Any, Final, Literal, TypeAlias
 
 import tyro
 
@@ -26,14 +26,6 @@ OptionalFolder = Annotated[Path | None, tyro.conf.arg(metavar="DIR")]
 OptionalFile = Annotated[Path | None, tyro.conf.arg(metavar="FILE")]
 Models = Annotated[tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="MODEL")]
 Precision: TypeAlias = Literal["fp32", "fp16", "int8"]
-
-
-class Command(Protocol):
-    """A subcommand: a frozen dataclass whose fields are its options."""
-
-    def run(self) -> int:
-        """Do it; the exit status. Raises MmerError for what the user can mend."""
-        ...
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final
+from typing import Final, Literal, TypeAlias, get_args
 
 EXECUTION_PROVIDERS: Final[Mapping[str, str]] = {
     "cpu": "CPUExecutionProvider",
@@ -14,15 +14,12 @@ EXECUTION_PROVIDERS: Final[Mapping[str, str]] = {
 }
 """Our names for what ONNX Runtime has, and its own."""
 
-PROVIDERS: Final[tuple[str, ...]] = (
-    "cpu",
-    "cuda",
-    "tensorrt",
-    "ort-tensorrt",
-    "coreml",
-    "directml",
-)
-"""What an engine may run on. "tensorrt" is TensorRT itself, by its own Python package."""
+Provider: TypeAlias = Literal[
+    "auto", "cpu", "cuda", "tensorrt", "ort-tensorrt", "coreml", "directml"
+]
+"""Values of ``--provider``. "tensorrt" is TensorRT itself, by its own Python package."""
+PROVIDERS: Final[tuple[str, ...]] = get_args(Provider)[1:]
+"""What an engine may run on."""
 
 AUTO: Final[tuple[str, ...]] = ("tensorrt", "cuda", "directml", "cpu")
 """What "auto" tries, best first: a GPU that somebody installed a package for, then the CPU.

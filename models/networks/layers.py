@@ -9,10 +9,10 @@ from torch import nn
 class Gate(nn.Module):
     """Squeeze and excitation (Hu et al. 2018): each channel times 0..1, from all of them."""
 
-    def __init__(self, channels: int, share: int = 8) -> None:
+    def __init__(self, channels: int) -> None:
         super().__init__()
-        self.squeeze = nn.Linear(channels, channels // share)
-        self.excite = nn.Linear(channels // share, channels)
+        self.squeeze = nn.Linear(channels, channels // 8)
+        self.excite = nn.Linear(channels // 8, channels)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """(B, channels, H, W), the same out."""
@@ -21,18 +21,9 @@ class Gate(nn.Module):
 
 
 class Residual(nn.Module):
-    """Two 3x3 convolutions beside a short cut (He et al. 2016), average-pooled when strided.
+    """Two gated 3x3 convolutions beside a short cut (He et al. 2016), pooled when strided."""
 
-    ``gated``: a ``Gate`` after the second convolution.
-    """
-
-    def __init__(
-        self,
-        inputs: int,
-        outputs: int,
-        stride: int | tuple[int, int] = 1,
-        gated: bool = False,
-    ) -> None:
+    def __init__(self, inputs: int, outputs: int, stride: int = 1) -> None:
         super().__init__()
         self.body = nn.Sequential(
             nn.Conv2d(inputs, outputs, 3, stride, 1, bias=False),
@@ -40,7 +31,7 @@ class Residual(nn.Module):
             nn.ReLU(),
             nn.Conv2d(outputs, outputs, 3, 1, 1, bias=False),
             nn.BatchNorm2d(outputs),
-            *([Gate(outputs)] if gated else []),
+            Gate(outputs),
         )
         self.short: nn.Module = nn.Identity()
         if inputs != outputs or stride != 1:

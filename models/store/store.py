@@ -98,14 +98,12 @@ class Store:
         self.folders = tuple(model_folders() if folders is None else folders)
         self.offline = is_offline() if offline is None else offline
         self.face, self.vosk, self.moonshine = face, vosk, tuple(moonshine)
-        self._report = report or _to_stderr
+        self._report = report or (lambda line: print(f"mmer: {line}", file=sys.stderr))
         self._progress = progress
         self._patience = patience
         self._stall_s = stall_s
         self._said: set[str] = set()
-        self._lock = (
-            threading.Lock()
-        )  # one download, one bar and one wait for the network at a time
+        self._lock = threading.Lock()  # one download, one bar, one wait for the network at a time
         for folder in self.folders:
             if not folder.is_dir():
                 self._say(f"MMER_MODELS names {folder}, which is not a folder; it is skipped")
@@ -118,14 +116,6 @@ class Store:
     def asset(self, name: str) -> Asset:
         """The entry of that name; raises KeyError."""
         return {asset.name: asset for asset in self.assets}[name]
-
-    def face_detector(self) -> Path:
-        """The face detector's file; raises Unavailable."""
-        return self.get(self.face)
-
-    def vosk_model(self) -> Path:
-        """The Vosk model's folder; raises Unavailable."""
-        return self.get(self.vosk)
 
     def get(self, asset: Asset) -> Path:
         """The file or folder of ``asset``, fetched if it is nowhere; raises Unavailable."""
@@ -275,7 +265,3 @@ def _in_package(asset: Asset) -> Path | None:
         return Path(str(metadata.distribution(distribution).locate_file(file)))
     except metadata.PackageNotFoundError:
         return None
-
-
-def _to_stderr(line: str) -> None:
-    print(f"mmer: {line}", file=sys.stderr)

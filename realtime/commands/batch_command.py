@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Annotated
 
@@ -54,18 +54,11 @@ def run(argv: Sequence[str] | None = None) -> int:
 
     if arguments.output is None:
         raise MmerError("where to? name a folder with --output DIR")
-    options = BatchOptions(
-        modalities=parse_modalities(arguments.modalities),
-        asr=arguments.asr,
-        detector=arguments.detector,
-        provider=arguments.provider,
-        weights=None if arguments.weights is None else str(arguments.weights.absolute()),
-        offline=arguments.offline,
-        video_fps=arguments.video_fps,
-        window_s=arguments.window_s,
-        hop_s=arguments.hop_s,
-        hangover_s=arguments.hangover_s,
-    )
+    given = {f.name: getattr(arguments, f.name) for f in fields(BatchOptions)}
+    given["modalities"] = parse_modalities(arguments.modalities)
+    if arguments.weights is not None:
+        given["weights"] = str(arguments.weights.absolute())
+    options = BatchOptions(**given)
     workers = _cores() if arguments.workers is None else arguments.workers
     engine = local(workers) if arguments.ray is None else on_ray(arguments.ray, workers)
     outcome = run_batch(arguments.inputs, arguments.output, options, engine)

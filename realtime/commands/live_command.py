@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 
 import tyro
 
+from mmer.models.engine.providers import Provider
 from mmer.models.errors import MmerError
 from mmer.models.store.store import Store
 from mmer.realtime.asr.registry import ASR_METAVAR
@@ -48,9 +49,7 @@ class Arguments:
     on this machine; where only one of them can be had, that one."""
     detector: Annotated[str, tyro.conf.arg(metavar=DETECTOR_METAVAR)] = "auto"
     """Face detector; auto: BlazeFace run by OpenCV, else OpenCV's Haar cascade."""
-    provider: Literal["auto", "cpu", "cuda", "tensorrt", "ort-tensorrt", "coreml", "directml"] = (
-        "auto"
-    )
+    provider: Provider = "auto"
     """What runs the networks; auto: the best that works; a named one that cannot run is an error.
     tensorrt builds its plans where mmer-engine build has not, which takes minutes, once."""
     weights: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None

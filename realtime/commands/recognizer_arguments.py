@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import tyro
 
+from mmer.models.engine.providers import Provider
 from mmer.realtime.asr.registry import ASR_METAVAR
 from mmer.realtime.choose import DETECTOR_METAVAR
 
@@ -24,9 +25,7 @@ class RecognizerArguments:
     """Speech recognizer, as in mmer-live."""
     detector: Annotated[str, tyro.conf.arg(metavar=DETECTOR_METAVAR)] = "auto"
     """Face detector, as in mmer-live."""
-    provider: Literal["auto", "cpu", "cuda", "tensorrt", "ort-tensorrt", "coreml", "directml"] = (
-        "auto"
-    )
+    provider: Provider = "auto"
     """What runs the networks, as in mmer-live."""
     weights: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None
     """Folder with networks, as in mmer-live."""

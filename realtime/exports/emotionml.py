@@ -51,16 +51,15 @@ def write_emotionml(run: Run, path: Path) -> None:
 
 
 def _vocabulary(out: XMLGenerator) -> None:
-    out.characters("\n")
-    out.startElement("vocabulary", AttributesImpl({"type": "category", "id": VOCABULARY}))
-    for name in EMOTIONS:
-        _empty(out, "item", {"name": name})
-    out.endElement("vocabulary")
-    out.characters("\n")
-    out.startElement("vocabulary", AttributesImpl({"type": "dimension", "id": DIMENSIONS}))
-    for name in ("valence", "arousal"):
-        _empty(out, "item", {"name": name})
-    out.endElement("vocabulary")
+    for kind, identity, names in (
+        ("category", VOCABULARY, EMOTIONS),
+        ("dimension", DIMENSIONS, ("valence", "arousal")),
+    ):
+        out.characters("\n")
+        out.startElement("vocabulary", AttributesImpl({"type": kind, "id": identity}))
+        for name in names:
+            _empty(out, "item", {"name": name})
+        out.endElement("vocabulary")
     out.characters("\n")
 
 

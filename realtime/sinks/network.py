@@ -122,11 +122,11 @@ class Datagrams(Sink):
         return self._socket
 
 
-def host_and_port(option: str, address: str, default: int | None = None) -> tuple[str, int]:
+def host_and_port(option: str, address: str) -> tuple[str, int]:
     """Host and port of "HOST:PORT" ("[::1]:9000" for IPv6); raises MmerError for anything else."""
     try:
         parts = urlsplit(f"//{address}")
-        host, port = parts.hostname, parts.port or default
+        host, port = parts.hostname, parts.port
     except ValueError:
         host = port = None
     if not host or not port or parts.path or parts.username is not None:

@@ -9,7 +9,7 @@ import pytest
 
 from mmer.benchmarks import cli
 from mmer.benchmarks.fusion import NOISE, dark, measured, noisy, of_clip
-from mmer.benchmarks.personal.items import Clip
+from mmer.benchmarks.personal.clips import Clip
 from mmer.models.fusion import FusionModel, Opinion
 from mmer.models.labels import EMOTIONS, MODALITIES
 from mmer.models.prediction import log_softmax

@@ -61,7 +61,7 @@ def test_auto_takes_the_next_one_and_says_why(store: Store) -> None:
     found = find_detector("auto", store)
     assert list(found) == ["blazeface", "haar"]
     assert isinstance(found["blazeface"], Unavailable)
-    choice = load_detector("auto", found)
+    choice = load_detector(found)
     assert choice.name == "haar (opencv)"
     (notice,) = choice.notices
     assert notice.text == f"{found['blazeface']}; using OpenCV's Haar cascade"
@@ -70,11 +70,11 @@ def test_auto_takes_the_next_one_and_says_why(store: Store) -> None:
 def test_a_damaged_file_is_passed_over_by_auto_alone(tmp_path: Path) -> None:
     damaged = tmp_path / "face.tflite"
     damaged.write_bytes(b"no network")
-    choice = load_detector("auto", {"blazeface": damaged, "haar": None})
+    choice = load_detector({"blazeface": damaged, "haar": None})
     assert choice.name == "haar (opencv)"
     assert str(damaged) in choice.notices[0].text
     with pytest.raises(MmerError, match=r"face\.tflite"):
-        load_detector("blazeface", {"blazeface": damaged})
+        load_detector({"blazeface": damaged})
 
 
 def test_a_named_one_that_is_not_there_is_an_error(store: Store) -> None:

@@ -165,8 +165,7 @@ def _folds(first: Predictions, second: Predictions) -> dict[str, Folds] | None:
 
 def render(c: Comparison) -> str:
     """The comparison as text; figures and differences in percent."""
-    by = f"items ({c.groups.why})" if c.groups.by == "item" else f"{c.groups.n} {c.groups.by}s"
-    lines = [f"reference {c.name}: {c.figures.n} items, resampled by {by}"]
+    lines = [f"reference {c.name}: {c.figures.n} items, resampled by {c.groups}"]
     if c.left_out:
         lines.append(f"{c.left_out} items are left out that not all of them have")
     many = len(c.others) > 1

@@ -12,6 +12,7 @@ from typing import Annotated, Literal
 import tyro
 
 from mmer.models.command import run_command
+from mmer.models.engine.providers import Provider
 from mmer.models.errors import MmerError
 from mmer.realtime.asr.registry import ASR_METAVAR
 from mmer.realtime.options import parse_modalities
@@ -71,9 +72,7 @@ class Arguments:
     """Clip: the speech recognizer."""
     gold_words: Flag = False
     """Clip: the corpus' own words instead of recognized ones."""
-    provider: Literal["auto", "cpu", "cuda", "tensorrt", "ort-tensorrt", "coreml", "directml"] = (
-        "auto"
-    )
+    provider: Provider = "auto"
     """What the networks run on."""
     offline: Flag = False
     """Clip and face: download nothing."""

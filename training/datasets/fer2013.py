@@ -136,7 +136,8 @@ def _from_table(table: Path, wanted: tuple[str, ...]) -> dict[str, FerSplit]:
                 name = _USAGE[row[usage].strip()]
                 usages.append(name)
                 if name in wanted:
-                    images[name].append(_pixels(row[pixels]))
+                    image = np.array(row[pixels].split(), np.uint8).reshape(_SIDE, _SIDE)
+                    images[name].append(image)
                     labels[name].append(_CODES[row[emotion].strip()])
                     rows[name].append(number)
     except (OSError, ValueError, KeyError, IndexError, OverflowError, csv.Error) as error:
@@ -154,10 +155,6 @@ def _from_table(table: Path, wanted: tuple[str, ...]) -> dict[str, FerSplit]:
         for name in wanted
         if images[name]
     }
-
-
-def _pixels(text: str) -> NDArray[np.uint8]:
-    return np.array(text.split(), np.uint8).reshape(_SIDE, _SIDE)
 
 
 def _votes(path: Path, usages: list[str]) -> NDArray[np.uint8] | None:

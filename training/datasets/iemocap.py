@@ -113,11 +113,8 @@ def _sessions(root: Path) -> dict[str, Path]:
     below = (sorted(root.glob(f"{outer}Session?")) for outer in ("", "*/", "*/*/"))
     folders = [root.resolve(), *chain.from_iterable(below)]
     named = {folder.name.lower(): folder for folder in reversed(folders)}
-    return {s: named[s] for s in SPLITS if s in named and _evaluated(named[s])}
-
-
-def _evaluated(folder: Path) -> bool:
-    return (folder / "dialog/EmoEvaluation").is_dir()
+    there = {s: named[s] for s in SPLITS if s in named}
+    return {s: folder for s, folder in there.items() if (folder / "dialog/EmoEvaluation").is_dir()}
 
 
 def _labels(evaluation: Path) -> dict[str, str]:

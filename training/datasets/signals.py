@@ -145,7 +145,7 @@ def _faces(
 @cache
 def _tracker(size: int, thread: int) -> FaceTracker:
     """BlazeFace where its file is on this machine, else Haar; one a thread, as it has state."""
-    choice = load_detector("auto", find_detector("auto", Store(offline=True)))
+    choice = load_detector(find_detector("auto", Store(offline=True)))
     assert choice.made is not None  # Haar's comes with OpenCV
     return FaceTracker(choice.made, CropGeometry(size))
 

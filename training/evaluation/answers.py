@@ -47,11 +47,9 @@ class Answerer(Protocol):
         Raises:
             MmerError: it cannot be read.
         """
-        ...
 
     def about(self) -> dict[str, Any]:
         """Counts so far and the parts used, fit for JSON."""
-        ...
 
 
 def answers_of(answerer: Answerer, items: Sequence[Item]) -> Iterator[Answer | MmerError]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +33,7 @@ from mmer.training.datasets.item import Item
 from mmer.training.evaluation.adapt import person_of
 from mmer.training.evaluation.answers import Answer
 from mmer.training.evaluation.settings import Settings
+from mmer.training.evaluation.weights import folder_of
 from mmer.training.evaluation.whole_clip import GoldWords, WholeClip
 
 _UNIFORM = np.full(len(EMOTIONS), -np.log(len(EMOTIONS)))
@@ -67,7 +68,9 @@ class ClipAnswerer:
         self._gold: GoldWords | None = None
         if settings.gold_words and "asr" in blocks:
             self._gold = blocks["asr"] = GoldWords()
-            blocks["text"] = TextEncoder(TextModel.load(_own(weights), settings.provider))
+            blocks["text"] = TextEncoder(
+                TextModel.load(folder_of(weights, "text"), settings.provider)
+            )
             self._models["words"] = "gold"
         blocks["vad"] = WholeClip()
         self._pipeline = Pipeline(blocks.pop("fusion"), **blocks)
@@ -80,12 +83,10 @@ class ClipAnswerer:
         ``change`` is done to each block of sound and frame first.
         """
         found: list[Evidence] = []
-        self._begin(item)
         self._final(item, found, change)
         return found
 
     def answer(self, item: Item) -> Answer:
-        self._begin(item)
         final = self._final(item, [])
         parts = {m: np.log(c.probs) for m, c in final.modalities.items() if c is not None}
         if final.probs is None:
@@ -93,9 +94,10 @@ class ClipAnswerer:
         probs = np.maximum(final.probs, np.finfo(np.float32).tiny)  # a fusion may give 0
         return Answer(np.log(probs), parts=parts)
 
+    def about(self) -> dict[str, Any]:
+        return {"models": self._models, "damaged": self._damaged}
+
     def _begin(self, item: Item) -> None:
-        if item.path is None:
-            raise MmerError(f"{item.key} has no recording")
         if self._gold is not None:
             self._gold.text = item.text or ""
         for stage in self._pipeline.stages:
@@ -107,9 +109,6 @@ class ClipAnswerer:
                 stage.block.reset()
         self._person = person_of(item)
 
-    def about(self) -> dict[str, Any]:
-        return {"models": self._models, "damaged": self._damaged}
-
     def _final(
         self,
         item: Item,
@@ -117,7 +116,9 @@ class ClipAnswerer:
         change: Callable[[Message], Message] | None = None,
     ) -> EmotionEstimate:
         """The answer to a clip; its evidence is added to ``evidence``."""
-        assert item.path is not None
+        if item.path is None:
+            raise MmerError(f"{item.key} has no recording")
+        self._begin(item)
         source = MediaFile(str(item.path), video_fps=self._options.video_fps)
         until = 0.0
         try:
@@ -138,7 +139,7 @@ class ClipAnswerer:
         self._pipeline.push(Gap("audio", until, until, "the clip has ended"))
         made = self._pipeline.flush()
         evidence += [m for m in made if isinstance(m, Evidence)]
-        finals = _finals(made)
+        finals = [e for e in made if isinstance(e, EmotionEstimate) and e.final]
         if not finals:
             raise MmerError(f"{item.path} has neither sound nor video there")
         return finals[-1]
@@ -147,11 +148,3 @@ class ClipAnswerer:
 def _within(message: AudioBlock | VideoFrame, item: Item) -> bool:
     t = captured_at(message)
     return t >= (item.start_s or 0.0) and (item.end_s is None or t <= item.end_s)
-
-
-def _finals(events: Sequence[Message]) -> list[EmotionEstimate]:
-    return [e for e in events if isinstance(e, EmotionEstimate) and e.final]
-
-
-def _own(weights: Path | None) -> Path | None:
-    return weights if weights is not None and (weights / "text.json").exists() else None

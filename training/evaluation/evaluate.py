@@ -182,12 +182,9 @@ def _without_twins(
 def _remaining(items: list[Item], reasons: dict[int, str], run: _Run) -> list[Item]:
     remaining = leave_out(items, reasons, run.dropped)
     if not remaining:
-        raise MmerError(f"nothing is left to evaluate: {_reasons(run.dropped)}")
+        why = ", ".join(f"{reason} ({n})" for reason, n in run.dropped.items())
+        raise MmerError(f"nothing is left to evaluate: {why}")
     return remaining
-
-
-def _reasons(dropped: Counter[str]) -> str:
-    return ", ".join(f"{reason} ({n})" for reason, n in dropped.items())
 
 
 def _answerer(

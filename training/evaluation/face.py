@@ -48,7 +48,7 @@ class FaceAnswerer:
     @cached_property
     def _tracker(self) -> FaceTracker:
         found = find_detector("auto", Store(offline=self._offline or None))
-        choice = load_detector("auto", found)
+        choice = load_detector(found)
         assert choice.made is not None  # Haar's comes with OpenCV
         self._detector = choice.name
         self.notices += [notice.text for notice in choice.notices]

@@ -36,7 +36,7 @@ def render(e: Evaluation) -> str:
         )
     lines += [
         "",
-        f"  intervals: 95 %, bootstrap over {_resampled(e)}",
+        f"  intervals: 95 %, bootstrap over {e.groups}",
         "  means over the classes that occur",
     ]
     if parts := about.get("parts"):
@@ -55,12 +55,6 @@ def render(e: Evaluation) -> str:
         ]
     lines += ["", *_matrix(e), "", *_counted(e)]
     return "\n".join(lines)
-
-
-def _resampled(e: Evaluation) -> str:
-    if e.groups.by == "item":
-        return f"items ({e.groups.why})"
-    return f"{e.groups.n} {e.groups.by}s"
 
 
 def _matrix(e: Evaluation) -> list[str]:

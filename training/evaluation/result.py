@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from mmer.models.labels import EMOTIONS
 from mmer.training.metrics.bootstrap import Groups, intervals
-from mmer.training.metrics.figures import Figures, confusion, figures
+from mmer.training.metrics.figures import Figures, class_recall, confusion, figures
 from mmer.training.metrics.predictions import Predictions
 
 
@@ -40,11 +40,8 @@ class Evaluation:
     @property
     def recall(self) -> dict[str, float | None]:
         """The share found of each emotion; None where it does not occur."""
-        support, hits = self.confusion.sum(axis=1), np.diag(self.confusion)
-        return {
-            name: float(h / n) if n else None
-            for name, h, n in zip(EMOTIONS, hits, support, strict=True)
-        }
+        found = class_recall(self.confusion)
+        return {name: found.get(name) for name in EMOTIONS}
 
     def for_json(self) -> dict[str, Any]:
         """All but the predictions."""

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from mmer.models.bundle import Bundle
-from mmer.models.cards.card import Card, check_file, load_card, weights_dir
+from mmer.models.cards.card import Card, check_file, find_card, load_card, weights_dir
 from mmer.models.cards.seen import Seen
 from mmer.models.errors import MmerError
 from mmer.models.labels import MODALITIES
@@ -49,16 +49,18 @@ def weights_of(modality: str, given: Path | None, settings: Settings) -> list[We
     return [*(find_weights(given, n) for n in own), *(find_weights(None, n) for n in shipped)]
 
 
+def folder_of(weights: Path | None, name: str) -> Path | None:
+    """``weights`` where it holds the card NAME.json, else None: the shipped one."""
+    return weights if weights is not None and (weights / f"{name}.json").is_file() else None
+
+
 def find_weights(given: Path | None, modality: str) -> Weights:
     """The card of ``modality`` at a given network, card or folder.
 
     Raises:
         MmerError: there is none, or it or its training-set fingerprint is damaged or missing.
     """
-    path = _card_of(given, modality)
-    card = load_card(path)
-    if card.modality != modality:
-        raise MmerError(f"{path} is the card of a {card.modality} model, expected {modality}")
+    card, path = find_card(_card_of(given, modality), modality)
     seen = path.with_name(card.seen) if card.seen else path.with_suffix(".seen.npz")
     if card.seen_sha256:  # cards of before 0.2 have none
         check_file(seen, card.seen_sha256)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from mmer.realtime.blocks.block import Block
 from mmer.realtime.messages import (
     SAMPLE_RATE,
     AudioBlock,
@@ -20,7 +21,7 @@ from mmer.realtime.messages import (
 from mmer.training.datasets.media import sounding
 
 
-class WholeClip:
+class WholeClip(Block):
     """AudioBlock and Gap in, one SpeechUpdate at the end of the stream.
 
     The utterance is the sound without the silence at its ends, as encoders were trained; of a clip
@@ -34,7 +35,6 @@ class WholeClip:
         self.reset()
 
     def push(self, message: Message) -> Sequence[SpeechUpdate]:
-        """Keep the sound."""
         if isinstance(message, AudioBlock):
             if not self._blocks:
                 self._t0 = message.t0
@@ -48,7 +48,6 @@ class WholeClip:
         return ()
 
     def flush(self) -> Sequence[SpeechUpdate]:
-        """The one utterance."""
         samples = np.concatenate([np.zeros(0, np.int16), *self._blocks])
         t0, t1 = 0.0, self._until
         if len(samples):
@@ -58,7 +57,6 @@ class WholeClip:
         return (SpeechUpdate(1, t0, t1, SpeechState.ENDED, samples, decided=self._until),)
 
     def reset(self) -> None:
-        """Forget the clip."""
         self._blocks: list[NDArray[np.int16]] = []
         self._n = 0
         self._t0 = 0.0
@@ -69,7 +67,7 @@ class WholeClip:
         self._n += len(samples)
 
 
-class GoldWords:
+class GoldWords(Block):
     """SpeechUpdate -> Transcript, as the block ``Transcriber``, but with the corpus' own words.
 
     ``text`` is the final transcript of any utterance. Timed ``words`` are revealed as they are
@@ -83,7 +81,6 @@ class GoldWords:
         self._revealed: tuple[Word, ...] = ()
 
     def push(self, message: Message) -> Sequence[Transcript]:
-        """The words so far, where there are new ones; all of them at the utterance's end."""
         if not isinstance(message, SpeechUpdate):
             return ()
         ended = message.state is SpeechState.ENDED
@@ -106,12 +103,7 @@ class GoldWords:
             ),
         )
 
-    def flush(self) -> Sequence[Transcript]:
-        """Nothing: the end of an utterance comes as an update."""
-        return ()
-
     def reset(self) -> None:
-        """Forget the utterance under way."""
         self._revealed = ()
 
 

@@ -15,6 +15,7 @@ from mmer.models.command import run_command
 from mmer.models.errors import MmerError
 from mmer.training.datasets.data_folder import data_dir
 from mmer.training.recipes.recipe import need_torch
+from mmer.training.storage import make_folder
 
 LICENCE = (
     "Trained by its user: the licences of the corpus and of the pretrained encoders apply, which "
@@ -53,10 +54,7 @@ def export_run(run: Path, data: Path, output: Path, cache: Path | None) -> list[
     from mmer.training.multimodal.run import open_run
 
     task, network = open_run(run, data, cache, rows=False)
-    try:
-        output.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise MmerError(f"cannot make the folder {output}: {error.strerror}") from error
+    make_folder(output)
     if others := sorted(p.name for p in output.glob("*.json")):
         raise MmerError(
             f"{output} holds {', '.join(others)}: an older export could be taken for this one; "

@@ -40,6 +40,9 @@ class Groups:
     why: str = ""
     names: tuple[str, ...] = ()
 
+    def __str__(self) -> str:
+        return f"items ({self.why})" if self.by == "item" else f"{self.n} {self.by}s"
+
 
 def group(items: Sequence[Item], dialogues_first: bool = False) -> Groups:
     """Speakers, else dialogues (or the other way round), else single items.

@@ -132,7 +132,7 @@ def open_run(
             than its recipe's, or its corpus is missing.
     """
     state = _state(folder)
-    recipe = run_recipe(folder)
+    recipe = Recipe.from_fingerprint(state["recipe"], str(folder / CHECKPOINT))
     if recipe.task != "multimodal":
         raise MmerError(
             f"{folder} is a run of the {recipe.task} recipe, which is exported when it ends"

@@ -63,9 +63,7 @@ class Source:
             raw = recognized(item) if self.words == "recognizer" else text_of(item)
         elif self.modality == "speech":
             sound = sound_of(item)
-            raw = (
-                None if sound is None else trim(sound)
-            )  # as the live voice activity detection does
+            raw = None if sound is None else trim(sound)  # as the live VAD does
         else:
             settings = self.encoder.preparation.settings()
             raw = frames_of(item, settings["count"], self.encoder.sees, settings["size"])

@@ -126,11 +126,6 @@ class MultimodalTask(Task):
     def network(self) -> nn.Module:
         return build_network(self.recipe, self.encoders)
 
-    def fusion_uses(self) -> str:
-        """Input of the fusion: "logits", "embedding" or "tokens"."""
-        fusion = open_fusion(self.recipe)
-        return fusion.uses if fusion else "embedding"
-
     def parameter_groups(self, network: nn.Module) -> list[dict[str, Any]]:
         """Each trained encoder at its own rate, and the rest; frozen encoders are left out."""
         assert isinstance(network, MultimodalNetwork)
@@ -259,8 +254,10 @@ class MultimodalTask(Task):
         if "speech" in parts:
             parts["speech"]["min_s"] = MIN_S
         named = list(self.options.modalities)
-        uses, kind = self.fusion_uses(), self.options.fusion
-        return parts | {"fusion": {"modalities": named, "uses": uses, "kind": kind}}
+        fusion = open_fusion(self.recipe)
+        uses = fusion.uses if fusion else "embedding"
+        table = {"modalities": named, "uses": uses, "kind": self.options.fusion}
+        return parts | {"fusion": table}
 
     def training_data(self) -> tuple[TrainingData, ...]:
         o = self.options

@@ -100,8 +100,8 @@ def _page(run: Run, e: Evaluation | None, drawn: Mapping[str, bytes]) -> str:
     if run.about:
         sections += [
             ("Data", _data(run.about)),
-            ("Recipe", _settings(run.about["recipe"])),
-            ("Notes", _notes(run.about)),
+            ("Recipe", _table(["setting", "value"], _flat(run.about["recipe"]))),
+            ("Notes", _list([*run.about.get("notes", ()), *run.about.get("known_failures", ())])),
         ]
     if run.missing:
         sections.append(("Not in this folder", _list(run.missing)))
@@ -125,9 +125,9 @@ def _intervals(e: Evaluation) -> str:
         rows.append([NAMES[name], _percent(value), f"{_percent(low)} .. {_percent(high)}"])
     g = e.groups
     drawn = f"items ({g.why})" if g.by == "item" else f"{g.n} speakers or dialogues"
-    return _table(["of " + str(e.figures.n) + " items", "", "95 %"], rows) + _small(
-        f"Intervals by bootstrap over {drawn}; means over the classes that occur."
-    )
+    about = f"Intervals by bootstrap over {drawn}; means over the classes that occur."
+    table = _table([f"of {e.figures.n} items", "", "95 %"], rows)
+    return f'{table}<p class="small">{escape(about)}</p>'
 
 
 def _folds(p: Predictions) -> str:
@@ -161,22 +161,15 @@ def _data(card: Mapping[str, Any]) -> str:
     return _table(["trained on", *keys[1:]], rows) if rows else ""
 
 
-def _settings(recipe: Mapping[str, Any]) -> str:
-    return _table(["setting", "value"], [[k, str(v)] for k, v in _flat(recipe)])
-
-
-def _flat(table: Mapping[str, Any], before: str = "") -> list[tuple[str, Any]]:
-    rows: list[tuple[str, Any]] = []
+def _flat(table: Mapping[str, Any], before: str = "") -> list[list[str]]:
+    """Settings and values, those of tables in tables by dotted names."""
+    rows: list[list[str]] = []
     for key, value in table.items():
         if isinstance(value, Mapping):
             rows += _flat(value, f"{before}{key}.")
         else:
-            rows.append((f"{before}{key}", value))
+            rows.append([f"{before}{key}", str(value)])
     return rows
-
-
-def _notes(card: Mapping[str, Any]) -> str:
-    return _list([*card.get("notes", ()), *card.get("known_failures", ())])
 
 
 def _list(lines: Sequence[str]) -> str:
@@ -214,10 +207,6 @@ def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 def _kind(cell: str) -> str:
     return ' class="n"' if cell[:1].isdigit() and cell.endswith("%") else ""
-
-
-def _small(text: str) -> str:
-    return f'<p class="small">{escape(text)}</p>'
 
 
 def _percent(value: float | None) -> str:

@@ -8,7 +8,7 @@ row of figures a variant.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -232,7 +232,7 @@ def _run() -> None:
     arguments = tyro.cli(Arguments, prog="speech_heads")
     torch.set_num_threads(1)
     recipe = load_recipe("speech")
-    task = SpeechTask(replace(recipe), data_dir(arguments.data), arguments.cache)
+    task = SpeechTask(recipe, data_dir(arguments.data), arguments.cache)
     shares = {str(c): float(s) for c, s in recipe.options["shares"].items()}
     path = arguments.cache / "speech-heads.npz" if arguments.cache else None
     there = cached_arrays(path, lambda: evaluated(task, shares))

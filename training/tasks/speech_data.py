@@ -19,7 +19,7 @@ from mmer.training.datasets.corpora import training_data
 from mmer.training.datasets.item import Item
 from mmer.training.datasets.media import decode, sound_files, trim
 from mmer.training.datasets.registry import read, splits_of
-from mmer.training.tasks.speech_features import Span, clip_features
+from mmer.training.tasks.speech_features import clip_features
 
 SNR_DB: Final = (20, 10, 5, 0)
 SECONDS: Final = (0.5, 1.0, 2.0)
@@ -54,11 +54,6 @@ def paths_of(items: Sequence[Item]) -> list[Path]:
     return [item.path for item in items if item.path is not None]
 
 
-def spans_of(items: Sequence[Item]) -> list[Span]:
-    """Start and end of each item in its recording; (None, None) for all of it."""
-    return [(item.start_s, item.end_s) for item in items if item.path is not None]
-
-
 class SpeechData:
     """Training clips of ``corpora``, each in all its versions, and the development clips.
 
@@ -81,7 +76,8 @@ class SpeechData:
         """Raw log-mel (T, bins) of each training clip: as it is, then its augmented copies."""
         for corpus in corpora:
             clips = read_corpus(root, corpus, "all")
-            paths, spans = paths_of(clips), spans_of(clips)
+            paths = paths_of(clips)
+            spans = [(clip.start_s, clip.end_s) for clip in clips if clip.path is not None]
             features = [clip_features(paths, mel, cache, spans=spans)]
             for version in range(1, 1 + copies.get(corpus, 0)):
                 features.append(
@@ -129,16 +125,14 @@ class SpeechData:
     def training_data(self) -> tuple[TrainingData, ...]:
         """Clips by corpus, and the noise mixed in."""
         count = Counter(c.corpus for c in self.train)
-        out = [training_data(c, _split_words(c), n) for c, n in count.items()]
+        out = []
+        for corpus, n in count.items():
+            whole = TRAIN if TRAIN in splits_of(corpus) else "all speakers"
+            out.append(training_data(corpus, SPLITS.get(corpus, whole), n))
         if self.noise_files:
             split = "folds 1-4, background noise, no labels"
             out.append(training_data(self.noise, split, len(self.noise_files)))
         return tuple(out)
-
-
-def _split_words(corpus: str) -> str:
-    """The part of a corpus that is trained on, for the card."""
-    return SPLITS.get(corpus, TRAIN if TRAIN in splits_of(corpus) else "all speakers")
 
 
 def degraded(condition: str, data: SpeechData, index: int) -> np.ndarray:

@@ -65,7 +65,7 @@ def load() -> TensorRT:
     except ImportError as error:
         raise MmerError(
             f"TensorRT's Python package cannot be loaded ({error}): {HOW_TO_GET}"
-        ) from (error)
+        ) from error
     version = str(tensorrt.__version__)
     if int(version.split(".")[0]) < 10:
         raise MmerError(f"TensorRT {version} is too old: mmer is written for 10 and 11")

@@ -46,21 +46,18 @@ def plan_key(path: Path, precision: str, lengths: Lengths | None) -> PlanKey:
     )
 
 
-def open_built(
-    path: Path, lengths: Lengths | None, plans: Plans | None = None, precision: str | None = None
-) -> TensorRTEngine:
+def open_built(path: Path, lengths: Lengths | None, precision: str | None = None) -> TensorRTEngine:
     """Open the plan that was built last for this network and machine; build nothing.
 
     Args:
         path: the network.
         lengths: of its axis that is not fixed.
-        plans: where plans are kept.
         precision: of the plan; default: any.
 
     Raises:
         MmerError: there is no such plan, or it is damaged; TensorRT cannot run here.
     """
-    plans = Plans() if plans is None else plans
+    plans = Plans()
     if not library.installed():
         raise MmerError(f"TensorRT's Python package is not installed: {library.HOW_TO_GET}")
     command = f"mmer-engine build {path.stem}"
@@ -81,7 +78,7 @@ def open_built(
 
 
 def open_tensorrt(
-    path: Path, lengths: Lengths | None, plans: Plans | None = None, precision: str | None = None
+    path: Path, lengths: Lengths | None, precision: str | None = None
 ) -> TensorRTEngine:
     """As ``open_built``; where that has no plan, one is built, in ``DEFAULT_PRECISION``.
 
@@ -90,11 +87,11 @@ def open_tensorrt(
     Raises:
         MmerError: TensorRT cannot run here, or not this network.
     """
-    plans = Plans() if plans is None else plans
+    plans = Plans()
     library.load()
     cuda.load()
     try:
-        return open_built(path, lengths, plans, precision)
+        return open_built(path, lengths, precision)
     except MmerError as reason:
         print(f"mmer: {reason}; building it now", file=sys.stderr)
     key = plan_key(path, precision or DEFAULT_PRECISION, lengths)
@@ -111,14 +108,13 @@ def keep_built(
     precision: str,
     lengths: Lengths | None,
     calibration: Sequence[Inputs],
-    plans: Plans | None = None,
 ) -> Path:
     """Build a plan and keep it, in the place of an older one; its file.
 
     Raises:
         MmerError: TensorRT cannot run here, or not this network; the plan cannot be kept.
     """
-    plans = Plans() if plans is None else plans
+    plans = Plans()
     key = plan_key(path, precision, lengths)
     try:
         plans.folder.mkdir(parents=True, exist_ok=True)

@@ -50,9 +50,9 @@ class FaceCNN(Encoder):
             nn.Conv2d(1, a, 5, 2, 2, bias=False),
             nn.BatchNorm2d(a),
             nn.ReLU(),
-            Residual(a, b, 2, gated=True),
-            Residual(b, c, 2, gated=True),
-            Residual(c, c, gated=True),
+            Residual(a, b, 2),
+            Residual(b, c, 2),
+            Residual(c, c),
             nn.AdaptiveAvgPool2d(1),
             nn.Flatten(),
         )

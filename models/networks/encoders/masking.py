@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import nn
 
+MOMENTUM, EPS = 0.1, 1e-5  # as torch has them
+
 
 class MaskedBatchNorm(nn.Module):
     """Batch normalisation (Ioffe and Szegedy 2015) whose statistics leave out what is padding.
@@ -16,9 +18,8 @@ class MaskedBatchNorm(nn.Module):
     mean: torch.Tensor
     variance: torch.Tensor
 
-    def __init__(self, channels: int, momentum: float = 0.1, eps: float = 1e-5) -> None:
+    def __init__(self, channels: int) -> None:
         super().__init__()
-        self.momentum, self.eps = momentum, eps
         self.weight = nn.Parameter(torch.ones(channels))
         self.bias = nn.Parameter(torch.zeros(channels))
         self.register_buffer("mean", torch.zeros(channels))
@@ -31,7 +32,7 @@ class MaskedBatchNorm(nn.Module):
         if self.training:
             weight = mask.expand(x.shape[0], 1, *x.shape[2:]).float()
             mean, variance = self._of(x.float(), weight, shape)
-        scale = self.weight / (variance + self.eps).sqrt()
+        scale = self.weight / (variance + EPS).sqrt()
         shift = self.bias - mean * scale
         return (x * scale.view(shape) + shift.view(shape)) * mask
 
@@ -45,7 +46,7 @@ class MaskedBatchNorm(nn.Module):
         deviation = (x - mean.view(shape)) * weight
         variance = deviation.square().sum(dim=axes) / count.clamp(min=1)
         with torch.no_grad():
-            step = self.momentum * (count > 0)
+            step = MOMENTUM * (count > 0)
             unbiased = variance * count / (count - 1).clamp(min=1)
             self.mean += step * (mean - self.mean)
             self.variance += step * (unbiased - self.variance)

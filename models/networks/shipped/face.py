@@ -31,11 +31,11 @@ class FaceNetwork(nn.Module):
             nn.Conv2d(1, a, 5, 2, 2, bias=False), nn.BatchNorm2d(a), nn.ReLU()
         )
         self.body = nn.Sequential(
-            Residual(a, b, 2, gated=True),
-            Residual(b, b, gated=True),
-            Residual(b, c, 2, gated=True),
-            Residual(c, c, gated=True),
-            Residual(c, c, gated=True),
+            Residual(a, b, 2),
+            Residual(b, b),
+            Residual(b, c, 2),
+            Residual(c, c),
+            Residual(c, c),
         )
         self.drop = nn.Dropout(dropout)
         self.head = nn.Linear(c, len(EMOTIONS))

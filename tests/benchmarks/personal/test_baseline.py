@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from mmer.benchmarks import cli
+from mmer.benchmarks.personal.clips import Clip, Clips
 from mmer.benchmarks.personal.command import judged, stable
-from mmer.benchmarks.personal.items import Clip, Clips, Voices
 from mmer.benchmarks.personal.sessions import (
     BALANCED,
     LENGTH,
@@ -20,6 +20,7 @@ from mmer.benchmarks.personal.sessions import (
     changes,
     session,
 )
+from mmer.benchmarks.personal.voices import Voices
 from mmer.models.fusion import FusionModel
 from mmer.models.labels import EMOTIONS
 from mmer.models.prediction import log_softmax

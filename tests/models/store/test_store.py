@@ -96,7 +96,7 @@ def put(folder: Path, name: str, data: bytes) -> Path:
 def test_nothing_there_says_why_and_how_in_one_line(store: Store) -> None:
     assert store.find(store.face) is None
     with pytest.raises(Unavailable) as caught:
-        store.face_detector()
+        store.get(store.face)
     text = str(caught.value)
     assert isinstance(caught.value, MmerError)
     assert "offline" in text
@@ -109,7 +109,7 @@ def test_nothing_there_says_why_and_how_in_one_line(store: Store) -> None:
 def test_a_file_of_the_folders_is_used_in_place_and_first(store: Store, tmp_path: Path) -> None:
     put(store.home, "face.tflite", FACE_BYTES)
     stick = put(tmp_path / "stick", "face.tflite", FACE_BYTES)
-    assert store.face_detector() == stick
+    assert store.get(store.face) == stick
     assert sorted(p.name for p in store.home.iterdir()) == ["face.tflite"]
 
 
@@ -118,8 +118,8 @@ def test_a_file_of_the_right_name_and_wrong_hash_is_skipped_with_a_notice(
 ) -> None:
     stick = put(tmp_path / "stick", "face.tflite", b"another version")
     cached = put(store.home, "face.tflite", FACE_BYTES)
-    assert store.face_detector() == cached
-    assert store.face_detector() == cached
+    assert store.get(store.face) == cached
+    assert store.get(store.face) == cached
     assert len(said) == 1  # once, not at each look
     assert str(stick) in said[0]
     assert "sha256" in said[0]
@@ -128,13 +128,13 @@ def test_a_file_of_the_right_name_and_wrong_hash_is_skipped_with_a_notice(
 def test_a_damaged_cached_file_is_not_used_offline(store: Store, said: list[str]) -> None:
     put(store.home, "face.tflite", FACE_BYTES[:-1])
     with pytest.raises(Unavailable):
-        store.face_detector()
+        store.get(store.face)
     assert "damaged" in said[0]
 
 
 def test_an_archive_of_the_folders_is_unpacked_into_the_cache(store: Store, tmp_path: Path) -> None:
     archive = put(tmp_path / "stick", "tiny-model.zip", ZIP_BYTES)
-    model = store.vosk_model()
+    model = store.get(store.vosk)
     assert model == store.home / "tiny-model"
     assert (model / "am/final.mdl").read_bytes() == b"m" * 5000
     assert archive.is_file()  # it is theirs
@@ -143,21 +143,21 @@ def test_an_archive_of_the_folders_is_unpacked_into_the_cache(store: Store, tmp_
 
 def test_an_archive_is_unpacked_once(store: Store, tmp_path: Path) -> None:
     put(tmp_path / "stick", "tiny-model.zip", ZIP_BYTES)
-    first = (store.vosk_model() / "am/final.mdl").stat()
-    second = (store.vosk_model() / "am/final.mdl").stat()
+    first = (store.get(store.vosk) / "am/final.mdl").stat()
+    second = (store.get(store.vosk) / "am/final.mdl").stat()
     assert (first.st_ino, first.st_mtime_ns) == (second.st_ino, second.st_mtime_ns)
 
 
 def test_an_archive_of_the_wrong_hash_is_not_unpacked(store: Store, tmp_path: Path) -> None:
     put(tmp_path / "stick", "tiny-model.zip", make_zip({"tiny-model/am/final.mdl": b"evil"}))
     with pytest.raises(Unavailable):
-        store.vosk_model()
+        store.get(store.vosk)
     assert not store.home.exists()
 
 
 def test_an_unpacked_folder_of_the_folders_is_used_in_place(store: Store, tmp_path: Path) -> None:
     put(tmp_path / "stick/tiny-model/am", "final.mdl", b"m")
-    assert store.vosk_model() == tmp_path / "stick/tiny-model"
+    assert store.get(store.vosk) == tmp_path / "stick/tiny-model"
 
 
 def test_a_folder_that_lacks_a_file_is_skipped(
@@ -165,15 +165,15 @@ def test_a_folder_that_lacks_a_file_is_skipped(
 ) -> None:
     put(tmp_path / "stick/tiny-model/am", "final.mdl", b"")
     put(tmp_path / "vosk/tiny-model/am", "final.mdl", b"m")
-    assert store.vosk_model() == tmp_path / "vosk/tiny-model"
+    assert store.get(store.vosk) == tmp_path / "vosk/tiny-model"
     assert "not whole" in said[0]
 
 
 def test_the_cache_goes_before_the_folders_of_vosk(store: Store, tmp_path: Path) -> None:
     put(tmp_path / "vosk/tiny-model/am", "final.mdl", b"m")
-    assert store.vosk_model() == tmp_path / "vosk/tiny-model"
+    assert store.get(store.vosk) == tmp_path / "vosk/tiny-model"
     put(store.home, "tiny-model.zip", ZIP_BYTES)
-    assert store.vosk_model() == store.home / "tiny-model"
+    assert store.get(store.vosk) == store.home / "tiny-model"
 
 
 @pytest.mark.parametrize("harm", ["cut", "flip", "remove", "manifest", "no manifest"])
@@ -181,7 +181,7 @@ def test_a_damaged_unpacked_folder_is_noticed_and_made_again(
     store: Store, tmp_path: Path, said: list[str], harm: str
 ) -> None:
     archive = put(tmp_path / "stick", "tiny-model.zip", ZIP_BYTES)
-    model = store.vosk_model()
+    model = store.get(store.vosk)
     data = model / "am/final.mdl"
     if harm == "cut":
         data.write_bytes(b"m" * 4999)
@@ -194,22 +194,22 @@ def test_a_damaged_unpacked_folder_is_noticed_and_made_again(
         (model / MANIFEST).write_text("{")
     else:
         (model / MANIFEST).unlink()
-    assert store.vosk_model() == model
+    assert store.get(store.vosk) == model
     assert data.read_bytes() == b"m" * 5000
     data.unlink()
     archive.unlink()
     with pytest.raises(Unavailable):  # and is not used where it cannot be made again
-        store.vosk_model()
+        store.get(store.vosk)
     assert any("not whole" in line for line in said)
 
 
 def test_a_touched_but_equal_file_is_not_damage(store: Store, tmp_path: Path) -> None:
     put(tmp_path / "stick", "tiny-model.zip", ZIP_BYTES)
-    model = store.vosk_model()
+    model = store.get(store.vosk)
     shutil.copytree(model, tmp_path / "other/tiny-model", copy_function=shutil.copyfile)
     shutil.rmtree(tmp_path / "stick")
     moved = Store(tmp_path / "other", [], offline=True, vosk=store.vosk)
-    assert moved.vosk_model() == tmp_path / "other/tiny-model"
+    assert moved.get(moved.vosk) == tmp_path / "other/tiny-model"
 
 
 @pytest.mark.parametrize("how", ["large", "many"])
@@ -251,7 +251,7 @@ def test_a_manifest_that_leads_out_of_its_folder_is_not_followed(
     store: Store, tmp_path: Path, name: str
 ) -> None:
     put(tmp_path / "stick", "tiny-model.zip", ZIP_BYTES)
-    model = store.vosk_model()
+    model = store.get(store.vosk)
     manifest = json.loads((model / MANIFEST).read_text())
     manifest["files"][name] = [1, 2, "0" * 64]
     for text in (json.dumps(manifest), "[" * 100_000, '{"files": ' + "9" * 5000 + "}"):
@@ -368,7 +368,7 @@ def test_a_distribution_that_is_not_there_or_lacks_the_file(
         voice.get(asset)
     assert "`pip install 'tiny-voice>=1.0,<2'`" in str(caught.value)
     with pytest.raises(Unavailable) as other:
-        voice.face_detector()
+        voice.get(voice.face)
     assert "pip install" not in str(other.value)
 
 
@@ -424,9 +424,9 @@ def test_vosk_is_searched_where_vosk_searches(
     monkeypatch.setenv("USERPROFILE", str(tmp_path))
     store = Store(tmp_path / "home", [], offline=True, vosk=vosk_asset())
     put(tmp_path / ".cache/vosk/tiny-model/am", "final.mdl", b"m")
-    assert store.vosk_model() == tmp_path / ".cache/vosk/tiny-model"
+    assert store.get(store.vosk) == tmp_path / ".cache/vosk/tiny-model"
     put(tmp_path / "named/tiny-model/am", "final.mdl", b"m")
-    assert store.vosk_model() == tmp_path / "named/tiny-model"
+    assert store.get(store.vosk) == tmp_path / "named/tiny-model"
 
 
 def test_the_catalogue_is_what_the_makers_publish() -> None:

@@ -146,27 +146,35 @@ def make_store(
     )
 
 
+def get_face(store: Store) -> Path:
+    return store.get(store.face)
+
+
+def get_vosk(store: Store) -> Path:
+    return store.get(store.vosk)
+
+
 def names(home: Path) -> list[str]:
     return sorted(path.name for path in home.iterdir())
 
 
 def test_a_file_is_fetched_with_progress_and_never_twice(server: Server, tmp_path: Path) -> None:
     steps: list[tuple[str, int, int | None]] = []
-    path = make_store(tmp_path, server.url, steps=steps).face_detector()
+    path = get_face(make_store(tmp_path, server.url, steps=steps))
     assert path == tmp_path / "face.tflite"
     assert path.read_bytes() == FACE_BYTES
     assert steps[-1] == ("face-detector", len(FACE_BYTES), len(FACE_BYTES))
     assert [n for _, n, _ in steps] == sorted(n for _, n, _ in steps)
-    assert make_store(tmp_path, server.url).face_detector() == path
-    assert make_store(tmp_path, server.url, offline=True).face_detector() == path
+    assert get_face(make_store(tmp_path, server.url)) == path
+    assert get_face(make_store(tmp_path, server.url, offline=True)) == path
     assert server.requests == ["/face.tflite?generation=7"]
 
 
 def test_an_archive_is_fetched_unpacked_and_not_kept(server: Server, tmp_path: Path) -> None:
-    model = make_store(tmp_path, server.url).vosk_model()
+    model = get_vosk(make_store(tmp_path, server.url))
     assert (model / "am/final.mdl").read_bytes() == b"m" * 5000
     assert names(tmp_path) == ["tiny-model"]
-    assert make_store(tmp_path, server.url).vosk_model() == model
+    assert get_vosk(make_store(tmp_path, server.url)) == model
     assert len(server.requests) == 1
 
 
@@ -222,7 +230,7 @@ def test_a_failed_download_of_moonshine_leaves_nothing(server: Server, tmp_path:
 def test_a_fetched_file_can_be_read_by_others(server: Server, tmp_path: Path) -> None:
     plain = tmp_path / "plain"
     plain.write_text("as the umask has it")
-    path = make_store(tmp_path, server.url).face_detector()
+    path = get_face(make_store(tmp_path, server.url))
     assert path.stat().st_mode == plain.stat().st_mode
 
 
@@ -236,9 +244,9 @@ def test_a_failed_download_says_why_and_leaves_nothing(
     server.mode = mode
     store = make_store(tmp_path, server.url, stall_s=0.5)
     with pytest.raises(Unavailable, match=why):
-        store.face_detector()
+        store.get(store.face)
     with pytest.raises(Unavailable):
-        store.vosk_model()
+        store.get(store.vosk)
     assert names(tmp_path) == []
 
 
@@ -246,7 +254,7 @@ def test_a_damaged_cached_file_is_fetched_again(server: Server, tmp_path: Path) 
     cached = tmp_path / "face.tflite"
     cached.write_bytes(FACE_BYTES[:-1] + b"?")
     store = make_store(tmp_path, server.url)
-    assert store.face_detector().read_bytes() == FACE_BYTES
+    assert store.get(store.face).read_bytes() == FACE_BYTES
     assert len(server.requests) == 1
 
 
@@ -256,7 +264,7 @@ def test_a_damaged_cached_file_stays_as_it_is_when_the_new_one_fails(
     server.mode = "broken"
     (tmp_path / "face.tflite").write_bytes(b"damaged")
     with pytest.raises(Unavailable):
-        make_store(tmp_path, server.url).face_detector()
+        get_face(make_store(tmp_path, server.url))
     assert names(tmp_path) == ["face.tflite"]
 
 
@@ -264,14 +272,14 @@ def test_a_download_without_an_end_is_ended(server: Server, tmp_path: Path) -> N
     server.mode = "endless"
     store = make_store(tmp_path, server.url)
     with pytest.raises(Unavailable, match="more than 1 MB came"):
-        store.face_detector()
+        store.get(store.face)
     assert not [p for p in tmp_path.iterdir() if p.stat().st_size > 2_000_000]
 
 
 def test_a_damaged_folder_is_fetched_again(server: Server, tmp_path: Path) -> None:
-    model = make_store(tmp_path, server.url).vosk_model()
+    model = get_vosk(make_store(tmp_path, server.url))
     (model / "am/final.mdl").write_bytes(b"m")
-    assert make_store(tmp_path, server.url).vosk_model() == model
+    assert get_vosk(make_store(tmp_path, server.url)) == model
     assert (model / "am/final.mdl").stat().st_size == 5000
     assert len(server.requests) == 2
     assert names(tmp_path) == ["tiny-model"]
@@ -283,7 +291,7 @@ def test_interrupt_leaves_nothing(server: Server, tmp_path: Path) -> None:
     timer = threading.Timer(0.7, _thread.interrupt_main)
     timer.start()
     with pytest.raises(KeyboardInterrupt):
-        store.face_detector()
+        store.get(store.face)
     timer.join()
     assert names(tmp_path) == []
 
@@ -298,14 +306,14 @@ def test_what_progress_raises_ends_the_download(server: Server, tmp_path: Path) 
 
     store = Store(tmp_path, [], offline=False, report=print, progress=cancel, face=face, vosk=vosk)
     with pytest.raises(InterruptedError):
-        store.face_detector()
+        store.get(store.face)
     assert names(tmp_path) == []
 
 
 def test_threads_share_a_store(server: Server, tmp_path: Path) -> None:
     store = make_store(tmp_path, server.url)
     with ThreadPoolExecutor(4) as pool:
-        paths = set(pool.map(lambda _: store.vosk_model(), range(4)))
+        paths = set(pool.map(lambda _: store.get(store.vosk), range(4)))
     assert paths == {tmp_path / "tiny-model"}
     assert len(server.requests) == 1
 
@@ -316,7 +324,7 @@ def test_a_refused_connection_is_noticed_at_once(tmp_path: Path) -> None:
         url = f"http://127.0.0.1:{unused.getsockname()[1]}"
     start = time.monotonic()
     with pytest.raises(Unavailable, match="cannot reach"):
-        make_store(tmp_path, url).face_detector()
+        get_face(make_store(tmp_path, url))
     assert time.monotonic() - start < 2.0
     assert names(tmp_path) == []
 
@@ -331,9 +339,9 @@ def test_silent_hosts_are_noticed_within_five_seconds_in_all(tmp_path: Path) -> 
         store = make_store(tmp_path, *urls, patience=patience)
         start = time.monotonic()
         with pytest.raises(Unavailable, match="does not answer"):
-            store.face_detector()
+            store.get(store.face)
         with pytest.raises(Unavailable):
-            store.vosk_model()
+            store.get(store.vosk)
         assert time.monotonic() - start < 5.0
         again = time.monotonic()  # and what was found out is remembered, by another store too
         for asset, reason in make_store(tmp_path, *urls, patience=patience).fetch_all():
@@ -355,7 +363,7 @@ def test_a_name_whose_look_up_hangs_is_noticed(
     store = make_store(tmp_path, "http://models.invalid", patience=Patience(0.6, 0.5))
     start = time.monotonic()
     with pytest.raises(Unavailable, match=r"models\.invalid does not answer"):
-        store.face_detector()
+        store.get(store.face)
     assert time.monotonic() - start < 2.0
     release.set()
 
@@ -364,7 +372,7 @@ def test_an_answer_restores_the_patience(server: Server, tmp_path: Path) -> None
     patience = Patience(1.0, 0.9)
     patience.failed("elsewhere", "elsewhere does not answer", 0.7)
     assert patience.grant("here") == pytest.approx(0.3)
-    make_store(tmp_path, server.url, patience=patience).face_detector()
+    get_face(make_store(tmp_path, server.url, patience=patience))
     assert patience.grant("here") == pytest.approx(0.9)
     with pytest.raises(Unavailable, match="elsewhere"):
         patience.grant("elsewhere")
@@ -373,7 +381,7 @@ def test_an_answer_restores_the_patience(server: Server, tmp_path: Path) -> None
 def test_offline_never_connects(server: Server, tmp_path: Path) -> None:
     store = make_store(tmp_path, server.url, offline=True)
     with pytest.raises(Unavailable, match="offline"):
-        store.face_detector()
+        store.get(store.face)
     assert all(isinstance(reason, str) for _, reason in store.fetch_all())
     assert server.requests == []
     assert names(tmp_path) == []
@@ -383,7 +391,7 @@ def test_without_a_terminal_one_line_is_all_that_is_printed(
     server: Server, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     face, vosk = assets(server.url)
-    Store(tmp_path, [], offline=False, face=face, vosk=vosk, patience=Patience()).face_detector()
+    get_face(Store(tmp_path, [], offline=False, face=face, vosk=vosk, patience=Patience()))
     out, err = capfd.readouterr()
     assert out == ""
     assert len(err.splitlines()) == 1
@@ -396,7 +404,7 @@ def test_leftovers_of_killed_processes_are_cleared(server: Server, tmp_path: Pat
     for path in (old, fresh):
         path.write_bytes(b"half")
     os.utime(old, (1, 1))
-    make_store(tmp_path, server.url).face_detector()
+    get_face(make_store(tmp_path, server.url))
     assert names(tmp_path) == [fresh.name, "face.tflite"]
 
 
@@ -420,4 +428,4 @@ def test_two_processes_at_once(server: Server, tmp_path: Path) -> None:
     assert (tmp_path / "face.tflite").read_bytes() == FACE_BYTES
     assert names(tmp_path) == ["face.tflite", "tiny-model"]
     store = make_store(tmp_path, server.url, offline=True)
-    assert store.vosk_model() == tmp_path / "tiny-model"
+    assert store.get(store.vosk) == tmp_path / "tiny-model"

@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mmer.benchmarks.encoders import run as encoders
-from mmer.benchmarks.encoders.run import EncoderSettings
+from mmer.benchmarks.encoders import command as encoders
 from mmer.benchmarks.encoders.subjects import Subject, subjects
 from mmer.benchmarks.encoders.variants import Variants
+from mmer.benchmarks.harness.machine import describe_machine
 from mmer.models.cards.card import weights_dir
 from mmer.models.errors import MmerError
 from mmer.models.labels import MODALITIES
@@ -70,8 +70,9 @@ def variants() -> Variants:
 def report(subject: Subject, monkeypatch: pytest.MonkeyPatch, *providers: str):
     monkeypatch.setattr(encoders, "subjects", lambda weights, kinds: [subject])
     monkeypatch.setattr(encoders, "make_variants", lambda subject, folder: variants())
-    settings = EncoderSettings(providers, calls=10)
-    return encoders.run(settings, "mmer-bench encoders", lambda _: None)
+    command = encoders.Encoders(provider=",".join(providers), calls=10)
+    found = command.run(lambda _: None)
+    return replace(found, command="mmer-bench encoders", machine=describe_machine())
 
 
 @needs_weights
@@ -106,15 +107,6 @@ def test_what_is_not_here_is_told_once(
     assert "| cuda | face fp32, face int8 | no such device |" in text
     assert text.count("it takes onnx") == 2  # on both providers
     assert "alignment: the face out of 640x480" in text
-
-
-def test_settings_are_checked() -> None:
-    with pytest.raises(MmerError, match="abacus"):
-        EncoderSettings(("cpu", "abacus"))
-    with pytest.raises(MmerError, match="--calls"):
-        EncoderSettings(calls=1)
-    with pytest.raises(MmerError, match="no folder"):
-        EncoderSettings(weights=Path("no/such"))
 
 
 @needs_weights
