@@ -30,6 +30,7 @@ from synthetic_media import tone, write_wav
 import mmer.client
 from mmer.models.encoder import load_encoder
 from mmer.models.errors import MmerError
+from mmer.models.preparation.preparation import examples
 from mmer.realtime.batch.inputs import Item, find_items
 from mmer.realtime.batch.pool import DIED
 from mmer.realtime.batch.recognition import BatchOptions, BatchRecognizer
@@ -223,6 +224,19 @@ def test_the_page_and_the_metrics_of_all_replicas(address: str) -> None:
     assert text.count("# TYPE mmer_sessions gauge") == 1
     with pytest.raises(urllib.error.HTTPError, match="401"):
         urllib.request.urlopen(address + "/metrics", timeout=20)
+
+
+def test_calls_that_come_together_are_answered_each(address: str) -> None:
+    from ray import serve
+
+    model = load_encoder("face", None, "cpu")
+    faces = examples(model.preparation, model.engine.inputs, 3)
+    run = serve.get_deployment_handle("encoders", "mmer").run
+    waiting = [run.remote("face", face) for face in faces]
+    for face, answer in zip(faces, waiting, strict=True):
+        found = answer.result(timeout_s=20.0)
+        for name, expected in model.engine.run(face).items():
+            np.testing.assert_allclose(found[name], expected, atol=1e-4)
 
 
 def test_a_lost_connection_comes_back_to_its_replica(address: str) -> None:

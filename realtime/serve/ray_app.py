@@ -173,14 +173,14 @@ class Encoders:
     async def run(self, name: str, inputs: Arrays) -> dict[str, np.ndarray]:
         """One call of the network "speech", "text" or "face"; named arrays in and out."""
         if isinstance(self._engines[name], BatchingEngine):
-            found: dict[str, np.ndarray] = await self._batched((name, inputs))
+            found: dict[str, np.ndarray] = await self._batch((name, inputs))
             return found
         return await asyncio.to_thread(self._engines[name].run, inputs)
 
+    # Ray finds ``self`` by the decorated method's own name
+    @serve.batch(max_batch_size=_ROWS, batch_wait_timeout_s=0.0)  # type: ignore[untyped-decorator]
     async def _batch(self, calls: Sequence[tuple[str, Arrays]]) -> list[dict[str, np.ndarray]]:
         return await asyncio.to_thread(self._run, calls)
-
-    _batched = serve.batch(max_batch_size=_ROWS, batch_wait_timeout_s=0.0)(_batch)
 
     def _run(self, calls: Sequence[tuple[str, Arrays]]) -> list[dict[str, np.ndarray]]:
         groups: dict[Any, list[int]] = {}
