@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from mmer.models.bundle import Bundle, check_fusion
 from mmer.models.errors import MmerError
+from mmer.models.face_baseline import FaceBaseline
 from mmer.models.labels import MODALITIES
 from mmer.models.store.store import Store
 from mmer.realtime.asr.interface import AsrModel
@@ -140,9 +141,14 @@ def _connect(
 
     known = loaded.pop("baseline", {})
 
+    def loaded_baseline(modality: str) -> FaceBaseline | None:
+        if modality != "face" or loaded["face"].clips:
+            return None
+        return FaceBaseline.of(loaded["face"].card, bundle.path)
+
     def baselined(modality: str, block: Block) -> Block:
         if options.baseline == "session":
-            return Baselined(block, modality)
+            return Baselined(block, modality, learned=loaded_baseline(modality))
         return Baselined(block, modality, known[modality]) if modality in known else block
 
     speech: Block | None = None

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from mmer.benchmarks.harness.networks import hashes
 from mmer.benchmarks.personal.sessions import Answers, Corpus
 from mmer.models.cards.seen import digest64
+from mmer.models.face_baseline import FaceBaseline
 from mmer.models.fusion import FusionModel, Opinion
 from mmer.models.labels import EMOTIONS, MODALITIES
 from mmer.models.store.store import Store
@@ -66,6 +67,7 @@ class Clips:
         self._name = name
         self._clips = clips
         self._fusion = fusion
+        self._learned = FaceBaseline.of(load_card(weights_dir() / "face.json"))
 
     def corpora(self) -> list[Corpus]:
         """One for the face, one for the voice and one for the fused answer."""
@@ -89,7 +91,8 @@ class Clips:
 
     def _answers(self, what: str, adapt: bool) -> Answers:
         def answers(rows: NDArray[np.int64]) -> NDArray[np.floating]:
-            blocks = {m: Baselined(_Echo(), m) for m in ("speech", "face")} if adapt else {}
+            learned = {"speech": None, "face": self._learned}
+            blocks = {m: Baselined(_Echo(), m, learned=learned[m]) for m in learned if adapt}
             return np.array([self._answer(self._clips[r], what, blocks) for r in rows])
 
         return answers

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import ClassVar, Final
+from typing import TYPE_CHECKING, ClassVar, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,10 +22,15 @@ from mmer.models.prediction import log_softmax
 from mmer.realtime.blocks.block import Block
 from mmer.realtime.messages import Evidence, Message
 
+if TYPE_CHECKING:
+    from mmer.models.face_baseline import FaceBaseline
+
 MODALITIES_WITH_BASELINE: Final = ("speech", "face")
 NEUTRAL: Final = EMOTIONS.index("neutral")
 TRACKS: Final = 8
 """Most faces whose baselines are kept: of more, the one not seen for longest is dropped."""
+LOWEST: Final = -20.0
+"""Lower log-probabilities of a face count as this in its learned baseline."""
 LONGEST_STEP_S: Final = 0.2
 """A face counts for the time since its last frame, at most this."""
 
@@ -146,6 +151,71 @@ class KnownOffset:
         return log_softmax(x - self.value).astype(np.float32)
 
 
+class Relative:
+    """One person's answers and what the face's learned baseline makes of them.
+
+    State is fifteen numbers: weighted sums of log-probabilities and of probabilities.
+    """
+
+    def __init__(self, learned: FaceBaseline, config: BaselineConfig) -> None:
+        self._learned = learned
+        self._config = config
+        self._logs = np.zeros(len(EMOTIONS))
+        self._probs = np.zeros(len(EMOTIONS))
+        self._weight = 0.0
+        self.seen = 0.0  # seconds, faded or not
+
+    @property
+    def progress(self) -> float:
+        """0 where nothing is known, towards 1 the more was seen."""
+        return self._weight / (self._learned.prior_s + self._weight)
+
+    def corrected(
+        self, log_probs: NDArray[np.floating], weight: float = 1.0
+    ) -> NDArray[np.float32]:
+        """Log-probabilities (7,) as if this item had been added; adds nothing.
+
+        What holds NaN, and an item before which nothing was seen and that has no weight, is
+        returned as it is.
+        """
+        total = self._weight + weight
+        if not _numbers(log_probs) or not total > 0:
+            return np.asarray(log_probs, np.float32)
+        x = self._floored(log_probs)
+        mean = (self._logs + weight * x) / total
+        probs = (self._probs + weight * np.exp(x)) / total
+        progress = total / (self._learned.prior_s + total)
+        return self._learned.corrected(x, mean, probs, progress)
+
+    def add(self, log_probs: NDArray[np.floating], weight: float = 1.0) -> None:
+        """Learn from an item once; ignores one with NaN or without weight."""
+        if not _numbers(log_probs) or not weight > 0:
+            return
+        x = self._floored(log_probs)
+        self.seen += weight
+        self._logs = self._logs + weight * x
+        self._probs = self._probs + weight * np.exp(x)
+        self._weight += weight
+        if self._weight > self._config.memory:
+            fade = self._config.memory / self._weight
+            self._logs, self._probs = fade * self._logs, fade * self._probs
+            self._weight = self._config.memory
+
+    def _floored(self, log_probs: NDArray[np.floating]) -> NDArray[np.float64]:
+        x = log_softmax(np.asarray(log_probs, np.float64))
+        return np.maximum(x, LOWEST)
+
+
+def _numbers(log_probs: NDArray[np.floating]) -> bool:
+    return not np.isnan(log_probs).any() and bool(np.isfinite(np.max(log_probs)))
+
+
+def begun(modality: str, learned: FaceBaseline | None = None) -> Offset | Relative:
+    """A session's baseline of one person, from nothing; ``learned`` is for the face."""
+    config = SESSION[modality]
+    return Offset(config) if learned is None else Relative(learned, config)
+
+
 class Baselined(Block):
     """An encoder's block whose Evidence is corrected for the person; one person a face track.
 
@@ -159,9 +229,17 @@ class Baselined(Block):
         modality: "speech" or "face".
         known: the person's offset from a file, of whoever is seen or heard; left out, each
             person's is learned in this session, from nothing.
+        learned: the face network's own correction; left out, an ``Offset``.
     """
 
-    def __init__(self, block: Block, modality: str, known: KnownOffset | None = None) -> None:
+    def __init__(
+        self,
+        block: Block,
+        modality: str,
+        known: KnownOffset | None = None,
+        learned: FaceBaseline | None = None,
+    ) -> None:
+        self._learned = learned
         self.block = block
         self.modality = modality
         self._known = known
@@ -193,7 +271,7 @@ class Baselined(Block):
         self._forget()
 
     def _forget(self) -> None:
-        self._people: OrderedDict[int | None, Offset] = OrderedDict()
+        self._people: OrderedDict[int | None, Offset | Relative] = OrderedDict()
         self._last_t: dict[int | None, float] = {}
         self._seen = 0 if self._known is None else round(self._known.seen)
 
@@ -214,8 +292,8 @@ class Baselined(Block):
         self._seen = int(person.seen)
         return made
 
-    def _person(self, track: int | None) -> Offset:
-        person = self._people.setdefault(track, Offset(SESSION[self.modality]))
+    def _person(self, track: int | None) -> Offset | Relative:
+        person = self._people.setdefault(track, begun(self.modality, self._learned))
         self._people.move_to_end(track)
         while len(self._people) > TRACKS:
             gone, _ = self._people.popitem(last=False)

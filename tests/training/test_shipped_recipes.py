@@ -47,12 +47,13 @@ SIZES: Mapping[str, Mapping[str, Any]] = {
     },
     "text": {"draws": 16, "layers": 1, "piece_count": 1},
     "face": {"widths": (8, 8, 16), "no_faces": 4},
+    "face-baseline": {"draws": 64, "per_class": 8, "frames": 2},
     "fusion": {"draws": 50, "per_class": 8},
     "multimodal": {},
 }
 LIMIT = 12
 """Items a split that a run of the field's models reads."""
-BATCH = {"speech": 8, "text": 16, "face": 42, "fusion": 50, "multimodal": 8}
+BATCH = {"speech": 8, "text": 16, "face": 42, "face-baseline": 32, "fusion": 50, "multimodal": 8}
 
 
 class Runs:
@@ -156,6 +157,8 @@ def check_card(folder: Path, recipe: Recipe, corpora: set[str]) -> None:
 def corpora_of(recipe: Recipe) -> set[str]:
     if recipe.task == "face":
         return {"fer2013", "scenery"}
+    if recipe.task == "face-baseline":
+        return {"fer2013"}
     if recipe.task == "fusion":
         return {"ravdess", "meld", "fer2013"}
     return set(recipe.options["shares"]) | ({"esc10"} if recipe.task == "speech" else set())

@@ -8,7 +8,8 @@ from typing import Any, Final
 
 import numpy as np
 
-from mmer.realtime.blocks.baseline import SESSION, Offset
+from mmer.models.face_baseline import FaceBaseline
+from mmer.realtime.blocks.baseline import Offset, Relative, begun
 from mmer.training.datasets.item import Item
 from mmer.training.evaluation.answers import Answer, Answerer
 
@@ -33,20 +34,24 @@ class Adapting:
     Args:
         answerer: of single items.
         modality: "speech" or "face".
+        learned: the face network's own correction; left out, an ``Offset``.
     """
 
-    def __init__(self, answerer: Answerer, modality: str) -> None:
+    def __init__(
+        self, answerer: Answerer, modality: str, learned: FaceBaseline | None = None
+    ) -> None:
+        self._learned = learned
         self._answerer = answerer
         self.notices = answerer.notices
         self._modality = modality
-        self._people: dict[str, Offset] = {}
+        self._people: dict[str, Offset | Relative] = {}
 
     def answer(self, item: Item) -> Answer:
         found = self._answerer.answer(item)
         if not found.usable:
             return found
         weight = WEIGHT[self._modality]
-        person = self._people.setdefault(person_of(item), Offset(SESSION[self._modality]))
+        person = self._people.setdefault(person_of(item), begun(self._modality, self._learned))
         corrected = person.corrected(found.log_probs, weight)
         person.add(found.log_probs, weight)
         return replace(found, log_probs=corrected)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from mmer.models.errors import MmerError
+from mmer.models.face_baseline import FaceBaseline
 from mmer.models.labels import MODALITIES
 from mmer.realtime.commands.needs import version
 from mmer.training.datasets.images import image_or_none
@@ -101,7 +102,9 @@ def evaluate(
     if workers == 1 and ray is None:
         answerer, items = _answerer(modality, weights, evaluated[0], settings, change, items, run)
         if settings.adapt and modality != "clip":
-            answerer = Adapting(answerer, modality)
+            of = evaluated[0]
+            learned = FaceBaseline.of(of.card, of.path.parent) if modality == "face" else None
+            answerer = Adapting(answerer, modality, learned)
         coming = answers_of(answerer, items)
     else:
         from mmer.training.evaluation.clip_workers import ClipWorkers

@@ -23,6 +23,10 @@ TASKS: Final = Registry(
             "mmer.training.tasks.face:FaceTask",
             "a CNN over grey face crops, alone or beside dlib's ResNet",
         ),
+        "face-baseline": Entry(
+            "mmer.training.tasks.face_baseline:FaceBaselineTask",
+            "the face's answers relative to what a person showed before",
+        ),
         "fusion": Entry(
             "mmer.training.tasks.fusion:FusionTask", "the fusion of the three above, late"
         ),

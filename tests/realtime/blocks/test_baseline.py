@@ -19,6 +19,7 @@ from mmer.realtime.blocks.baseline import (
     Baselined,
     KnownOffset,
     Offset,
+    Relative,
 )
 from mmer.realtime.blocks.block import Block
 from mmer.realtime.messages import Evidence, Message, Missing
@@ -248,3 +249,72 @@ def test_reading_aloud_takes_the_reader_to_be_neutral() -> None:
 def test_wrong_configurations_are_refused(values: dict[str, float]) -> None:
     with pytest.raises(MmerError):
         BaselineConfig(**values)
+
+
+class Widening:
+    """A learned baseline that makes three times the difference from the mean of it."""
+
+    prior_s = 4.0
+
+    def corrected(
+        self,
+        log_probs: NDArray[np.float64],
+        mean: NDArray[np.float64],
+        probs: NDArray[np.float64],
+        progress: float,
+    ) -> NDArray[np.float32]:
+        assert probs.sum() == pytest.approx(1)
+        relative = (1 - progress) * log_probs + 3 * progress * (log_probs - mean)
+        return log_softmax(relative).astype(np.float32)
+
+
+def relative() -> Relative:
+    return Relative(Widening(), SESSION["face"])  # type: ignore[arg-type]
+
+
+def test_a_learned_baseline_finds_what_differs_from_the_person_and_reads_no_future() -> None:
+    rng, person = np.random.default_rng(0), relative()
+    usual, other = log_softmax(4.0 * np.eye(7)[4]), log_softmax(4.0 * np.eye(7)[4] + np.eye(7)[6])
+    assert person.corrected(usual, 0.0) == pytest.approx(usual, abs=1e-6)
+    assert person.progress == 0
+    for _ in range(40):
+        person.add(log_softmax(usual + rng.normal(0, 0.1, 7)), 0.5)
+    before = person.corrected(other, 0.05)
+    assert before.argmax() == 6
+    assert other.argmax() == 4
+    assert (person.corrected(other, 0.05) == before).all()  # asking teaches nothing
+    assert person.seen == pytest.approx(20)
+    assert person.progress == pytest.approx(20 / 24)
+
+
+def test_a_learned_baseline_ignores_what_is_no_number_and_fades() -> None:
+    person, wrong = relative(), np.full(7, np.nan)
+    person.add(wrong, 1.0)
+    person.add(shown(3, np.random.default_rng(1)), 0.0)
+    assert (person.seen, person.progress) == (0.0, 0.0)
+    assert np.isnan(person.corrected(wrong, 1.0)).all()
+    nearly_none = np.full(7, -np.inf)
+    nearly_none[3] = 0.0
+    assert np.isfinite(person.corrected(nearly_none, 1.0)).all()
+    old, new = log_softmax(5.0 * np.eye(7)[0]), log_softmax(5.0 * np.eye(7)[1])
+    for x in (old, new, new, new):
+        for _ in range(10):
+            person.add(x, 100.0)
+    # of 3,000 s of the new nothing of the old is left
+    assert person.corrected(new, 1.0) == pytest.approx(
+        Widening().corrected(new, new, np.exp(new), 301 / 305), abs=0.05
+    )
+
+
+def test_each_face_has_a_learned_baseline_of_its_own() -> None:
+    block = Baselined(Echo(), "face", learned=Widening())  # type: ignore[arg-type]
+    calm, other = log_softmax(4.0 * np.eye(7)[4]), log_softmax(4.0 * np.eye(7)[4] + np.eye(7)[6])
+    for k in range(200):
+        t = 0.1 * k
+        through(block, evidence(calm, "face", t0=t, t1=t, partial=True, track=1))
+    known = through(block, evidence(other, "face", t0=20.0, t1=20.0, partial=True, track=1))
+    unknown = through(block, evidence(other, "face", t0=20.0, t1=20.0, partial=True, track=2))
+    assert (known.argmax(), unknown.argmax()) == (6, 4)
+    block.reset()
+    again = through(block, evidence(other, "face", t0=0.0, t1=0.0, partial=True, track=1))
+    assert again == pytest.approx(unknown)
