@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from mmer.models.cards.card import Card, Development, Measured, load_card, weights_dir
+from mmer.models.face_baseline import NAME as FACE_BASELINE
 from mmer.models.labels import EMOTIONS, MODALITIES
 
 _HEAD: Final = """\
@@ -26,6 +27,7 @@ _ABOUT: Final = {
     "text": "Emotion from the transcript: word pieces of an utterance and those before it.",
     "face": "Emotion from the expression: a face crop aligned by the eyes.",
     "fusion": "Fusion of speech, text and face, from the predictions of their models.",
+    FACE_BASELINE: "The face's answer relative to what the person showed before.",
 }
 _FIGURES: Final = ("accuracy", "floor", "weighted F1", "macro F1", "recall", "ece", "n")
 
@@ -134,10 +136,11 @@ def _section(card: Card, folder: Path) -> str:
         speed = f"; {card.latency_ms:g} ms a development item (median) on one thread of "
         speed += f"{card.machine}"
     start = f"Starting point: {card.starting_point}." if card.starting_point else ""
+    about = _ABOUT.get(card.name, _ABOUT[card.modality])
     lines = [
         f"## {card.name}",
         "",
-        f"{_ABOUT[card.modality]} `{card.file}`, sha256 `{card.sha256[:16]}...`; {card.precision}, "
+        f"{about} `{card.file}`, sha256 `{card.sha256[:16]}...`; {card.precision}, "
         f"{_size(card, folder)}{speed}. {start}".rstrip(),
         "",
         *_bullets("Made for:", card.intended_use),
@@ -158,12 +161,13 @@ def _section(card: Card, folder: Path) -> str:
 
 
 def render(folder: Path) -> str:
-    """The page for the models in ``folder``, in Markdown; the fusion's where it is there.
+    """The page for the models in ``folder``, in Markdown; fusion and face baseline where there.
 
     Raises:
         MmerError: a card is missing or not sound.
     """
-    names = [*MODALITIES, *(["fusion"] if (folder / "fusion.json").exists() else [])]
+    others = (n for n in ("fusion", FACE_BASELINE) if (folder / f"{n}.json").exists())
+    names = [*MODALITIES, *others]
     cards = [load_card(folder / f"{name}.json") for name in names]
     rows = [
         [f"[{c.name}](#{c.name})", *_figures(c.development), _size(c, folder), _speed(c)]

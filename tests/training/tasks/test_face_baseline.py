@@ -33,7 +33,10 @@ def shown(n: int = 210) -> Shown:
 
 
 def test_every_emotion_is_asked_for_as_often_and_no_session_begins_empty() -> None:
-    inputs, labels = Sessions(shown(), FaceBaselineOptions()).draw(70, np.random.default_rng(0))
+    made = shown()
+    sessions = Sessions(made, FaceBaselineOptions())
+    inputs, labels, rows = sessions.draw(70, np.random.default_rng(0))
+    assert (made.labels[rows] == labels).all()
     assert np.bincount(labels).tolist() == [10] * 7
     assert inputs["log_probs"].shape == inputs["mean"].shape == inputs["probs"].shape == (70, 7)
     assert inputs["probs"].sum(axis=1) == pytest.approx(1, abs=1e-5)
@@ -55,7 +58,7 @@ def test_the_network_begins_with_the_answer_less_its_mean_and_learns() -> None:
     rng = np.random.default_rng(1)
 
     def batch(n: int) -> tuple[list[torch.Tensor], torch.Tensor]:
-        inputs, labels = sessions.draw(n, rng)
+        inputs, labels, _ = sessions.draw(n, rng)
         return [torch.from_numpy(a) for a in inputs.values()], torch.from_numpy(labels)
 
     inputs, labels = batch(700)
@@ -85,5 +88,6 @@ def test_the_task_is_of_the_network_that_answered(corpora: Path) -> None:
     assert len(task.preprocessing()["encoders"]["face"]) == 64
     ((_, labels),) = task.development()
     assert len(labels) == len(task.development_groups())
+    assert len(set(task.development_groups())) <= 20
     with pytest.raises(MmerError, match="quietest must be"):
         FaceBaselineOptions(quietest=2)
