@@ -21,6 +21,20 @@ INPUTS: Final = ("log_probs", "mean", "probs", "progress")
 """float32 (B, 7) three times, and (B,)."""
 
 
+def progress_of(
+    weight: NDArray[np.floating] | float, prior_s: float, probs: NDArray[np.floating]
+) -> NDArray[np.float64]:
+    """How far a baseline has come, (...): 0 where nothing is known, towards 1.
+
+    Seconds seen over those and ``prior_s``, times the entropy in nats (1 at most) of the mean
+    probabilities (..., 7): of a session that shows one emotion alone, nobody can tell whether it
+    is the person or the emotion.
+    """
+    x = np.asarray(probs, np.float64)
+    entropy = -(x * np.log(np.maximum(x, 1e-12))).sum(axis=-1)
+    return np.asarray(weight / (prior_s + weight) * np.clip(entropy, 0.0, 1.0))
+
+
 class FaceBaseline:
     """The network that corrects a face's answers; immutable, safe to call from any thread.
 

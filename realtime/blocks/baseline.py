@@ -11,19 +11,17 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, ClassVar, Final
+from typing import ClassVar, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mmer.models.errors import MmerError
+from mmer.models.face_baseline import FaceBaseline, progress_of
 from mmer.models.labels import EMOTIONS
 from mmer.models.prediction import log_softmax
 from mmer.realtime.blocks.block import Block
 from mmer.realtime.messages import Evidence, Message
-
-if TYPE_CHECKING:
-    from mmer.models.face_baseline import FaceBaseline
 
 MODALITIES_WITH_BASELINE: Final = ("speech", "face")
 NEUTRAL: Final = EMOTIONS.index("neutral")
@@ -167,8 +165,11 @@ class Relative:
 
     @property
     def progress(self) -> float:
-        """0 where nothing is known, towards 1 the more was seen."""
-        return self._weight / (self._learned.prior_s + self._weight)
+        """0 where nothing is known, towards 1 the more was seen of different emotions."""
+        if not self._weight:
+            return 0.0
+        probs = self._probs / self._weight
+        return float(progress_of(self._weight, self._learned.prior_s, probs))
 
     def corrected(
         self, log_probs: NDArray[np.floating], weight: float = 1.0
@@ -184,7 +185,7 @@ class Relative:
         x = self._floored(log_probs)
         mean = (self._logs + weight * x) / total
         probs = (self._probs + weight * np.exp(x)) / total
-        progress = total / (self._learned.prior_s + total)
+        progress = float(progress_of(total, self._learned.prior_s, probs))
         return self._learned.corrected(x, mean, probs, progress)
 
     def add(self, log_probs: NDArray[np.floating], weight: float = 1.0) -> None:

@@ -15,7 +15,7 @@ from mmer.models.cards.card import TrainingData
 from mmer.models.cards.seen import Seen, as_keys, digest64
 from mmer.models.encoder import FaceModel
 from mmer.models.errors import MmerError
-from mmer.models.face_baseline import INPUTS
+from mmer.models.face_baseline import INPUTS, progress_of
 from mmer.models.labels import EMOTIONS
 from mmer.models.networks.shipped.face_baseline import FaceBaselineNetwork
 from mmer.models.prediction import log_softmax
@@ -116,8 +116,7 @@ class Sessions:
         count = seen.sum(axis=1)
         mean = (items * seen).sum(axis=1) / count
         probs = (np.exp(items) * seen).sum(axis=1) / count
-        weight = ITEM_S * count[:, 0]
-        progress = weight / (options.prior_s + weight)
+        progress = progress_of(ITEM_S * count[:, 0], options.prior_s, probs)
         arrays = (items[:, 0], mean, probs, progress)
         inputs = {k: a.astype(np.float32) for k, a in zip(INPUTS, arrays, strict=True)}
         return inputs, asked, rows[:, 0]

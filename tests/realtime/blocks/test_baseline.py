@@ -251,6 +251,9 @@ def test_wrong_configurations_are_refused(values: dict[str, float]) -> None:
         BaselineConfig(**values)
 
 
+CALM = log_softmax(2.0 * np.eye(7)[4])
+
+
 class Widening:
     """A learned baseline that makes three times the difference from the mean of it."""
 
@@ -274,7 +277,7 @@ def relative() -> Relative:
 
 def test_a_learned_baseline_finds_what_differs_from_the_person_and_reads_no_future() -> None:
     rng, person = np.random.default_rng(0), relative()
-    usual, other = log_softmax(4.0 * np.eye(7)[4]), log_softmax(4.0 * np.eye(7)[4] + np.eye(7)[6])
+    usual, other = CALM, log_softmax(CALM + np.eye(7)[6])
     assert person.corrected(usual, 0.0) == pytest.approx(usual, abs=1e-6)
     assert person.progress == 0
     for _ in range(40):
@@ -296,7 +299,7 @@ def test_a_learned_baseline_ignores_what_is_no_number_and_fades() -> None:
     nearly_none = np.full(7, -np.inf)
     nearly_none[3] = 0.0
     assert np.isfinite(person.corrected(nearly_none, 1.0)).all()
-    old, new = log_softmax(5.0 * np.eye(7)[0]), log_softmax(5.0 * np.eye(7)[1])
+    old, new = log_softmax(np.eye(7)[0]), log_softmax(np.eye(7)[1])
     for x in (old, new, new, new):
         for _ in range(10):
             person.add(x, 100.0)
@@ -306,9 +309,18 @@ def test_a_learned_baseline_ignores_what_is_no_number_and_fades() -> None:
     )
 
 
+def test_of_one_emotion_alone_a_learned_baseline_learns_nearly_nothing() -> None:
+    joyful, mixed = relative(), relative()
+    for k in range(60):
+        joyful.add(log_softmax(12.0 * np.eye(7)[3]), 1.0)
+        mixed.add(log_softmax(12.0 * np.eye(7)[k % 7]), 1.0)
+    assert joyful.progress < 0.01
+    assert mixed.progress == pytest.approx(60 / 64)
+
+
 def test_each_face_has_a_learned_baseline_of_its_own() -> None:
     block = Baselined(Echo(), "face", learned=Widening())  # type: ignore[arg-type]
-    calm, other = log_softmax(4.0 * np.eye(7)[4]), log_softmax(4.0 * np.eye(7)[4] + np.eye(7)[6])
+    calm, other = CALM, log_softmax(CALM + np.eye(7)[6])
     for k in range(200):
         t = 0.1 * k
         through(block, evidence(calm, "face", t0=t, t1=t, partial=True, track=1))
