@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from mmer.benchmarks.harness.networks import hashes
 from mmer.benchmarks.personal.sessions import Answers, Corpus
+from mmer.models.cards.card import load_card, weights_dir
 from mmer.models.cards.seen import digest64
 from mmer.models.face_baseline import FaceBaseline
 from mmer.models.fusion import FusionModel, Opinion
