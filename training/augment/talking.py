@@ -136,6 +136,6 @@ def _film(
         if jpeg:
             _, packed = cv2.imencode(".jpg", made, [cv2.IMWRITE_JPEG_QUALITY, jpeg])
             made = np.asarray(cv2.imdecode(packed, cv2.IMREAD_GRAYSCALE), np.uint8)
-        return made
+        return np.asarray(made, np.uint8)
 
     return frame
