@@ -10,13 +10,22 @@ import pytest
 from sounds import voice
 
 import mmer
+from mmer.models.encoder import FaceModel
 from mmer.models.errors import MmerError
+from mmer.models.prediction import Prediction
 from mmer.models.store.store import Store
 from mmer.realtime.assemble import assemble
 from mmer.realtime.baseline_file import network_hashes, save_baseline
 from mmer.realtime.blocks.baseline import READING, Baselined, Offset
 from mmer.realtime.commands.live_command import run
-from mmer.realtime.messages import EmotionEstimate, Evidence, Health, SpeechState, SpeechUpdate
+from mmer.realtime.messages import (
+    EmotionEstimate,
+    Evidence,
+    FaceObservation,
+    Health,
+    SpeechState,
+    SpeechUpdate,
+)
 from mmer.realtime.options import Options
 from mmer.realtime.shared_models import SharedModels
 from mmer.realtime.sinks.jsonl import line_for
@@ -64,6 +73,35 @@ def test_a_session_learns_and_does_it_the_same_way_again(models: SharedModels) -
     np.testing.assert_array_equal(first, again)
     assert counts["speech"] >= 1
     assert np.abs(np.array(first) - np.array(plain)).max() > 0.05
+
+
+def test_the_shipped_face_network_has_a_learned_baseline_that_starts_with_each_session(
+    models: SharedModels, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def predict(model: FaceModel, crop: np.ndarray) -> Prediction:
+        logits = 3 * np.random.default_rng(int(crop[0, 0, 0])).standard_normal(7)
+        return Prediction.from_logits(logits.astype(np.float32), 1.0, None)
+
+    monkeypatch.setattr(FaceModel, "predict", predict)
+
+    def answers(baseline: str) -> list[np.ndarray]:
+        options = Options(
+            source="clip", modalities=("face",), offline=True, detector="haar", baseline=baseline
+        )
+        made = assemble(options, frozenset({"video"}), Store(offline=True), shared=models)
+        (face,) = (s.block for s in made.pipeline.stages if s.name == "face")
+        out = []
+        for k in range(20):
+            crop = np.full((48, 48, 3), k, np.uint8)
+            seen = FaceObservation(0.5 * k, 1, (0.0, 0.0, 48.0, 48.0), None, crop, 1.0)
+            out += [e.log_probs for e in face.push(seen) if isinstance(e, Evidence)]
+        return out
+
+    plain, first, again = (answers(b) for b in ("none", "session", "session"))
+    np.testing.assert_array_equal(first, again)
+    assert len(first) == len(plain) == 20
+    assert first[0].argmax() == plain[0].argmax()
+    assert max(np.abs(np.exp(a) - np.exp(b)).max() for a, b in zip(first, plain, strict=True)) > 0.1
 
 
 def test_a_file_is_used_from_the_first_word_on(models: SharedModels, tmp_path: Path) -> None:
