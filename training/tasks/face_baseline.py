@@ -132,8 +132,9 @@ class FaceBaselineTask(Task):
     )
     outputs = ("logits",)
     known_failures = (
-        "A session of joy throughout: what a person always shows is taken for the person.",
-        "Fear is rarely found: the face network takes it for neutral or sadness.",
+        "A person who is neutral for minutes: small changes are then read as something else "
+        "(training/studies/README.md, faces that talk).",
+        "Fear is rarely found in a talking face: it is taken for neutral, surprise or sadness.",
     )
 
     def __init__(
