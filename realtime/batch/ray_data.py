@@ -78,35 +78,40 @@ def run_ray(
 
     As ``run_pool``: recordings of an actor that died are tried once more, each by itself.
     """
+    left = {item.name: item for item in items}
+
+    def take(row: Mapping[str, Any]) -> None:
+        item = left.pop(row["name"])
+        if row["problem"]:
+            raise MmerError(row["problem"])
+        settle(folder, row["facts"])
+        if row["error"] is None:
+            write_lines(item.lines_below(folder), [row["lines"]])
+        done(item, row["error"])
+
     with cluster(address, max(workers + 1, LEAST_CPUS)) as ray:
-        left = {item.name: item for item in items}
-        for blocks in (min(len(left), _MOST_BLOCKS), len(left)):
-            for row in _rows(ray, list(left.values()), options, workers, blocks):
-                item = left.pop(row["name"])
-                if row["problem"]:
-                    raise MmerError(row["problem"])
-                settle(folder, row["facts"])
-                if row["error"] is None:
-                    write_lines(item.lines_below(folder), [row["lines"]])
-                done(item, row["error"])
-            if not left:
-                return
-            workers = 1 if blocks == len(left) else workers
+        for row in _rows(ray, items, options, workers):
+            take(row)
+        for item in list(left.values()):  # an actor that dies takes what waits for it along
+            for row in _rows(ray, [item], options, 1):
+                take(row)
         for item in left.values():
             done(item, DIED)
 
 
 def _rows(
-    ray: Any, items: Sequence[Item], options: BatchOptions, workers: int, blocks: int
+    ray: Any, items: Sequence[Item], options: BatchOptions, workers: int
 ) -> Iterator[Mapping[str, Any]]:
-    """A row for every item but those on which an actor died."""
+    """A row for every item but those whose actor died meanwhile."""
     import ray.data as data
 
     context = data.DataContext.get_current()
     context.enable_progress_bars = False
     context.max_errored_blocks = -1  # a block whose actor died costs itself alone: seen as missing
     logging.getLogger("ray.data").setLevel(logging.CRITICAL)
-    made = data.from_items([asdict(item) for item in items], override_num_blocks=blocks)
+    made = data.from_items(
+        [asdict(item) for item in items], override_num_blocks=min(len(items), _MOST_BLOCKS)
+    )
     warnings.filterwarnings("ignore", message=".*ray_remote_args_fn", category=DeprecationWarning)
     made = made.map_batches(
         _Recognition,
