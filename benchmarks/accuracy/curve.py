@@ -171,8 +171,8 @@ def draw(panels: Sequence[Panel], path: Path) -> None:
         _lines(lower, panel, "accuracy")
         floor = panel.lines[0].points[0].floor_accuracy
         lower.axhline(100 * floor, color="0.4", linestyle="--", label="always the commonest")
-        upper.legend(fontsize=7, loc="best")
-        lower.legend(fontsize=7, loc="best")
+        for axis in (upper, lower):  # recall of 80 % and more is out of sight
+            axis.legend(fontsize=7, loc="upper left", ncols=1 if len(panel.lines) < 5 else 2)
         lower.set_xlabel("seconds of speech")
     axes[0][0].set_ylabel("unweighted recall, %")
     axes[1][0].set_ylabel("accuracy, %")

@@ -1,7 +1,8 @@
-"""Anytime accuracy of the fused recognizer: audio-visual clips through replay, in four ways.
+"""Anytime accuracy of the fused recognizer: audio-visual clips through replay, in seven ways.
 
-A clip goes once through the recognizer, which is the expensive part. The messages of its blocks are
-fused again, with another transcript or fewer modalities, by the fusion block of the live path.
+A clip goes twice through the recognizer, which is the expensive part: without the person's
+baseline, and with the one learned from the clips before, in a random order. The messages of its
+blocks are fused again, with another transcript or fewer modalities, by the live fusion block.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from mmer.models.encoder import TextModel
 from mmer.models.labels import MODALITIES
 from mmer.models.store.store import Store
 from mmer.realtime.assemble import assemble
+from mmer.realtime.blocks.baseline import Baselined
 from mmer.realtime.blocks.text_encoder import TextEncoder
 from mmer.realtime.clock import ManualClock
 from mmer.realtime.messages import (
@@ -39,6 +41,7 @@ from mmer.realtime.pipeline import Pipeline
 from mmer.realtime.replay import Replay
 from mmer.realtime.sources.media import MediaFile
 from mmer.training.datasets.registry import read
+from mmer.training.evaluation.adapt import in_random_order
 from mmer.training.evaluation.weights import folder_of
 from mmer.training.evaluation.whole_clip import GoldWords, timed
 
@@ -53,31 +56,39 @@ def clips_panel(data: Path, weights: Path | None, asr: str, say: Say) -> Panel:
         MmerError: the clips are not there; the recognizer cannot be put together.
     """
     items = read("ravdess", data / "video", "clip", "all").items
-    recorder = Recorder(weights, asr)
+    rows = {item.id: row for row, item in enumerate(items)}
     answers = Answers(items)
-    for row, item in enumerate(items):
-        say(f"clips: {row + 1} of {len(items)}")
+    plain, personal = Recorder(weights, asr), Recorder(weights, asr, baseline="session")
+    recorded = [(plain, item) for item in items]
+    recorded += [(personal, item) for item in in_random_order(items, seed=0)]
+    for k, (recorder, item) in enumerate(recorded, 1):
+        say(f"clips: {k} of {len(recorded)}")
         assert item.path is not None  # what is read for clip has a video
         span = studio_span(read_sound(item.path))
         begin, end = (sample / SAMPLE_RATE for sample in span)
         events = recorder.record(item.path).events
-        gold = GoldWords(timed(item.text or "", begin, end))
         ways: dict[str, list[EmotionEstimate]] = {
-            "fused_gold": recorder.fuse(events, MODALITIES, gold),
             "fused_recognized": recorder.fuse(events, MODALITIES),
             "voice": recorder.fuse(events, ("speech",)),
             "face": recorder.fuse(events, ("face",)),
         }
+        if recorder is plain:
+            gold = GoldWords(timed(item.text or "", begin, end))
+            ways["fused_gold"] = recorder.fuse(events, MODALITIES, gold)
         for way, estimates in ways.items():
+            key = way if recorder is plain else f"{way}_baseline"
             for t in MOMENTS:
                 found = at_end(estimates) if t is None else at(estimates, begin + t)
                 log_probs = None if found is None or found.probs is None else np.log(found.probs)
-                answers.put(way, row, t, log_probs, t is not None and begin + t < end)
+                answers.put(key, rows[item.id], t, log_probs, t is not None and begin + t < end)
     names = {
         "fused_gold": "fused, gold words",
-        "fused_recognized": f"fused, words by {recorder.words}",
+        "fused_recognized": f"fused, words by {plain.words}",
         "voice": "voice alone",
         "face": "face alone",
+        "fused_recognized_baseline": "fused, with the baseline",
+        "voice_baseline": "voice alone, with the baseline",
+        "face_baseline": "face alone, with the baseline",
     }
     lines = [Line(key, name, answers.points(key)) for key, name in names.items()]
     return Panel(
@@ -89,6 +100,7 @@ def clips_panel(data: Path, weights: Path | None, asr: str, say: Say) -> Panel:
             "one speaker: intervals are over his clips and say nothing about other people; all but "
             "four of the videos are rebuilt from 20 pictures each",
             "the two sentences are the same in every emotion, so the words can only mislead",
+            "the baseline is of the clips before, in one random order",
             "gold words are spread over the speech by their letters, each there when it has ended",
         ),
     )
@@ -118,11 +130,18 @@ class Replayed:
 
 
 class Recorder:
-    """One recognizer, loaded once, that clips go through."""
+    """One recognizer, loaded once, that clips go through.
 
-    def __init__(self, weights: Path | None, asr: str, hop_s: float = HOP_S) -> None:
+    With the ``baseline`` "session" all are of one person, and each is corrected by those before.
+    """
+
+    def __init__(
+        self, weights: Path | None, asr: str, hop_s: float = HOP_S, baseline: str = "none"
+    ) -> None:
         self._hop_s = hop_s
-        self._options = Options(source="clip", asr=asr, weights=weights, offline=True, pace="max")
+        self._options = Options(
+            source="clip", asr=asr, weights=weights, offline=True, pace="max", baseline=baseline
+        )
         streams: frozenset[Stream] = frozenset(("audio", "video"))
         made = assemble(self._options, streams, Store(offline=True), abstain=False)
         self._pipeline = made.pipeline
@@ -132,7 +151,10 @@ class Recorder:
     def record(self, path: Path) -> Replayed:
         """Send a clip through all blocks."""
         for stage in self._pipeline.stages:
-            stage.block.reset()
+            if isinstance(stage.block, Baselined):
+                stage.block.next_stream()
+            else:
+                stage.block.reset()
         source = MediaFile(str(path), video_fps=self._options.video_fps)
         source.open(ManualClock())
         try:
