@@ -255,6 +255,7 @@ def one_line(folder: Path) -> str:
         '{"temperature": 1' + "0" * 30 + "}",
         " " * 17_000_000,
     ],
+    ids=("deep list", "deep object", "long number", "large number", "blanks"),  # not the texts
 )
 def test_a_card_of_odd_json_is_one_line(face: Path, text: str) -> None:
     (face / "face.json").write_text(text)
