@@ -141,14 +141,14 @@ def _connect(
 
     known = loaded.pop("baseline", {})
 
-    def loaded_baseline(modality: str) -> FaceBaseline | None:
+    def learned_baseline(modality: str) -> FaceBaseline | None:
         if modality != "face" or loaded["face"].clips:
             return None
         return FaceBaseline.of(loaded["face"].card, bundle.path)
 
     def baselined(modality: str, block: Block) -> Block:
         if options.baseline == "session":
-            return Baselined(block, modality, learned=loaded_baseline(modality))
+            return Baselined(block, modality, learned=learned_baseline(modality))
         return Baselined(block, modality, known[modality]) if modality in known else block
 
     speech: Block | None = None

@@ -103,17 +103,17 @@ class Offset:
 
         What holds NaN is returned as it is.
         """
-        x = np.asarray(log_probs, np.float64)
-        if np.isnan(x).any() or not np.isfinite(x.max()):
+        if not _numbers(log_probs):
             return np.asarray(log_probs, np.float32)
+        x = np.asarray(log_probs, np.float64)
         offset = self._of(self._sum + weight * self._beyond(x), self._weight + weight)
         return log_softmax(x - offset).astype(np.float32)
 
     def add(self, log_probs: NDArray[np.floating], weight: float = 1.0) -> None:
         """Learn from an item once; ignores one with NaN or without weight."""
-        x = np.asarray(log_probs, np.float64)
-        if np.isnan(x).any() or not np.isfinite(x.max()) or not weight > 0:
+        if not _numbers(log_probs) or not weight > 0:
             return
+        x = np.asarray(log_probs, np.float64)
         self.seen += weight
         self._sum = self._sum + weight * self._beyond(x)
         self._weight += weight
@@ -143,9 +143,9 @@ class KnownOffset:
 
     def corrected(self, log_probs: NDArray[np.floating]) -> NDArray[np.float32]:
         """Log-probabilities (7,) without the offset; what holds NaN is returned as it is."""
-        x = np.asarray(log_probs, np.float64)
-        if np.isnan(x).any() or not np.isfinite(x.max()):
+        if not _numbers(log_probs):
             return np.asarray(log_probs, np.float32)
+        x = np.asarray(log_probs, np.float64)
         return log_softmax(x - self.value).astype(np.float32)
 
 
@@ -208,6 +208,7 @@ class Relative:
 
 
 def _numbers(log_probs: NDArray[np.floating]) -> bool:
+    """Whether log-probabilities (7,) hold no NaN; -inf is a probability of 0."""
     return not np.isnan(log_probs).any() and bool(np.isfinite(np.max(log_probs)))
 
 
