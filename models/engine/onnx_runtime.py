@@ -60,11 +60,12 @@ class OnnxRuntimeEngine:
         options.inter_op_num_threads = 1
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         options.log_severity_level = 3
+        # a plan of the memory would be kept for every shape that ever came: sounds have hundreds of
+        # lengths, and a decoder's call two of them. It saves no time; DirectML can have none.
+        options.enable_mem_pattern = False
         if provider != "cpu":
             # to be asked below which nodes it took; an older ONNX Runtime does not know the entry
             options.add_session_config_entry("session.record_ep_graph_assignment_info", "1")
-        if provider == "directml":
-            options.enable_mem_pattern = False  # DirectML can have no other
         network = _in_floats(path) if provider in _FLOATS_ALONE else str(path)
         settings: Mapping[str, str] = {}
         if provider == "cuda":
