@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -74,7 +75,7 @@ def cached_arrays(
 ) -> Mapping[str, NDArray[Any]]:
     """The arrays in the npz file ``path``, computed and written there where it is missing.
 
-    Written whole or not at all; without a path nothing is kept.
+    Written whole or not at all, by several processes at a time too; without a path nothing is kept.
     """
     if path is not None and path.is_file():
         with np.load(path, allow_pickle=False) as stored:
@@ -82,7 +83,7 @@ def cached_arrays(
     arrays = compute()
     if path is not None:
         path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_suffix(".partial.npz")
+        partial = path.with_suffix(f".{os.getpid()}.partial.npz")
         np.savez(partial, **arrays)
         partial.replace(path)
     return arrays
