@@ -30,5 +30,5 @@ def test_processes_may_compute_the_same_entry_at_once(tmp_path: Path) -> None:
 
     assert [worker.exitcode for worker in workers] == [0, 0, 0]
     assert [p.name for p in path.parent.iterdir()] == ["entry.npz"]
-    found = cached_arrays(path, lambda: {})
+    found = cached_arrays(path, dict)
     np.testing.assert_array_equal(found["a"], np.arange(300_000))
