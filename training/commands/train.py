@@ -189,8 +189,9 @@ def _run() -> None:
     if corpus := arguments.leave_out:
         # to be evaluated, not shipped: answers to strangers are too close for a check of int8
         options = {**recipe.options, "leave_out": corpus}
-        recipe = replace(recipe, options=options, precision="float32")
         folder = f"-without-{corpus}"
+        start = [f"{run}{folder}" for run in recipe.start]
+        recipe = replace(recipe, options=options, precision="float32", start=start)
     data = data_dir(arguments.data)
     output = arguments.output or Path("runs") / f"{recipe.name}{folder}"
     if arguments.folds:
