@@ -13,6 +13,7 @@ from mmer.models.cards.card import KINDS, check_file, load_card, weights_dir
 from mmer.models.encoder import preparation_of
 from mmer.models.engine import open_best
 from mmer.models.errors import MmerError
+from mmer.models.face_baseline import NAME as FACE_BASELINE
 from mmer.models.labels import MODALITIES
 from mmer.models.store.store import Store
 from mmer.realtime import devices
@@ -145,7 +146,11 @@ def _libraries() -> Iterator[Item]:
 
 def _models(store: Store, weights: Path) -> Iterator[Item]:
     group = "Models"
-    for name in KINDS:
+    for name in (*KINDS, FACE_BASELINE):
+        if name == FACE_BASELINE and not (weights / f"{name}.json").is_file():
+            detail = "none made for this face network; --baseline session subtracts an offset"
+            yield Item(group, name, "absent", detail)
+            continue
         try:
             card = load_card(weights / f"{name}.json")
             path = weights / card.file

@@ -78,6 +78,9 @@ def test_a_machine_that_has_what_a_file_needs_is_good(store: Store, weights: Pat
     for item in (*files.values(), models["vosk"]):
         assert (item.state, item.remedy) == ("absent", "mmer-live --fetch")
     assert "Haar" in items["face-detector"].detail
+    assert (items["face-baseline"].state, items["face-baseline"].remedy) == ("absent", "")
+    (weights / "face-baseline.json").write_text("{}")
+    assert items_of(check(store, weights))["face-baseline"].state == "ok"
     assert items_of(report, "Engines")["auto"].detail == "takes speech cpu, text cpu, face cpu"
     assert (items["cuda"].state, items["cuda"].detail) == ("absent", "there is no GPU")
 

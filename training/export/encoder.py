@@ -45,8 +45,11 @@ def export(network: nn.Module, recipe: Recipe, task: Task, folder: Path) -> Card
         samples = [inputs for inputs, _ in islice(task.development(), SAMPLES)]
         float32 = shipped = write_onnx(network, samples, task.dynamic_axes(), task.outputs, path)
         if recipe.precision != "float32":
-            store = quantize if recipe.precision == "int8" else store_in_float16
-            store(path.rename(path.with_suffix(".float32.onnx")), path)
+            whole = path.rename(path.with_suffix(".float32.onnx"))
+            if recipe.precision == "int8":
+                quantize(whole, path, task.float_products)
+            else:
+                store_in_float16(whole, path)
             shipped = open_engine(path, "cpu")
         card = _measured_card(recipe, task, path, network, float32, shipped)
         path.replace(folder / path.name)

@@ -21,13 +21,14 @@ LARGE = 1 << 16
 """Values of a matrix from which integer arithmetic pays."""
 
 
-def quantize(float32: Path, path: Path) -> None:
+def quantize(float32: Path, path: Path, float_products: int = 0) -> None:
     """Write ``path`` from ``float32``, about a quarter as large.
 
     Large matrices that do not narrow are multiplied in integers, by activations that are quantized
     as they come. All others, and embeddings, are only stored in int8 and multiplied in float: small
     ones cost no time, and what a narrowing one (the second of a transformer's feed-forward pair)
-    takes in is too uneven for 8 bits. Each column, and each row of an embedding, has a scale.
+    takes in is too uneven for 8 bits, and so may be what the first ``float_products`` large ones
+    take in. Each column, and each row of an embedding, has a scale.
 
     Weights that meet integers use seven of the eight bits: on processors without VNNI, products
     of eight would overflow, and a network would answer differently on another machine.
@@ -48,7 +49,7 @@ def quantize(float32: Path, path: Path) -> None:
             model,
             path,
             op_types_to_quantize=["MatMul", "Gemm"],
-            nodes_to_exclude=_kept_in_float(model.graph),
+            nodes_to_exclude=_kept_in_float(model.graph, float_products),
             per_channel=True,
             reduce_range=True,
             weight_type=QuantType.QInt8,
@@ -66,8 +67,11 @@ def quantize(float32: Path, path: Path) -> None:
         )
 
 
-def _kept_in_float(graph: onnx.GraphProto) -> list[str]:
-    """Names of the products with a constant matrix that is small, or has more rows than columns."""
+def _kept_in_float(graph: onnx.GraphProto, first: int) -> list[str]:
+    """Names of the products with a constant matrix that is small, or has more rows than columns.
+
+    And of the ``first`` others.
+    """
     shapes = {tensor.name: tuple(tensor.dims) for tensor in graph.initializer}
     names = []
     for node in graph.node:
@@ -76,7 +80,9 @@ def _kept_in_float(graph: onnx.GraphProto) -> list[str]:
         rows, columns = shapes[node.input[1]]
         if _transposed(node):
             rows, columns = columns, rows
-        if rows > columns or rows * columns < LARGE:
+        small = rows > columns or rows * columns < LARGE
+        if small or first > 0:
+            first -= not small
             # the quantizer makes a MatMul of a Gemm first, and names it so
             names.append(node.name if node.op_type == "MatMul" else f"{node.name}_MatMul")
     return names

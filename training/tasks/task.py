@@ -49,6 +49,8 @@ class Task(ABC):
     outputs: tuple[str, ...] = ("logits", "embedding")
     """Names of the network's outputs, in order: logits (B, 7) first."""
     batches_per_epoch: int
+    float_products: int = 0
+    """Large products from the input on that the network in int8 has in float."""
     starting_point: str = ""
     """Pretrained weights that the network starts from, with their licence; empty for none."""
     intended_use: tuple[str, ...] = (

@@ -65,6 +65,22 @@ def test_every_matrix_is_int8_and_the_large_widening_one_is_multiplied_in_intege
     assert sizes[1] < 0.3 * sizes[0]
 
 
+def test_the_first_large_products_may_stay_in_float(tmp_path: Path) -> None:
+    network(tmp_path / "a.onnx", WORDS, WIDTH, WIDE)
+    errors = []
+    for first in (0, 1):
+        quantize(tmp_path / "a.onnx", tmp_path / "b.onnx", first)
+        graph = onnx.load(tmp_path / "b.onnx").graph
+        assert sum(node.op_type == "MatMulInteger" for node in graph.node) == 1 - first
+        assert (tmp_path / "b.onnx").stat().st_size < 0.3 * (tmp_path / "a.onnx").stat().st_size
+        before, after = (
+            open_engine(tmp_path / f, "cpu").run({"tokens": np.arange(WORDS)})["logits"]
+            for f in ("a.onnx", "b.onnx")
+        )
+        errors.append(np.abs(after - before).max())
+    assert errors[1] < errors[0]
+
+
 def test_it_answers_almost_as_before(tmp_path: Path) -> None:
     network(tmp_path / "a.onnx", WORDS, WIDTH, WIDE)
     quantize(tmp_path / "a.onnx", tmp_path / "b.onnx")
