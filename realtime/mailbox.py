@@ -116,11 +116,6 @@ class Mailbox(Generic[T]):
                     return True
         return False
 
-    def leave_out(self) -> None:
-        """Count a message as dropped that its sender left out."""
-        with self._lock:
-            self.dropped += 1
-
     def get(self, timeout_s: float | None = None) -> T | None:
         """The oldest waiting message; None after ``timeout_s`` without one; raises Closed."""
         with self._lock:

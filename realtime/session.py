@@ -59,12 +59,6 @@ are left out for ``_SHED_S``, then tried again. Of 20 s of speech one takes 0.6 
 
 _SHED_S: Final = 2.0
 
-_OLD_S: Final = 0.3
-"""A frame that comes so long after its capture shows that the machine is too slow: such frames are
-thinned to ``_OLD_FPS``, for the search for faces takes its time from what makes them late."""
-
-_OLD_FPS: Final = 12.0
-
 _TRIM_S: Final = 60.0
 """Period in which freed memory goes back to the system: it takes a few milliseconds."""
 
@@ -273,28 +267,16 @@ class Session:
     def _read(self, source: Source) -> None:
         messages = self._outlived(source) if source.live else source.messages()
         thinning = Thinning(self._video_fps if source.live else None)
-        old = Thinning(_OLD_FPS)
         self._reads[id(source)] = (time.monotonic(), True)
         for message in messages if source.live else paced(messages, self.clock, self._stopped):
             self._reads[id(source)] = (time.monotonic(), False)
-            if not isinstance(message, VideoFrame) or self._wants(message, thinning, old):
+            if not isinstance(message, VideoFrame) or thinning.takes(message.t):
                 if isinstance(message, Gap) and (lost := lost_s(message)) > 0:
                     self._gap_s += lost  # one source has the sound: no other thread adds to it
                 self._route(message)
             self._reads[id(source)] = (time.monotonic(), True)
         if source.live and source.duration_s is None and not self._stopped.is_set():
             self._lost.append(source.name)
-
-    def _wants(self, frame: VideoFrame, thinning: Thinning, old: Thinning) -> bool:
-        """Whether a frame is one of the camera's that are analysed, and none of too many old."""
-        if not thinning.takes(frame.t):
-            return False
-        late_s = (self.clock.now() - frame.t) / self.clock.rate
-        if late_s <= _OLD_S or old.takes(frame.t):
-            return True
-        for stage in self._pipeline.takers(frame):
-            self._inboxes[stage.name].leave_out()
-        return False
 
     def _outlived(self, source: Source) -> Iterator[Captured]:
         """Messages of a device; its exception becomes its end, a notice, and gaps without end."""

@@ -227,25 +227,6 @@ def test_a_live_cameras_frames_are_thinned() -> None:
     assert len(tracker.seen) + session.drops["video"] == 20
 
 
-@pytest.mark.parametrize(("late_s", "analysed"), [(0.0, 40), (0.2, 40), (0.5, 24)])
-def test_frames_that_come_late_are_thinned(late_s: float, analysed: int) -> None:
-    clock = SteppedClock(Injector())
-
-    class Late(ListSource):
-        def messages(self) -> Iterator[VideoFrame]:
-            for frame in pictures(2.0):  # 20 a second
-                clock.step(frame.t + late_s)
-                yield frame
-                while len(tracker.seen) + session.drops["video"] <= round(20 * frame.t):
-                    time.sleep(0.001)
-
-    tracker = PerBlock(look)
-    session = Session(pipeline(tracker=tracker), [Late([], live=True)], clock)
-    with pytest.raises(DeviceLost):
-        list(session.events())
-    assert (len(tracker.seen), session.drops["video"]) == (analysed, 40 - analysed)
-
-
 def test_pictures_come_with_their_observations() -> None:
     session = Session(pipeline(), [ListSource(pictures(0.5))], SessionClock(), pictures=True)
     kinds = [type(e) for e in session.events()]
