@@ -51,7 +51,8 @@ class Accuracy:
     asr: Asr = "moonshine"
     """Speech recognizer for the clips."""
     runs: Folder = Path("runs")
-    """Folder of trainings with one corpus left out (mmer-train speech --leave-out CORPUS)."""
+    """Folder of trainings with one corpus left out (mmer-train speech-first and speech, each with
+    --leave-out CORPUS)."""
     write_cards: OptionalFolder = None
     """Folder of model cards to store the figures in, as what was measured."""
     readme: OptionalFile = None

@@ -84,10 +84,16 @@ def _row(name: str, condition: str, measure: Measure, *needs: str, note: str = "
     )
 
 
+def training_without(corpus: str) -> str:
+    """The commands that train the speech network without a corpus."""
+    runs = ("speech-first", "speech")
+    return " && ".join(f"mmer-train {run} --leave-out {corpus}" for run in runs)
+
+
 def _left_out(corpus: str) -> Row:
     data, place, note = LEFT_OUT[corpus]
     name = f"speech-without-{corpus}"
-    training = f"mmer-train speech --leave-out {corpus}"
+    training = training_without(corpus)
 
     def measure(setting: Setting) -> Mapping[str, Any]:
         folder = setting.runs / name

@@ -46,7 +46,8 @@ class PersonalBaseline(Outputs):
     data: Folder
     """Folder of the corpora: audio/ravdess, audio/emodb ..., video."""
     runs: Folder = Path("runs")
-    """Folder of trainings with one corpus left out (mmer-train speech --leave-out CORPUS)."""
+    """Folder of trainings with one corpus left out (mmer-train speech-first and speech, each with
+    --leave-out CORPUS)."""
     asr: Asr = "moonshine"
     """Speech recognizer for the clips."""
     orders: int = 3

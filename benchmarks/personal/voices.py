@@ -10,7 +10,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from mmer.benchmarks.accuracy.speech import LEFT_OUT
+from mmer.benchmarks.accuracy.speech import LEFT_OUT, training_without
 from mmer.benchmarks.harness.command import Say
 from mmer.benchmarks.personal.sessions import Corpus
 from mmer.models.cards.card import load_card, weights_dir
@@ -93,7 +93,7 @@ def voices(data: Path, runs: Path, cache: Path | None, say: Say) -> tuple[list[V
         if not place.is_dir():
             missing.append(f"{name}: DATA/{LEFT_OUT[corpus][1]} is not there")
         elif not (weights / "speech.json").is_file():
-            missing.append(f"{name}: train it first, mmer-train speech --leave-out {corpus}")
+            missing.append(f"{name}: train it first, {training_without(corpus)}")
         else:
             say(name)
             found.append(_voices(name, corpus, place, split, weights, cache))

@@ -10,8 +10,8 @@ from mmer.models.encoder import SpeechModel
 from mmer.models.errors import MmerError
 from mmer.models.preparation.logmel import SAMPLE_RATE
 
-LOW = [0.1991, 0.1778, 0.0752, 0.0889, 0.2134, 0.1281, 0.1175]
-HIGH = [0.0967, 0.1342, 0.1766, 0.2064, 0.1422, 0.1126, 0.1313]
+LOW = [0.1465, 0.1443, 0.1185, 0.1035, 0.1873, 0.1680, 0.1320]
+HIGH = [0.1190, 0.1418, 0.1471, 0.1807, 0.1377, 0.1295, 0.1442]
 """The same an octave higher and twice as fast."""
 
 
