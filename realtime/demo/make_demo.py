@@ -161,7 +161,7 @@ def _portrait() -> NDArray[np.uint8]:
         from skimage import data
     except ImportError as error:
         raise MmerError("the portrait comes with scikit-image: pip install scikit-image") from error
-    portrait: NDArray[np.uint8] = data.astronaut()  # type: ignore[no-untyped-call]  # RGB
+    portrait: NDArray[np.uint8] = data.astronaut()  # RGB
     return np.ascontiguousarray(portrait[..., ::-1])
 
 

@@ -28,7 +28,7 @@ def load(auto: str, model: str, revision: str | None = None, **options: Any) -> 
             "this encoder needs transformers: pip install 'mmer-live[train]'"
         ) from error
     # one a network would drown our own
-    transformers.utils.logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    transformers.utils.logging.disable_progress_bar()
     made = getattr(transformers, auto)
     if model.startswith(PACKAGE):
         model = _packaged(model.removeprefix(PACKAGE))
