@@ -183,6 +183,7 @@ def test_pictures_made_worse_keep_their_shape(channels: tuple[int, ...]) -> None
 
 
 @needs_weights
+@pytest.mark.slow
 def test_rows_measure_tiny_corpora(corpora: Path) -> None:
     wanted = (
         "white_5",

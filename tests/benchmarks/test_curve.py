@@ -130,6 +130,7 @@ def test_fusing_anew_gives_what_the_recognizer_gave(short_clip: Path) -> None:
 
 
 @needs_weights
+@pytest.mark.slow
 def test_the_command_measures_what_is_there(
     corpora: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -53,6 +53,7 @@ def test_what_is_waited_is_the_hangover_and_little_more() -> None:
     assert "2 split" in none.note
 
 
+@pytest.mark.slow
 def test_the_command(tmp_path: Path) -> None:
     found = tmp_path / "found.json"
     cli.main(["hangover", "--json", str(found)])

@@ -47,6 +47,7 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> AnnotatedClip:
     return repeated(make_clip(utterances, SECONDS, folder=folder, mark=mark_number), 2)
 
 
+@pytest.mark.slow
 def test_every_picture_tells_its_number_through_the_codec(clip: AnnotatedClip) -> None:
     frames = [m for m in read_media(clip.path, "video") if isinstance(m, VideoFrame)]
     assert [read_number(frame.image) for frame in frames] == [*range(SECONDS * 25)] * 2

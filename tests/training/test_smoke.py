@@ -27,8 +27,8 @@ def test_a_minutes_training_on_real_voices_beats_the_floor(
     if not (corpus := Path(named) / "audio/ravdess").is_dir():
         pytest.skip(f"RAVDESS is not in {named}")
     data = tmp_path / "data"
-    # a third of the actors to train on, half of the development ones, and one that must not be used
-    for actor in (*range(1, 7), 17, 18):
+    # a few actors to train on, a quarter of the development ones, and one that must not be used
+    for actor in (*range(1, 6), 17):
         folder = data / f"audio/ravdess/Actor_{actor:02}"
         folder.mkdir(parents=True)
         for file in (corpus / folder.name).iterdir():
@@ -44,11 +44,11 @@ def test_a_minutes_training_on_real_voices_beats_the_floor(
     train.main()
     card = load_card(tmp_path / "smoke.json")
     figures = card.development
-    assert figures.n == 104
+    assert figures.n == 52
     assert figures.accuracy > figures.floor_accuracy + 0.1
     assert figures.unweighted_recall > 0.25  # chance is 0.143
     assert card.parity is not None
-    assert card.parity.items == 104
+    assert card.parity.items == 52
     assert card.parity.shipped_agreement == 1
     assert card.latency_ms is not None
     assert card.latency_ms < 60  # other tests run beside it; the shipped one has its own figure

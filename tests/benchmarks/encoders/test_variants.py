@@ -19,6 +19,7 @@ pytestmark = pytest.mark.skipif(
 )
 
 
+@pytest.mark.slow
 def test_words_are_shipped_in_int8_and_multiplied_out(tmp_path: Path) -> None:
     pytest.importorskip("onnx")
     (text,) = subjects(None, ["text"])

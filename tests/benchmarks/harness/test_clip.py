@@ -53,6 +53,7 @@ def test_the_noise_has_its_level_and_never_stops() -> None:
     assert not (sound[:-200].reshape(-1, 200) == 0).all(axis=1).any()
 
 
+@pytest.mark.slow
 def test_sound_of_the_file_is_the_mix_to_the_sample(made: AnnotatedClip) -> None:
     heard = read_sound(made.path)
     assert np.array_equal(heard, mix(made.spans, UTTERANCES, SECONDS, -60.0))
@@ -62,6 +63,7 @@ def test_sound_of_the_file_is_the_mix_to_the_sample(made: AnnotatedClip) -> None
         assert abs(int(heard[span.end])) < 1000
 
 
+@pytest.mark.slow
 def test_pictures_are_there_all_the_time(made: AnnotatedClip) -> None:
     with av.open(str(made.path)) as file:
         stream = file.streams.video[0]
@@ -71,6 +73,7 @@ def test_pictures_are_there_all_the_time(made: AnnotatedClip) -> None:
     assert np.allclose(times, np.arange(SECONDS * 25) / 25)
 
 
+@pytest.mark.slow
 def test_the_truth_lies_beside_it(made: AnnotatedClip) -> None:
     truth = json.loads(made.path.with_suffix(".json").read_text())
     assert [(u["begin"], u["end"]) for u in truth["utterances"]] == [
@@ -79,6 +82,7 @@ def test_the_truth_lies_beside_it(made: AnnotatedClip) -> None:
     assert truth["speech_s"] == pytest.approx(made.speech_s, abs=1e-4)
 
 
+@pytest.mark.slow
 def test_it_is_made_once_and_the_same_each_time(made: AnnotatedClip, tmp_path: Path) -> None:
     written = made.path.stat().st_mtime_ns
     assert make_clip(UTTERANCES, SECONDS, folder=made.path.parent) == made
@@ -88,6 +92,7 @@ def test_it_is_made_once_and_the_same_each_time(made: AnnotatedClip, tmp_path: P
     assert again.path.read_bytes() == made.path.read_bytes()
 
 
+@pytest.mark.slow
 def test_other_sound_is_another_clip(
     made: AnnotatedClip, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -96,6 +101,7 @@ def test_other_sound_is_another_clip(
     assert other.path.name != made.path.name
 
 
+@pytest.mark.slow
 def test_repeated_holds_the_clip_end_to_end(made: AnnotatedClip) -> None:
     long = repeated(made, 3)
     assert long.seconds == 3 * SECONDS
@@ -108,6 +114,7 @@ def test_repeated_holds_the_clip_end_to_end(made: AnnotatedClip) -> None:
     assert repeated(made, 1) is made
 
 
+@pytest.mark.slow
 def test_a_sentences_own_pictures_are_there_while_it_is_spoken(tmp_path: Path) -> None:
     def own(seconds: float, luma: int) -> Utterance:
         shown = [np.full((720, 640), 128, np.uint8) for _ in range(round(seconds * 25))]

@@ -93,6 +93,7 @@ class Reader(HTMLParser):
         self.text.append(data)
 
 
+@pytest.mark.slow
 def test_one_file_tells_all_and_asks_nobody(
     run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
