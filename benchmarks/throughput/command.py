@@ -57,7 +57,8 @@ class Throughput(SessionOptions):
     weights: OptionalFolder = None
     """Folder with the networks; left out: the shipped ones."""
     processes: Annotated[int | None, tyro.conf.arg(metavar="INT")] = None
-    """Processes to spread the streams over; left out: one a core, for Python uses about one."""
+    """Processes to spread the streams over; left out: two a core, for the threads of one wait for
+    each other."""
     seconds: int = 30
     """Length of each run."""
     most: int = 64
@@ -68,7 +69,7 @@ class Throughput(SessionOptions):
     @property
     def spread(self) -> int:
         """Processes to spread the streams over."""
-        return cores() if self.processes is None else self.processes
+        return 2 * cores() if self.processes is None else self.processes
 
     @property
     def counts(self) -> tuple[int, ...]:

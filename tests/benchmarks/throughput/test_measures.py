@@ -90,9 +90,9 @@ def loads(*counts: int, too_many_from: int) -> list[Load]:
 
 
 def test_the_verdict() -> None:
-    row = capacity_row(loads(1, 2, 4, 8, 9, 10, too_many_from=10), "none", 2, searched=True)
-    assert (row.measured, row.passed) == ("9", True)
-    assert row.note == "10: frame to estimate p95 2000 ms"
+    row = capacity_row(loads(1, 2, 4, 8, 16, 17, 18, too_many_from=18), "none", 2, searched=True)
+    assert (row.measured, row.passed) == ("17", True)
+    assert row.note == "18: frame to estimate p95 2000 ms"
     assert capacity_row(loads(1, 2, 4, too_many_from=4), "none", 2, searched=True).passed is False
     assert capacity_row(loads(1, 2, 4, too_many_from=99), "none", 2, searched=False).passed is None
     assert capacity_row(loads(8, too_many_from=99), "none", 2, searched=False).measured == (
@@ -100,11 +100,13 @@ def test_the_verdict() -> None:
     )
 
 
-def test_the_verdict_is_for_two_cores_without_words() -> None:
+def test_the_verdict_is_for_two_cores_and_a_recognizer_with_a_target() -> None:
     found = loads(8, 16, too_many_from=16)
-    assert capacity_row(found, "none", 2, searched=True).passed is True
+    assert capacity_row(found, "none", 2, searched=True).passed is False
     assert capacity_row(found, "none", 16, searched=True).passed is None
-    assert capacity_row(found, "moonshine", 2, searched=True).passed is None
+    assert capacity_row(found, "moonshine", 2, searched=True).passed is True
+    vosk = capacity_row(found, "vosk", 2, searched=True)
+    assert (vosk.target, vosk.passed) == ("", None)
 
 
 @pytest.mark.parametrize("most", [1, 5, 8, 20])
