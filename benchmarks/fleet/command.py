@@ -19,7 +19,7 @@ from mmer.models.errors import MmerError
 from mmer.realtime.demo import clip
 
 _THROUGHPUT_FPS: Final = 20.0
-_THROUGHPUT_PROCESSES: Final = 2
+_THROUGHPUT_CORES: Final = 2
 _VOICE_MS: Final = 20.0  # one analysis of the voice, and half of the time nobody speaks: 2 a second
 _PLAY_S: Final = 120.0
 _SEED: Final = 20
@@ -133,20 +133,20 @@ def work_of(throughput: Mapping[str, Any], *, decodes: bool) -> Work:
 
 
 def throughput_rows(throughput: Mapping[str, Any], work: Work) -> list[Row]:
-    """Predictions for several streams in two processes, beside `mmer-bench throughput`."""
+    """Predictions for several streams on two cores, beside `mmer-bench throughput`."""
     rows = []
     for measured in throughput["rows"]:
         if not measured["key"].startswith("streams_"):
             continue
         count = int(measured["key"].removeprefix("streams_"))
         rng = np.random.default_rng(_SEED)
-        inside = max(1, -(-count // _THROUGHPUT_PROCESSES))
+        inside = max(1, -(-count // _THROUGHPUT_CORES))
         waits = simulate(inside, _THROUGHPUT_FPS, work, _PLAY_S, rng)
         values = measured["values"]
         rows.append(
             compared(
                 measured["key"],
-                f"{count} stream{'s' * (count > 1)} in {_THROUGHPUT_PROCESSES} processes",
+                f"{count} stream{'s' * (count > 1)} on {_THROUGHPUT_CORES} cores",
                 waits.delays_ms(work.base_ms, rng),
                 (values["face_p50"], values["face_p95"]),
                 f"{_THROUGHPUT_FPS * (1 - waits.dropped):.1f} frames/s, measured "
