@@ -100,13 +100,11 @@ def test_the_verdict() -> None:
     )
 
 
-def test_the_verdict_is_for_two_cores_and_a_recognizer_with_a_target() -> None:
+def test_the_verdict_is_for_two_cores_and_for_half_as_many_streams_with_words() -> None:
     found = loads(8, 16, too_many_from=16)
     assert capacity_row(found, "none", 2, searched=True).passed is False
     assert capacity_row(found, "none", 16, searched=True).passed is None
     assert capacity_row(found, "moonshine", 2, searched=True).passed is True
-    vosk = capacity_row(found, "vosk", 2, searched=True)
-    assert (vosk.target, vosk.passed) == ("", None)
 
 
 @pytest.mark.parametrize("most", [1, 5, 8, 20])

@@ -136,7 +136,7 @@ def test_every_new_length_leaves_nothing_behind() -> None:
         engine.run({"features": np.zeros((1, frames, 80), np.float32)})
         used.append(heaps_mb()[0])
 
-    assert used[-1] - used[5] < 0.1  # MB; a plan of the memory is 3 kB a length
+    assert used[-1] - used[5] < 0.2  # MB; a plan of the memory is 3 kB a length: 0.3
 
 
 def test_one_thread_that_does_not_spin(network: Path, with_gpu: Callable[..., Any]) -> None:
