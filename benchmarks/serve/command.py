@@ -178,7 +178,7 @@ class Running:
 @contextmanager
 def server(asr: str, sessions: int = 64) -> Iterator[Running]:
     """A server of so many sessions, a process of its own; raises MmerError if it does not start."""
-    arguments = ["--port", "0", "--token", secrets.token_urlsafe(12), "--offline", "--asr", asr]
+    arguments = ["--port", "0", "--token", secrets.token_hex(12), "--offline", "--asr", asr]
     began = time.monotonic()
     process = subprocess.Popen(
         [*_SERVE, *arguments, "--max-sessions", str(sessions)], stdout=subprocess.PIPE, text=True
