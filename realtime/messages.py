@@ -30,6 +30,7 @@ class SpeechState(Enum):
 
     STARTED = "started"
     ONGOING = "ongoing"
+    STOPPING = "stopping"  # silent too shortly for a pause, but words and voice are judged already
     PAUSED = "paused"  # silent for a moment: it may have ended with these samples
     ENDED = "ended"
 
@@ -70,9 +71,10 @@ class Gap:
 class SpeechUpdate:
     """An utterance so far: all its sound since ``t0`` (pre-roll included).
 
-    ``samples`` is cumulative, so a later update replaces an earlier ONGOING one without loss.
-    ``t1`` is the end of ``samples``; for PAUSED and ENDED it is the end of speech, not of the
-    silence behind it. An ENDED that follows a PAUSED without speech between has the same samples.
+    ``samples`` is cumulative, so a later update replaces an earlier partial one without loss.
+    ``t1`` is the end of ``samples``; for STOPPING, PAUSED and ENDED it is the end of speech, not of
+    the silence behind it. Those that follow one another without speech between have the same
+    samples.
     ``decided`` is the capture time of the newest sound that led to this update.
     """
 
@@ -86,7 +88,12 @@ class SpeechUpdate:
     @property
     def partial(self) -> bool:
         """Whether a later update of the same utterance replaces this one."""
-        return self.state in (SpeechState.ONGOING, SpeechState.PAUSED)
+        return self.state not in (SpeechState.STARTED, SpeechState.ENDED)
+
+    @property
+    def silent(self) -> bool:
+        """Whether no speech follows ``samples`` so far: the utterance may end with them."""
+        return self.state in (SpeechState.STOPPING, SpeechState.PAUSED, SpeechState.ENDED)
 
 
 @dataclass(frozen=True)

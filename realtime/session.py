@@ -33,7 +33,6 @@ from mmer.realtime.messages import (
     Message,
     Missing,
     Notice,
-    SpeechState,
     SpeechUpdate,
     Tick,
     Transcript,
@@ -434,4 +433,4 @@ class Session:
 
 def _may_be_final(message: Message) -> bool:
     """Whether ``message`` is of an utterance that has ended, or may have."""
-    return isinstance(message, SpeechUpdate) and message.state is not SpeechState.ONGOING
+    return isinstance(message, SpeechUpdate) and message.silent

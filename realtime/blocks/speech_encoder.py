@@ -41,8 +41,8 @@ class SpeechEncoder(Block):
     """SpeechUpdate -> Evidence("speech").
 
     While the person speaks, every ``step_s`` of new sound gives a partial Evidence, from the
-    model's ``min_s`` on. A pause gives a partial Evidence or Missing, and the end exactly one with
-    ``partial=False``, which takes over the pause's answer when no sound came between. Updates are
+    model's ``min_s`` on. A silence gives a partial Evidence or Missing, and the end exactly one
+    with ``partial=False``; when no sound came between, the answer is taken over. Updates are
     cumulative, so any that are not the end may be skipped. ``t0``..``t1`` of the Evidence is the
     span evaluated.
     """
@@ -70,14 +70,13 @@ class SpeechEncoder(Block):
         if self._ended:
             return ()
         self._ended = message.state is SpeechState.ENDED
-        if self._ended and self._newest is not None and self._newest.t1 == message.t1:
-            return (replace(self._newest, partial=False),)
-        paused = message.state is SpeechState.PAUSED
-        if not (self._ended or paused or len(message.samples) >= self._due):
+        if message.silent and self._newest is not None and self._newest.t1 == message.t1:
+            return (replace(self._newest, partial=not self._ended),)
+        if not (message.silent or len(message.samples) >= self._due):
             return ()
         self._due = len(message.samples) + self._step
         self._newest = self._evaluate(message, partial=not self._ended)
-        waited_for = self._ended or paused or isinstance(self._newest, Evidence)
+        waited_for = message.silent or isinstance(self._newest, Evidence)
         return (self._newest,) if waited_for else ()
 
     def reset(self) -> None:

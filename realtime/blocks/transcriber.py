@@ -43,7 +43,7 @@ class Transcriber(Block):
         new = message.samples[self._fed :]
         self._fed = max(self._fed, len(message.samples))
         paused = message.state is SpeechState.PAUSED
-        hypothesis = self._stream.accept(new, pause=paused)
+        hypothesis = self._stream.accept(new, pause=message.silent and not ended)
         unchanged = hypothesis.text == self._text
         if ended:
             out += self.flush()

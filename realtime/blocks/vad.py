@@ -32,6 +32,7 @@ class VadConfig:
     preroll_s: float = 0.2  # sound taken from before the first voiced frame
     hangover_s: float = 0.3  # pause that ends an utterance; of ``adaptive``, to begin with
     adaptive: bool = False  # it follows the speaker's pauses and the noise (``Patience``)
+    early_s: float = 0.06  # silence after which recognition of a possible end begins
     pause_s: float = 0.14  # pause that is reported, as the utterance's possible end
     unvoiced_s: float = 0.6  # speech without voice that an utterance may hold at a stretch
     tail_s: float = 0.06  # sound kept after the last frame of speech
@@ -44,8 +45,9 @@ class VadConfig:
                 raise MmerError(f"voice activity: {name} must be at least {FRAME_S} s")
         if not 0 <= self.tail_s <= self.hangover_s:
             raise MmerError("voice activity: tail_s must lie between 0 and hangover_s")
-        if self.pause_s < self.tail_s:
-            raise MmerError("voice activity: pause_s must be at least tail_s")
+        for name in ("early_s", "pause_s"):
+            if getattr(self, name) < self.tail_s:
+                raise MmerError(f"voice activity: {name} must be at least tail_s")
         if self.preroll_s < 0:
             raise MmerError("voice activity: preroll_s must not be negative")
         if self.longest_s < START_WINDOW * self.start_s + self.preroll_s + self.hangover_s:
@@ -87,6 +89,7 @@ class Vad(Block):
         self._start = _frames(self.config.start_s)
         self._hangover = _frames(self.config.hangover_s) * FRAME
         self._patience = Patience(self.config.hangover_s) if self.config.adaptive else None
+        self._early = _frames(self.config.early_s) * FRAME
         self._pause = _frames(self.config.pause_s) * FRAME
         self._tail = _frames(self.config.tail_s) * FRAME
         self._unvoiced = _frames(self.config.unvoiced_s) * FRAME
@@ -183,9 +186,9 @@ class Vad(Block):
                 wait_s = self._patience.wait_s(self._detector.noise_dbfs)
                 self._hangover = _frames(wait_s) * FRAME
             self.state = VadState.STOPPING
-            if self._size - self._speech_end == self._pause < self._hangover and self._reported:
-                # with the sound that ENDED will hold if no more speech comes
-                out = [self._make(SpeechState.PAUSED, self._speech_end + self._tail)]
+            silence = self._size - self._speech_end
+            if silence in (self._early, self._pause) and silence < self._hangover:
+                out = self._stop(silence)
         if self._size - self._speech_end >= self._hangover:
             return out + self._end()
         if self._size + FRAME > self._longest:
@@ -239,6 +242,13 @@ class Vad(Block):
         self._utterance += first
         self._reported = self._size
         return [self._make(SpeechState.STARTED if first else SpeechState.ONGOING, self._size)]
+
+    def _stop(self, silence: int) -> list[SpeechUpdate]:
+        """A possible end: with the sound that ENDED will hold if no more speech comes."""
+        if not self._reported:
+            return []
+        state = SpeechState.PAUSED if silence == self._pause else SpeechState.STOPPING
+        return [self._make(state, self._speech_end + self._tail)]
 
     def _end(self) -> list[SpeechUpdate]:
         """The utterance ends a little after its last speech; the rest is past again."""

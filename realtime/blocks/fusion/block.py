@@ -44,6 +44,7 @@ class FusionConfig:
 
     window_s: float = 4.0
     final_wait_s: float = 0.5  # how long after an utterance's end its final waits for the slowest
+    provisional_wait_s: float = 0.06  # the same of a pause; the voice is waited for in any case
     min_confidence: float = 0.0  # below it there is no label ("too unsure"); 0 = always a label
     face_margin_s: float = 0.25  # the face counts so long before and after an utterance as well
     longest_utterance_s: float = 20.0  # of the VAD: bounds the state
@@ -55,7 +56,7 @@ class FusionConfig:
         for name in ("window_s", "longest_utterance_s", "speech_tau_s", "text_tau_s", "face_tau_s"):
             if not getattr(self, name) > 0:
                 raise MmerError(f"{name} must be above 0, got {getattr(self, name)}")
-        for name in ("final_wait_s", "face_margin_s"):
+        for name in ("final_wait_s", "provisional_wait_s", "face_margin_s"):
             if getattr(self, name) < 0:
                 raise MmerError(f"{name} cannot be negative, got {getattr(self, name)}")
         if not 0.0 <= self.min_confidence <= 1.0:
@@ -75,9 +76,10 @@ class FusionBlock(Block):
     captured after t waits for a later tick.
 
     **At a pause within an utterance**, which may be its end: one ``provisional`` estimate of the
-    utterance until there, as soon as the voice has its evidence for the pause, the words as far as
-    they have come; where it has none, or is not expected, as soon as each modality that ``expects``
-    names has its outcome. None where speech goes on before.
+    utterance until there, as soon as each modality that ``expects`` names has its outcome for the
+    pause. Where the voice has its evidence, it comes at the latest at the first tick
+    ``provisional_wait_s`` after the pause was decided, with the words as far as they have come.
+    None where speech goes on before.
 
     **At an utterance's end**: one estimate with ``final=True`` over the utterance, as soon as each
     modality that ``expects`` names has its final outcome, at the latest at the first tick
@@ -191,12 +193,19 @@ class FusionBlock(Block):
         due = utterance.final_due and (not utterance.open or (pause and not pause.answered))
         if not due:
             return ()
-        expects = self._reasons.expects
-        # the voice is heard sooner than the words are recognized
-        heard = pause and "speech" in expects and heard_at(utterance.speech, pause)
-        if not (heard or all(settled(utterance.outcomes(m), pause) for m in expects)):
+        if not all(settled(utterance.outcomes(m), pause) for m in self._reasons.expects):
             return ()
         return (self._final(utterance) if pause is None else self._provisional(utterance, pause),)
+
+    def _late_words(self) -> list[EmotionEstimate]:
+        """Provisional estimates of pauses whose words are not there in time."""
+        since = self._now - self._config.provisional_wait_s
+        return [
+            self._provisional(u, pause)
+            for u in self._state.utterances()
+            if u.open and (pause := u.pause) is not None and not pause.answered
+            if pause.decided <= since and heard_at(u.speech, pause)
+        ]
 
     def _tick(self, t: float) -> Sequence[EmotionEstimate]:
         self._now = max(self._now, t)
@@ -209,6 +218,7 @@ class FusionBlock(Block):
             for u in self._state.utterances()
             if u.final_due and (u.t1 <= lost if u.decided is None else u.decided <= deadline)
         ]
+        out += self._late_words()
         t = max(self._now, self._last_t)
         after = t - self._config.window_s
         spans = {"face": self._face(after, t)}

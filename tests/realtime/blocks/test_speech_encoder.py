@@ -70,6 +70,15 @@ def test_a_pause_is_evaluated_at_once_and_an_end_with_the_same_sound_not_again()
     assert np.array_equal(out[1].log_probs, out[2].log_probs)
 
 
+def test_a_pause_takes_over_what_was_found_when_the_silence_began():
+    model = FakeModel()
+    silence = [update(0.7, state) for state in (SpeechState.STOPPING, PAUSED, ENDED)]
+    out = run(SpeechEncoder(model), [update(0.6), *silence])
+    assert [e.partial for e in out] == [True, True, True, False]
+    assert model.heard == [9600, 11200]
+    assert len({e.log_probs.tobytes() for e in out[1:]}) == 1
+
+
 def test_speech_after_a_pause_is_evaluated_again():
     model = FakeModel()
     out = run(SpeechEncoder(model), [update(0.7, PAUSED), update(0.9), update(1.1, ENDED)])

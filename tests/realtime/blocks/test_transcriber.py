@@ -21,7 +21,7 @@ from mmer.realtime.messages import (
 )
 
 STARTED, ONGOING = SpeechState.STARTED, SpeechState.ONGOING
-PAUSED, ENDED = SpeechState.PAUSED, SpeechState.ENDED
+STOPPING, PAUSED, ENDED = SpeechState.STOPPING, SpeechState.PAUSED, SpeechState.ENDED
 
 
 class Counting:
@@ -172,6 +172,20 @@ def test_a_pause_is_passed_on_and_has_a_partial_text_always() -> None:
     np.testing.assert_array_equal(fed, np.arange(2100))
 
 
+def test_a_silence_too_short_for_a_pause_is_passed_on_for_its_text() -> None:
+    recognizer = Counting()
+    sizes = ((STARTED, 900), (STOPPING, 1100), (PAUSED, 1100), (ENDED, 1100))
+    out = transcripts(recognizer, [update(1, state, n) for state, n in sizes])
+    assert recognizer.pauses == [1100, 1100]
+    assert [(t.text, t.partial, t.pause, t.unchanged) for t in out] == [
+        ("n0", True, False, False),
+        ("n0", True, True, True),
+        ("n0", False, False, False),
+    ]
+    (fed,) = recognizer.utterances
+    np.testing.assert_array_equal(fed, np.arange(1100))
+
+
 def test_style_reason_and_engine_come_with_the_text() -> None:
     class Fixed(Counting):
         def finish(self) -> Hypothesis:
@@ -198,8 +212,8 @@ def test_the_decode_at_a_pause_is_the_final_one_where_nothing_follows() -> None:
     (end,) = [u for u in updates if u.state is ENDED]
     recognizer = Counting()
     transcripts(recognizer, updates)
-    assert len(recognizer.pauses) == 2
-    assert recognizer.pauses[-1] == len(end.samples)
+    first, again, second, last = recognizer.pauses  # each when it may be one, and when it is
+    assert first == again < second == last == len(end.samples)
 
 
 DIGITS = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"]

@@ -21,7 +21,7 @@ from mmer.realtime.messages import (
 )
 
 STARTED, ONGOING = SpeechState.STARTED, SpeechState.ONGOING
-PAUSED, ENDED = SpeechState.PAUSED, SpeechState.ENDED
+STOPPING, PAUSED, ENDED = SpeechState.STOPPING, SpeechState.PAUSED, SpeechState.ENDED
 FRAME_S = 0.02
 
 
@@ -90,11 +90,11 @@ def test_updates_come_once_in_a_period_and_share_one_buffer() -> None:
 TWO_WORDS = joined(silence(0.5), voice(1), silence(0.2), voice(1), silence(1))
 
 
-def test_no_update_but_the_pause_while_it_may_be_over() -> None:
+def test_no_update_but_those_of_the_silence_while_it_may_be_over() -> None:
     updates = heard(blocks(TWO_WORDS))
     (end,) = ends(updates)  # the pause is shorter than the hangover
     assert end.t1 == pytest.approx(2.7 + 0.06, abs=0.05)
-    assert [u.state for u in updates if 1.56 < u.decided < 1.7] == [PAUSED]
+    assert [u.state for u in updates if 1.54 < u.decided < 1.7] == [STOPPING, PAUSED]
 
 
 def pauses(updates: Iterable[SpeechUpdate]) -> list[SpeechUpdate]:
@@ -110,12 +110,23 @@ def test_a_pause_is_reported_once_with_the_sound_that_the_end_will_have() -> Non
         assert pause.partial
         # the last frame of speech, and what is kept after it
         assert pause.decided - pause.t1 == pytest.approx(0.14 - 0.06)
-    before, end = updates[-2:]
+    stopping, before, end = updates[-3:]
     assert before is second
-    assert end.state is ENDED
-    assert (end.t0, end.t1) == (second.t0, second.t1)
-    np.testing.assert_array_equal(end.samples, second.samples)
+    assert (stopping.state, end.state) == (STOPPING, ENDED)
+    for other in (stopping, end):
+        assert (other.t0, other.t1) == (second.t0, second.t1)
+        np.testing.assert_array_equal(other.samples, second.samples)
+    assert stopping.partial
+    assert second.decided - stopping.decided == pytest.approx(0.14 - 0.06)
     assert end.decided - second.decided == pytest.approx(0.3 - 0.14)
+
+
+@pytest.mark.parametrize(("early_s", "count"), [(0.06, 2), (0.12, 1), (0.14, 0), (1.0, 0)])
+def test_recognition_begins_before_a_pause_where_that_is_sooner(early_s: float, count: int) -> None:
+    sound = joined(silence(0.5), voice(1), silence(0.1), voice(1), silence(1))
+    updates = heard(blocks(sound), VadConfig(early_s=early_s))
+    assert [u.state for u in updates].count(STOPPING) == count
+    assert len(pauses(updates)) == len(ends(updates)) == 1
 
 
 @pytest.mark.parametrize(("gap_s", "count"), [(0.06, 1), (0.1, 1), (0.2, 2), (0.24, 2)])

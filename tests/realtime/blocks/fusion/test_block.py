@@ -760,7 +760,7 @@ def kinds(estimates):
     return ["final" if e.final else "provisional" if e.provisional else "tick" for e in estimates]
 
 
-def test_a_pause_is_answered_when_the_voice_has_its_evidence_for_it() -> None:
+def test_a_pause_is_answered_when_voice_and_words_have_their_evidence_for_it() -> None:
     block = FusionBlock()
     first = [update(1, 0, 1), speech(0.8, partial=True), text(0.9, partial=True)]
     assert pushed([*first, paused(1, 0, 1.06)], block) == []
@@ -770,6 +770,7 @@ def test_a_pause_is_answered_when_the_voice_has_its_evidence_for_it() -> None:
     assert (early.window, early.utterance, early.label) == ((0, 1.06), 1, "joy")
     assert early.t == pytest.approx(1.14)  # when the pause was long enough
     assert block.push(text(1.06, "fear", partial=True)) == ()  # once a pause
+    assert kinds(block.push(Tick(1.3))) == ["tick"]
     (final,) = pushed([ended(1, 0, 1.06), speech(1.06), text(1.06)], block)
     assert (final.final, final.provisional, final.revised) == (True, False, False)
     assert np.array_equal(final.probs, early.probs)
@@ -798,14 +799,30 @@ def test_an_outcome_that_comes_when_speech_goes_on_makes_none() -> None:
     assert pushed(messages, expects=("speech",)) == []
 
 
-def test_the_words_of_a_pause_count_as_far_as_they_have_come() -> None:
+def test_evidence_for_a_pause_may_come_before_the_pause_is_long_enough() -> None:
+    first = [update(1, 0, 1.06, SpeechState.STOPPING)]
+    first += [speech(1.06, partial=True), text(1.06, partial=True)]
     block = FusionBlock()
+    assert pushed(first, block) == []
+    assert kinds(block.push(paused(1, 0, 1.06))) == ["provisional"]
+
+
+def test_the_words_of_a_late_recognizer_count_as_far_as_they_have_come() -> None:
+    block = FusionBlock(FusionConfig(provisional_wait_s=0.1))
     first = [text(0.9, partial=True), paused(1, 0, 1.06), speech(1.06, partial=True)]
-    (early,) = pushed(first, block)
-    assert early.modalities["text"].t == pytest.approx(0.9)
+    assert pushed(first, block) == []
+    assert kinds(block.push(Tick(1.2))) == ["tick"]
+    early, running = block.push(Tick(1.25))
+    assert kinds([early, running]) == ["provisional", "tick"]
+    assert (early.t, early.modalities["text"].t) == (1.25, pytest.approx(0.9))
     assert block.push(text(1.06, "fear", partial=True)) == ()
-    (early,) = pushed([paused(1, 0, 1.06), speech(1.06, partial=True)])
+    early, _ = pushed([paused(1, 0, 1.06), speech(1.06, partial=True), Tick(1.25)])
     assert early.why["text"] == "late"
+
+
+def test_a_voice_that_is_late_is_waited_for() -> None:
+    messages = [paused(1, 0, 1.06), text(1.06, partial=True), Tick(1.25)]
+    assert kinds(pushed(messages)) == ["tick"]
 
 
 def test_what_is_missing_at_a_pause_is_an_outcome_too() -> None:
