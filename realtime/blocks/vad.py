@@ -80,6 +80,7 @@ class Vad(Block):
 
     _speech_end: int  # samples of the utterance up to the last frame of speech
     _reported: int
+    _noise_before: float | None  # when the utterance began
 
     def __init__(
         self, config: VadConfig | None = None, detector: SpeechDetector | None = None
@@ -183,8 +184,7 @@ class Vad(Block):
             out = self._report()
         else:
             if self.state is VadState.SPEAKING and self._patience is not None:
-                wait_s = self._patience.wait_s(self._detector.noise_dbfs)
-                self._hangover = _frames(wait_s) * FRAME
+                self._hangover = _frames(self._patience.wait_s(self._noise_dbfs())) * FRAME
             self.state = VadState.STOPPING
             silence = self._size - self._speech_end
             if silence in (self._early, self._pause) and silence < self._hangover:
@@ -215,6 +215,11 @@ class Vad(Block):
         self._speech_end = self._voice_end = self._size
         return self._report()
 
+    def _noise_dbfs(self) -> float | None:
+        """Level of the background: speech that fills the detector's window is none of it."""
+        now, before = self._detector.noise_dbfs, self._noise_before
+        return now if now is None or before is None else min(now, before)
+
     def _went_on(self, pause: int) -> None:
         """Speech goes on after a pause of so many samples."""
         if self._patience is not None:
@@ -224,6 +229,7 @@ class Vad(Block):
         """An utterance begins ``already`` samples ago; its first report announces it."""
         self.state = VadState.SPEAKING
         self._buffer = np.empty(self._longest, np.int16)
+        self._noise_before = None if self._patience is None else self._detector.noise_dbfs
         self._first = self._done - already
         self._size = 0  # samples in the buffer
         self._speech_end = 0  # of them, up to the last frame of speech

@@ -47,15 +47,20 @@ def test_noise_makes_it_longer() -> None:
 
 
 class Script:
-    """Detector that says what it is told, frame by frame."""
+    """Detector that says what it is told, frame by frame; long speech may lift its noise floor."""
 
     noise_dbfs: float | None = None
+    in_speech_dbfs: float | None = None
 
     def __init__(self, voiced: Sequence[bool]) -> None:
         self._voiced = iter(voiced)
+        self._speech = 0
 
     def detect(self, frame: np.ndarray) -> FrameActivity:
         voiced = next(self._voiced, False)
+        self._speech = self._speech + 1 if voiced else 0
+        if self.in_speech_dbfs is not None and self._speech * FRAME_S > 1.0:
+            self.noise_dbfs = self.in_speech_dbfs
         return FrameActivity(voiced, voiced)
 
     def interrupt(self) -> None: ...
@@ -67,11 +72,12 @@ def ends_s(
     pattern: Sequence[tuple[bool, float]],
     noise_dbfs: float | None = None,
     adaptive: bool = True,
+    in_speech_dbfs: float | None = None,
 ) -> list[float]:
     """Wait before each end of an utterance in sound that is speech or not for so long."""
     voiced = [v for v, seconds in pattern for _ in range(round(seconds / FRAME_S))]
     detector = Script(voiced)
-    detector.noise_dbfs = noise_dbfs
+    detector.noise_dbfs, detector.in_speech_dbfs = noise_dbfs, in_speech_dbfs
     vad = Vad(VadConfig(adaptive=adaptive), detector)
     ends = []
     for n in range(len(voiced)):
@@ -101,6 +107,12 @@ def test_who_halts_is_waited_for() -> None:
 
 def test_in_noise_the_wait_is_longer_from_the_first_utterance_on() -> None:
     assert ends_s([(True, 0.5), (False, 1.0)], noise_dbfs=-50.0) == pytest.approx([0.44])
+
+
+def test_speech_that_lifts_the_noise_floor_is_no_noise() -> None:
+    sentences = [(True, 2.0), (False, 1.0)] * 2
+    ends = ends_s(sentences, -90.0, in_speech_dbfs=-50.0)
+    assert ends == pytest.approx([0.3, 0.44])  # by the second it was there before the speech
 
 
 def test_a_fixed_hangover_learns_nothing() -> None:
