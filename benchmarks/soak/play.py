@@ -25,6 +25,7 @@ from mmer.benchmarks.soak.marks import Onsets, read_number
 from mmer.models.command import run_command
 from mmer.realtime.clock import SessionClock
 from mmer.realtime.mailbox import Delivery
+from mmer.realtime.memory import few_heaps
 from mmer.realtime.messages import (
     EmotionEstimate,
     Health,
@@ -126,6 +127,7 @@ def _with_end(
 
 def main() -> None:
     """Run as ``python -m ... SETTINGS OUTPUT NOTES``, the settings as JSON."""
+    few_heaps()  # as mmer-live
     settings, output, notes = sys.argv[1:]
     play(json.loads(settings), Path(output), Path(notes))
 

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Sequence
 
 from mmer.models.command import run_command
+from mmer.realtime.memory import few_heaps
 from mmer.realtime.own_process import one_thread_each
 
 
@@ -18,6 +19,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         sys.exit(run(argv))
 
     one_thread_each()
+    few_heaps()
     try:
         # interrupted before the session, or by a second Ctrl-C
         run_command("mmer-live", command, stopped="interrupted")
