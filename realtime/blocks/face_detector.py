@@ -24,6 +24,14 @@ class DetectedFace:
     nose: tuple[float, float] | None
     score: float  # 0..1
 
+    def overlap(self, other: DetectedFace) -> float:
+        """Intersection over union of the two boxes, 0..1."""
+        (ax, ay, aw, ah), (bx, by, bw, bh) = self.box, other.box
+        across = max(0.0, min(ax + aw, bx + bw) - max(ax, bx))
+        down = max(0.0, min(ay + ah, by + bh) - max(ay, by))
+        union = aw * ah + bw * bh - across * down
+        return across * down / union if union > 0 else 0.0
+
 
 class FaceDetector(Protocol):
     """Detector of the faces in the successive frames of one stream; may keep state."""

@@ -223,14 +223,12 @@ def _sameness(a: DetectedFace, b: DetectedFace) -> float:
     Intersection over union; for boxes that do not meet (few frames a second), a little for a
     centre less than one face away and of like size.
     """
+    overlap = a.overlap(b)
+    if overlap > 0.2:
+        return overlap
     (ax, ay, aw, ah), (bx, by, bw, bh) = a.box, b.box
-    across = max(0.0, min(ax + aw, bx + bw) - max(ax, bx))
-    down = max(0.0, min(ay + ah, by + bh) - max(ay, by))
-    union = aw * ah + bw * bh - across * down
-    if union <= 0:
+    if aw * ah + bw * bh <= 0:
         return 0.0
-    if across * down / union > 0.2:
-        return across * down / union
     apart = float(np.hypot(ax + aw / 2 - bx - bw / 2, ay + ah / 2 - by - bh / 2))
     like = min(aw, bw) / max(aw, bw, 1e-6)
     return 0.2 * max(0.0, 1 - apart / max(aw, bw, 1e-6)) if like > 0.6 else 0.0

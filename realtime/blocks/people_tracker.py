@@ -266,7 +266,7 @@ class PeopleTracker(Block):
         face = seen.face
         if face.score < self._face_config.min_score or len(taken) >= self.config.most:
             return False
-        if any(p.face is not None and _overlap(p.face, face) > _TOGETHER for p in taken):
+        if any(p.face is not None and p.face.overlap(face) > _TOGETHER for p in taken):
             return False
         if not self._people:
             return True
@@ -281,7 +281,7 @@ class PeopleTracker(Block):
     ) -> FaceObservation:
         t = frame.t
         alone = not any(
-            p is not person and p.face is not None and _overlap(p.face, seen.face) > _TOGETHER
+            p is not person and p.face is not None and p.face.overlap(seen.face) > _TOGETHER
             for p in self._people
             if t - p.t <= self.config.near_s
         )
@@ -331,25 +331,16 @@ def _middle(face: DetectedFace) -> NDArray[np.float64]:
     return np.array([x + w / 2, y + h / 2])
 
 
-def _overlap(a: DetectedFace, b: DetectedFace) -> float:
-    """Intersection over union of two boxes."""
-    (ax, ay, aw, ah), (bx, by, bw, bh) = a.box, b.box
-    across = max(0.0, min(ax + aw, bx + bw) - max(ax, bx))
-    down = max(0.0, min(ay + ah, by + bh) - max(ay, by))
-    union = aw * ah + bw * bh - across * down
-    return across * down / union if union > 0 else 0.0
-
-
 def _touching(faces: Sequence[DetectedFace]) -> bool:
     pairs = ((a, b) for i, a in enumerate(faces) for b in faces[i + 1 :])
-    return any(_overlap(a, b) > _TOGETHER for a, b in pairs)
+    return any(a.overlap(b) > _TOGETHER for a, b in pairs)
 
 
 def _apart(faces: Sequence[DetectedFace]) -> list[DetectedFace]:
     """The faces without those that are another one once more, the surest first."""
     kept: list[DetectedFace] = []
     for face in sorted(faces, key=lambda f: -f.score):
-        if all(_overlap(face, other) < 0.4 for other in kept):
+        if all(face.overlap(other) < 0.4 for other in kept):
             kept.append(face)
     return kept
 

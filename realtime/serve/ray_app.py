@@ -108,7 +108,7 @@ def app(settings: Settings | Mapping[str, Any]) -> serve.Application:
     if given == "auto":
         given = os.environ.get("MMER_SERVE_TOKEN", "") or "auto"
     ServeOptions(token=given)  # refuses what mmer-serve would
-    token = {"auto": secrets.token_urlsafe(24), "none": ""}.get(given, given)
+    token = {"auto": secrets.token_hex(24), "none": ""}.get(given, given)
     limits = Limits(max_sessions=settings.max_sessions)
     if given == "auto":
         print(f"the page: http://127.0.0.1:8000/?token={token}", flush=True)

@@ -215,7 +215,7 @@ def _keep_tokens_out_of_logs() -> None:
 
 def _token(wanted: str) -> str:
     if wanted == "auto":
-        return secrets.token_urlsafe(24)
+        return secrets.token_hex(24)  # no dash, which an option's value must not begin with
     return "" if wanted == "none" else wanted
 
 
