@@ -25,7 +25,7 @@ class Decoding:
     finals: tuple[tuple[str, float | None], ...]  # text and confidence by utterance
     sound_s: float
     cpu_s: float
-    final_cpu_ms: tuple[float, ...] = ()  # by utterance, from the last pause to the final
+    final_cpu_ms: tuple[float, ...] = ()  # by utterance, from the last silence's begin to the final
 
     @property
     def text(self) -> str:
@@ -38,16 +38,17 @@ def decode_live(samples: NDArray[np.int16], model: AsrModel) -> Decoding:
     transcriber = Transcriber(model.stream())
     transcripts: list[Transcript] = []
     final_cpu_ms: list[float] = []
-    cpu_s = sound_s = since_pause_s = 0.0
+    cpu_s = sound_s = silent_cpu_s = 0.0
     for update in vad_updates(samples):
         began = time.process_time()
         transcripts += transcriber.push(update)
         spent = time.process_time() - began
         cpu_s += spent
+        silent_cpu_s = silent_cpu_s + spent if update.silent else 0.0
         if update.state is SpeechState.ENDED:
-            final_cpu_ms.append(1000 * (since_pause_s + spent))
+            final_cpu_ms.append(1000 * silent_cpu_s)
             sound_s += len(update.samples) / SAMPLE_RATE
-        since_pause_s = spent if update.state is SpeechState.PAUSED else 0.0
+            silent_cpu_s = 0.0
     finals = tuple((t.text, t.confidence) for t in transcripts if not t.partial)
     return Decoding(finals, sound_s, cpu_s, tuple(final_cpu_ms))
 
