@@ -30,13 +30,17 @@ class SpeechChanges:
     """Time stripes and frequency stripes blanked out each (SpecAugment, Park et al. 2019)."""
     mask_frames: int = 20
     mask_bins: int = 8
+    beginnings: float = 0.0
+    """Share of the pieces that are a clip's beginning, which is what live judges first."""
 
 
-def fit_length(raw: np.ndarray, frames: int, rng: np.random.Generator) -> np.ndarray:
+def fit_length(
+    raw: np.ndarray, frames: int, rng: np.random.Generator, beginnings: float = 0.0
+) -> np.ndarray:
     """A random piece of ``frames`` frames; a shorter spectrum is set into silence."""
     spare = len(raw) - frames
     if spare >= 0:
-        start = int(rng.integers(0, spare + 1))
+        start = 0 if rng.random() < beginnings else int(rng.integers(0, spare + 1))
         return raw[start : start + frames]
     out = np.full((frames, raw.shape[1]), raw.min(), dtype=raw.dtype)
     start = int(rng.integers(0, -spare + 1))
@@ -65,7 +69,7 @@ def change_speech(
     ``noises`` are raw log-mel spectra of sounds; powers add, so mixing needs no waveform.
     """
     pace = 1 + rng.uniform(-by.speed, by.speed)
-    x = fit_length(raw, max(2, round(frames * pace)), rng).astype(np.float32)
+    x = fit_length(raw, max(2, round(frames * pace)), rng, by.beginnings).astype(np.float32)
     x = _resample(x, np.linspace(0, len(x) - 1, frames))
     bins = x.shape[1]
     x = _resample(x.T, np.arange(bins) + rng.uniform(-by.warp_bins, by.warp_bins)).T

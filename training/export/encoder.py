@@ -47,7 +47,7 @@ def export(network: nn.Module, recipe: Recipe, task: Task, folder: Path) -> Card
         if recipe.precision != "float32":
             whole = path.rename(path.with_suffix(".float32.onnx"))
             if recipe.precision == "int8":
-                quantize(whole, path, task.float_products)
+                quantize(whole, path, task.float_products, task.narrow_in_float)
             else:
                 store_in_float16(whole, path)
             shipped = open_engine(path, "cpu")

@@ -21,14 +21,16 @@ LARGE = 1 << 16
 """Values of a matrix from which integer arithmetic pays."""
 
 
-def quantize(float32: Path, path: Path, float_products: int = 0) -> None:
+def quantize(
+    float32: Path, path: Path, float_products: int = 0, narrow_in_float: bool = True
+) -> None:
     """Write ``path`` from ``float32``, about a quarter as large.
 
-    Large matrices that do not narrow are multiplied in integers, by activations that are quantized
-    as they come. All others, and embeddings, are only stored in int8 and multiplied in float: small
-    ones cost no time, and what a narrowing one (the second of a transformer's feed-forward pair)
-    takes in is too uneven for 8 bits, and so may be what the first ``float_products`` large ones
-    take in. Each column, and each row of an embedding, has a scale.
+    Large matrices are multiplied in integers, by activations that are quantized as they come. All
+    others, and embeddings, are only stored in int8 and multiplied in float: small ones cost no
+    time; what a narrowing one (the second of a transformer's feed-forward pair) takes in may be too
+    uneven for 8 bits (``narrow_in_float``), and so may be what the first ``float_products`` large
+    ones take in. Each column, and each row of an embedding, has a scale.
 
     Weights that meet integers use seven of the eight bits: on processors without VNNI, products
     of eight would overflow, and a network would answer differently on another machine.
@@ -49,7 +51,7 @@ def quantize(float32: Path, path: Path, float_products: int = 0) -> None:
             model,
             path,
             op_types_to_quantize=["MatMul", "Gemm"],
-            nodes_to_exclude=_kept_in_float(model.graph, float_products),
+            nodes_to_exclude=_kept_in_float(model.graph, float_products, narrow_in_float),
             per_channel=True,
             reduce_range=True,
             weight_type=QuantType.QInt8,
@@ -67,10 +69,10 @@ def quantize(float32: Path, path: Path, float_products: int = 0) -> None:
         )
 
 
-def _kept_in_float(graph: onnx.GraphProto, first: int) -> list[str]:
-    """Names of the products with a constant matrix that is small, or has more rows than columns.
+def _kept_in_float(graph: onnx.GraphProto, first: int, narrow: bool) -> list[str]:
+    """Names of the products with a constant matrix that is small, and of the ``first`` others.
 
-    And of the ``first`` others.
+    And if ``narrow`` of those with more rows than columns.
     """
     shapes = {tensor.name: tuple(tensor.dims) for tensor in graph.initializer}
     names = []
@@ -80,9 +82,9 @@ def _kept_in_float(graph: onnx.GraphProto, first: int) -> list[str]:
         rows, columns = shapes[node.input[1]]
         if _transposed(node):
             rows, columns = columns, rows
-        small = rows > columns or rows * columns < LARGE
-        if small or first > 0:
-            first -= not small
+        kept = (narrow and rows > columns) or rows * columns < LARGE
+        if kept or first > 0:
+            first -= not kept
             # the quantizer makes a MatMul of a Gemm first, and names it so
             names.append(node.name if node.op_type == "MatMul" else f"{node.name}_MatMul")
     return names

@@ -51,6 +51,8 @@ class Task(ABC):
     batches_per_epoch: int
     float_products: int = 0
     """Large products from the input on that the network in int8 has in float."""
+    narrow_in_float: bool = True
+    """Whether it has those in float, too, whose matrix has more rows than columns."""
     starting_point: str = ""
     """Pretrained weights that the network starts from, with their licence; empty for none."""
     intended_use: tuple[str, ...] = (

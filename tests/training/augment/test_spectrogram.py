@@ -44,6 +44,14 @@ def test_a_short_spectrum_is_set_into_silence() -> None:
     assert len(fit_length(raw, 2, rng())) == 2
 
 
+@pytest.mark.parametrize("share", [0.0, 0.3, 1.0])
+def test_so_many_pieces_are_a_beginning(share: float) -> None:
+    raw, draw = np.arange(200, dtype=np.float32)[:, None], rng()
+    starts = np.array([fit_length(raw, 50, draw, share)[0, 0] for _ in range(1000)])
+    assert (starts == 0).mean() == pytest.approx(share, abs=0.05)
+    assert share == 1 or starts.max() > 140
+
+
 def test_masks_are_blank_and_leave_the_input_alone() -> None:
     features = rng(1).normal(0, 1, (100, 64)).astype(np.float32)
     before = features.copy()

@@ -65,6 +65,14 @@ def test_every_matrix_is_int8_and_the_large_widening_one_is_multiplied_in_intege
     assert sizes[1] < 0.3 * sizes[0]
 
 
+def test_narrowing_products_may_be_in_integers_too(tmp_path: Path) -> None:
+    network(tmp_path / "a.onnx", WORDS, WIDTH, WIDE)
+    quantize(tmp_path / "a.onnx", tmp_path / "b.onnx", narrow_in_float=False)
+    nodes = onnx.load(tmp_path / "b.onnx").graph.node
+    integer = [node.input[1] for node in nodes if node.op_type == "MatMulInteger"]
+    assert [name.split("_")[0] for name in integer] == ["up", "down"]
+
+
 def test_the_first_large_products_may_stay_in_float(tmp_path: Path) -> None:
     network(tmp_path / "a.onnx", WORDS, WIDTH, WIDE)
     errors = []
