@@ -96,8 +96,8 @@ class SpeechTask(Task):
         "Speakers differ as much as classes do; the development fold has two women and two men, "
         "all of them actors from North America. Children and the elderly are not in the data.",
         "A language or a kind of sentence that is not in the training data (see measured); there "
-        "it is also surer than it is right: left out of training, Polish is found in one clip of "
-        "three, about as surely as English in two.",
+        "it is also surer than it is right: left out of training, Polish is found in two clips of "
+        "five, about as surely as English in three.",
         "Sounds that are no speech get little confidence if they are noise or tones; an animal's "
         "or a baby's cry can get much of it: leave it to the voice detector to keep them out.",
     )
