@@ -22,7 +22,8 @@ class Transcriber(Block):
 
     The final one comes even when there is no text: those who wait for it then know. Updates hold
     all the sound of their utterance, so some may be missed; only what the stream has not had yet
-    is passed on. An utterance whose end is missed is finished when the next one comes.
+    is passed on. An utterance whose end is missed is finished when the next one comes. A silence
+    that is no pause yet is decoded as one, unless transcripts are late.
     """
 
     def __init__(self, stream: AsrStream) -> None:
@@ -31,6 +32,7 @@ class Transcriber(Block):
         self._fed = 0  # samples of it that the stream has had
         self._text = ""
         self._finished = 0  # id of the last utterance that is over
+        self._late: Callable[[], bool] = _never
 
     def push(self, message: Message) -> Sequence[Transcript]:
         if not isinstance(message, SpeechUpdate) or message.utterance <= self._finished:
@@ -43,7 +45,8 @@ class Transcriber(Block):
         new = message.samples[self._fed :]
         self._fed = max(self._fed, len(message.samples))
         paused = message.state is SpeechState.PAUSED
-        hypothesis = self._stream.accept(new, pause=message.silent and not ended)
+        early = message.state is SpeechState.STOPPING and not self._late()
+        hypothesis = self._stream.accept(new, pause=paused or early)
         unchanged = hypothesis.text == self._text
         if ended:
             out += self.flush()
@@ -54,6 +57,7 @@ class Transcriber(Block):
         return out
 
     def ask_first(self, wanted: Callable[[], bool], late: Callable[[], bool]) -> None:
+        self._late = late
         if isinstance(self._stream, Sheddable):
             self._stream.ask_first(wanted, late)
 
@@ -68,6 +72,10 @@ class Transcriber(Block):
     def reset(self) -> None:
         self._open, self._fed, self._text, self._finished = None, 0, "", 0
         self._stream.reset()  # last: an engine that has died raises
+
+
+def _never() -> bool:
+    return False
 
 
 def _transcript(update: SpeechUpdate, hypothesis: Hypothesis, *, partial: bool) -> Transcript:

@@ -186,6 +186,15 @@ def test_a_silence_too_short_for_a_pause_is_passed_on_for_its_text() -> None:
     np.testing.assert_array_equal(fed, np.arange(1100))
 
 
+def test_where_transcripts_are_late_only_a_pause_is_decoded_as_one() -> None:
+    recognizer = Counting()
+    block = Transcriber(recognizer)
+    block.ask_first(wanted=lambda: True, late=lambda: True)
+    for state in (STARTED, STOPPING, PAUSED, ENDED):
+        block.push(update(1, state, 1100))
+    assert recognizer.pauses == [1100]
+
+
 def test_style_reason_and_engine_come_with_the_text() -> None:
     class Fixed(Counting):
         def finish(self) -> Hypothesis:
