@@ -9,7 +9,16 @@ from typing import Final
 
 import numpy as np
 
-from mmer.benchmarks.harness.command import Asr, Flag, Folder, OptionalFolder, Outputs, Say
+from mmer.benchmarks.compare import Stored, read_stored
+from mmer.benchmarks.harness.command import (
+    Asr,
+    Flag,
+    Folder,
+    OptionalFile,
+    OptionalFolder,
+    Outputs,
+    Say,
+)
 from mmer.benchmarks.harness.networks import hashes
 from mmer.benchmarks.personal.clips import Clips, ravdess_clips, switches
 from mmer.benchmarks.personal.sessions import BALANCED, MINUTE, Change, Corpus, changes
@@ -29,6 +38,9 @@ SKEWED_LOSS: Final = 3.0
 SKEWED_WORST: Final = 8.0
 """Most points of accuracy lost where 80 % is another emotion: mean of the rows, and any of them."""
 SKEWED: Final = tuple(e for e in EMOTIONS if e != "neutral")
+
+CLIPS: Final = "RAVDESS actor 01"
+NOT_HERE: Final = ["not here", "because"]
 
 Changes = Mapping[str, Change]
 
@@ -54,6 +66,8 @@ class PersonalBaseline(Outputs):
     """Random sessions of each person and mix."""
     cache: OptionalFolder = None
     """Folder for the networks' answers, reused by later runs."""
+    stored_voices: OptionalFile = None
+    """An earlier result (--json) of the same speech network: its voices stay, and need no runs."""
     study: Flag = False
     """A second table: other settings of the baseline, on the voices."""
 
@@ -63,24 +77,34 @@ class PersonalBaseline(Outputs):
             raise MmerError(f"--orders is {self.orders}: it must be at least 1")
         if not self.data.is_dir():
             raise MmerError(f"--data {self.data} is no folder")
+        if self.stored_voices is not None and self.study:
+            raise MmerError("--study needs the voices themselves: leave --stored-voices out")
 
     def run(self, say: Say) -> Report:
-        heard, missing = voices(self.data, self.runs, self.cache, say)
+        stored: dict[str, dict[tuple[str, str], Changes]] = {"session": {}, "file": {}}
+        heard: Sequence[Voices] = ()
+        missing: list[str] = []
+        if self.stored_voices is None:
+            heard, missing = voices(self.data, self.runs, self.cache, say)
+        else:
+            stored, missing = stored_voices(read_stored(self.stored_voices), self.orders)
         corpora = [v.corpus() for v in heard]
         stability: list[Row] = []
         known = [c for v in heard if (c := v.read_aloud()) is not None]
         if (self.data / "video").is_dir():
             say("clips")
             clips = ravdess_clips(self.data, self.asr, self.cache)
-            corpora += Clips("RAVDESS actor 01", clips, FusionModel.load()).corpora()
+            corpora += Clips(CLIPS, clips, FusionModel.load()).corpora()
             say("switches of the running label")
             stability = [stable({b: switches(self.data, b) for b in ("none", "session")})]
         else:
             missing.append("clips: DATA/video is not there")
         alone = [c.name for c in corpora if len(c.people()) < 2 and c.resampled == "speaker"]
         missing += [f"{name}: fewer than two speakers show three emotions" for name in alone]
-        found = _all([c for c in corpora if c.name not in alone], self.orders, say)
-        read = _all([c for c in known if c.name not in alone], self.orders, say)
+        anew = _all([c for c in corpora if c.name not in alone], self.orders, say)
+        found = stored["session"] | anew
+        anew = _all([c for c in known if c.name not in alone], self.orders, say)
+        read = stored["file"] | anew
         if not found:
             raise MmerError(f"nothing to measure: {'; '.join(missing)}")
         tables = [
@@ -90,9 +114,7 @@ class PersonalBaseline(Outputs):
         if self.study:
             tables.append(_study([v for v in heard if v.name not in alone], self.orders, say))
         if missing:
-            tables.append(
-                Table(["not here", "because"], [m.split(": ", 1) for m in missing], "", 2)
-            )
+            tables.append(Table(NOT_HERE, [m.split(": ", 1) for m in missing], "", 2))
         rows = [
             *judged(list(found.values())),
             *stability,
@@ -102,7 +124,7 @@ class PersonalBaseline(Outputs):
         return Report(
             kind="baseline",
             title="mmer-bench baseline: what the person's baseline changes, in percentage points",
-            settings=self.settings(runs="RUNS", cache=None),
+            settings=self.settings(runs="RUNS", cache=None, stored_voices=None),
             clip={"corpora": len(found)},
             models={name: sha256[:12] for name, sha256 in hashes(None).items()},
             rows=rows,
@@ -142,6 +164,41 @@ def _all(corpora: Sequence[Corpus], orders: int, say: Say) -> dict[tuple[str, st
         say(f"sessions: {corpus.name}, {corpus.modality}")
         found[corpus.name, corpus.modality] = changes(corpus, orders)
     return found
+
+
+def stored_voices(
+    result: Stored, orders: int
+) -> tuple[dict[str, dict[tuple[str, str], Changes]], list[str]]:
+    """Changes of voices in an earlier result, by what taught the baseline, and what it had not.
+
+    Raises:
+        MmerError: it is of another command, speech network or number of sessions.
+    """
+    whole = result.whole
+    if whole["kind"] != "baseline":
+        raise MmerError(f"{result.path} is of `mmer-bench {whole['kind']}`, not of baseline")
+    if whole["models"]["speech"] != hashes(None)["speech"][:12]:
+        raise MmerError(f"{result.path} is of another speech network: measure its voices anew")
+    if (theirs := whole["settings"]["orders"]) != orders:
+        raise MmerError(f"{result.path} has {theirs} sessions a person and mix, not {orders}")
+    found: dict[str, dict[tuple[str, str], Changes]] = {"session": {}, "file": {}}
+    for key, row in result.rows.items():
+        how, _, of = key.partition(" ")
+        modality, _, name = of.partition(" ")
+        if how not in found or modality != "speech" or name == CLIPS:
+            continue
+        found[how][name, modality] = mixes_of(row["values"])
+    lines = [t["lines"] for t in whole["tables"] if t["headings"] == NOT_HERE]
+    return found, [": ".join(line) for of in lines for line in of if line[0] != "clips"]
+
+
+def mixes_of(values: Mapping[str, float]) -> Changes:
+    """A stored row's values, "MIX PART" each, as changes by mix."""
+    mixes: dict[str, dict[str, float]] = {}
+    for what, value in values.items():
+        mix, _, part = what.rpartition(" ")
+        mixes.setdefault(mix, {})[part] = value
+    return {mix: Change(**parts) for mix, parts in mixes.items()}
 
 
 def judged(found: Sequence[Changes]) -> list[Row]:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from mmer.benchmarks import cli
+from mmer.benchmarks.compare import Stored, read_stored
 from mmer.benchmarks.personal.clips import Clip, Clips
-from mmer.benchmarks.personal.command import judged, stable
+from mmer.benchmarks.personal.command import judged, mixes_of, stable, stored_voices
 from mmer.benchmarks.personal.sessions import (
     BALANCED,
     LENGTH,
@@ -21,6 +23,7 @@ from mmer.benchmarks.personal.sessions import (
     session,
 )
 from mmer.benchmarks.personal.voices import Voices
+from mmer.models.errors import MmerError
 from mmer.models.fusion import FusionModel
 from mmer.models.labels import EMOTIONS
 from mmer.models.prediction import log_softmax
@@ -142,6 +145,40 @@ def test_the_musts_decide_the_default(
     rows = {row.key: row for row in judged([table])}
     assert rows["default"].measured == default
     assert rows["default"].passed == (default == "session")
+
+
+def test_stored_voices_are_those_of_the_earlier_result() -> None:
+    result = read_stored(PAGE)
+    found, missing = stored_voices(result, orders=3)
+    names = {name for name, _ in found["session"]}
+    assert {"RAVDESS 17-20", "RAVDESS", "EmoDB", "nEMO", "EmoGator"} == names
+    assert {name for name, _ in found["file"]} == {"EmoDB", "nEMO"}
+    assert missing == ["URDU: fewer than two speakers show three emotions"]
+    for how, changed in found.items():
+        for (name, modality), mixes in changed.items():
+            values = result.rows[f"{how} {modality} {name}"]["values"]
+            for mix, change in mixes.items():
+                assert change.points == values[f"{mix} adapted"] - values[f"{mix} plain"]
+                assert (change.low, change.high) == (values[f"{mix} low"], values[f"{mix} high"])
+    clips = [row["values"] for key, row in result.rows.items() if key.endswith("actor 01")]
+    assert len(clips) == 3
+    whole = [*found["session"].values(), *map(mixes_of, clips)]
+    for row in judged(whole):
+        assert row.measured == result.rows[row.key]["measured"]
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"kind": "live"}, "is of `mmer-bench live`, not of baseline"),
+        ({"models": {"speech": "0" * 12}}, "of another speech network"),
+        ({"settings": {"orders": 2}}, "has 2 sessions a person and mix"),
+    ],
+)
+def test_voices_of_another_measurement_are_refused(changed: dict[str, Any], message: str) -> None:
+    stored = Stored(PAGE, json.loads(PAGE.read_text()) | changed)
+    with pytest.raises(MmerError, match=message):
+        stored_voices(stored, orders=3)
 
 
 def test_the_default_is_what_the_stored_table_decides() -> None:
