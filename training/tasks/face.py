@@ -16,8 +16,8 @@ from mmer.models.cards.card import TrainingData
 from mmer.models.cards.seen import Seen, as_keys
 from mmer.models.errors import MmerError
 from mmer.models.labels import EMOTIONS
+from mmer.models.networks.shipped.dlib_resnet import STAGES
 from mmer.models.networks.shipped.face import FaceNetwork
-from mmer.models.networks.shipped.face_pair import DlibFace, FacePair
 from mmer.models.preparation.face_crop import CropGeometry
 from mmer.models.preparation.grey_face import GreyFace
 from mmer.training.augment.face import FaceChanges, change_face
@@ -28,6 +28,10 @@ from mmer.training.recipes.recipe import Recipe, from_table
 from mmer.training.tasks import dlib_resnet
 from mmer.training.tasks.task import Arrays, Task, soft_loss
 
+_MEASURED_BY = 512
+"""Training images that the statistics of pretrained weights are measured on."""
+_STAGES_OF: Final = {sum(count for _, count, _ in STAGES[:n]): n for n in range(1, len(STAGES) + 1)}
+"""Stages of dlib's ResNet by its blocks."""
 TWINS: Final = "all (with those that also occur in FER2013's training split, kept out of training)"
 
 
@@ -44,22 +48,17 @@ class FaceOptions:
     right_eye: tuple[float, float]
     usable_below: float = 0.0
     """Probability (0..1) of a usable face below which the live recognizer ignores the crop."""
-    widths: tuple[int, int, int] = (32, 64, 128)
-    dropout: float = 0.2
-    side: int = 40
+    stages: int = 3
+    """Stages of dlib's ResNet, from the input up."""
+    dropout: float = 0.3
+    window: int = 44
     """Pixels of the training windows, anywhere in the crop; inference uses the middle one."""
-    pair: bool = False
-    """Train dlib's ResNet, to be used together with the network of the run in ``start``, or that
-    run's pair further."""
-    second_side: int = 44
-    """``side`` of the pair's second network."""
-    second_dropout: float = 0.4
-    second_share: float = 0.5
-    """Weight (0..1) of its logits in the pair's."""
-    second_frozen: int = 0
-    """Its lower residual blocks that keep their pretrained weights, with what is below them."""
-    tuned_rate: float = 0.3
-    """Learning rate of its pretrained weights, as a share of its heads'."""
+    taught: float = 0.0
+    """Share of the loss by the mean answer of the runs in ``start`` (distillation, Hinton et al.
+    2015) in place of the votes."""
+    taught_balance: float = 0.0
+    """``class_balance`` of the teachers' recipe: their answers are brought to this one's (Menon et
+    al. 2021)."""
     no_faces: int = 16
     """Crops that are no usable face in each batch, beside the recipe's ``batch`` of faces."""
     usable_weight: float = 0.3
@@ -103,9 +102,10 @@ CONDITIONS: Final[Mapping[str, Callable[[np.ndarray], np.ndarray]]] = {
 
 
 class FaceTask(Task):
-    """The task of ``FaceNetwork`` and ``FacePair``; targets are (B, 8).
+    """The task of ``FaceNetwork``; targets are (B, 8), or (B, 15) where it is taught.
 
-    They are the shares of the votes, and 1 for a usable face.
+    They are the shares of the votes, 1 for a usable face, and the probabilities of the teachers. A
+    run that names others in ``start`` begins with the weights of the first, and all are teachers.
     """
 
     modality = "face"
@@ -124,6 +124,7 @@ class FaceTask(Task):
         "for whom is unknown.",
     )
     outputs = ("logits", "embedding", "usable")
+    starting_point = dlib_resnet.NAME
 
     def __init__(
         self, recipe: Recipe, data: Path, cache: Path | None = None, weights: Path | None = None
@@ -133,14 +134,13 @@ class FaceTask(Task):
         self._changes = from_table(
             FaceChanges, self._options.changes, f"recipe {recipe.name}: options.changes"
         )
-        if self._options.pair:
-            if len(recipe.start) != 1:
-                raise MmerError(
-                    f"recipe {recipe.name}: a pair must start from one run, of its first network"
-                )
-            self.starting_point = dlib_resnet.NAME
-            self._pretrained = dlib_resnet.model_file()
-        self._side = self._options.second_side if self._options.pair else self._options.side
+        if not 0 <= self._options.taught <= 1:
+            raise MmerError(f"recipe {recipe.name}: taught must be 0..1: {self._options.taught}")
+        if self._options.taught and not recipe.start:
+            raise MmerError(f"recipe {recipe.name}: taught needs teachers: name runs in start")
+        self._pretrained = dlib_resnet.model_file()
+        self._teachers: list[FaceNetwork] = []
+        self._side = self._options.window
         self._train = read_train(data)
         self._development = read_development(data)
         self._with_twins = read_development(data, twins=True)
@@ -151,42 +151,63 @@ class FaceTask(Task):
         self.batches_per_epoch = len(self._train.images) // recipe.batch
 
     def network(self) -> nn.Module:
-        o = self._options
-        a, b, c = o.widths
-        first = FaceNetwork((a, b, c), o.dropout, o.side)
-        if not o.pair:
-            return first
-        second = DlibFace(o.second_side, o.second_dropout, o.second_frozen)
-        dlib_resnet.fill(second.body, self._pretrained)
-        return FacePair(first, second, o.second_share)
+        """Pretrained, its statistics measured on training images."""
+        network = self._of(self._options.stages)
+        dlib_resnet.fill(network.body, self._pretrained)
+        rng = np.random.default_rng(0)
+        rows = rng.permutation(len(self._train.images))[:_MEASURED_BY]
+        images = np.stack([self._change(self._train.images[r], rng) for r in rows])[:, None]
+        dlib_resnet.measure(network.body, network.enlarged(torch.from_numpy(images)))
+        return network
+
+    def _of(self, stages: int) -> FaceNetwork:
+        return FaceNetwork(stages, self._options.dropout, self._options.window)
 
     def joined(self, weights: Sequence[Mapping[str, torch.Tensor]]) -> Mapping[str, torch.Tensor]:
-        """A pair begins with that of another run, or its first network's and pretrained weights."""
-        state = super().joined(weights)
-        if not self._options.pair or "second.head.weight" in state:
-            return state
-        return self.network().state_dict() | {f"first.{k}": v for k, v in state.items()}
+        """That of the first; where the recipe has ``taught``, all are the teachers."""
+        if not self._options.taught:
+            return super().joined(weights)
+        self._teachers = []
+        for state in weights:
+            blocks = len({name.split(".")[2] for name in state if name.startswith("body.blocks.")})
+            teacher = self._of(_STAGES_OF.get(blocks, self._options.stages))
+            try:
+                teacher.load_state_dict(state)
+            except RuntimeError as error:
+                raise MmerError(f"recipe {self._recipe.name}: a teacher is no face run") from error
+            for parameter in teacher.parameters():
+                if parameter.dim() == 4:  # takes two thirds of the time in bfloat16
+                    parameter.data = parameter.data.to(memory_format=torch.channels_last)
+            self._teachers.append(teacher.eval().requires_grad_(False))
+        return weights[0]
 
-    def parameter_groups(self, network: nn.Module) -> list[dict[str, Any]]:
-        if not isinstance(network, FacePair):
-            return super().parameter_groups(network)
-        second = network.second
-        tuned = [p for p in second.body.parameters() if p.requires_grad]
-        heads = [*second.head.parameters(), *second.usable.parameters()]
-        return [{"params": heads}, {"params": tuned, "scale": self._options.tuned_rate}]
+    @torch.no_grad()
+    def _taught(self, images: np.ndarray) -> np.ndarray:
+        """Probabilities (B, 7) of the teachers' mean logits, at this recipe's balance."""
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+        x = torch.from_numpy(images).to(device)
+        with torch.autocast(device, torch.bfloat16, enabled=self._recipe.mixed_precision == "bf16"):
+            logits = [teacher.to(device)(x)[0].float() for teacher in self._teachers]
+        less = self._options.taught_balance - self._recipe.class_balance
+        prior = torch.from_numpy(np.log(np.maximum(self.class_shares, 1e-6)) * less).float()
+        return np.asarray((torch.stack(logits).mean(dim=0).cpu() + prior).softmax(dim=1))
 
     def batches(self, rng: np.random.Generator) -> Iterator[tuple[Arrays, np.ndarray]]:
         """Every image once, augmented, and in each batch some crops that are no usable face."""
         size, extra = self._recipe.batch, self._options.no_faces
         order = rng.permutation(len(self._train.images))
-        targets = np.zeros((size + extra, len(EMOTIONS) + 1), np.float32)
-        targets[:size, -1] = 1
+        classes = len(EMOTIONS)
+        columns = classes + 1 + (classes if self._options.taught else 0)
+        targets = np.zeros((size + extra, columns), np.float32)
+        targets[:size, classes] = 1
         for k in range(self.batches_per_epoch):
             rows = order[k * size : (k + 1) * size]
-            images = [self._change(self._train.images[r], rng) for r in rows]
-            images += [self._no_face(rng) for _ in range(extra)]
-            targets[:size, :-1] = self._train.targets[rows]
-            yield {"image": np.stack(images)[:, None]}, targets.copy()
+            faces = [self._change(self._train.images[r], rng) for r in rows]
+            images = np.stack([*faces, *(self._no_face(rng) for _ in range(extra))])[:, None]
+            targets[:size, :classes] = self._train.targets[rows]
+            if self._options.taught:
+                targets[:size, classes + 1 :] = self._taught(images[:size])
+            yield {"image": images}, targets.copy()
 
     def _change(self, image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         return change_face(image, rng, self._changes, self._side)
@@ -217,10 +238,18 @@ class FaceTask(Task):
         weights: torch.Tensor,
         smoothing: float,
     ) -> torch.Tensor:
-        """Cross-entropy of the expression on usable faces, and of the usable-face output on all."""
-        usable = targets[:, -1]
+        """Cross-entropy of the expression on usable faces, and of the usable-face output on all.
+
+        The teachers' answers are weighted by class already.
+        """
+        classes, taught = len(EMOTIONS), self._options.taught
+        usable = targets[:, classes]
         faces = usable > 0.5
-        expression = soft_loss(outputs[0].float()[faces], targets[faces, :-1], weights, smoothing)
+        logits, goal = outputs[0].float()[faces], targets[faces]
+        expression = soft_loss(logits, goal[:, :classes], weights, smoothing)
+        if taught:
+            theirs = soft_loss(logits, goal[:, classes + 1 :], torch.ones_like(weights), 0.0)
+            expression = torch.lerp(expression, theirs, taught)
         usable_loss = nn.functional.binary_cross_entropy_with_logits(outputs[2].float(), usable)
         return expression + self._options.usable_weight * usable_loss
 

@@ -21,7 +21,7 @@ TASKS: Final = Registry(
         ),
         "face": Entry(
             "mmer.training.tasks.face:FaceTask",
-            "a CNN over grey face crops, alone or beside dlib's ResNet",
+            "lower stages of dlib's ResNet over grey face crops",
         ),
         "face-baseline": Entry(
             "mmer.training.tasks.face_baseline:FaceBaselineTask",

@@ -13,7 +13,7 @@ SPREAD = 0.22
 
 
 class DlibBlock(nn.Module):
-    """Two 3x3 convolutions beside a short cut; (B, inputs, H, W) to (B, outputs, H', W').
+    """Two normalised 3x3 convolutions beside a short cut; (B, inputs, H, W) to (B, outputs, ...).
 
     A block that halves convolves without padding and averages the short cut over 2x2; missing
     channels, rows and columns of either are zeros, as in dlib's ``add_prev``.
@@ -22,8 +22,9 @@ class DlibBlock(nn.Module):
     def __init__(self, inputs: int, outputs: int, halves: bool) -> None:
         super().__init__()
         self.halves = halves
-        self.first = nn.Conv2d(inputs, outputs, 3, 2 if halves else 1, 0 if halves else 1)
-        self.second = nn.Conv2d(outputs, outputs, 3, padding=1)
+        stride, padding = (2, 0) if halves else (1, 1)
+        self.first = normalised(nn.Conv2d(inputs, outputs, 3, stride, padding, bias=False))
+        self.second = normalised(nn.Conv2d(outputs, outputs, 3, padding=1, bias=False))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         y = self.second(F.relu(self.first(x)))
@@ -37,7 +38,7 @@ class DlibBlock(nn.Module):
 
 
 class DlibResNet(nn.Module):
-    """The first ``stages`` of the network, its scales folded into its convolutions.
+    """The first ``stages`` of the network.
 
     The three colours of its first convolution are summed: it sees grey images.
     """
@@ -46,7 +47,7 @@ class DlibResNet(nn.Module):
         super().__init__()
         blocks: list[nn.Module] = []
         width = STAGES[0][0]
-        self.stem = nn.Conv2d(1, width, 7, 2)
+        self.stem = normalised(nn.Conv2d(1, width, 7, 2, bias=False))
         for channels, count, halves in STAGES[:stages]:
             for k in range(count):
                 blocks.append(DlibBlock(width, channels, halves and k == 0))
@@ -60,3 +61,8 @@ class DlibResNet(nn.Module):
         for block in self.blocks:
             x = block(x)
         return x
+
+
+def normalised(convolution: nn.Conv2d) -> nn.Sequential:
+    """A convolution and the normalisation of its channels."""
+    return nn.Sequential(convolution, nn.BatchNorm2d(convolution.out_channels))

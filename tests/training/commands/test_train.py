@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
+from starting_points import need_dlib
 
 from mmer.training.commands import train as module
 from mmer.training.recipes.recipe import Recipe
@@ -22,7 +23,7 @@ learning_rate = 1e-3
 [options]
 left_eye = [0.3, 0.4]
 right_eye = [0.7, 0.4]
-widths = [4, 6, 8]
+stages = 1
 """
 
 
@@ -59,6 +60,7 @@ def test_it_trains_exports_and_resumes(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     pytest.importorskip("torch", reason="training needs torch: pip install 'mmer-live[train]'")
+    need_dlib()
     (tmp_path / "tiny.toml").write_text(TINY)
     done = train("tiny.toml", "--data", corpora, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
@@ -86,6 +88,7 @@ def test_it_trains_exports_and_resumes(
 
 def test_ctrl_c_is_one_line(corpora: Path, tmp_path: Path) -> None:
     pytest.importorskip("torch", reason="training needs torch: pip install 'mmer-live[train]'")
+    need_dlib()
     (tmp_path / "tiny.toml").write_text(TINY.replace("epochs = 1", "epochs = 100000"))
     process = subprocess.Popen(
         command("tiny.toml", "--data", corpora),

