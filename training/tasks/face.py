@@ -138,12 +138,12 @@ class FaceTask(Task):
             raise MmerError(f"recipe {recipe.name}: taught must be 0..1: {self._options.taught}")
         if self._options.taught and not recipe.start:
             raise MmerError(f"recipe {recipe.name}: taught needs teachers: name runs in start")
-        self._pretrained = dlib_resnet.model_file()
         self._teachers: list[FaceNetwork] = []
         self._side = self._options.window
         self._train = read_train(data)
         self._development = read_development(data)
         self._with_twins = read_development(data, twins=True)
+        self._pretrained = dlib_resnet.model_file()
         self.dropped = {f"fer2013: {why}": n for why, n in self._train.dropped.items()}
         self._scenes = read_scenes()
         self._non_faces = NonFaces(self._train.images, self._scenes)

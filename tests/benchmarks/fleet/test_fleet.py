@@ -86,7 +86,7 @@ def test_predictions_stand_beside_what_was_measured() -> None:
         for row in throughput_rows(throughput, work_of(throughput, decodes=True))
     }
     for key in ("model_streams_1", "model_streams_4", "model_streams_8"):
-        assert rows[key]["p50"] == pytest.approx(rows[key]["measured_p50"], rel=0.35)
+        assert rows[key]["p50"] == pytest.approx(rows[key]["measured_p50"], rel=0.4)
     served = json.loads((MEASURED / "serve.json").read_text())
     found = serve_row(served, work_of(throughput, decodes=False)).values
     assert found["p95"] == pytest.approx(found["measured_p95"], rel=0.4)
