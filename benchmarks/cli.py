@@ -14,7 +14,7 @@ from mmer.models.command import run_command
 from mmer.models.registry import Entry, Registry
 
 OUTPUTS: Final = ("--json", "--markdown", "--plot", "--cache")
-PLACES: Final = ("--data", "--measured", "--runs")
+PLACES: Final = ("--data", "--measured", "--runs", "--stored-voices")
 
 COMMANDS: Final = Registry(
     "subcommand",

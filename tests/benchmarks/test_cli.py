@@ -43,6 +43,9 @@ def test_mistakes_are_told(capsys: pytest.CaptureFixture[str], tmp_path: Path) -
 def test_the_command_is_told_without_paths() -> None:
     given = ["live", "--data", "/x", "--json=/y", "--plot", "/z", "--asr", "none"]
     assert cli.repeatable(given) == "mmer-bench live --data DATA --asr none"
+    given = ["baseline", "--data=/x", "--stored-voices", "/old.json"]
+    expected = "mmer-bench baseline --data DATA --stored-voices STORED-VOICES"
+    assert cli.repeatable(given) == expected
 
 
 @pytest.mark.parametrize("command", [Live, Soak])

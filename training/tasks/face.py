@@ -139,7 +139,6 @@ class FaceTask(Task):
         if self._options.taught and not recipe.start:
             raise MmerError(f"recipe {recipe.name}: taught needs teachers: name runs in start")
         self._teachers: list[FaceNetwork] = []
-        self._side = self._options.window
         self._train = read_train(data)
         self._development = read_development(data)
         self._with_twins = read_development(data, twins=True)
@@ -210,13 +209,13 @@ class FaceTask(Task):
             yield {"image": images}, targets.copy()
 
     def _change(self, image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        return change_face(image, rng, self._changes, self._side)
+        return change_face(image, rng, self._changes, self._options.window)
 
     def _no_face(self, rng: np.random.Generator) -> np.ndarray:
         unusable = self._train.unusable
         if len(unusable) and rng.random() < 0.03:  # few images: seldom, lest they be memorised
             return self._change(unusable[rng.integers(len(unusable))], rng)
-        return self._non_faces.draw(rng, self._side)
+        return self._non_faces.draw(rng, self._options.window)
 
     def development(self, condition: str | None = None) -> Iterator[tuple[Arrays, np.ndarray]]:
         faces = self._with_twins if condition == TWINS else self._development

@@ -33,7 +33,7 @@ class FaceNetwork(nn.Module):
     def forward(self, image: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """Image float32 (B, 1, S, S), 0..255; logits (B, 7), embedding (B, d), usable (B,).
 
-        In training S is the window's, else the crop's or the window's.
+        S is the window's or larger; then the middle counts.
 
         ``usable`` is a logit: above 0 the image is more likely a face than not.
         """
