@@ -36,7 +36,9 @@ class WindowSampler:
     spoken: Mapping[str, str]
     """Transcripts by written text."""
     soft_share: float
-    """Share of the windows with soft labels that are trained on these."""
+    """Share of the windows with soft labels that are trained on these, but for the first corpus."""
+    taught: float
+    """Share of the soft label in the first corpus' targets."""
 
     def epoch(self, rng: np.random.Generator) -> Iterator[tuple[Arrays, np.ndarray]]:
         """Windows of one corpus and similar length, some as a recognizer would write them."""
@@ -81,21 +83,30 @@ class WindowSampler:
         """A window in a random style, with one-hot or soft targets."""
         texts, style = change_texts(window.texts, self.errors, rng, self.changes, self.spoken)
         row = self.encoder.encode_window(window, texts, style, corpus)
-        if window.soft.keys() >= set(row.places) and rng.random() < self.soft_share:
-            soft = np.array([window.soft[place] for place in row.places], np.float32)
+        if not window.soft.keys() >= set(row.places):
+            return row
+        soft = np.array([window.soft[place] for place in row.places], np.float32)
+        if corpus == 0:
+            return replace(row, targets=(1 - self.taught) * row.targets + self.taught * soft)
+        if rng.random() < self.soft_share:
             return replace(row, targets=soft, corpus=0)
         return row
 
-    def label_softly(self, network: TextNetwork) -> None:
-        """Set the soft labels of all corpora but the first: probabilities by its head."""
-        for group in self.by_corpus[1:]:
+    def label_softly(self, teachers: Sequence[TextNetwork]) -> None:
+        """Set the soft labels: the teachers' mean probabilities, by the first corpus' head.
+
+        The first corpus has some where it is ``taught``, the others where ``soft_share`` is not 0.
+        """
+        first = 0 if self.taught else 1
+        for group in self.by_corpus[first : None if self.soft_share else 1]:
             found = [(c, *w) for c, one in enumerate(group) for w in overlapping(one, self.window)]
             found.sort(key=lambda place: sum(map(len, place[2].texts)))
             soft: list[dict[int, np.ndarray]] = [{} for _ in group]
             for k in range(0, len(found), self.batch):
                 part = found[k : k + self.batch]
                 rows = [self.encoder.encode_window(w, w.texts, "written") for _, _, w in part]
-                probs = iter(_probabilities(network, batch_of(rows)))
+                batch = batch_of(rows)
+                probs = iter(np.mean([_probabilities(t, batch) for t in teachers], axis=0))
                 for (c, start, _), row in zip(part, rows, strict=True):
                     soft[c] |= {start + place: next(probs) for place in row.places}
             group[:] = [replace(one, soft=s) for one, s in zip(group, soft, strict=True)]
