@@ -24,7 +24,7 @@ class Delivery(Enum):
     """A new message replaces the one that waits."""
 
     LATEST_PARTIAL = "latest partial, finals lossless"
-    """A message replaces a waiting ``partial`` one of the same kind and utterance; others wait."""
+    """A message replaces a waiting ``partial`` one of the same subject; others wait."""
 
     GIVE_BACK = "latest partial, the oldest given back when full"
     """As LATEST_PARTIAL, but no sender waits: the oldest message gives way and is given back."""
@@ -42,7 +42,7 @@ class Mailbox(Generic[T]):
 
     ``capacity`` is in messages (LATEST always holds one). ``dropped`` counts messages that a newer
     one replaced or displaced; ``waited_s`` is how long the message last taken had waited.
-    ``given_back`` has the utterances of messages other than partial ones that were given back.
+    ``given_back`` has the utterances whose end was given back.
     After ``close`` the receiver still gets what waits, then ``Closed``; ``abandon`` empties and
     closes at once, for a receiver that died.
     """
@@ -94,12 +94,14 @@ class Mailbox(Generic[T]):
         oldest = self._waiting.popleft()[1]
         self.dropped += 1
         utterance = getattr(oldest, "utterance", None)
-        if utterance is not None and not getattr(oldest, "partial", False):
+        if utterance is not None and getattr(
+            oldest, "final", not getattr(oldest, "partial", False)
+        ):
             self.given_back.add(utterance)  # before the receiver takes what comes after it
         return oldest
 
     def _replace(self, message: T) -> bool:
-        """Put ``message`` in the place of one that it replaces, if there is one."""
+        """Queue ``message`` and remove the one that it replaces, if there is one."""
         if self.delivery is Delivery.LATEST and self._waiting:
             self._waiting[0] = (self._seconds(), message)
             self.dropped += 1
@@ -110,8 +112,10 @@ class Mailbox(Generic[T]):
                 if _subject(old) == _subject(message):
                     if not getattr(old, "partial", False):
                         return False
-                    # keep the age of the oldest undelivered news and its place in the order
-                    self._waiting[i] = (self._waiting[i][0], message)
+                    # at the end, in the order of time, with the age of the oldest undelivered news
+                    put = self._waiting[i][0]
+                    del self._waiting[i]
+                    self._waiting.append((put, message))
                     self.dropped += 1
                     return True
         return False
@@ -153,7 +157,8 @@ class Mailbox(Generic[T]):
     def age_s(self) -> float:
         """How long the oldest message has waited, in seconds; 0 when none waits."""
         with self._lock:
-            return self._seconds() - self._waiting[0][0] if self._waiting else 0.0
+            now = self._seconds()
+            return now - min((put for put, _ in self._waiting), default=now)
 
     def __len__(self) -> int:
         with self._lock:
@@ -161,6 +166,8 @@ class Mailbox(Generic[T]):
 
 
 def _subject(message: object) -> tuple[object, ...]:
-    """Subject of a message: a later one of the same subject replaces it."""
+    """Subject of a message, its own where it has one: a later one of the same replaces it."""
+    if hasattr(message, "subject"):
+        return (type(message), message.subject)
     names = ("utterance", "modality", "track", "person")
     return (type(message), *(getattr(message, name, None) for name in names))

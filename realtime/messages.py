@@ -91,6 +91,11 @@ class SpeechUpdate:
         return self.state not in (SpeechState.STARTED, SpeechState.ENDED)
 
     @property
+    def final(self) -> bool:
+        """Whether it ends the utterance."""
+        return self.state is SpeechState.ENDED
+
+    @property
     def silent(self) -> bool:
         """Whether no speech follows ``samples`` so far: the utterance may end with them."""
         return self.state in (SpeechState.STOPPING, SpeechState.PAUSED, SpeechState.ENDED)
@@ -252,6 +257,15 @@ class EmotionEstimate:
     def of_utterance(self) -> bool:
         """Whether it is of a whole utterance, not of the window up to now."""
         return self.final or self.provisional
+
+    @property
+    def subject(self) -> tuple[str, int | None, int | None]:
+        """Later estimates of the same subject replace a partial one that nobody has read.
+
+        Running estimates of a person are one subject, whatever the utterance.
+        """
+        kind = "final" if self.final else "provisional" if self.provisional else "running"
+        return (kind, None if kind == "running" else self.utterance, self.person)
 
     @property
     def newest(self) -> float | None:

@@ -1,11 +1,18 @@
 import threading
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from mmer.realtime.mailbox import Closed, Delivery, Mailbox
-from mmer.realtime.messages import Missing, SpeechState, SpeechUpdate, Transcript
+from mmer.realtime.messages import (
+    EmotionEstimate,
+    Missing,
+    SpeechState,
+    SpeechUpdate,
+    Transcript,
+)
 
 
 def partial(utterance: int, text: str) -> Transcript:
@@ -14,6 +21,21 @@ def partial(utterance: int, text: str) -> Transcript:
 
 def final(utterance: int, text: str) -> Transcript:
     return Transcript(utterance, 0.0, 1.0, text, partial=False, asr="test")
+
+
+def estimate(t: float, utterance: int | None, kind: str) -> EmotionEstimate:
+    return EmotionEstimate(
+        t=t,
+        window=(t - 1.0, t),
+        label=None,
+        probs=None,
+        confidence=None,
+        modalities={},
+        why={},
+        final=kind == "final",
+        provisional=kind == "provisional",
+        utterance=utterance,
+    )
 
 
 def drain(box: Mailbox) -> list:
@@ -96,8 +118,55 @@ def test_one_modality_never_replaces_another() -> None:
     for modality in ("speech", "text", "speech"):
         box.put(Missing(modality, 0.0, 1.0, "why", partial=True, utterance=1))
     box.close()
-    assert [m.modality for m in drain(box)] == ["speech", "text"]
+    assert [m.modality for m in drain(box)] == ["text", "speech"]  # as they came, the old one gone
     assert box.dropped == 1
+
+
+def test_waiting_estimates_keep_the_order_of_time_and_answers_of_utterances() -> None:
+    box: Mailbox[EmotionEstimate] = Mailbox("output", Delivery.LATEST_PARTIAL)
+    times = [
+        (5.0, None, "running"),
+        (5.25, 1, "running"),
+        (5.5, 1, "provisional"),
+        (5.6, 1, "running"),
+        (5.75, 1, "final"),
+        (7.0, None, "running"),
+        (7.25, 2, "running"),
+        (7.5, 2, "provisional"),
+        (7.75, 2, "provisional"),
+        (9.0, None, "running"),
+    ]
+    for t, utterance, kind in times:
+        box.put(estimate(t, utterance, kind))
+    box.close()
+    left = [(m.t, m.subject[0]) for m in drain(box)]
+    assert left == [(5.5, "provisional"), (5.75, "final"), (7.75, "provisional"), (9.0, "running")]
+
+
+def test_each_person_has_running_estimates() -> None:
+    box: Mailbox[EmotionEstimate] = Mailbox("output", Delivery.LATEST_PARTIAL)
+    for t, person in ((1.0, 1), (1.0, 2), (2.0, 1)):
+        box.put(replace(estimate(t, None, "running"), person=person))
+    box.close()
+    assert [(m.t, m.person) for m in drain(box)] == [(1.0, 2), (2.0, 1)]
+
+
+def test_the_age_is_that_of_the_oldest_news() -> None:
+    now = 0.0
+    box: Mailbox[Transcript] = Mailbox("text", Delivery.LATEST_PARTIAL, seconds=lambda: now)
+    box.put(partial(1, "a"))
+    now = 1.0
+    box.put(final(2, "b"))
+    now = 3.0
+    box.put(partial(1, "a b"))  # behind the final, and with the age of what it replaced
+    assert box.age_s() == 3.0
+
+
+def test_a_begin_that_is_given_back_leaves_the_end_to_the_receiver() -> None:
+    box: Mailbox[SpeechUpdate] = Mailbox("speech", Delivery.GIVE_BACK, capacity=1)
+    for n, state in ((1, SpeechState.STARTED), (1, SpeechState.ENDED), (2, SpeechState.STARTED)):
+        box.put(SpeechUpdate(n, 0.0, 1.0, state, np.zeros(1, np.int16), 1.0))
+        assert box.given_back == ({1} if n == 2 else set())
 
 
 def test_an_update_never_replaces_the_start_of_its_utterance() -> None:
