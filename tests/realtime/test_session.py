@@ -340,6 +340,13 @@ class Stuck(Block):
         return []
 
 
+def wait_for(condition: Callable[[], bool]) -> None:
+    until = time.monotonic() + 10.0
+    while not condition():
+        assert time.monotonic() < until
+        time.sleep(0.01)
+
+
 class StuckOnce(PerBlock):
     """A block whose first message takes until it is freed."""
 
@@ -391,16 +398,18 @@ def test_a_stage_that_hangs_holds_up_no_other_and_its_utterances_are_answered_on
             for k, state in (ends if n < 51 else ends[1:])
         ]
 
+    voice = PerBlock(utterances)
+
     def blocks() -> Iterator[AudioBlock]:
         yield from sound(1.0)
+        wait_for(lambda: len(voice.seen) == 50)
+        stuck.freed.set()
         if one_is_open:
-            stuck.freed.wait(10.0)
+            wait_for(lambda: len(stuck.seen) > 1)
             yield from sound(0.02, start=1.0)
 
-    voice = PerBlock(utterances)
     graph = pipeline(vad=voice, **{stage: stuck})
     session = Session(graph, [ListSource(blocks())], SessionClock(), hop_s=0.1)
-    threading.Timer(0.8, stuck.freed.set).start()
     events = list(session.events())
     assert sum(isinstance(m, AudioBlock) for m in voice.seen) == last
     answers = [
