@@ -15,6 +15,16 @@ def test_there_is_a_recipe_for_each_modality() -> None:
         assert load_recipe(name).epochs > 0
 
 
+def test_the_readme_trains_first_what_a_recipe_starts_from() -> None:
+    readme = (Path(__file__).parents[3] / "training/README.md").read_text(encoding="utf-8")
+    loops = [line.split(";")[0].split()[3:] for line in readme.splitlines() if "for run in" in line]
+    places = {run: (k, n) for k, runs in enumerate(loops) for n, run in enumerate(runs)}
+    for name in recipe_names():
+        for run in load_recipe(name).start:
+            assert places[run][0] == places[name][0]
+            assert places[run] < places[name], f"{name} starts from {run}"
+
+
 def test_a_recipe_is_read_from_a_path(tmp_path: Path) -> None:
     path = tmp_path / "mine.toml"
     path.write_text(SOUND + "[options]\nwidths = [1, 2, 3]\n")
