@@ -162,13 +162,12 @@ class ServedSession:
         """Write to ``socket`` from now on; first what a client with ``received`` lines lacks."""
         lost = [line for number, line in self._kept if number > received]
         self._attached.clear()
-        self._sent = received
-        self._kept.clear()
+        self._sent = received + len(lost)
+        self._kept.clear()  # whole before the first is sent: this connection may break off, too
+        self._kept.extend(enumerate(lost, received + 1))
         self.socket, self.away = socket, False
         self._heard_at = time.monotonic()
         for line in lost:
-            self._sent += 1
-            self._kept.append((self._sent, line))
             if not await socket.send(line):
                 return
         if self.socket is socket:
