@@ -46,17 +46,21 @@ class Metrics:
         self._received = Counter(
             "mmer_received", "Messages of clients", ["kind"], registry=self.registry
         )
-        self._lines = Counter("mmer_lines", "Lines written to sockets", registry=self.registry)
+        self._lines = Counter(
+            "mmer_lines", "Lines written to the sockets of sessions", registry=self.registry
+        )
 
     def stage(self, time: StageTime) -> None:
         """One message through one stage of a session."""
         self._latency.labels(time.stage).observe(time.wait_s + time.work_s)
 
-    def line(self, capture_to_line_s: float | None) -> None:
-        """A line written; the age of its newest evidence, None where it rests on none."""
+    def line(self) -> None:
+        """A line of any type was written to a session's socket."""
         self._lines.inc()
-        if capture_to_line_s is not None:
-            self._latency.labels(CAPTURE_TO_LINE).observe(max(0.0, capture_to_line_s))
+
+    def capture_to_line(self, seconds: float) -> None:
+        """Age of an estimate's newest evidence when its line is written."""
+        self._latency.labels(CAPTURE_TO_LINE).observe(max(0.0, seconds))
 
     def opened(self) -> None:
         """A session was opened."""

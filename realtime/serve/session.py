@@ -168,7 +168,7 @@ class ServedSession:
         self.socket, self.away = socket, False
         self._heard_at = time.monotonic()
         for line in lost:
-            if not await socket.send(line):
+            if not await self._write(socket, line):
                 return
         if self.socket is socket:
             self._attached.set()
@@ -298,7 +298,7 @@ class ServedSession:
                             end = event
                         else:
                             self._outputs.write(event, now)
-                        self._count(event, now)
+                        self._measure(event, now)
                 finally:
                     self._outputs.close(end)
                     for text in self._outputs.last_words():
@@ -318,10 +318,10 @@ class ServedSession:
         self._metrics.drops({} if self.health is None else self.health.drops, health.drops)
         self.health = health
 
-    def _count(self, event: Message, now: float | None) -> None:
-        if isinstance(event, EmotionEstimate) and now is not None:
-            newest = event.newest
-            self._metrics.line(None if newest is None else now - newest)
+    def _measure(self, event: Message, now: float | None) -> None:
+        newest = event.newest if isinstance(event, EmotionEstimate) else None
+        if now is not None and newest is not None and not self._given_up:
+            self._metrics.capture_to_line(now - newest)
 
     def deliver(self, line: bytes, keep: bool) -> None:
         """Hand a line to the client's socket; waits until it is taken or the client given up."""
@@ -343,8 +343,15 @@ class ServedSession:
         self._sent += 1
         if keep:
             self._kept.append((self._sent, text))
-        if not await socket.send(text):
+        if not await self._write(socket, text):
             self.detach(socket)
+
+    async def _write(self, socket: Socket, line: str) -> bool:
+        """Send a line and count it; False where the client is gone or does not read."""
+        sent = await socket.send(line)
+        if sent:
+            self._metrics.line()
+        return sent
 
 
 class _ToClient(Sink):
