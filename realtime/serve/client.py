@@ -25,7 +25,7 @@ from urllib.parse import parse_qs, quote, urlsplit
 
 import numpy as np
 from numpy.typing import NDArray
-from websockets.exceptions import ConnectionClosed, InvalidHandshake
+from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
 from mmer.models.errors import MmerError
@@ -288,7 +288,12 @@ class Session:
         raise MmerError("the connection to the server was lost, and it did not come back")
 
     def _open(self, resume: Mapping[str, Any]) -> None:
-        """Connect and start or resume; raises Refused, or MmerError where nobody answers."""
+        """Connect and start or resume.
+
+        Raises:
+            Refused: the server will not have the session, also later.
+            MmerError: nobody answers, or not as a server does: another try may succeed.
+        """
         address = self._address.stream + (f"?place={quote(self.place)}" if self.place else "")
         leaving = ExitStack()
         try:
@@ -303,7 +308,10 @@ class Session:
                 )
             )
         except InvalidHandshake as error:
-            raise Refused(f"{address} does not take the connection: {error}") from error
+            # a proxy says 502 or 503, or breaks off, while its server starts anew: no refusal
+            status = error.response.status_code if isinstance(error, InvalidStatus) else 500
+            failed = Refused if 400 <= status < 500 else MmerError
+            raise failed(f"{address} does not take the connection: {error}") from error
         except (OSError, ValueError) as error:  # TimeoutError is an OSError
             raise MmerError(f"{address} cannot be reached: {error}") from error
         try:
