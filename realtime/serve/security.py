@@ -33,16 +33,6 @@ HEADERS: Final = {
 _PLAIN: Final = re.compile(r"[\w.:\[\]-]+", re.ASCII)
 
 
-def is_loopback(host: str) -> bool:
-    """Whether a name or address can only be this machine."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
 def names_of_this_machine() -> frozenset[str]:
     """Names by which others may call it; addresses need no list."""
     name = socket.gethostname().lower()

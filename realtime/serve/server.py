@@ -26,10 +26,11 @@ from mmer.realtime.serve.app import create_app
 from mmer.realtime.serve.connections import Connections, protocols
 from mmer.realtime.serve.limits import Limits
 from mmer.realtime.serve.protocol import MESSAGE_BYTES
-from mmer.realtime.serve.security import is_loopback, names_of_this_machine
+from mmer.realtime.serve.security import names_of_this_machine
 from mmer.realtime.serve.session_outputs import SessionOutputs
 from mmer.realtime.serve.tls import Certificate, certificate
 from mmer.realtime.shared_models import SharedModels
+from mmer.realtime.sources.address import is_loopback
 
 _HEADERS_BYTES: Final = 16 * 1024  # of one request
 SWITCH_S: Final = 0.002

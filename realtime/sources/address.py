@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import os
 import re
 import unicodedata
@@ -40,12 +41,25 @@ def resolved(text: str) -> str:
     return text
 
 
+def is_loopback(host: str) -> bool:
+    """Whether a name or address, without port and brackets, can only be this machine."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
 def refuse_network(text: str, offline: bool) -> None:
     """Raise MmerError for an address on another machine where ``offline`` forbids the network."""
     if not offline or not is_url(text):
         return
-    host = urlsplit(text).hostname or ""
-    if host != "localhost" and not host.startswith("127.") and host != "::1":
+    try:
+        host = urlsplit(text).hostname or ""
+    except ValueError:  # such as http://[::1/
+        host = ""
+    if not is_loopback(host):
         raise MmerError(
             f"{shown(text)} is on the network, which --offline or MMER_OFFLINE forbids: "
             "give a file or a device"

@@ -6,7 +6,7 @@ import pytest
 
 import mmer
 from mmer.models.errors import MmerError
-from mmer.realtime.sources.address import is_url, refuse_network, resolved, shown
+from mmer.realtime.sources.address import is_loopback, is_url, refuse_network, resolved, shown
 
 
 @pytest.mark.parametrize(
@@ -41,6 +41,20 @@ def test_passwords_are_not_shown() -> None:
 @pytest.mark.parametrize("host", ["127.0.0.1:8080", "localhost", "[::1]:80", "127.8.8.8"])
 def test_this_machine_is_not_the_network(host: str) -> None:
     refuse_network(f"http://{host}/a.mjpg", offline=True)
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "127.evil.example", "127.0.0.1.evil.example", "127.0.0.1@evil.example", "127.0.0.1.",
+        "127.0.0.256", "127.1", "localhost.evil.example", "localhost@evil.example", "128.0.0.1",
+        "0.0.0.0", "[::2]", "[::1", "[::ffff:10.0.0.1]", "",
+    ],
+)  # fmt: skip
+def test_what_only_looks_like_this_machine_is_the_network(host: str) -> None:
+    with pytest.raises(MmerError, match="is on the network"):
+        refuse_network(f"http://{host}/x.mp4", offline=True)
+    assert not is_loopback(host)
 
 
 @pytest.mark.parametrize("option", ["source", "video"])
