@@ -62,8 +62,6 @@ class Close(IntEnum):
     IDLE = 4008
     LONG = 4009
     """The session has reached the longest that is allowed."""
-    SLOW = 4010
-    """The client does not read."""
     TAKEN = 4011
     """Another connection has resumed this session."""
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import random
+import re
 import struct
 from contextlib import suppress
+from importlib import resources
 from typing import Any
 
 import pytest
@@ -14,6 +16,7 @@ from mmer.models.errors import MmerError
 from mmer.realtime.serve.protocol import (
     HEADER_BYTES,
     PAYLOAD_BYTES,
+    Close,
     Packet,
     ProtocolError,
     client_options,
@@ -31,6 +34,13 @@ def test_a_packet_comes_out_as_it_was_packed() -> None:
         *(1.25, 7),
     )
     assert unpack(pack("video", b"")).t is None
+
+
+def test_every_close_code_is_described() -> None:
+    text = resources.files("mmer.realtime.serve").joinpath("README.md").read_text()
+    rows = text.partition("| close code |")[2].partition("\n\n")[0].splitlines()
+    codes = [code for row in rows for code in re.findall(r"\d{4}", row.partition(" | ")[0])]
+    assert sorted(map(int, codes)) == sorted(Close)
 
 
 def raw(header: bytes, payload: bytes = b"", length: int | None = None) -> bytes:
