@@ -10,7 +10,8 @@ from typing import Any, Final, TypeAlias
 import numpy as np
 
 from mmer.models.errors import MmerError
-from mmer.models.labels import EMOTIONS, MODALITIES
+from mmer.models.labels import EMOTIONS
+from mmer.realtime.exports.run import Share, estimate_of
 from mmer.realtime.messages import (
     Contribution,
     EmotionEstimate,
@@ -72,30 +73,28 @@ def _session(line: Mapping[str, Any]) -> SessionInfo:
 
 
 def _emotion(line: Mapping[str, Any]) -> EmotionEstimate:
-    probs = line["probs"]
-    t = float(line["t"])
+    found = estimate_of(line)
     return EmotionEstimate(
-        t=t,
-        window=(float(line["window"][0]), float(line["window"][1])),
-        label=line["label"],
-        probs=None if probs is None else np.array([probs[n] for n in EMOTIONS], np.float32),
-        confidence=line["confidence"],
-        modalities={name: _contribution(line["modalities"][name], t) for name in MODALITIES},
+        t=found.t,
+        window=(found.t0, found.t1),
+        label=found.label,
+        probs=None if found.probs is None else np.array(found.probs, np.float32),
+        confidence=found.confidence,
+        modalities={m: _contribution(share, found.t) for m, share in found.modalities.items()},
         why=line["why"],
-        final=line["final"],
-        utterance=line["utterance"],
+        final=found.final,
+        utterance=found.utterance,
         person=line.get("person"),
-        provisional=line.get("provisional", False),
-        revised=line.get("revised", False),
+        provisional=found.provisional,
+        revised=found.revised,
     )
 
 
-def _contribution(found: Mapping[str, Any] | None, t: float) -> Contribution | None:
-    if found is None:
+def _contribution(share: Share | None, t: float) -> Contribution | None:
+    if share is None:
         return None
-    age_s = float(found["age_s"])
     unknown = np.full(len(EMOTIONS), np.nan, np.float32)
-    return Contribution(found["label"], float(found["weight"]), t - age_s, age_s, unknown)
+    return Contribution(share.label, share.weight, t - share.age_s, share.age_s, unknown)
 
 
 def _partial(line: Mapping[str, Any]) -> Transcript:
