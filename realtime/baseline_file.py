@@ -27,6 +27,7 @@ from mmer.realtime.blocks.baseline import (
     KnownOffset,
     Offset,
 )
+from mmer.realtime.whole_file import whole_file
 
 VERSION: Final = 1
 UNITS: Final = {"speech": "utterances", "face": "seconds"}
@@ -57,15 +58,10 @@ def save_baseline(path: Path, offsets: Mapping[str, Offset], networks: Mapping[s
             "offset": [round(float(v), 4) for v in offset.value],
             UNITS[modality]: round(offset.seen),
         }
-    part = path.with_name(f".{path.name}.part")
-    try:
-        descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with whole_file(path) as part:
+        descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:
             file.write(json.dumps(content, indent=1) + "\n")
-        part.replace(path)
-    except OSError as error:
-        part.unlink(missing_ok=True)
-        raise MmerError(f"cannot write {path}: {error.strerror or error}") from error
 
 
 def load_baseline(path: Path, networks: Mapping[str, str]) -> dict[str, KnownOffset]:

@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any, Final
 
 from mmer.realtime.batch.inputs import Item
-from mmer.realtime.batch.writing import whole
 from mmer.realtime.exports.run import Run
 from mmer.realtime.exports.tables import (
     ESTIMATES,
@@ -26,6 +25,7 @@ from mmer.realtime.exports.tables import (
     schema,
     utterance_row,
 )
+from mmer.realtime.whole_file import whole_file
 
 FILES: Final[Mapping[str, str]] = {
     "file": "string",
@@ -81,7 +81,7 @@ class _Table:
     def __enter__(self) -> _Table:
         import pyarrow.parquet as pq
 
-        part = self._leaving.enter_context(whole(self._path))
+        part = self._leaving.enter_context(whole_file(self._path))
         self._writer = self._leaving.enter_context(pq.ParquetWriter(str(part), self._schema))
         return self
 

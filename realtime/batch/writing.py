@@ -1,49 +1,31 @@
-"""Files of a batch's folder: each is written under another name first, so it is whole or absent."""
+"""Files of a batch's folder: its JSON lines, facts and lock."""
 
 from __future__ import annotations
 
 import json
-import os
-import socket
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
 from mmer.models.errors import MmerError
+from mmer.realtime.whole_file import PART, whole_file
 
 FACTS: Final = "batch.json"
 """Options and models of the folder's lines."""
 _LOCK: Final = ".lock"
-_PART: Final = ".part"
-
-
-@contextmanager
-def whole(path: Path) -> Iterator[Path]:
-    """A path to write to; the file takes the name ``path`` at the end, or is removed.
-
-    Raises MmerError where it cannot be written.
-    """
-    # a folder may be shared by machines, whose processes may have equal numbers
-    part = path.with_name(f".{path.name}.{socket.gethostname()}.{os.getpid()}{_PART}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        yield part
-        with part.open("rb") as file:
-            os.fsync(file.fileno())  # else a power cut may leave the name without the content
-        os.replace(part, path)
-    except OSError as error:
-        raise MmerError(f"cannot write {path}: {error.strerror or error}") from error
-    finally:
-        with suppress(OSError):
-            part.unlink(missing_ok=True)
 
 
 def write_lines(path: Path, lines: Iterable[bytes]) -> None:
-    """Write all of ``lines``, or nothing; raises MmerError, and what ``lines`` raises."""
-    with whole(path) as part, part.open("wb") as file:
-        file.writelines(lines)
+    """Write all of ``lines``, or nothing; raises MmerError, and what ``lines`` raises.
+
+    Folders that are missing are made.
+    """
+    with whole_file(path) as part:
+        part.parent.mkdir(parents=True, exist_ok=True)
+        with part.open("wb") as file:
+            file.writelines(lines)
 
 
 def settle(folder: Path, facts: str) -> None:
@@ -92,7 +74,7 @@ def _mixed(folder: Path, before: Mapping[str, Any], now: Mapping[str, Any]) -> M
 
 def remove_parts(folder: Path) -> None:
     """Delete what processes that were killed have left half-written."""
-    for part in folder.rglob(f".*{_PART}"):
+    for part in folder.rglob(f".*{PART}"):
         part.unlink(missing_ok=True)
 
 

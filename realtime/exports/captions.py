@@ -11,12 +11,18 @@ from mmer.realtime.sinks.text import one_line
 
 def write_vtt(run: Run, path: Path) -> None:
     """WebVTT: one cue an utterance, "[joy] I am so happy"."""
-    _captions(run, markup=True).save(str(path))
+    _write(_captions(run, markup=True), path, "vtt")
 
 
 def write_srt(run: Run, path: Path) -> None:
     """SubRip: the same captions."""
-    _captions(run, markup=False).save_as_srt(str(path))
+    _write(_captions(run, markup=False), path, "srt")
+
+
+def _write(captions: Any, path: Path, form: str) -> None:
+    # its save() adds a suffix to the name, and asks the locale for the encoding
+    with path.open("w", encoding="utf-8") as file:
+        captions.write(file, form)
 
 
 def caption_text(utterance: Utterance) -> str:

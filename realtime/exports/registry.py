@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -15,6 +14,7 @@ from mmer.realtime.exports.run import Run
 from mmer.realtime.exports.tables import utterances_path
 from mmer.realtime.sinks.extras import load_package
 from mmer.realtime.sinks.output import check_output_path, refuse_source
+from mmer.realtime.whole_file import whole_file
 
 
 @dataclass(frozen=True)
@@ -82,23 +82,5 @@ def export(run: Run, path: Path) -> None:
     """
     check_export(path, run.path)
     found = format_of(path)
-    with _whole(path, found) as part:
+    with whole_file(path, found.second) as part:
         FORMATS.load(path.suffix.lower())(run, part)
-
-
-@contextmanager
-def _whole(path: Path, found: Format) -> Iterator[Path]:
-    """Path to write to; what is written there takes its name at the end, or is removed."""
-    part = path.with_name(f".{path.stem}.{os.getpid()}.part{path.suffix}")
-    pairs = [(part, path)]
-    if found.second is not None:
-        pairs.append((found.second(part), found.second(path)))
-    try:
-        yield part
-        for written, name in pairs:
-            os.replace(written, name)
-    except OSError as error:
-        raise MmerError(f"cannot write {path}: {error.strerror or error}") from error
-    finally:
-        for written, _ in pairs:
-            written.unlink(missing_ok=True)
