@@ -165,7 +165,7 @@ class Endpoints:
         return self._page(request, "index.html")
 
     async def overlay(self, request: Request) -> Response:
-        """What is laid over a picture elsewhere, as in OBS; its token is in the address."""
+        """The overlay page, for OBS and the like; its token is in the address."""
         return self._page(request, "overlay.html")
 
     def _page(self, request: Request, name: str) -> Response:

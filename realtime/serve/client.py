@@ -82,7 +82,7 @@ class Session:
     keeps it (30 s); what is pushed meanwhile is dropped.
 
     Args:
-        url: what ``mmer-serve`` printed.
+        url: the address that ``mmer-serve`` printed.
         token: in place of the one in ``url``.
         rate: of the sound, in samples a second; None: no sound.
         video: whether there will be pictures.
@@ -143,7 +143,7 @@ class Session:
     def __exit__(self, *error: object) -> None:
         self.close()
 
-    # --- what goes out ---------------------------------------------------------------------------
+    # --- outgoing --------------------------------------------------------------------------------
 
     def push_audio(self, samples: NDArray[np.int16], t: float | None = None) -> bool:
         """Send sound, int16 (n,) mono; False where it was dropped, for the connection is away.
@@ -214,7 +214,7 @@ class Session:
             return False
         return True
 
-    # --- what comes in ---------------------------------------------------------------------------
+    # --- incoming --------------------------------------------------------------------------------
 
     def __iter__(self) -> Generator[Event, None, None]:
         while not self._closed:
@@ -427,7 +427,7 @@ async def astream(url: str, *args: Any, **options: Any) -> AsyncIterator[Event]:
 
 
 class _Feeding:
-    """Threads that send what opened sources give; the last one ends the session."""
+    """Threads that send the messages of opened sources; the last one ends the session."""
 
     def __init__(
         self, session: Session, sources: list[Source], clock: SessionClock, *, virtual: bool
@@ -456,7 +456,7 @@ class _Feeding:
             thread.join(5.0)
 
     def check(self) -> None:
-        """Raise what a source raised."""
+        """Raise the error of a source."""
         if self._error is not None:
             raise self._error
 

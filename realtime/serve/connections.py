@@ -39,7 +39,7 @@ class Connections:
         self.open: dict[Any, Connection] = {}
 
     def made(self, transport: asyncio.Transport) -> None:
-        """A connection was made, or handed from HTTP to a WebSocket."""
+        """Note a connection that was made, or handed from HTTP to a WebSocket."""
         peer = _peer(transport)
         if peer in self.open:
             return
@@ -49,7 +49,7 @@ class Connections:
         self.open[peer] = Connection(transport)
 
     def lost(self, transport: asyncio.Transport) -> None:
-        """A connection has ended."""
+        """Forget a connection that has ended."""
         peer = _peer(transport)
         if peer in self.open and self.open[peer].transport is transport:
             del self.open[peer]
@@ -74,12 +74,12 @@ class Connections:
             self.sweep()
 
     def begun(self, scope: Scope) -> None:
-        """A request has arrived."""
+        """Note that a request has arrived."""
         if connection := self.open.get(tuple(scope.get("client") or ())):
             connection.requests += 1
 
     def ended(self, scope: Scope) -> None:
-        """A request was answered."""
+        """Note that a request was answered."""
         if connection := self.open.get(tuple(scope.get("client") or ())):
             connection.requests -= 1
             connection.since = time.monotonic()

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from mmer.models.errors import MmerError
 
 PIXELS: Final = 4_500_000
-"""Of one picture: more than 2560x1440, and 14 MB decoded. What a decoder allocates is bounded."""
+"""Most pixels of one picture, more than 2560x1440: 14 MB decoded."""
 _PNG: Final = b"\x89PNG\r\n\x1a\n"
 _FRAMES: Final = frozenset({0xC0, 0xC1, 0xC2})  # baseline, extended, progressive
 _ALONE: Final = frozenset({0x01, *range(0xD0, 0xD9)})  # markers without a length

@@ -1,4 +1,4 @@
-"""Limits of the server: what one client, and all together, may use."""
+"""Limits of the server, for one client and for all together."""
 
 from __future__ import annotations
 

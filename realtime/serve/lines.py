@@ -42,8 +42,8 @@ Event: TypeAlias = (
 def event_of(line: Mapping[str, Any]) -> Event | None:
     """The message of a line; None for a type that this version does not know.
 
-    What a line does not carry is empty: a contribution's ``probs`` are NaN, a transcript's words
-    are not there, and partial ones have the time of their line.
+    Fields that a line does not carry are empty: a contribution's ``probs`` are NaN, a transcript
+    has no words, and partial ones have the time of their line.
 
     Raises:
         MmerError: a key is missing.

@@ -51,35 +51,35 @@ class Metrics:
         )
 
     def stage(self, time: StageTime) -> None:
-        """One message through one stage of a session."""
+        """Time one message through one stage of a session."""
         self._latency.labels(time.stage).observe(time.wait_s + time.work_s)
 
     def line(self) -> None:
-        """A line of any type was written to a session's socket."""
+        """Count a line of any type that was written to a session's socket."""
         self._lines.inc()
 
     def capture_to_line(self, seconds: float) -> None:
-        """Age of an estimate's newest evidence when its line is written."""
+        """Time an estimate: the age of its newest evidence when its line is written."""
         self._latency.labels(CAPTURE_TO_LINE).observe(max(0.0, seconds))
 
     def opened(self) -> None:
-        """A session was opened."""
+        """Count an opened session."""
         self._opened.inc()
 
     def ended(self, code: int) -> None:
-        """A session ended."""
+        """Count an ended session by its close code."""
         self._ended.labels(str(code)).inc()
 
     def refused(self, why: str) -> None:
-        """A request or a socket was refused: "host", "origin", "token", "full", "protocol"."""
+        """Count a refusal, by "host", "origin", "token", "full" or "protocol"."""
         self._refused.labels(why).inc()
 
     def received(self, kind: str) -> None:
-        """A message of a client: "audio", "video", "text"."""
+        """Count a message of a client: "audio", "video" or "text"."""
         self._received.labels(kind).inc()
 
     def drops(self, before: Mapping[str, int], now: Mapping[str, int]) -> None:
-        """What a session's mailboxes have dropped since ``before``."""
+        """Count the messages that a session's mailboxes have dropped since ``before``."""
         for mailbox, count in now.items():
             if count > before.get(mailbox, 0):
                 self._drops.labels(mailbox).inc(count - before.get(mailbox, 0))

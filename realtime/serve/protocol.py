@@ -27,13 +27,13 @@ HEADER_BYTES: Final = 64 * 1024
 PAYLOAD_BYTES: Final = 1024 * 1024
 MESSAGE_BYTES: Final = 4 + HEADER_BYTES + PAYLOAD_BYTES
 TEXT_BYTES: Final = 64 * 1024
-"""Of a text message."""
+"""Size of the longest text message."""
 LONGEST_TEXT: Final = 4000
 """Characters of a typed text."""
 CREDIT: Final = 2
 """Pictures that a client may have sent without their ``ack``."""
 RESUME_S: Final = 30.0
-"""So long a session waits for a client that has gone."""
+"""Seconds that a session waits for a client that has gone."""
 CLIENT_OPTIONS: Final = (
     "modalities", "asr", "detector", "pace", "video_fps", "window_s", "hop_s", "hangover_s",
     "baseline", "people",
@@ -82,7 +82,7 @@ class Packet:
 
 @dataclass(frozen=True)
 class Start:
-    """The first message of a connection: what will come, or which session goes on."""
+    """The first message of a connection: the streams it announces, or the session it resumes."""
 
     token: str = ""
     rate: int | None = None  # of the sound in samples a second; None: no sound

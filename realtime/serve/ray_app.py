@@ -63,8 +63,8 @@ class Settings(BaseModel, extra="forbid"):
     """Arguments of ``serve run``, as ``name=value``."""
 
     token: str = "auto"
-    """What clients must give, as `mmer-serve --token`; auto: what MMER_SERVE_TOKEN holds, and where
-    it is empty a new one, which is printed."""
+    """Token of the clients, as `mmer-serve --token`; auto: that in MMER_SERVE_TOKEN, or a new one,
+    which is printed."""
     names: str = ""
     """Names, with commas between, by which browsers call the application."""
     min_replicas: int = 1
@@ -84,7 +84,7 @@ class Settings(BaseModel, extra="forbid"):
     encoder_gpus: float = 0.0
     """GPUs of one of those."""
     provider: str = "auto"
-    """What runs the networks, as in mmer-live."""
+    """Provider that runs the networks, as in mmer-live."""
     weights: str | None = None
     """Folder with networks, there on every machine."""
     modalities: str = "speech,text,face"
@@ -151,7 +151,7 @@ def app(settings: Settings | Mapping[str, Any]) -> serve.Application:
 
 
 class Encoders:
-    """Deployment of the networks: what comes for one while it runs is its next batch.
+    """Deployment of the networks: calls that come while one runs are its next batch.
 
     Networks in int8 run call by call: their scale is of all that a run holds, so an answer would
     depend on who else asks.
@@ -167,7 +167,7 @@ class Encoders:
         }
 
     async def provider(self, name: str) -> str:
-        """What runs a network here."""
+        """Provider of a network here."""
         return self._engines[name].provider
 
     async def run(self, name: str, inputs: Arrays) -> dict[str, np.ndarray]:

@@ -39,7 +39,7 @@ SWITCH_S: Final = 0.002
 
 @dataclass(frozen=True)
 class ServeOptions:
-    """What ``mmer-serve`` is asked for. Raises MmerError for what would not be safe."""
+    """Options of ``mmer-serve``. Raises MmerError for unsafe ones."""
 
     host: str = "127.0.0.1"
     port: int = 8765  # 0: any that is free
@@ -206,9 +206,9 @@ def _announce(serving: Serving, open_browser: bool) -> None:
 
 
 def _keep_tokens_out_of_logs() -> None:
-    """The page's address holds the token, and so does a start message that is logged for debugging.
+    """Keep the token out of uvicorn's logs: the page's address and start messages hold it.
 
-    What is wrong with a client's message is told to the client, and to nobody else.
+    Errors in a client's message go to that client alone.
     """
     logging.getLogger("uvicorn.access").disabled = True
     logging.getLogger("uvicorn.error").setLevel(logging.ERROR)

@@ -33,15 +33,15 @@ class Full(MmerError):
 
 
 class Service:
-    """What every endpoint works with; made in any thread, used in the event loop's.
+    """State shared by all endpoints; may be created in any thread, used in the event loop's.
 
     Args:
         token: that clients must give; "" for none.
         models: shared by all sessions; default: the shipped ones.
-        limits: what one client and all together may use.
+        limits: of one client and of all together.
         defaults: options of a recognizer where the client chooses none.
         offline: whether sessions may not download.
-        outputs: what the streams' sessions write, besides the lines for their clients.
+        outputs: of the streams' sessions, besides the lines for their clients.
         tickets: makes keys by which sessions of other processes go on in this one; default: none.
     """
 
@@ -196,7 +196,7 @@ class Service:
     # --- models ----------------------------------------------------------------------------------
 
     async def load(self) -> None:
-        """Load what sessions will need, so that the first one starts at once; raises MmerError.
+        """Load the models of the sessions, so that the first one starts at once; raises MmerError.
 
         Once: later calls do nothing.
         """

@@ -147,7 +147,7 @@ class ServedSession:
             await asyncio.to_thread(self._recognizer.close)
 
     def watch(self) -> None:
-        """What has to happen by the clock; called every second."""
+        """Apply the limits of idle time, absence and length; called once a second."""
         now = time.monotonic()
         if self.socket is None and now - self.left_at > self._limits.resume_s:
             self.give_up()
@@ -174,7 +174,7 @@ class ServedSession:
             self._attached.set()
 
     def detach(self, socket: Socket) -> None:
-        """``socket`` is gone: keep what is not partial for one that resumes."""
+        """Keep the lines that are not partial for a resume: ``socket`` is gone."""
         if self.socket is not socket:
             return
         self.socket, self.away = None, True
@@ -185,10 +185,10 @@ class ServedSession:
         if self._given_up:
             self._attached.set()
 
-    # --- what the client sends -------------------------------------------------------------------
+    # --- incoming --------------------------------------------------------------------------------
 
     def heard(self) -> None:
-        """The client sent something that counts against idleness."""
+        """Note that the client sent something: the idle time begins anew."""
         self._heard_at = time.monotonic()
 
     @property
@@ -208,7 +208,7 @@ class ServedSession:
         return 0.0 if clock is None else self._t0 + clock.now()
 
     async def push_audio(self, packet: Packet) -> str:
-        """Sound for the session; "" or what was wrong with it. Waits where the session is behind.
+        """Push sound; the warning for its client, "" for none. Waits while the session is behind.
 
         Raises:
             ProtocolError: sound that was not announced, too long, or badly stamped in virtual time.
@@ -255,7 +255,7 @@ class ServedSession:
         return self.virtual or (not moved and self._thinning.takes(self.now))
 
     async def push_picture(self, image: Any, t: float | None) -> str:
-        """A decoded picture, uint8 (H, W, 3) BGR; "" or what was wrong with it."""
+        """Push a decoded picture, uint8 (H, W, 3) BGR; the warning for its client, "" for none."""
         if isinstance(self.source, QueuedSource):
             if t is None:
                 raise ProtocolError("with pace max every message has its t")

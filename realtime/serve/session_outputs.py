@@ -1,4 +1,4 @@
-"""Outputs of a server: what `mmer-live` writes, for the sessions of its clients."""
+"""Outputs of a server: those of `mmer-live`, for the sessions of its clients."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ PLACE: Final = "{session}"
 
 
 class SessionOutputs:
-    """Makes the outputs of each session from what the server was asked for.
+    """Maker of each session's outputs, by the options of the server.
 
     In an address ``{session}`` becomes the session's name (time in UTC and a random part). An
     address without it serves one session at a time; a file must have it, for the next session
@@ -40,7 +40,7 @@ class SessionOutputs:
 
     @property
     def targets(self) -> tuple[Target, ...]:
-        """What each session writes to."""
+        """Output targets of each session."""
         return self._targets
 
     def for_session(self) -> list[Sink]:
@@ -62,7 +62,7 @@ class SessionOutputs:
             raise
 
     def give_back(self, target: Target) -> None:
-        """The session that had taken ``target`` is over."""
+        """Free ``target``: the session that had taken it is over."""
         with self._lock:
             self._used.discard(target)
 

@@ -144,7 +144,7 @@ async def _welcome(client: Client, session: ServedSession, start: Start, service
 
 
 class Conversation:
-    """A started connection: takes in sound, pictures and texts until either side ends it."""
+    """A started connection: sound, pictures and texts until either side ends it."""
 
     def __init__(
         self, websocket: WebSocket, client: Client, session: ServedSession, service: Service
@@ -217,10 +217,10 @@ class Conversation:
             await client.say("error", code=int(session.code), text=session.error)
         await client.close(session.code, reasons.get(session.code, ""))
 
-    # --- what comes ------------------------------------------------------------------------------
+    # --- incoming --------------------------------------------------------------------------------
 
     async def _receive(self) -> int | None:
-        """Take messages in; the close code of a client that left, None after ``stop``."""
+        """Receive messages; the close code of a client that left, None after ``stop``."""
         while True:
             message = await self._websocket.receive()
             arrived = time.monotonic()

@@ -1,4 +1,4 @@
-"""Resume keys that carry what a session was started with, so that any replica can go on with it.
+"""Resume keys that carry a session's start message, so that any replica can go on with it.
 
 A session's state dies with its process. What another one needs is small and is in the key that the
 client has: options, sound and pictures as announced, and when second 0 was. Such a session is a new
@@ -23,13 +23,13 @@ from mmer.realtime.serve.protocol import ProtocolError, Start, parse_start
 from mmer.realtime.sinks.jsonl import LineWriter
 
 _IDS_PER_S: Final = 10
-"""No utterance is so short: ids that follow the clock are higher than all before."""
+"""More than there are utterances: ids that follow the clock are higher than all before."""
 NO_SUCH: Final = "there is no such session any more: start a new one"
 
 
 @dataclass(frozen=True)
 class Part:
-    """Where a session goes on: ``t0`` seconds and at most ``utterances`` utterances were before.
+    """Part of a session: ``t0`` seconds and at most ``utterances`` utterances were before.
 
     ``lost_from`` is the time of the last line that the client has; None where it did not say.
     """
@@ -53,7 +53,7 @@ def part_writer(part: Part | None) -> LineWriter:
 
 
 class Tickets:
-    """Issues and reads such keys; all replicas have the same ``secret``.
+    """Issuer and reader of resume keys; all replicas have the same ``secret``.
 
     ``place`` is this replica's name, which a key's client gives back as ``?place=``.
     """

@@ -15,7 +15,7 @@ _WAITING: Final = 64  # lines for one watcher, who needs only the newest
 
 
 class Watchers:
-    """Queues of those who watch, by the name that a client gave its session.
+    """Queues of the watchers, by the name that a client gave its session.
 
     All methods are for the event loop's thread.
     """
@@ -36,7 +36,7 @@ class Watchers:
                 del self._queues[name]
 
     def publish(self, name: str, line: str) -> None:
-        """Hand a line to who watches ``name``; the oldest gives way where a queue is full."""
+        """Hand a line to the watchers of ``name``; where a queue is full the oldest line goes."""
         for queue in self._queues.get(name, ()):
             if queue.full():
                 queue.get_nowait()

@@ -13,7 +13,7 @@ mmer_app = create_app(token=os.environ["MMER_TOKEN"], hosts=("localhost", "tests
 
 @asynccontextmanager
 async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-    """Loads mmer's models, and finishes its sessions at the end."""
+    """Load mmer's models; finish its sessions at the end."""
     async with mmer_app.router.lifespan_context(mmer_app):
         yield
 
