@@ -16,9 +16,11 @@ SLEW: Final = 0.002
 """Seconds of correction for a second of sound, at most: 40 us in a block of 20 ms, which is less
 than one sample at 16 kHz and twenty times the drift of a poor crystal (100 ppm)."""
 
+LOST_S: Final = 0.1
+"""Sound that comes so much later than the count explains is not late: some before it is lost."""
+
 _DEADBAND_S: Final = 0.002
 _WINDOW_S: Final = 2.0
-_LOST_S: Final = 0.1
 _SLACK_S: Final = 0.02
 _EARLY_S: Final = 0.005
 
@@ -88,7 +90,7 @@ class CaptureTimeline:
         error = self._estimate() - self._offset
         (first, earliest), (last, latest) = self._starts[0], self._starts[-1]
         span = min(last - first, last - first + latest - earliest)  # of the sound, of its arrivals
-        if error > _LOST_S and span > _WINDOW_S * 0.75:
+        if error > LOST_S and span > _WINDOW_S * 0.75:
             return error
         if abs(error) > _DEADBAND_S:
             step = SLEW * arrival.duration_s

@@ -18,6 +18,7 @@ from mmer.realtime.messages import AudioBlock, Gap, Notice, Stream, VideoFrame
 from mmer.realtime.sources.adc_time import Arrival
 from mmer.realtime.sources.capture import Buffer, CaptureRuns
 from mmer.realtime.sources.source import Source
+from mmer.realtime.sources.stall import STALL_S, Stall
 
 _HOLE_S: Final = 0.040  # stamps of sound that stray less than this are jitter
 _AHEAD_S: Final = 1.0  # stamps may lie so far in the future: two clocks are never quite the same
@@ -89,7 +90,8 @@ class PushSource(Source):
         self._sound: deque[Buffer | _Interruption] = deque()
         self._interrupted = False  # nothing was pushed since interrupt()
         self._lost = ""  # why sound is missing before the next
-        self._waiting_s = 0.0  # seconds in it
+        self._stall: Stall | None = None  # what came after nothing came for a while
+        self._waiting_s = 0.0  # seconds in both
         self._frame: VideoFrame | None = None
         self._sound_end: float | None = None  # capture time of the end of what was pushed
         self._counted_end = -math.inf  # the same by the count of samples
@@ -123,14 +125,17 @@ class PushSource(Source):
         Args:
             samples: shape (n,), mono: int16, or float32 in -1..1; copied.
             rate: samples a second; other than 16 kHz they are resampled.
-            t: capture time of the first sample in seconds on the session's clock; default: such
-                that the last one was captured on arrival. Where it lies more than 40 ms after the
-                end of the sound before, the difference becomes a ``Gap``.
+            t: capture time of the first sample in seconds on the session's clock. Where it lies
+                more than 40 ms after the end of the sound before, the difference becomes a
+                ``Gap``. Default: by the count of samples since the first, of which the last was
+                captured on arrival. After 0.5 s in which nothing came, sound is held for 0.5 s
+                at most: where what comes at once fills the hole, the count goes on; otherwise
+                what is missing becomes a ``Gap``, and the count begins anew.
 
         Raises:
             MmerError: wrong shape, type or rate; ``t`` ahead of the clock or before sound already
-                pushed; sound that comes faster than time passes; a queue that stays full; a
-                session that has not begun or has ended.
+                pushed; sound that comes faster than time passes; a queue
+                that stays full; a session that has not begun or has ended.
         """
         duration_s = self._check_sound(samples, rate)
         if duration_s == 0.0:
@@ -143,10 +148,12 @@ class PushSource(Source):
                     f"{self._patience_s:g} s: the session is too slow, or its events are not read"
                 )
             self._now("audio")  # it may have ended meanwhile
+            before = self._sound_end
             end, lost = self._stamp(duration_s, t, now)
+            if t is None and before is not None and not lost and self._stall is None:
+                self._stall = Stall(before) if end - duration_s - before > STALL_S else None
             self._interrupted, self._lost = False, ""
-            self._sound.append(Buffer(samples.copy(), rate, Arrival(end, duration_s), lost))
-            self._waiting_s += duration_s
+            self._add(Buffer(samples.copy(), rate, Arrival(end, duration_s), lost))
             self._changed.notify_all()
 
     def push_frame(self, image: NDArray[np.uint8], t: float | None = None) -> None:
@@ -182,6 +189,7 @@ class PushSource(Source):
         with self._changed:
             if self._clock is None or not self._started or self._over or self._interrupted:
                 return
+            self._settle()
             self._interrupted, self._lost = True, cause
             self._sound.append(_Interruption(self._clock.now(), cause))
             self._changed.notify_all()
@@ -248,8 +256,14 @@ class PushSource(Source):
 
     def _next(self) -> Buffer | VideoFrame | _Interruption | None:
         """The newest frame or the oldest sound as they come; None at the end."""
+        assert self._clock is not None
         with self._changed:
-            self._changed.wait_for(lambda: self._frame or self._sound or self._over)
+            while True:
+                if self._stall is not None and self._stall.is_clear(self._clock.now()):
+                    self._settle()
+                if self._frame or self._sound or self._over:
+                    break
+                self._changed.wait(None if self._stall is None else STALL_S)
             if self._frame is not None:
                 frame, self._frame = self._frame, None
                 return frame
@@ -261,7 +275,29 @@ class PushSource(Source):
             self._changed.notify_all()
             return buffer
 
+    def _add(self, buffer: Buffer) -> None:
+        self._waiting_s += buffer.arrival.duration_s
+        if self._stall is None:
+            self._sound.append(buffer)
+            return
+        self._stall.add(buffer)
+        if self._stall.is_clear(buffer.arrival.at) or self._stall.duration_s >= self._queue_s:
+            self._settle()
+
+    def _settle(self) -> None:
+        """Let go of the sound held after a stall, with what is known now."""
+        stall, self._stall = self._stall, None
+        if stall is None:
+            return
+        long = stall.duration_s >= self._queue_s  # a burst, of which more may follow
+        if long or not stall.missing_s:
+            self._sound += stall.late()
+        else:
+            self._sound += stall.new()
+            self._counted_end = stall.end
+
     def _finish(self, why: str) -> None:
+        self._settle()
         self._over = self._over or why
         self._changed.notify_all()
 
@@ -319,6 +355,7 @@ class PushSource(Source):
             )
         if before is not None and t > before + _HOLE_S:
             lost = lost or "hole in the stamps of the pushed sound"
+        self._settle()
         self._sound_end = self._counted_end = t + duration_s
         return end, lost
 

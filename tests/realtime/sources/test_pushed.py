@@ -196,6 +196,156 @@ def test_a_stall_and_its_burst_lose_nothing_and_move_no_stamp(
     assert messages[-1].t1 == pytest.approx(105.0, abs=0.02)  # type: ignore[union-attr]
 
 
+def push_at_once(source: PushSource, samples: np.ndarray, n: int = 320) -> None:
+    """Push pieces without time going on, as after an outage of the network."""
+    for i in range(0, len(samples), n):
+        source.push_audio(samples[i : i + n], RATE)
+
+
+def spans(messages: list[Message]) -> list[tuple[str, float, float]]:
+    """Runs of blocks that meet, and gaps: kind, t0, t1, rounded to 10 ms."""
+    out: list[tuple[str, float, float]] = []
+    for m in messages:
+        if isinstance(m, Gap) and m.stream == "audio":
+            out.append((m.cause, m.t0, m.t1))
+        elif isinstance(m, AudioBlock) and out and not out[-1][0] and m.t0 - out[-1][2] < 5e-3:
+            assert m.t0 > out[-1][2] - 5e-3  # no moment twice
+            out[-1] = ("", out[-1][1], m.t1)
+        elif isinstance(m, AudioBlock):
+            out.append(("", m.t0, m.t1))
+    return [(cause, round(t0, 2) + 0.0, round(t1, 2)) for cause, t0, t1 in out]
+
+
+@pytest.mark.parametrize("n", [160, 320, 1600, 8000])
+@pytest.mark.parametrize("pause_s", [0.6, 1.0, 10.0])
+def test_sound_after_a_pause_is_stamped_by_its_arrival(
+    reading: Reading, clock: ManualClock, pause_s: float, n: int
+) -> None:
+    push_all(reading.source, clock, RAMP[: 2 * RATE], n)
+    clock.set(clock.now() + pause_s)
+    push_all(reading.source, clock, RAMP[2 * RATE :], n)
+    messages = reading.finish()
+    again = 102.0 + pause_s
+    assert spans(messages) == [
+        ("", 100.0, 102.0),
+        ("nothing was pushed", 102.0, again),
+        ("", again, again + 3.0),
+    ]
+    np.testing.assert_array_equal(reading.sound, RAMP)
+
+
+def test_several_pauses_add_up(reading: Reading, clock: ManualClock) -> None:
+    for i in range(5):
+        push_all(reading.source, clock, RAMP[i * RATE : (i + 1) * RATE])
+        clock.set(clock.now() + 2.0)
+    gaps = [s for s in spans(reading.finish()) if s[0]]
+    assert gaps == [("nothing was pushed", 101.0 + 3 * i, 103.0 + 3 * i) for i in range(4)]
+
+
+@pytest.mark.parametrize("stall_s", [0.6, 1.0, 3.0])
+def test_a_burst_that_fills_the_hole_is_no_pause(
+    reading: Reading, clock: ManualClock, stall_s: float
+) -> None:
+    late = round((1.0 + stall_s) * RATE)
+    push_all(reading.source, clock, RAMP[:RATE])
+    clock.set(clock.now() + stall_s)
+    push_at_once(reading.source, RAMP[RATE:late])
+    push_all(reading.source, clock, RAMP[late:])
+    assert spans(reading.finish()) == [("", 100.0, 105.0)]
+    np.testing.assert_array_equal(reading.sound, RAMP)
+
+
+def test_a_burst_that_comes_slowly_at_first_is_waited_for(
+    reading: Reading, clock: ManualClock
+) -> None:
+    push_all(reading.source, clock, RAMP[:RATE])
+    clock.set(103.0)
+    at = RATE
+    for packets in (2, 5, 12, 30, 60):  # in 0.1 s, each of 20 ms: the network finds its pace
+        clock.set(clock.now() + 0.1)
+        push_at_once(reading.source, RAMP[at : at + 320 * packets])
+        at += 320 * packets
+    left = round((clock.now() - 100.0) * RATE)
+    push_at_once(reading.source, RAMP[at:left])
+    push_all(reading.source, clock, RAMP[left:])
+    assert spans(reading.finish()) == [("", 100.0, 105.0)]
+
+
+def test_a_burst_that_brings_a_part_is_stamped_by_its_end(
+    reading: Reading, clock: ManualClock
+) -> None:
+    """3 s without sound, then the last second of them: the network has lost the rest."""
+    push_all(reading.source, clock, RAMP[:RATE])
+    clock.set(clock.now() + 3.0)
+    push_at_once(reading.source, RAMP[RATE : 2 * RATE])
+    push_all(reading.source, clock, RAMP[2 * RATE : 4 * RATE])
+    assert spans(reading.finish()) == [
+        ("", 100.0, 101.0),
+        ("nothing was pushed", 101.0, 103.0),
+        ("", 103.0, 106.0),
+    ]
+
+
+def test_a_burst_longer_than_the_queue_is_let_through(clock: ManualClock) -> None:
+    reading = Reading(PushSource(queue_s=1.0, patience_s=10.0), clock)
+    push_all(reading.source, clock, RAMP[:RATE])
+    clock.set(105.0)
+    push_at_once(reading.source, RAMP[RATE:])
+    assert spans(reading.finish()) == [("", 100.0, 105.0)]
+
+
+def test_what_came_after_a_pause_is_read_though_no_more_comes() -> None:
+    reading = Reading(PushSource(), SessionClock())
+    for _ in range(2):
+        reading.source.push_audio(RAMP[:RATE], RATE)
+        time.sleep(1.8)
+    assert [s[0] for s in spans(reading.messages)] == ["", "nothing was pushed", ""]
+    reading.finish()
+
+
+def test_no_stamp_is_later_than_its_arrival_after_a_pause_either(
+    reading: Reading, clock: ManualClock
+) -> None:
+    rng = np.random.default_rng(1)
+    arrivals: list[tuple[int, float]] = []
+    for i in range(0, len(RAMP), 320):
+        pause_s = 2.0 if i >= 2 * RATE else 0.0
+        due = 100.0 + pause_s + (i + 320) / RATE + float(rng.uniform(0.0, 0.06))
+        clock.set(max(clock.now(), due))
+        reading.source.push_audio(RAMP[i : i + 320], RATE)
+        arrivals.append((i + 320, clock.now()))
+    count = 0
+    for block in (m for m in reading.finish() if isinstance(m, AudioBlock)):
+        count += len(block.samples)
+        assert block.t1 <= next(at for n, at in arrivals if n >= count) + 1e-9
+    assert count == len(RAMP)
+
+
+@pytest.mark.parametrize("stop", ["end", "interrupt", "stamp"])
+def test_what_is_held_after_a_pause_comes_out_before_the_next(
+    reading: Reading, clock: ManualClock, stop: str
+) -> None:
+    push_all(reading.source, clock, RAMP[:RATE])
+    clock.set(102.0)
+    push_all(reading.source, clock, RAMP[RATE : RATE + 3200])
+    if stop == "interrupt":
+        reading.source.interrupt("the phone is away")
+    if stop == "stamp":
+        clock.set(104.0)
+        reading.source.push_audio(RAMP[RATE + 3200 : 2 * RATE], RATE, t=103.0)
+    after = {
+        "end": [],
+        "interrupt": [("the phone is away", 102.2, math.inf)],
+        "stamp": [("hole in the stamps of the pushed sound", 102.2, 103.0), ("", 103.0, 103.8)],
+    }
+    assert spans(reading.finish()) == [
+        ("", 100.0, 101.0),
+        ("nothing was pushed", 101.0, 102.0),
+        ("", 102.0, 102.2),
+        *after[stop],
+    ]
+
+
 # --- what is refused ------------------------------------------------------------------------------
 
 
