@@ -21,7 +21,7 @@ from mmer.realtime.sources.source import Source
 from mmer.realtime.sources.stall import STALL_S, Stall
 
 _HOLE_S: Final = 0.040  # stamps of sound that stray less than this are jitter
-_AHEAD_S: Final = 1.0  # stamps may lie so far in the future: two clocks are never quite the same
+_AHEAD_S: Final = 1.0  # so far before the start and in the future: two clocks are never the same
 RATES: Final = range(4_000, 384_001)
 """Samples a second that pushed sound may have."""
 
@@ -133,8 +133,8 @@ class PushSource(Source):
                 what is missing becomes a ``Gap``, and the count begins anew.
 
         Raises:
-            MmerError: wrong shape, type or rate; ``t`` ahead of the clock or before sound already
-                pushed; sound that comes faster than time passes; a queue
+            MmerError: wrong shape, type or rate; ``t`` ahead of the clock, before the session or
+                before sound already pushed; sound that comes faster than time passes; a queue
                 that stays full; a session that has not begun or has ended.
         """
         duration_s = self._check_sound(samples, rate)
@@ -164,8 +164,8 @@ class PushSource(Source):
             t: capture time in seconds on the session's clock; default: now.
 
         Raises:
-            MmerError: wrong shape or type; ``t`` ahead of the clock; a session that has not begun
-                or has ended.
+            MmerError: wrong shape or type; ``t`` ahead of the clock or before the session; a
+                session that has not begun or has ended.
         """
         kind, shape = _kind(image)
         if kind != np.uint8 or len(shape) != 3 or shape[2] != 3 or 0 in shape:
@@ -370,7 +370,7 @@ def _kind(array: Any) -> tuple[Any, tuple[int, ...]]:
 def _end_time(t: float, duration_s: float, now: float) -> float:
     """End of what begins at ``t``, not later than ``now``; raises MmerError for no sane time."""
     number = isinstance(t, int | float | np.number) and math.isfinite(t)
-    if not number or t + duration_s > now + _AHEAD_S:
+    if not number or not -_AHEAD_S <= t <= now + _AHEAD_S - duration_s:
         what = f"{duration_s:.2f} s of sound" if duration_s else "a frame"
         raise MmerError(
             "t is in seconds since the session's start and not ahead of its clock: got "

@@ -390,7 +390,7 @@ def test_a_wrong_frame_is_refused(reading: Reading, image: np.ndarray, says: str
 
 def test_wrong_times_are_refused(reading: Reading, clock: ManualClock) -> None:
     second = RAMP[:RATE]
-    for t in (math.nan, math.inf, 5_000.0, "now"):
+    for t in (math.nan, math.inf, 5_000.0, -1e6, -1.5, "now"):
         with pytest.raises(MmerError, match="seconds since the session's start"):
             reading.source.push_audio(second, RATE, t=t)  # type: ignore[arg-type]
         with pytest.raises(MmerError, match="seconds since the session's start"):
