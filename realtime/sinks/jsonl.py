@@ -129,10 +129,10 @@ def encoded(line: Mapping[str, Any]) -> bytes:
 class LineWriter:
     """Lines of one session in their order: ``first`` once, then one for each event that has one.
 
-    ``t`` never decreases: an event decided earlier but written later takes the last ``t``. File and
-    server write by this class, so that both give the same bytes. Of a session that goes on in
-    another process, ``t0`` seconds and ``utterances`` utterances were before this part: the lines'
-    times and ids follow those.
+    ``t`` never decreases: an event decided earlier but written later takes the last ``t``, and its
+    evidence is so much older (``age_s``). File and server write by this class, so that both give
+    the same bytes. Of a session that goes on in another process, ``t0`` seconds and ``utterances``
+    utterances were before this part: the lines' times and ids follow those.
     """
 
     def __init__(self, t0: float = 0.0, utterances: int = 0) -> None:
@@ -159,7 +159,9 @@ class LineWriter:
         if line is None:
             return None
         if "t" in line:
-            self.t = line["t"] = max(self.t, line["t"])
+            if line["t"] < self.t:
+                _raise(line, self.t)
+            self.t = line["t"]
         return encoded(line)
 
     def _move(self, line: dict[str, Any]) -> None:
@@ -234,6 +236,14 @@ class JsonLines(Sink):
 
 def _line(kind: str, **keys: Any) -> dict[str, Any]:
     return {"v": VERSION, "type": kind, **keys}
+
+
+def _raise(line: dict[str, Any], t: float) -> None:
+    """Give a line the later time ``t``; the capture times of its evidence stay."""
+    for contribution in line.get("modalities", {}).values():
+        if contribution is not None:
+            contribution["age_s"] = _seconds(contribution["age_s"] + t - line["t"])
+    line["t"] = t
 
 
 def _notice(t: float, level: str, about: str, text: str) -> dict[str, Any]:

@@ -16,7 +16,7 @@ import pytest
 from mmer.models.errors import MmerError
 from mmer.models.labels import EMOTIONS, MODALITIES
 from mmer.realtime.messages import Gap, Health, Notice
-from mmer.realtime.sinks.jsonl import JsonLines, encoded, line_for
+from mmer.realtime.sinks.jsonl import JsonLines, LineWriter, encoded, line_for
 from mmer.realtime.sinks.output import ReaderGone
 
 EMOTION_KEYS = {
@@ -168,6 +168,21 @@ def test_t_never_decreases(tmp_path: Path, make: SimpleNamespace) -> None:
     sink.close(make.end)  # ends at 3.0
     lines = [json.loads(line) for line in path.read_text().splitlines()]
     assert [line["t"] for line in lines[1:]] == [6.5, 6.5, 6.5, 6.75, 6.75]
+
+
+@pytest.mark.parametrize("t0", [0.0, 100.0])
+def test_evidence_keeps_its_capture_time_where_t_is_raised(
+    make: SimpleNamespace, t0: float
+) -> None:
+    writer = LineWriter(t0)
+    writer.event(make.transcript(1, 4.0, 5.3, "late", partial=True), None)
+    for decided in (5.01, 5.2, 5.4):  # with evidence captured 0.1 s before
+        line = json.loads(writer.event(make.estimate(decided), None) or b"")
+        assert line["t"] == pytest.approx(t0 + max(5.3, decided))
+        assert line["modalities"]["face"] is None
+        for modality in ("speech", "text"):
+            captured = line["t"] - line["modalities"][modality]["age_s"]
+            assert captured == pytest.approx(t0 + decided - 0.1)
 
 
 def test_the_same_events_give_the_same_bytes(tmp_path: Path, make: SimpleNamespace) -> None:
