@@ -152,10 +152,19 @@ class ArrowStreams:
 
         self._paths = self.paths_of(path)
         self._schemas = [schema(columns, info) for columns in (ESTIMATES, UTTERANCES)]
-        self._files = [pa.OSFile(str(name), "wb") for name in self._paths]
-        self._streams = [
-            pa.ipc.new_stream(file, of) for file, of in zip(self._files, self._schemas, strict=True)
-        ]
+        self._files: list[Any] = []
+        try:
+            for name in self._paths:
+                self._files.append(pa.OSFile(str(name), "wb"))
+            self._streams = [
+                pa.ipc.new_stream(file, of)
+                for file, of in zip(self._files, self._schemas, strict=True)
+            ]
+        except BaseException:  # nothing half-written
+            for file, name in zip(self._files, self._paths, strict=False):
+                file.close()
+                name.unlink()
+            raise
         self._rows: list[Row] = []
         self._open: dict[int, Utterance] = {}
 

@@ -13,7 +13,7 @@ from mmer.realtime.exports.run import Run
 from mmer.realtime.exports.tables import ArrowStreams
 from mmer.realtime.messages import Message, SessionEnd
 from mmer.realtime.sinks.jsonl import JsonLines, line_for, session_line
-from mmer.realtime.sinks.output import refuse_source
+from mmer.realtime.sinks.output import check_output_path, refuse_source
 from mmer.realtime.sinks.sink import SessionInfo, Sink, source_names
 
 
@@ -23,7 +23,8 @@ class Export(Sink):
     Until then the session's lines lie beside it in ``FILE.PID.part.jsonl``, which is what
     ``mmer-live export`` reads where the program is killed; memory does not grow. A Parquet file's
     tables grow as Arrow streams meanwhile. Raises MmerError (constructor, ``open``) for a path or
-    format that cannot be written, and from ``write`` and ``close`` when the disk is full.
+    format that cannot be written, and leaves no file behind then; from ``write`` and ``close``
+    when the disk is full.
     """
 
     def __init__(self, address: str) -> None:
@@ -36,14 +37,23 @@ class Export(Sink):
     def open(self, info: SessionInfo) -> None:
         sources = source_names(info)
         check_export(self._path, *sources)
+        tables = self._path.suffix.lower() == ".parquet"
+        for path in ArrowStreams.paths_of(self._path) if tables else ():
+            check_output_path(path)
+            refuse_source(path, *sources)
         lines = JsonLines(str(self._part))
-        lines.open(info)
-        self._lines = lines
-        if self._path.suffix.lower() == ".parquet":
-            for path in ArrowStreams.paths_of(self._path):
-                refuse_source(path, *sources)
-            with self._writing():
+        try:
+            lines.open(info)
+            if tables:
                 self._streams = ArrowStreams(self._path, session_line(info))
+        except BaseException as error:
+            lines.close(None)
+            self._part.unlink(missing_ok=True)
+            if not isinstance(error, OSError):
+                raise
+            why = error.strerror or error
+            raise MmerError(f"cannot export to {self._path}: {why}") from error
+        self._lines = lines
 
     def write(self, event: Message, now: float | None) -> None:
         if self._lines is None:

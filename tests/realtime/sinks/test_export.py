@@ -16,6 +16,7 @@ from mmer.realtime.exports.registry import FORMATS, export
 from mmer.realtime.exports.run import Run
 from mmer.realtime.sinks.export import Export
 from mmer.realtime.sinks.jsonl import JsonLines
+from mmer.realtime.sinks.output import LineFile
 from mmer.realtime.sinks.registry import parse_output
 
 
@@ -89,6 +90,52 @@ def test_an_export_must_not_be_the_input(tmp_path: Path, make: SimpleNamespace) 
     with pytest.raises(MmerError, match="the input itself"):
         sink.open(make.info(source={"kind": "file", "name": str(tmp_path / "clip.csv")}))
     assert parse_output("export:x.eaf") == ("export", "x.eaf")
+
+
+@pytest.mark.parametrize("fault", ["folder", "other folder", "full", "full later", "ctrl-c"])
+def test_an_export_that_cannot_open_leaves_nothing_behind(
+    tmp_path: Path, make: SimpleNamespace, monkeypatch: pytest.MonkeyPatch, fault: str
+) -> None:
+    pa = pytest.importorskip("pyarrow", reason="needs the extra export")
+    kept = {"folder": "run.arrows", "other folder": "run.utterances.arrows"}.get(fault)
+    if kept is not None:
+        (tmp_path / kept).mkdir()
+    opened = []
+
+    def new_stream(file: object, schema: object) -> object:
+        opened.append(file)
+        if fault == "ctrl-c":
+            raise KeyboardInterrupt
+        if fault == "full" or len(opened) == 2:
+            raise OSError(28, "No space left on device")
+        return ipc_stream(file, schema)
+
+    ipc_stream = pa.ipc.new_stream
+    if kept is None:
+        monkeypatch.setattr(pa.ipc, "new_stream", new_stream)
+    descriptors = len(os.listdir("/proc/self/fd")) if os.path.isdir("/proc/self/fd") else None
+    sink = Export(str(tmp_path / "run.parquet"))
+    with pytest.raises(KeyboardInterrupt if fault == "ctrl-c" else MmerError) as error:
+        sink.open(make.info(live=True))
+    assert os.listdir(tmp_path) == ([] if kept is None else [kept])
+    assert all(file.closed for file in opened)
+    if descriptors is not None:
+        assert len(os.listdir("/proc/self/fd")) == descriptors
+    assert "mmer-live export" not in str(error.value)  # there is nothing to export
+    sink.close(None)
+    assert os.listdir(tmp_path) == ([] if kept is None else [kept])
+
+
+def test_an_export_whose_first_line_cannot_be_written_leaves_nothing_behind(
+    tmp_path: Path, make: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(file: LineFile, line: bytes) -> None:
+        raise MmerError("cannot write: No space left on device")
+
+    monkeypatch.setattr(LineFile, "write", full)
+    with pytest.raises(MmerError, match="No space left"):
+        Export(str(tmp_path / "run.csv")).open(make.info(live=True))
+    assert not os.listdir(tmp_path)
 
 
 SESSION = """
