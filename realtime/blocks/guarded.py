@@ -116,9 +116,7 @@ class Guarded(Block):
             if isinstance(message, Evidence) and not _numbers(message):
                 failed = True
                 out += self._report("it gave no numbers")
-                span = (message.t0, message.t1)
-                partial, utterance = message.partial, message.utterance
-                out.append(Missing(message.modality, *span, self._part.why, partial, utterance))
+                out.append(_without_numbers(message, self._part.why))
             elif isinstance(message, Transcript) and not math.isfinite(message.confidence or 0.0):
                 out.append(replace(message, confidence=None))
             else:
@@ -152,13 +150,14 @@ class Guarded(Block):
 
 
 def instead_of(stage: str, message: Message, why: str) -> Sequence[Message]:
-    """What the stages behind ``stage`` wait for where ``message`` is not answered, for ``why``."""
+    """Substitute outputs of ``stage`` for a ``message`` it did not process, with reason ``why``."""
     if isinstance(message, VideoFrame):
         return [FaceObservation(message.t, None, None, None, None, 0.0, why)]
     if isinstance(message, FaceObservation):
-        return [Missing("face", message.t, message.t, why, partial=True)]
+        return [Missing("face", message.t, message.t, why, partial=True, track=message.track)]
     if isinstance(message, Clip):
-        return [Missing("face", message.t0, message.t1, why, message.partial)]
+        span = (message.t0, message.t1)
+        return [Missing("face", *span, why, message.partial, track=message.track)]
     if isinstance(message, Transcript) and stage == "text":
         return [_missing("text", message, message.partial, why)]
     if isinstance(message, SpeechUpdate) and stage == "speech":
@@ -168,6 +167,18 @@ def instead_of(stage: str, message: Message, why: str) -> Sequence[Message]:
     if isinstance(message, Tick):
         return [_no_estimate(message.t, why)]
     return []
+
+
+def _without_numbers(evidence: Evidence, why: str) -> Missing:
+    return Missing(
+        evidence.modality,
+        evidence.t0,
+        evidence.t1,
+        why,
+        evidence.partial,
+        evidence.utterance,
+        evidence.track,
+    )
 
 
 def _missing(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,9 +11,11 @@ from doubles import UNIFORM, PerBlock, in_order, look, pictures, sound, spell
 
 from mmer.realtime.blocks.block import Block
 from mmer.realtime.blocks.fusion.block import FusionBlock
-from mmer.realtime.blocks.guarded import Guarded
+from mmer.realtime.blocks.fusion.people import PeopleFusion
+from mmer.realtime.blocks.guarded import Guarded, instead_of
 from mmer.realtime.messages import (
     AudioBlock,
+    Clip,
     EmotionEstimate,
     Evidence,
     FaceObservation,
@@ -245,3 +248,31 @@ def test_an_utterance_that_lost_its_end_is_answered_before_it_is_forgotten() -> 
     for i in range(1, 240):
         finals += [e for e in fusion.push(Tick(0.25 * i)) if isinstance(e, EmotionEstimate)]
     assert [(e.utterance, round(e.t)) for e in finals if e.final] == [(1, 26)]
+
+
+@pytest.mark.parametrize("fault", ["raises", "gives NaN", "is not asked"])
+@pytest.mark.parametrize("of_clips", [False, True])
+def test_a_face_that_fails_is_missing_for_its_person_alone(fault: str, of_clips: bool) -> None:
+    seen: Message = FaceObservation(1.0, 2, (0, 0, 9, 9), None, None, 0.9)
+    if of_clips:
+        seen = Clip(0.0, 1.0, np.zeros((1, 4, 4, 3), np.uint8), 0.9, True, track=2)
+
+    def face_of(message: Message) -> list[Message]:
+        if fault == "raises":
+            raise RuntimeError("device lost")
+        return [Evidence("face", 1.0, 1.0, NAN, 1.0, partial=True, track=2)]
+
+    if fault == "is not asked":
+        made = instead_of("face", seen, "late")
+    else:
+        made = Guarded("face", PerBlock(face_of)).push(seen)
+    (missing,) = [m for m in made if isinstance(m, Missing)]
+    assert missing.track == 2
+    people = PeopleFusion(FusionBlock)
+    for track in (1, 2):
+        people.push(Evidence("face", 0.9, 0.9, SURE, 1.0, partial=True, track=track))
+        people.push(FaceObservation(6.0, track, (0, 0, 9, 9), None, None, 0.9))
+    people.push(Tick(6.0))  # the evidence has left the window
+    people.push(replace(missing, t0=6.1, t1=6.1))
+    why = {e.person: e.why["face"] for e in people.push(Tick(6.25)) if hasattr(e, "person")}
+    assert why == {1: "waiting", 2: missing.why}
