@@ -67,6 +67,11 @@ class FusionConfig:
         """Seconds by modality."""
         return {"speech": self.speech_tau_s, "text": self.text_tau_s, "face": self.face_tau_s}
 
+    @property
+    def lost_end_s(self) -> float:
+        """An open utterance without news for so many seconds has lost its end: it is answered."""
+        return self.window_s + self.longest_utterance_s
+
 
 class FusionBlock(Block):
     """Evidence, Missing, SpeechUpdate, Gap, Tick -> EmotionEstimate.
@@ -137,6 +142,11 @@ class FusionBlock(Block):
             absent=absent,
         )
         self.reset()
+
+    @property
+    def lost_end_s(self) -> float:
+        """That of its config."""
+        return self._config.lost_end_s
 
     def push(self, message: Message) -> Sequence[EmotionEstimate | Notice]:
         return self._with_notice(self._answers(message))
@@ -210,9 +220,7 @@ class FusionBlock(Block):
     def _tick(self, t: float) -> Sequence[EmotionEstimate]:
         self._now = max(self._now, t)
         deadline = self._now - self._config.final_wait_s
-        # an open utterance without news for so long has lost its end
-        lost = max(self._now, self._last_t) - self._config.window_s
-        lost -= self._config.longest_utterance_s
+        lost = max(self._now, self._last_t) - self._config.lost_end_s
         out = [
             self._final(u)
             for u in self._state.utterances()

@@ -41,15 +41,17 @@ class _Utterance:
 
     waiting: list[Message] = field(default_factory=list)
     update: SpeechUpdate | None = None  # the newest
+    t1: float = -math.inf  # of the newest message
 
 
 class PeopleFusion(Block):
     """As FusionBlock, with an estimate for each person, whose number is the track of the face.
 
     Evidence of a face goes to its person. What belongs to an utterance waits until its speaker is
-    known: at its first pause or end, or after a second where one mouth fits much better than the
-    others (`Mouths`); then it goes to that person, or to ``NOBODY`` (0), a voice alone. Every
-    utterance has one final, of one person. Who has left has estimates for some seconds more.
+    known: at its first pause or end, after a second where one mouth fits much better than the
+    others (`Mouths`), or after ``FusionConfig.lost_end_s`` where its end never comes. Then it goes
+    to that person, or to ``NOBODY`` (0), a voice alone. Every utterance has one final, of one
+    person. Who has left has estimates for some seconds more.
 
     Args:
         make: a fusion block for one more person.
@@ -60,6 +62,7 @@ class PeopleFusion(Block):
     def __init__(self, make: Callable[[], FusionBlock], only_speaker: bool = False) -> None:
         self._make = make
         self._only_speaker = only_speaker
+        self._lost_end_s = make().lost_end_s
         self.reset()
 
     def push(self, message: Message) -> Sequence[Made]:
@@ -72,7 +75,9 @@ class PeopleFusion(Block):
             return self._face(message)
         if isinstance(message, Gap):
             return self._gap(message)
-        number = getattr(message, "utterance", None)
+        if not isinstance(message, SpeechUpdate | Transcript | Evidence | Missing):
+            return ()
+        number = message.utterance
         return () if number is None else self._spoken(number, message)
 
     def flush(self) -> Sequence[Made]:
@@ -88,7 +93,8 @@ class PeopleFusion(Block):
         self._seen: dict[int, float] = {}  # when each face was last there
         self._mouths = Mouths()
         self._open: dict[int, _Utterance] = {}
-        self._person_of: dict[int, int] = {}  # by utterance
+        # by utterance; None: that person has left, and the utterance has its final
+        self._person_of: dict[int, int | None] = {}
         self._gaps: list[Gap] = []  # without end: for those who come later
         self._spoke = NOBODY  # last
         self._spoke_t = -math.inf
@@ -122,13 +128,19 @@ class PeopleFusion(Block):
 
     # --- utterances ------------------------------------------------------------------------------
 
-    def _spoken(self, number: int, message: Message) -> list[Made]:
+    def _spoken(
+        self, number: int, message: SpeechUpdate | Transcript | Evidence | Missing
+    ) -> list[Made]:
         if number in self._person_of:
-            return self._to(self._person_of[number], message)
+            person = self._person_of[number]
+            if person == self._spoke and isinstance(message, SpeechUpdate):
+                self._spoke_t = max(self._spoke_t, message.t1)
+            return [] if person is None else self._to(person, message)
         utterance = self._open.setdefault(number, _Utterance())
         utterance.waiting.append(message)
+        utterance.t1 = max(utterance.t1, message.t1)
         if not isinstance(message, SpeechUpdate):
-            late = isinstance(message, Transcript | Evidence | Missing) and not message.partial
+            late = not message.partial
             return self._decide(number) if late and utterance.update is None else []
         utterance.update = message
         if message.state in (SpeechState.PAUSED, SpeechState.ENDED) or self._is_clear(message):
@@ -174,6 +186,9 @@ class PeopleFusion(Block):
     def _tick(self, tick: Tick) -> list[Made]:
         self._now = max(self._now, tick.t)
         out = self._retire()
+        since = self._now - self._lost_end_s
+        for number in sorted(n for n, u in self._open.items() if u.t1 <= since):  # its end is lost
+            out += self._decide(number)
         if not self._blocks:
             return out + self._to(NOBODY, tick)
         shown = self._shown()
@@ -196,6 +211,8 @@ class PeopleFusion(Block):
                 out += self._of(person, self._blocks.pop(person).flush())
                 self._seen.pop(person, None)
                 self._mouths.forget(person)
+                for number in [n for n, p in self._person_of.items() if p == person]:
+                    self._person_of[number] = None
         return out
 
     def _shown(self) -> set[int]:

@@ -241,13 +241,27 @@ def test_the_recognizers_state_is_dropped_after_a_failure_and_its_open_utterance
     assert transcript.why == "speech recognition failed"
 
 
-def test_an_utterance_that_lost_its_end_is_answered_before_it_is_forgotten() -> None:
-    fusion = FusionBlock()
+@pytest.mark.parametrize("faces", [0, 1, 2])
+@pytest.mark.parametrize("several", [False, True])
+def test_an_utterance_that_lost_its_end_is_answered_before_it_is_forgotten(
+    several: bool, faces: int
+) -> None:
+    fusion = PeopleFusion(FusionBlock) if several else FusionBlock()
     fusion.push(SpeechUpdate(1, 1.0, 2.0, SpeechState.ONGOING, UNIFORM, 2.0))
+    fusion.push(Transcript(2, 1.0, 2.0, "an utterance without updates", True, "vosk"))
     finals = []
     for i in range(1, 240):
-        finals += [e for e in fusion.push(Tick(0.25 * i)) if isinstance(e, EmotionEstimate)]
+        t = 0.25 * i
+        for track in range(1, faces + 1):
+            fusion.push(FaceObservation(t, track, (0, 0, 9, 9), None, None, 0.9))
+            fusion.push(Evidence("face", t, t, SURE, 1.0, partial=True, track=track))
+        finals += [e for e in fusion.push(Tick(t)) if isinstance(e, EmotionEstimate)]
+    fusion.push(SpeechUpdate(1, 1.0, 2.0, SpeechState.ENDED, UNIFORM, 2.3))  # it comes after all
+    last = [*fusion.push(Tick(60.0)), *fusion.flush()]
+    finals += [e for e in last if isinstance(e, EmotionEstimate)]
     assert [(e.utterance, round(e.t)) for e in finals if e.final] == [(1, 26)]
+    if isinstance(fusion, PeopleFusion):
+        assert not fusion._open
 
 
 @pytest.mark.parametrize("fault", ["raises", "gives NaN", "is not asked"])

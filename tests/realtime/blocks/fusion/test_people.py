@@ -192,6 +192,37 @@ def test_one_who_leaves_with_an_utterance_open_still_has_its_final() -> None:
     assert [(e.person, e.utterance) for e in finals] == [(2, 1)]
 
 
+def test_one_who_turns_away_while_speaking_is_answered_at_the_end() -> None:
+    messages = [m for m in session({2: 1.0}) if getattr(m, "t1", 0.0) < 2.9]
+    for n in range(80, 320):
+        t = n / FPS
+        messages += [seen(1, t, 0.0005), face(1, t, "joy")]
+        if n < 300:
+            messages.append(update(1, 1.0, t, SpeechState.ONGOING))
+        elif n == 300:
+            messages.append(update(1, 1.0, t, SpeechState.ENDED))
+            messages.append(spoken("speech", 1, 1.0, t, "neutral"))
+            messages.append(spoken("text", 1, 1.0, t, "neutral"))
+        messages += [Tick(t)] if n % 5 == 0 else []
+    finals = [e for e in fused(messages) if e.final]
+    assert [(e.person, e.utterance, e.window) for e in finals] == [(2, 1, (1.0, 15.0))]
+
+
+def test_an_end_that_comes_after_its_person_has_left_makes_no_second_final() -> None:
+    """Who turns away while speaking is answered by what came until then."""
+    messages = [m for m in session({2: 1.0}) if getattr(m, "t1", 0.0) < 2.9]
+    for n in range(80, 320):
+        t = n / FPS
+        messages += [seen(1, t, 0.0005), face(1, t, "joy"), *([Tick(t)] if n % 5 == 0 else [])]
+    messages += [
+        update(1, 1.0, 16.0, SpeechState.ENDED),
+        spoken("speech", 1, 1.0, 16.0, "neutral"),
+        spoken("text", 1, 1.0, 16.0, "neutral"),
+        Tick(17.0),
+    ]
+    assert [(e.person, e.utterance) for e in fused(messages) if e.final] == [(2, 1)]
+
+
 def test_every_utterance_has_one_final_whatever_comes_late() -> None:
     messages = session({1: 1.0})
     late = [m for m in messages if isinstance(m, Evidence) and m.modality != "face"]
