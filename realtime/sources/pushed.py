@@ -127,10 +127,11 @@ class PushSource(Source):
             rate: samples a second; other than 16 kHz they are resampled.
             t: capture time of the first sample in seconds on the session's clock. Where it lies
                 more than 40 ms after the end of the sound before, the difference becomes a
-                ``Gap``. Default: by the count of samples since the first, of which the last was
-                captured on arrival. After 0.5 s in which nothing came, sound is held for 0.5 s
-                at most: where what comes at once fills the hole, the count goes on; otherwise
-                what is missing becomes a ``Gap``, and the count begins anew.
+                ``Gap``. Default: it follows the sound before; of the first, the last sample was
+                captured on arrival. After 0.5 s without a push sound is held, until it has filled
+                the hole (a burst of late sound) or has not come faster than time passes for
+                0.5 s: there was a pause then, which becomes a ``Gap``, and the sound is stamped
+                by its arrival.
 
         Raises:
             MmerError: wrong shape, type or rate; ``t`` ahead of the clock, before the session or
