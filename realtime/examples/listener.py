@@ -20,7 +20,8 @@ class Listener:
 
     ``on_estimate`` is called in that thread. ``options`` are those of `mmer.Recognizer`; words of
     the framework's own speech recognizer can be had with ``asr="none"``. Sound that comes while
-    the models load is left out. ``problem`` is the reason where the session ended by itself.
+    the models load is left out. ``problem`` is the reason where the session ended by itself,
+    ``left_out`` that of the sound which was refused last.
     """
 
     def __init__(
@@ -32,6 +33,7 @@ class Listener:
         self._latest: tuple[float, str | None] = (0.0, None)  # when it came, label
         self._thread = threading.Thread(target=self._run, name="mmer", daemon=True)
         self.problem = ""
+        self.left_out = ""
 
     def start(self) -> None:
         """Load the models and listen."""
@@ -47,7 +49,7 @@ class Listener:
         try:
             self._source.push_audio(samples, rate)
         except mmer.MmerError as error:
-            self.problem = str(error)
+            self.left_out = str(error)
 
     def labelled(self, text: str) -> str:
         """``text`` with the label of the utterance that has just ended: "[joy] I am so happy"."""

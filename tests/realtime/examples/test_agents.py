@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 import mmer
+from mmer.realtime.clock import ManualClock
 from mmer.realtime.demo import clip
 from mmer.realtime.examples.listener import Listener
 
@@ -53,6 +54,17 @@ def demo_sound(seconds: float) -> np.ndarray:
             for made in resampler.resample(frame)
         ]
     return np.concatenate(blocks)[: int(seconds * RATE)]
+
+
+def test_sound_that_is_refused_is_no_end_of_the_session() -> None:
+    listener = Listener(asr="none", modalities=("speech",), offline=True)
+    listener._source.open(ManualClock(100.0))
+    listener._source._started = True  # a session that reads nothing
+    for _ in range(11):
+        listener.push(bytes(2 * RATE), RATE)
+    assert "more sound was pushed than time has passed" in listener.left_out
+    assert listener.problem == ""
+    listener._source.close()
 
 
 @pytest.mark.live
