@@ -11,10 +11,11 @@ from typing import Annotated, Any, Final
 
 import tyro
 
-from mmer.benchmarks.harness.command import Flag, OptionalFile
+from mmer.benchmarks.harness.command import OptionalFile
 from mmer.benchmarks.report.report import VERSION, check_writable, rounded
 from mmer.benchmarks.report.statistics import LEAST, percentile, ratio
 from mmer.models.errors import MmerError
+from mmer.realtime.commands.command_line import Flag
 
 COMPARISON_VERSION: Final = 1
 """``v`` of the comparison's JSON; it changes when a key changes its meaning or goes."""

@@ -21,7 +21,7 @@ from mmer.benchmarks.asr.decoding import (
 )
 from mmer.benchmarks.asr.threshold import row_key, study, unthresholded
 from mmer.benchmarks.asr.word_errors import WordErrors, rate_interval, word_errors
-from mmer.benchmarks.harness.command import Asr, Flag, Folder, Outputs, Say
+from mmer.benchmarks.harness.command import Asr, Folder, Outputs, Say
 from mmer.benchmarks.harness.utterances import Utterance, trimmed
 from mmer.benchmarks.report.report import Report, Row
 from mmer.benchmarks.report.rows import number, percentiles
@@ -31,6 +31,7 @@ from mmer.models.store.catalogue import Unavailable
 from mmer.models.store.store import Store
 from mmer.realtime.asr.interface import AsrModel
 from mmer.realtime.asr.registry import ENGINES
+from mmer.realtime.commands.command_line import Flag
 
 SNRS_DB: Final = (20.0, 10.0, 5.0, 0.0)
 MOST_ERRORS: Final = 0.03

@@ -13,13 +13,14 @@ import tyro
 from mmer.benchmarks.baselines.loops import LOOPS
 from mmer.benchmarks.baselines.measures import WHAT, Program, rows_of
 from mmer.benchmarks.harness.clip import AnnotatedClip, describe, make_clip, repeated, rounds_of
-from mmer.benchmarks.harness.command import Flag, OptionalFloat, Say, SessionOptions, some_of
+from mmer.benchmarks.harness.command import OptionalFloat, Say, SessionOptions, some_of
 from mmer.benchmarks.harness.play import record, record_session
 from mmer.benchmarks.harness.trace import Recording
 from mmer.benchmarks.harness.utterances import demo_utterances
 from mmer.benchmarks.report.report import Report, Row
 from mmer.benchmarks.report.tables import Table
 from mmer.models.errors import MmerError
+from mmer.realtime.commands.command_line import Flag
 
 SESSION: Final = "session"
 PROGRAMS: Final = (*LOOPS, SESSION)

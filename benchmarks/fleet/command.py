@@ -13,9 +13,10 @@ import tyro
 
 from mmer.benchmarks.fleet.process import Work, simulate
 from mmer.benchmarks.fleet.replicas import Course, Fleet, run
-from mmer.benchmarks.harness.command import Flag, Folder, Outputs, Say, check_ranges
+from mmer.benchmarks.harness.command import Folder, Outputs, Say, check_ranges
 from mmer.benchmarks.report.report import Report, Row
 from mmer.models.errors import MmerError
+from mmer.realtime.commands.command_line import Flag
 from mmer.realtime.demo import clip
 
 _THROUGHPUT_FPS: Final = 20.0

@@ -17,7 +17,6 @@ from mmer.realtime.asr.registry import ASR_METAVAR
 from mmer.realtime.options import Options
 from mmer.training.plotting import need_matplotlib
 
-Flag = Annotated[bool, tyro.conf.FlagCreatePairsOff]
 Folder = Annotated[Path, tyro.conf.arg(metavar="DIR")]
 OptionalFolder = Annotated[Path | None, tyro.conf.arg(metavar="DIR")]
 OptionalFile = Annotated[Path | None, tyro.conf.arg(metavar="FILE")]

@@ -11,7 +11,6 @@ from typing import Final
 
 from mmer.benchmarks.harness.clip import AnnotatedClip, describe, make_clip, repeated, rounds_of
 from mmer.benchmarks.harness.command import (
-    Flag,
     OptionalFloat,
     OptionalFolder,
     Say,
@@ -29,6 +28,7 @@ from mmer.benchmarks.live.stages import draw_stages, find_stages, stage_rows
 from mmer.benchmarks.report.report import Report, Row
 from mmer.benchmarks.report.statistics import thinned
 from mmer.models.errors import MmerError
+from mmer.realtime.commands.command_line import Flag
 from mmer.realtime.options import Options
 from mmer.realtime.own_process import MMER_LIVE
 

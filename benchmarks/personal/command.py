@@ -12,7 +12,6 @@ import numpy as np
 from mmer.benchmarks.compare import Stored, read_stored
 from mmer.benchmarks.harness.command import (
     Asr,
-    Flag,
     Folder,
     OptionalFile,
     OptionalFolder,
@@ -29,6 +28,7 @@ from mmer.models.errors import MmerError
 from mmer.models.fusion import FusionModel
 from mmer.models.labels import EMOTIONS
 from mmer.realtime.blocks.baseline import SESSION, BaselineConfig
+from mmer.realtime.commands.command_line import Flag
 
 GAIN: Final = 8.0
 """Least points of recall added in the balanced mix, mean of the rows."""

@@ -17,12 +17,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from mmer.benchmarks.harness.command import Asr, Flag, Outputs, Say, check_ranges
+from mmer.benchmarks.harness.command import Asr, Outputs, Say, check_ranges
 from mmer.benchmarks.harness.machine import load_psutil
 from mmer.benchmarks.report.report import Report, Row
 from mmer.benchmarks.report.rows import delay_row
 from mmer.benchmarks.report.statistics import summarise
 from mmer.models.errors import MmerError
+from mmer.realtime.commands.command_line import Flag
 from mmer.realtime.demo import clip
 from mmer.realtime.serve.limits import Limits
 from mmer.realtime.sinks.extras import load_package

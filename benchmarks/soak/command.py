@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from mmer.benchmarks.harness.clip import describe, make_clip, repeated
-from mmer.benchmarks.harness.command import Flag, Say, SessionOptions
+from mmer.benchmarks.harness.command import Say, SessionOptions
 from mmer.benchmarks.harness.play import record
 from mmer.benchmarks.harness.utterances import demo_utterances
 from mmer.benchmarks.live.estimates import delays_ms
@@ -25,6 +25,7 @@ from mmer.benchmarks.soak.marks import mark_number
 from mmer.benchmarks.soak.virtual import ROUND_S as VIRTUAL_ROUND_S
 from mmer.benchmarks.soak.virtual import run_virtual
 from mmer.models.errors import MmerError
+from mmer.realtime.commands.command_line import Flag
 from mmer.realtime.own_process import own_environment
 
 ROUND_S: Final = 60

@@ -12,8 +12,8 @@ from typing import Annotated
 import tyro
 
 from mmer.models.errors import MmerError
-from mmer.realtime.commands.command_line import parse
-from mmer.realtime.commands.recognizer_arguments import Flag, RecognizerArguments
+from mmer.realtime.commands.command_line import Flag, parse
+from mmer.realtime.commands.recognizer_arguments import RecognizerArguments
 from mmer.realtime.options import parse_modalities
 
 

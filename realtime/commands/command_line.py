@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import difflib
 import io
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from contextlib import redirect_stderr, redirect_stdout
-from typing import Final, TypeVar
+from typing import Annotated, Final, TypeVar
 
 import tyro
 
 from mmer.models.errors import MmerError
-from mmer.realtime.commands.settings import Setting, completed, settings_of
+from mmer.realtime.commands.settings import completed, nearest, settings_of
 
+Flag = Annotated[bool, tyro.conf.FlagCreatePairsOff]
+"""Type of an option without a value, which there is not as ``--no-name``."""
 T = TypeVar("T")
 
 _RULE: Final = re.compile(r"[─-]{5,}")
@@ -31,17 +32,12 @@ def parse(kind: type[T], prog: str, argv: Sequence[str]) -> T:
     """
     settings = settings_of(kind)
     named = _named(argv)
+    known = [spelling for setting in settings for spelling in setting.spellings]
     for name in named:
-        if name not in {"help", "h", *(known for s in settings for known in s.spellings)}:
-            raise MmerError(f"no option --{name}{nearest(name, settings)}; see {prog} --help")
+        if name not in {"help", "h", *known}:
+            meant = nearest(name, known, prefix="--")
+            raise MmerError(f"no option --{name}{meant}; see {prog} --help")
     return completed(_parsed(kind, prog, argv), settings, named)
-
-
-def nearest(name: str, settings: Collection[Setting]) -> str:
-    """The question whether the option that ``name`` resembles was meant; "" for none."""
-    names = [known for setting in settings for known in setting.spellings]
-    found = difflib.get_close_matches(name.replace("_", "-"), names, 1, cutoff=0.6)
-    return f": do you mean --{found[0]}?" if found else ""
 
 
 def _named(argv: Sequence[str]) -> list[str]:

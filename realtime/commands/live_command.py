@@ -15,7 +15,7 @@ from mmer.models.errors import MmerError
 from mmer.models.store.store import Store
 from mmer.realtime.asr.registry import ASR_METAVAR
 from mmer.realtime.choose import DETECTOR_METAVAR
-from mmer.realtime.commands.command_line import parse
+from mmer.realtime.commands.command_line import Flag, parse
 from mmer.realtime.commands.output_options import OutputOptions, chosen
 from mmer.realtime.commands.settings import write_config
 from mmer.realtime.options import Options, one_of, parse_modalities
@@ -23,7 +23,6 @@ from mmer.realtime.policy import DEFAULT_POLICY, POLICY_METAVAR, POLICY_NAMES, n
 from mmer.realtime.recordings import expire, media_of
 from mmer.realtime.sinks.registry import OUTPUT_METAVAR
 
-Flag = Annotated[bool, tyro.conf.FlagCreatePairsOff]
 Named = tyro.conf.arg(metavar="DEVICE|none")
 
 

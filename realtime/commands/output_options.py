@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 import tyro
 
 from mmer.models.errors import MmerError
+from mmer.realtime.commands.command_line import Flag
 from mmer.realtime.sinks.registry import DEFAULT, OUTPUTS, Output, Settings, Target, parse_output
 
 
@@ -22,7 +23,7 @@ def _option(name: str, entry: Output) -> tuple[str, Any, Any]:
     elif entry.value == "optional":
         kind, metavar, default = tuple[str, ...] | None, f"[{entry.metavar}]", None
     else:
-        kind, metavar, default = tyro.conf.FlagCreatePairsOff[bool], None, False
+        kind, metavar, default = Flag, None, False
     shown = {} if metavar is None else {"metavar": metavar}
     help_text = entry.summary[0].upper() + entry.summary[1:] + "."
     annotated = Annotated[kind, tyro.conf.arg(help=help_text, **shown)]

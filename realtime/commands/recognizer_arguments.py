@@ -11,8 +11,7 @@ import tyro
 from mmer.models.engine.providers import Provider
 from mmer.realtime.asr.registry import ASR_METAVAR
 from mmer.realtime.choose import DETECTOR_METAVAR
-
-Flag = Annotated[bool, tyro.conf.FlagCreatePairsOff]
+from mmer.realtime.commands.command_line import Flag
 
 
 @dataclass(frozen=True)

@@ -10,9 +10,9 @@ from typing import Annotated, Any, Literal
 
 import tyro
 
-from mmer.realtime.commands.command_line import parse
+from mmer.realtime.commands.command_line import Flag, parse
 from mmer.realtime.commands.output_options import OutputOptions, chosen
-from mmer.realtime.commands.recognizer_arguments import Flag, RecognizerArguments
+from mmer.realtime.commands.recognizer_arguments import RecognizerArguments
 from mmer.realtime.options import Options, parse_modalities
 from mmer.realtime.policy import DEFAULT_POLICY, POLICIES, POLICY_METAVAR
 from mmer.realtime.sinks.registry import writers

@@ -238,7 +238,8 @@ def _of_file(path: Path, known: Mapping[str, Setting]) -> dict[str, Any]:
     for key, given in table.items():
         name = key.replace("_", "-")
         if name not in known:
-            raise MmerError(f"{path}: no setting {brief(key)!r}{_nearest(name, known)}")
+            meant = nearest(name, known) or "; mmer-live --write-config lists them"
+            raise MmerError(f"{path}: no setting {brief(key)!r}{meant}")
         values[name] = known[name].value(given, str(path))
     return values
 
@@ -251,14 +252,18 @@ def _of_environment(known: Mapping[str, Setting]) -> dict[str, Any]:
             continue
         if variable in by_variable:
             values[by_variable[variable].name] = by_variable[variable].of_text(text)
-        elif close := difflib.get_close_matches(variable, by_variable, 1, cutoff=0.9):
-            raise MmerError(f"no setting {brief(variable)}: do you mean {close[0]}?")
+        elif meant := nearest(variable, by_variable, cutoff=0.9):
+            raise MmerError(f"no setting {brief(variable)}{meant}")
     return values
 
 
-def _nearest(name: str, known: Collection[str]) -> str:
-    close = difflib.get_close_matches(name, known, 1, cutoff=0.5)
-    return f": do you mean {close[0]}?" if close else "; mmer-live --write-config lists them"
+def nearest(name: str, known: Collection[str], prefix: str = "", cutoff: float = 0.6) -> str:
+    """Suffix ": do you mean NAME?" for the one of ``known`` that ``name`` resembles; "" for none.
+
+    ``cutoff`` is the least similarity, 0..1.
+    """
+    close = difflib.get_close_matches(name, known, 1, cutoff)
+    return f": do you mean {prefix}{close[0]}?" if close else ""
 
 
 def _with(arguments: T, path: Sequence[str], value: Any) -> T:

@@ -14,6 +14,7 @@ import tyro
 from mmer.models.command import run_command
 from mmer.models.errors import MmerError
 from mmer.models.networks.fusions import FUSIONS
+from mmer.realtime.commands.command_line import Flag
 from mmer.training.commands.ray_runs import TrainingRun, train_on_ray
 from mmer.training.commands.train import train, train_folds
 from mmer.training.datasets.data_folder import data_dir
@@ -21,7 +22,6 @@ from mmer.training.multimodal.options import read_options
 from mmer.training.recipes.recipe import Recipe, load_recipe, need_torch
 from mmer.training.storage import write_json
 
-Flag = Annotated[bool, tyro.conf.FlagCreatePairsOff]
 SHOWN = ("weighted_f1", "macro_f1", "accuracy", "unweighted_recall")
 
 

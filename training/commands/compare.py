@@ -12,6 +12,7 @@ import tyro
 
 from mmer.models.command import run_command
 from mmer.models.errors import MmerError
+from mmer.realtime.commands.command_line import Flag
 from mmer.training.evaluation.report import NAMES
 from mmer.training.metrics.bootstrap import Groups, regroup
 from mmer.training.metrics.figures import Figures, figures
@@ -42,7 +43,7 @@ class Arguments:
     the folder of a run that holds predictions.npz."""
     others: Annotated[tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(metavar="B [C ...]")]
     """One or more others."""
-    common: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
+    common: Flag = False
     """Compare on the items that all have, where some have more."""
     json: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
     """Write the figures here as JSON."""

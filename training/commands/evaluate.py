@@ -15,14 +15,13 @@ from mmer.models.command import run_command
 from mmer.models.engine.providers import Provider
 from mmer.models.errors import MmerError
 from mmer.realtime.asr.registry import ASR_METAVAR
+from mmer.realtime.commands.command_line import Flag
 from mmer.realtime.options import parse_modalities
 from mmer.realtime.sinks.output import ReaderGone, check_output_path, print_line, refuse_source
 from mmer.training.datasets.registry import default_split
 from mmer.training.evaluation.result import Evaluation
 from mmer.training.evaluation.settings import Settings
 from mmer.training.storage import write_json
-
-Flag = Annotated[bool, tyro.conf.FlagCreatePairsOff]
 
 
 @dataclass(frozen=True)

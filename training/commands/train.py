@@ -14,12 +14,10 @@ import tyro
 
 from mmer.models.command import run_command
 from mmer.models.errors import MmerError
+from mmer.realtime.commands.command_line import Flag
 from mmer.training.datasets.data_folder import data_dir
 from mmer.training.recipes.recipe import Recipe, load_recipe, need_torch
 from mmer.training.storage import make_folder
-
-Flag = Annotated[bool, tyro.conf.FlagCreatePairsOff]
-
 
 if TYPE_CHECKING:
     from rich.console import Console
