@@ -30,7 +30,7 @@ class SpeechState(Enum):
 
     STARTED = "started"
     ONGOING = "ongoing"
-    STOPPING = "stopping"  # silent too shortly for a pause, but words and voice are judged already
+    STOPPING = "stopping"  # silence shorter than a pause; transcript and speech already evaluated
     PAUSED = "paused"  # silent for a moment: it may have ended with these samples
     ENDED = "ended"
 

@@ -16,7 +16,7 @@ from mmer.realtime.commands.command_line import Flag
 
 @dataclass(frozen=True)
 class RecognizerArguments:
-    """What of each session or recording is judged, and by what."""
+    """Modalities, models and timing of each session or recording."""
 
     modalities: str = "speech,text,face"
     """Modalities to use, separated by commas."""

@@ -11,7 +11,7 @@ from mmer.realtime.messages import Missing
 
 @dataclass(frozen=True)
 class Reasons:
-    """What is fixed for a session: modalities switched on, expected in a final, and absent."""
+    """Constants of a session: modalities switched on, expected in a final, and absent."""
 
     modalities: Collection[str]
     expects: Collection[str]  # of "speech" and "text"
