@@ -53,15 +53,10 @@ def level_dbfs(samples: NDArray[np.int16]) -> float:
     return float("-inf") if mean_square == 0 else float(10 * np.log10(mean_square / 32_768.0**2))
 
 
-def duration_quality(samples: NDArray[np.int16], full_s: float = SpeechLimits.full_s) -> float:
-    """Seconds of int16 (n,) at 16 kHz over ``full_s``, at most 1: half a second shows little."""
-    return min(1.0, len(samples) / SAMPLE_RATE / full_s)
-
-
 def speech_quality(samples: NDArray[np.int16], limits: SpeechLimits) -> float:
     """How well int16 (n,) at 16 kHz can be evaluated: a product of three factors.
 
-    - duration: see ``duration_quality``;
+    - duration: seconds over ``full_s``, at most 1 (half a second shows little);
     - level: linear in dBFS from 0 at ``silent_dbfs`` to 1 at ``loud_dbfs``;
     - clipping: linear from 1 with no clipped sample to 0.2 at ``clipped_share`` and beyond.
     """
@@ -72,7 +67,8 @@ def speech_quality(samples: NDArray[np.int16], limits: SpeechLimits) -> float:
     # compared on both sides: the magnitude of -32768 does not fit into int16
     clipped = float(np.mean((samples >= CLIPPED) | (samples <= -CLIPPED)))
     clipping = 1.0 - 0.8 * min(1.0, clipped / limits.clipped_share)
-    return duration_quality(samples, limits.full_s) * level * clipping
+    duration = min(1.0, len(samples) / SAMPLE_RATE / limits.full_s)
+    return duration * level * clipping
 
 
 def text_quality(

@@ -6,15 +6,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmer.models.preparation.face_crop import CropGeometry
-from mmer.models.quality import MIN_FACE_QUALITY, crop_factors
+from mmer.models.quality import MIN_FACE_QUALITY, FaceQuality, crop_factors
 from mmer.training.augment import recording
 from mmer.training.augment.recording import limited
 
 
 def face_quality(grey: NDArray[np.uint8], eyes_px: float) -> float:
-    """Of a frontal and whole face, uint8 (48, 48): its size, light and sharpness."""
+    """As ``quality.assess`` and the face block, of a face uint8 (48, 48) found for certain.
+
+    It is frontal and whole; 0 where it is too poor to be evaluated.
+    """
     factors = crop_factors(grey, eyes_px)
-    quality = factors["size"] * factors["brightness"] * factors["sharpness"]
+    quality = FaceQuality(**factors, frontal=1.0, inside=1.0, detection=1.0).value
     return quality if quality >= MIN_FACE_QUALITY else 0.0
 
 

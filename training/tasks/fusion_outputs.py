@@ -7,6 +7,7 @@ and each prediction has the quality that the live blocks would assign.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -19,20 +20,24 @@ from numpy.typing import NDArray
 from mmer.models.cards.card import Card, load_card, weights_dir
 from mmer.models.cards.seen import digest64, file_digest
 from mmer.models.encoder import FaceModel, SpeechModel, TextModel
+from mmer.models.errors import MmerError
 from mmer.models.labels import EMOTIONS, MODALITIES
 from mmer.models.prediction import Prediction
 from mmer.models.preparation.logmel import SAMPLE_RATE
 from mmer.models.preparation.text_style import TextStyle
-from mmer.models.quality import duration_quality, text_quality
+from mmer.models.quality import SpeechLimits, speech_quality, text_quality
 from mmer.training.augment.asr_errors import misrecognize
 from mmer.training.augment.degrade import face_quality, far_dark_blurred, in_noise
-from mmer.training.datasets.data_folder import need
 from mmer.training.datasets.faces import read_development as read_faces
 from mmer.training.datasets.likeness import image_key, text_key
-from mmer.training.datasets.media import decode, trim
+from mmer.training.datasets.media import decode, sound_files, trim
 from mmer.training.datasets.registry import read as read_corpus
 from mmer.training.datasets.texts import as_recognized, bare
 from mmer.training.storage import cached_arrays
+from mmer.training.tasks.speech_data import HELD_NOISE
+
+PREDICTED: Final = 2
+"""Version of the outputs: 2, noises of the held-out fold, and qualities as live."""
 
 SPEECH_STATES: Final = (
     *("whole", "first 2 s", "first 1 s", "first 0.5 s"),
@@ -90,13 +95,33 @@ def _some(labels: NDArray[np.int64], per_class: int) -> NDArray[np.int64]:
     return np.sort(np.concatenate([k for k, r in zip(chosen, rows, strict=True) if len(r)]))
 
 
-def _speech(data: Path, model: SpeechModel, per_class: int) -> Iterator[_Item]:
+def noise_files(data: Path) -> list[Path]:
+    """ESC-10's fold that the speech network was not trained with.
+
+    Accuracy's noise conditions use the same ten sounds, of the speech network alone.
+
+    Raises:
+        MmerError: there is none of it in ``data``/audio/esc10.
+    """
+    root = data / "audio/esc10"
+    held_out = [path for path in sound_files(root, "esc10") if path.name.startswith(HELD_NOISE)]
+    if not held_out:
+        raise MmerError(f"no recording below {root} begins with {HELD_NOISE}: its fifth fold")
+    return held_out
+
+
+def _sound_quality(samples: NDArray[np.int16], model: SpeechModel, prediction: Prediction) -> float:
+    """As in ``blocks.speech_encoder``, where too short or silent a sound is no evidence."""
+    if len(samples) < round(model.min_s * SAMPLE_RATE) or prediction.usable <= 0.0:
+        return 0.0
+    return speech_quality(samples, SpeechLimits())
+
+
+def _speech(
+    data: Path, model: SpeechModel, per_class: int, noise: Sequence[Path]
+) -> Iterator[_Item]:
     """The development actors' clips without the silence at their ends."""
-    noises = [
-        decode(path).astype(np.float64)
-        for path in sorted(need(data / "audio/esc10").rglob("*.*"))
-        if path.suffix in (".opus", ".wav", ".ogg")
-    ]
+    noises = [decode(path).astype(np.float64) for path in noise]
     items = read_corpus("ravdess", data / "audio/ravdess", "speech", "dev").items
     for row in _some(np.array([i.label for i in items]), per_class):
         item, rng = items[row], np.random.default_rng([1, int(row)])
@@ -104,11 +129,8 @@ def _speech(data: Path, model: SpeechModel, per_class: int) -> Iterator[_Item]:
         whole = trim(decode(item.path))
         sounds = [whole, *(whole[: round(s * SAMPLE_RATE)] for s in (2.0, 1.0, 0.5))]
         for snr_db in (20, 10, 5, 0):
-            noise = noises[int(rng.integers(len(noises)))]
-            sounds.append(in_noise(whole, noise, snr_db, rng))
-        predictions = [
-            (p, duration_quality(s) * p.usable) for s in sounds for p in [model.predict(s)]
-        ]
+            sounds.append(in_noise(whole, noises[int(rng.integers(len(noises)))], snr_db, rng))
+        predictions = [(p, _sound_quality(s, model, p)) for s in sounds for p in [model.predict(s)]]
         yield item.label, item.speaker_group, file_digest(item.path), predictions
 
 
@@ -161,7 +183,7 @@ def read(
     """Outputs of the encoders in ``weights`` (by default the shipped), by modality.
 
     ``per_class`` bounds the items of each emotion; ``cache`` is a folder for the outputs, keyed by
-    the encoder.
+    the encoder and the states.
 
     Raises:
         MmerError: a corpus or an encoder is missing or damaged.
@@ -170,33 +192,42 @@ def read(
     speech = SpeechModel.load(folder, "cpu")
     text = TextModel.load(folder, "cpu")
     face = FaceModel.load(folder, "cpu")
+    noise = noise_files(data)
+    found = (
+        (speech.card, SPEECH_STATES, noise, partial(_speech, data, speech, per_class, noise)),
+        (text.card, TEXT_STATES, (), partial(_text, data, text, per_class)),
+        (face.card, FACE_STATES, (), partial(_face, data, face, per_class)),
+    )
     return {
-        "speech": _cached(
-            cache, per_class, speech.card, SPEECH_STATES, partial(_speech, data, speech, per_class)
-        ),
-        "text": _cached(
-            cache, per_class, text.card, TEXT_STATES, partial(_text, data, text, per_class)
-        ),
-        "face": _cached(
-            cache, per_class, face.card, FACE_STATES, partial(_face, data, face, per_class)
-        ),
+        card.modality: _cached(_path(cache, per_class, card, states, noise), states, predict)
+        for card, states, noise, predict in found
     }
 
 
-def _cached(
+def _path(
     cache: Path | None,
     per_class: int,
     card: Card,
-    states: tuple[str, ...],
-    predict: Callable[[], Iterator[_Item]],
+    states: Sequence[str],
+    noise: Sequence[Path],
+) -> Path | None:
+    """The file in ``cache`` of all that the outputs depend on, beside the corpora."""
+    if cache is None:
+        return None
+    # the preparation and, of a face, usable_below are among the preprocessing
+    encoder = [card.sha256, card.temperature, dict(card.preprocessing)]
+    names = [path.name for path in noise]
+    key = json.dumps([PREDICTED, per_class, encoder, states, names], sort_keys=True)
+    return cache / f"posteriors-{card.modality}-{digest64(key.encode()):016x}.npz"
+
+
+def _cached(
+    path: Path | None, states: tuple[str, ...], predict: Callable[[], Iterator[_Item]]
 ) -> EncoderOutputs:
     def compute() -> dict[str, Any]:
         outputs = _gather(states, predict())
         return {name: np.asarray(getattr(outputs, name)) for name in ("states", *_ARRAYS)}
 
-    key = digest64(f"{per_class} {card.sha256} {card.temperature}".encode())
-    # the name under which caches already lie
-    path = None if cache is None else cache / f"posteriors-{card.modality}-{key:016x}.npz"
     found = cached_arrays(path, compute)
     return EncoderOutputs(tuple(map(str, found["states"])), *(found[name] for name in _ARRAYS))
 
