@@ -27,8 +27,8 @@ withheld.
 
 *Development* data were not trained on, but recipes, temperatures and thresholds were chosen by
 them: expect less elsewhere. *In domain*: other items of corpora that were trained on. *Out of
-domain*: nothing of the corpus was trained on, nothing was tuned on it. Rows in italics are others'
-published figures; none is measured as ours is, and the notes say how they differ.
+domain*: nothing of the corpus was trained on, nothing was tuned on these items. Rows in italics are
+others' published figures; none is measured as ours is, and the notes say how they differ.
 """
 
 

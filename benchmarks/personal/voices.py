@@ -86,12 +86,12 @@ class Voices:
 def voices(data: Path, runs: Path, cache: Path | None, say: Say) -> tuple[list[Voices], list[str]]:
     """Of every corpus here, and why others are not: only networks that never saw the speakers."""
     places = [(DEVELOPMENT, "ravdess", "dev", weights_dir())]
-    places += [(LEFT_OUT[c][0], c, "all", runs / f"speech-without-{c}") for c in LEFT_OUT]
+    places += [(o.name, c, o.split, runs / f"speech-without-{c}") for c, o in LEFT_OUT.items()]
     found, missing = [], []
     for name, corpus, split, weights in places:
-        place = data / LEFT_OUT[corpus][1]
+        place = data / LEFT_OUT[corpus].place
         if not place.is_dir():
-            missing.append(f"{name}: DATA/{LEFT_OUT[corpus][1]} is not there")
+            missing.append(f"{name}: DATA/{LEFT_OUT[corpus].place} is not there")
         elif not (weights / "speech.json").is_file():
             missing.append(f"{name}: train it first, {training_without(corpus)}")
         else:

@@ -13,6 +13,7 @@ import pytest
 
 from mmer.benchmarks import cli
 from mmer.benchmarks.accuracy import command as run
+from mmer.benchmarks.accuracy import speech
 from mmer.benchmarks.accuracy.anchors import ANCHORS
 from mmer.benchmarks.accuracy.cards import CARD_OF, write_cards
 from mmer.benchmarks.accuracy.face import FACE_ROWS, blurred, dark, small
@@ -24,6 +25,7 @@ from mmer.benchmarks.harness.networks import hashes
 from mmer.models.cards.card import load_card, weights_dir
 from mmer.models.errors import MmerError
 from mmer.models.labels import MODALITIES
+from mmer.training.datasets.named_corpora import RAVDESS
 
 needs_weights = pytest.mark.skipif(
     not all((weights_dir() / f"{name}.onnx").exists() for name in MODALITIES),
@@ -66,7 +68,7 @@ ROWS = (
     make_row("absent", found, needs=("face/nowhere",)),
     make_row("untrained", not_here),
     make_row("broken", broken),
-    make_row("quiet", found, in_readme=False),
+    make_row("quiet", found, in_readme=False, kind="in domain"),
 )
 
 
@@ -165,12 +167,54 @@ def test_cards_take_what_was_measured_on_other_data(tmp_path: Path, report: dict
     shutil.copy(weights_dir() / "face.json", tmp_path)
     write_cards(report, tmp_path)
     card = load_card(tmp_path / "face.json")
-    assert [m.dataset for m in card.measured] == ["good", "quiet"]
+    assert [(m.dataset, m.kind) for m in card.measured] == [
+        ("good", "out of domain"), ("quiet", "in domain"),
+    ]  # fmt: skip
     assert card.measured[0].accuracy == FIGURES["accuracy"]
     assert list(card.measured[0].interval["accuracy"]) == [0.4, 0.7]
     report["models"]["face"] = "0" * 64
     with pytest.raises(MmerError, match="other weights"):
         write_cards(report, tmp_path)
+
+
+@needs_weights
+def test_of_development_data_the_fusions_card_takes_those_of_others(tmp_path: Path) -> None:
+    """Marked as such; a single encoder's are those of its card already."""
+    rows = [make_row(g, found, group=g, kind="development") for g in ("face", "fused")]
+    outcomes = run.measure(rows, Setting(tmp_path, None), lambda _: None, lambda _: None)
+    report = run.report(outcomes, None, {"commit": None, "date": "today"})
+    for name in ("face", "fusion"):
+        shutil.copy(weights_dir() / f"{name}.json", tmp_path)
+    write_cards(report, tmp_path)
+    face, fusion = (load_card(tmp_path / f"{name}.json") for name in ("face", "fusion"))
+    assert "face" not in {m.dataset for m in face.measured}
+    assert [(m.dataset, m.kind) for m in fusion.measured] == [("fused", "development")]
+
+
+def test_a_corpus_left_out_is_evaluated_without_actors_that_chose_anything(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    asked = {}
+
+    def evaluated(modality: str, corpus: str, place: str, split: str) -> Any:
+        asked[corpus] = split
+        return found
+
+    monkeypatch.setattr(speech, "evaluated", evaluated)
+    for corpus in speech.LEFT_OUT:
+        (tmp_path / f"speech-without-{corpus}").mkdir()
+        (tmp_path / f"speech-without-{corpus}" / "speech.json").touch()
+        row = speech._left_out(corpus)
+        row.measure(Setting(tmp_path, None, runs=tmp_path))
+        assert f"--split {asked[corpus]} " in row.command
+    assert asked.pop("ravdess") == "train"
+    assert set(asked.values()) == {"all"}
+    actors = RAVDESS.folds["train"]
+    assert actors == {f"{n:02d}" for n in range(2, 17)}
+    assert not actors & RAVDESS.folds["dev"]
+    (row,) = (row for row in SPEECH_ROWS if row.key == "speech.ravdess.left_out")
+    assert row.data == "RAVDESS actors 2-16"
+    assert "other actors of the same corpus" in row.note
 
 
 @pytest.mark.parametrize("channels", [(), (3,)])
