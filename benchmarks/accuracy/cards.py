@@ -24,7 +24,8 @@ _FIGURES: Final = (
 def write_cards(report: Mapping[str, Any], folder: Path) -> None:
     """Store what was measured on other than a card's own development data, in its ``measured``.
 
-    Cards of groups of which nothing was measured stay as they are.
+    The clips and IEMOCAP of the fusion are development data, but not those of its card. Cards of
+    groups of which nothing was measured stay as they are.
 
     Raises:
         MmerError: a card is missing, not sound, or of other weights than were measured.
@@ -48,4 +49,6 @@ def write_cards(report: Mapping[str, Any], folder: Path) -> None:
 
 def _measured(row: Mapping[str, Any]) -> Measured:
     figures = {name: row["figures"][name] for name in _FIGURES}
-    return Measured(row["data"], row["condition"], command=row["command"], **figures)
+    return Measured(
+        row["data"], row["condition"], command=row["command"], kind=row["kind"], **figures
+    )

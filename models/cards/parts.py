@@ -70,9 +70,10 @@ class Parity:
 
 @dataclass(frozen=True)
 class Measured:
-    """Figures on a data set that nothing was tuned on, with the command that measures them.
+    """Figures on a data set beside a card's own development data, with the command for them.
 
-    ``interval``: low and high (95 %) of each figure that has one.
+    ``interval``: low and high (95 %) of each figure that has one. ``kind`` is "development",
+    "in domain" or "out of domain" (see ``page.KINDS``); "" on cards that do not say.
     """
 
     dataset: str
@@ -86,3 +87,4 @@ class Measured:
     ece: float
     interval: Mapping[str, Sequence[float]]
     command: str
+    kind: str = ""

@@ -116,7 +116,9 @@ def test_all_that_a_card_may_say_survives_saving(tmp_path: Path) -> None:
         coverage=(Coverage(0.0, 1.0, 0.8, None), Coverage(0.9, 0.0, None, 0.8)),
         abstain_below=0.3,
         abstention="because",
-        measured=(Measured("x", "", 9, *figures, {"accuracy": [0.7, 0.9]}, "mmer-evaluate"),),
+        measured=(
+            Measured("x", "", 9, *figures, {"accuracy": [0.7, 0.9]}, "mmer-evaluate", "in domain"),
+        ),
     )
     card.save(tmp_path / "face.json")
     assert load_card(tmp_path / "face.json") == card

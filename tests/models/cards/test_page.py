@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -73,6 +75,41 @@ def test_all_that_a_card_says_is_on_the_page(folder: Path) -> None:
     ):
         assert told in section
     assert "| [fusion](#fusion) | 0.810 | 0.400 |" in page
+
+
+def test_other_data_are_listed_by_kind_with_what_they_took_part_in(folder: Path) -> None:
+    kinds = ("out of domain", "", "development", "in domain", "of a later version")
+    measured = tuple(
+        Measured(f"data {k}", "", 8, *FIGURES, {}, "", kind=kind) for k, kind in enumerate(kinds)
+    )
+    card = replace(load_card(folder / "face.json"), measured=measured)
+    card.save(folder / "face.json")
+    page = render(folder)
+    section = page[page.index("## face\n") :]
+    section = section[section.index("### On other data") : section.index("### Notes")]
+    tables = {
+        about: {k for k in range(len(kinds)) if f"| data {k} |" in table}
+        for about, table in re.findall(r"^([^|\n]+)\n\n(\| data .+?)\n\n", section, re.M | re.S)
+    }
+    assert [(about.split(":")[0], rows) for about, rows in tables.items()] == [
+        ("Development data", {2}),
+        ("In domain", {3}),
+        ("Out of domain", {0}),
+        ("The card does not say which of these took part in training or tuning.", {1, 4}),
+    ]
+
+
+def test_of_a_card_without_kinds_nothing_is_claimed(folder: Path) -> None:
+    for path in folder.glob("*.json"):
+        table = json.loads(path.read_text())
+        assert table["measured"]
+        for entry in table["measured"]:
+            entry.pop("kind", None)
+        path.write_text(json.dumps(table))
+        assert {m.kind for m in load_card(path).measured} == {""}
+    page = render(folder)
+    assert page.count("The card does not say which") == 3
+    assert "nothing was tuned" not in page.lower()
 
 
 def test_what_a_card_does_not_say_is_left_out(folder: Path) -> None:
