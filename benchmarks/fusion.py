@@ -19,6 +19,7 @@ from mmer.models.errors import MmerError
 from mmer.models.fusion import FusionModel, Opinion
 from mmer.models.labels import EMOTIONS, MODALITIES
 from mmer.realtime.messages import AudioBlock, Message, VideoFrame
+from mmer.training.metrics.bootstrap import resampled
 
 if TYPE_CHECKING:
     from mmer.training.tasks.fusion_outputs import EncoderOutputs
@@ -33,12 +34,20 @@ RESAMPLES: Final = 2000
 MOMENTS: Final = 1400
 
 Moments = Sequence[Mapping[str, Opinion]]
+Items = NDArray[np.uint64]
+"""Key of each modality's item in each moment, shape (N, 3)."""
+Set = tuple[str, str, Moments, NDArray[np.int64], Items]
+"""Data, state, N moments, their labels (N,) and their items."""
 Change = Callable[[Message], Message]
 
 
 @dataclass(frozen=True)
 class Cell:
-    """Recall in percent of the fused answer and of the best modality in it; their difference."""
+    """Recall in percent of the fused answer and of the best modality in it; their difference.
+
+    ``low`` and ``high``: 95 % bootstrap interval of the difference in points. Items are drawn, not
+    moments: those of the present modality that has the fewest, each in many paired moments.
+    """
 
     data: str
     state: str
@@ -66,7 +75,7 @@ class Fusion(Outputs):
     """
 
     data: Folder
-    """Folder of the corpora: video, and for the paired moments audio/ravdess, text, face."""
+    """Folder of the corpora: video; for paired moments audio/ravdess, audio/esc10, text, face."""
     asr: Asr = "moonshine"
     """Speech recognizer for the clips."""
     cache: OptionalFolder = None
@@ -75,8 +84,8 @@ class Fusion(Outputs):
     def run(self, say: Say) -> Report:
         fusion = FusionModel.load()
         cells: list[Cell] = []
-        for name, state, moments, labels in self._sets(say):
-            cells += measured(fusion, name, state, moments, labels)
+        for drawn in self._sets(say):
+            cells += measured(fusion, *drawn)
         if not cells:
             raise MmerError(f"--data {self.data} has neither video nor the corpora of the fusion")
         worst = min(cells, key=lambda cell: cell.points)
@@ -99,13 +108,13 @@ class Fusion(Outputs):
             tables=[_table(cells)],
         )
 
-    def _sets(self, say: Say) -> Iterator[tuple[str, str, Moments, NDArray[np.int64]]]:
+    def _sets(self, say: Say) -> Iterator[Set]:
         if (self.data / "video").is_dir():
             yield from self._clips(say)
         if all((self.data / place).is_dir() for place in ("audio/ravdess", "text", "face")):
             yield from self._paired(say)
 
-    def _clips(self, say: Say) -> Iterator[tuple[str, str, Moments, NDArray[np.int64]]]:
+    def _clips(self, say: Say) -> Iterator[Set]:
         clips = {}
         for state, change in (
             ("", None),
@@ -117,9 +126,10 @@ class Fusion(Outputs):
             labels = np.array([clip.label for clip in found])
             clips[state or "as they are"] = labels, [of_clip(clip) for clip in found]
         for state, (labels, moments) in clips.items():
-            yield "RAVDESS Actor_01", state, moments, labels
+            items = np.arange(len(labels), dtype=np.uint64)[:, None].repeat(len(MODALITIES), axis=1)
+            yield "RAVDESS Actor_01", state, moments, labels, items
 
-    def _paired(self, say: Say) -> Iterator[tuple[str, str, Moments, NDArray[np.int64]]]:
+    def _paired(self, say: Say) -> Iterator[Set]:
         try:
             from mmer.training.tasks.fusion import half_of
             from mmer.training.tasks.fusion_outputs import read
@@ -134,7 +144,15 @@ class Fusion(Outputs):
             chosen = {m: _only(outputs[m], states[m]) for m in MODALITIES}
             drawn = Pairing(chosen).draw(MOMENTS, np.random.default_rng(0))
             name = "as they are" if which is None else f"{NAMES[which]}: {corrupted[which]}"
-            yield "paired by label", name, list(_opinions(drawn.inputs)), drawn.labels
+            yield (
+                "paired by label",
+                name,
+                list(_opinions(drawn.inputs)),
+                drawn.labels,
+                np.stack(
+                    [chosen[m].contents[drawn.rows[:, k]] for k, m in enumerate(MODALITIES)], axis=1
+                ),
+            )
 
 
 def of_clip(clip: Clip) -> dict[str, Opinion]:
@@ -190,7 +208,12 @@ def dark(message: Message) -> Message:
 
 
 def measured(
-    fusion: FusionModel, data: str, state: str, moments: Moments, labels: NDArray[np.int64]
+    fusion: FusionModel,
+    data: str,
+    state: str,
+    moments: Moments,
+    labels: NDArray[np.int64],
+    items: Items,
 ) -> list[Cell]:
     """A cell for every choice of two or three modalities, over the moments that have them all."""
     cells = []
@@ -203,32 +226,47 @@ def measured(
                 m: np.array([moments[k][m].log_probs.argmax() for k in rows]) for m in present
             }
             fused = [fusion.fuse({m: moments[k][m] for m in present})[0].argmax() for k in rows]
-            cells.append(_cell(data, state, present, np.array(fused), answers, labels[rows]))
+            keys = {m: items[rows, MODALITIES.index(m)] for m in present}
+            cells.append(_cell(data, state, np.array(fused), answers, labels[rows], keys))
     return cells
 
 
 def _cell(
     data: str,
     state: str,
-    present: tuple[str, ...],
     fused: NDArray[np.int64],
     answers: Mapping[str, NDArray[np.int64]],
     labels: NDArray[np.int64],
+    keys: Mapping[str, NDArray[np.uint64]],
 ) -> Cell:
+    """Of M moments: the fused answers (M,), and by modality its answers and items (M,)."""
+    present = tuple(answers)
     recalls = {m: _recall(answers[m] == labels, labels) for m in present}
     which = max(recalls, key=lambda m: recalls[m])
-    rng = np.random.default_rng(0)
-    by_label = [np.flatnonzero(labels == c) for c in np.unique(labels)]
-    drawn = []
-    for _ in range(RESAMPLES):
-        rows = np.concatenate([rng.choice(of, len(of)) for of in by_label])
-        differ = (fused[rows] == labels[rows]).astype(float) - (
-            answers[which][rows] == labels[rows]
-        )
-        drawn.append(_recall(differ, labels[rows]))
-    low, high = np.percentile(drawn, [2.5, 97.5])
-    return Cell(data, state, present, _recall(fused == labels, labels), recalls[which], which,
-                float(low), float(high))  # fmt: skip
+    differ = (fused == labels).astype(np.float64) - (answers[which] == labels)
+    of = min((np.unique(keys[m], return_inverse=True)[1] for m in present), key=np.max)
+    low, high = _interval(differ, labels, of)
+    recall = _recall(fused == labels, labels)
+    return Cell(data, state, present, recall, recalls[which], which, low, high)
+
+
+def _interval(
+    differ: NDArray[np.float64], labels: NDArray[np.int64], of: NDArray[np.int64]
+) -> tuple[float, float]:
+    """95 % percentile interval of the mean of ``differ`` over the emotions, in percent.
+
+    ``of``: the group of each moment, which is drawn as a whole. An emotion that is not drawn does
+    not count.
+    """
+    cells, n = of * len(EMOTIONS) + labels, (int(of.max()) + 1) * len(EMOTIONS)
+    counts = [np.bincount(cells, weights, n) for weights in (differ, np.ones(len(of)))]
+    # by group, the sum of ``differ`` and the number of moments of each emotion, shape (G, 14)
+    groups = np.concatenate([c.reshape(-1, len(EMOTIONS)) for c in counts], axis=1)
+    drawn = resampled(groups.astype(np.float64), RESAMPLES, seed=0)
+    sums, support = np.moveaxis(drawn.reshape(RESAMPLES, 2, len(EMOTIONS)), 1, 0)
+    values = (sums / np.maximum(support, 1)).sum(axis=1) / (support > 0).sum(axis=1)
+    low, high = np.percentile(100 * values, [2.5, 97.5])
+    return float(low), float(high)
 
 
 def _recall(hits: NDArray[np.floating] | NDArray[np.bool_], labels: NDArray[np.int64]) -> float:

@@ -16,6 +16,8 @@ from mmer.models.prediction import log_softmax
 from mmer.realtime.messages import AudioBlock, Evidence, VideoFrame
 
 LABELS = np.tile(np.arange(7), 20)
+APART = np.arange(len(LABELS), dtype=np.uint64)[:, None].repeat(3, axis=1)
+"""Items that are in one moment each."""
 
 
 def opinions(rights: dict[str, float], seed: int = 0) -> list[dict[str, Opinion]]:
@@ -39,7 +41,7 @@ def fusion() -> FusionModel:
 
 def test_every_choice_has_a_cell_with_its_best_modality(fusion: FusionModel) -> None:
     moments = opinions({"speech": 0.9, "text": 0.5, "face": 0.7})
-    cells = measured(fusion, "made", "clean", moments, LABELS)
+    cells = measured(fusion, "made", "clean", moments, LABELS, APART)
     assert [c.present for c in cells] == [
         ("speech", "text"), ("speech", "face"), ("text", "face"), MODALITIES,
     ]  # fmt: skip
@@ -55,15 +57,60 @@ def test_a_fusion_that_follows_the_worse_one_is_below() -> None:
             return given["text"].log_probs, {}
 
     moments = opinions({"speech": 0.95, "text": 0.2})
-    (cell,) = measured(Worse(), "made", "clean", moments, LABELS)  # type: ignore[arg-type]
+    (cell,) = measured(Worse(), "made", "clean", moments, LABELS, APART)  # type: ignore[arg-type]
     assert cell.points < -40
     assert cell.high < -20
+
+
+def test_moments_that_share_an_item_are_drawn_together(fusion: FusionModel) -> None:
+    """Forty moments of each emotion made of one moment tell no more than the one."""
+    few = opinions({"speech": 0.6, "text": 0.5, "face": 0.7})
+    many, labels = few * 40, np.tile(LABELS, 40)
+    apart = np.arange(len(labels), dtype=np.uint64)[:, None].repeat(3, axis=1)
+    once = measured(fusion, "made", "clean", few, LABELS, APART)
+    drawn = {
+        modality: measured(fusion, "made", "clean", many, labels, shared(apart, modality))
+        for modality in (None, *MODALITIES)
+    }
+    for k, cell in enumerate(once):
+        width = cell.high - cell.low
+        independent = drawn[None][k]
+        assert independent.points == pytest.approx(cell.points)
+        assert independent.high - independent.low < 0.25 * width
+        for modality in MODALITIES:
+            found = drawn[modality][k]
+            # of a modality that is not in the cell, items do not matter
+            expected = width if modality in cell.present else independent.high - independent.low
+            assert found.high - found.low == pytest.approx(expected, rel=1e-9)
+
+
+def shared(items: np.ndarray, modality: str | None) -> np.ndarray:
+    """As if the moments were copies of the first ones, as far as the modality goes."""
+    if modality is None:
+        return items
+    out = items.copy()
+    k = MODALITIES.index(modality)
+    out[:, k] = items[:, k] % len(LABELS)
+    return out
+
+
+def test_an_emotion_that_is_not_drawn_does_not_count() -> None:
+    class First:
+        def fuse(self, given: dict[str, Opinion]) -> tuple[np.ndarray, dict[str, float]]:
+            return given["speech"].log_probs, {}
+
+    moments, labels = opinions({"speech": 1.0, "text": 0.0})[:7], LABELS[:7]
+    for k, moment in enumerate(moments):  # the text is always wrong
+        moment["text"] = moments[(k + 1) % 7]["speech"]
+    (cell,) = measured(First(), "made", "clean", moments, labels, APART[:7])  # type: ignore[arg-type]
+    assert (cell.fused, cell.best, cell.which) == (100, 100, "speech")
+    assert cell.low == cell.high == 0
 
 
 def test_choices_that_lack_an_emotion_have_no_cell(fusion: FusionModel) -> None:
     moments = [m if LABELS[k] else {"speech": m["speech"]}
                for k, m in enumerate(opinions({"speech": 0.9, "face": 0.7}))]  # fmt: skip
-    assert measured(fusion, "made", "clean", moments, LABELS) == []
+    assert measured(fusion, "made", "clean", moments, LABELS, APART) == []
 
 
 def test_corruption_changes_its_stream_alone() -> None:
