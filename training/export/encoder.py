@@ -13,6 +13,7 @@ from torch import nn
 from mmer.models.cards.card import Card
 from mmer.models.checksum import sha256_of
 from mmer.models.engine import Engine, open_engine
+from mmer.models.errors import MmerError
 from mmer.training.export.card import Answers, development_figures, make_card
 from mmer.training.export.half import store_in_float16
 from mmer.training.export.onnx_file import write_onnx
@@ -35,8 +36,8 @@ def export(network: nn.Module, recipe: Recipe, task: Task, folder: Path) -> Card
     """Write NAME.onnx, its card, NAME.seen.npz and its preparation's files into ``folder``.
 
     Raises:
-        MmerError: the exported network does not answer as the trained one does; nothing is
-            written then.
+        MmerError: the exported network does not answer as the trained one does, or a condition
+            has other items than the task says (``same_items``); nothing is written then.
     """
     network = network.cpu().eval()
     task.settle(network)
@@ -63,13 +64,24 @@ def export(network: nn.Module, recipe: Recipe, task: Task, folder: Path) -> Card
 def _measured_card(
     recipe: Recipe, task: Task, path: Path, network: nn.Module, float32: Engine, shipped: Engine
 ) -> Card:
-    """Measure ``shipped`` on the development fold; fit its temperature and threshold."""
+    """Measure ``shipped`` on the development fold; fit its temperature and threshold.
+
+    Raises:
+        MmerError: as ``export``.
+    """
     parity = compare(network, task, float32, shipped)
     one_by_one = recipe.precision == "int8"
     logits, labels = _ask(shipped, task, None, one_by_one)
-    others = {c: _ask(shipped, task, c, one_by_one) for c in task.conditions}
-    # a condition may also be another choice of items, to which nothing is fitted
-    same = [c for c, (_, classes) in others.items() if np.array_equal(classes, labels)]
+    asked = {c: _ask(shipped, task, c, one_by_one) for c in task.conditions}
+    # without those that no development item can be in
+    others = {c: answered for c, answered in asked.items() if len(answered[1])}
+    same = [c for c in others if task.same_items(c)]
+    for c in same:
+        if not np.array_equal(others[c][1], labels):
+            raise MmerError(
+                f"{task.modality}: {c!r} has {len(others[c][1])} items that are not the "
+                f"{len(labels)} of the development data in their order; same_items must be False"
+            )
     usual = same if task.usual is None else [c for c in same if c in task.usual]
     same = [*usual, *(c for c in same if c not in usual)]
     states = [logits, *(others[c][0] for c in same)]
@@ -78,8 +90,6 @@ def _measured_card(
     cross = dict(zip(same, scaled[1:], strict=True))
     conditions = []
     for c, (other_logits, classes) in others.items():
-        if not len(classes):  # no development item can be in this state: nothing to measure
-            continue
         log_probs = cross[c] if c in cross else log_softmax(other_logits / temperature)
         conditions.append(development_figures(c, log_probs, classes))
     return make_card(

@@ -224,6 +224,9 @@ class FaceTask(Task):
             images = np.stack([degrade(image) for image in faces.images[k : k + 256]])
             yield {"image": images[:, None].astype(np.float32)}, faces.labels[k : k + 256]
 
+    def same_items(self, condition: str) -> bool:
+        return condition != TWINS
+
     def development_groups(self) -> list[str]:
         return [f"fer2013/{k}" for k in range(len(self._development.labels))]
 

@@ -110,10 +110,11 @@ class FusionTask(Task):
             DEVELOPMENT_MOMENTS, np.random.default_rng(1), self._corruption
         )
         some = drop_some(corrupted.inputs, np.random.default_rng(3), MODALITIES)
-        # the temperature is fitted to the states with the same labels: clean and corrupted
+        # the same moments clean and corrupted: the temperature is fitted to both
+        shown = np.all([i["present"].any(axis=1) for i in (clean.inputs, some)], axis=0)
         self._development: dict[str | None, Moments] = {
-            None: clean,
-            CORRUPTED: corrupted._replace(inputs=some),
+            None: _rows_of(clean, shown),
+            CORRUPTED: _rows_of(corrupted._replace(inputs=some), shown),
         }
         for condition, present in ONLY.items():
             inputs = keep_only(apart.inputs, present)
@@ -134,6 +135,9 @@ class FusionTask(Task):
     def development(self, condition: str | None = None) -> Iterator[tuple[Arrays, np.ndarray]]:
         moments = self._development[condition]
         yield _not_empty(moments.inputs, moments.labels)
+
+    def same_items(self, condition: str) -> bool:
+        return condition == CORRUPTED
 
     def development_groups(self) -> list[str]:
         """The speaker in each moment: the other two modalities have many groups."""
@@ -202,6 +206,12 @@ class FusionTask(Task):
 
 def _shares(table: Mapping[str, float]) -> str:
     return ", ".join(f"{m} {100 * share:.0f} %" for m, share in table.items())
+
+
+def _rows_of(moments: Moments, rows: np.ndarray) -> Moments:
+    """The moments whose row, bool (N,), is set."""
+    inputs = {name: array[rows] for name, array in moments.inputs.items()}
+    return Moments(inputs, moments.labels[rows], moments.rows[rows])
 
 
 def _not_empty(inputs: Arrays, answers: np.ndarray) -> tuple[Arrays, np.ndarray]:

@@ -45,7 +45,8 @@ class Task(ABC):
     conditions: tuple[str, ...] = ()
     """Descriptions of degraded development data with figures in the card."""
     usual: tuple[str, ...] | None = None
-    """Conditions that confidence is calibrated on, beside the clean data; None: all."""
+    """Conditions that confidence is calibrated on, beside the clean data; None: all that have the
+    same items."""
     outputs: tuple[str, ...] = ("logits", "embedding")
     """Names of the network's outputs, in order: logits (B, 7) first."""
     batches_per_epoch: int
@@ -91,6 +92,13 @@ class Task(ABC):
     @abstractmethod
     def development(self, condition: str | None = None) -> Iterator[tuple[Arrays, np.ndarray]]:
         """The development fold without augmentation: inputs and class indices (B,)."""
+
+    def same_items(self, condition: str) -> bool:
+        """Whether a condition has the items of the development data, in their order.
+
+        Temperature and threshold are fitted to such conditions (see ``usual``), to others never.
+        """
+        return True
 
     def single(self, inputs: Arrays, row: int) -> Arrays:
         """One item of a development batch as in inference: a batch of 1, no padding."""

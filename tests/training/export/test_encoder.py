@@ -210,6 +210,9 @@ def test_a_condition_with_other_items_has_no_part_in_the_temperature(tmp_path: P
             batches = list(super().development())
             return iter(batches[:1] if condition else batches)
 
+        def same_items(self, condition: str) -> bool:
+            return False
+
     class Alone(TinyTask):
         conditions = ()
 
@@ -220,3 +223,29 @@ def test_a_condition_with_other_items_has_no_part_in_the_temperature(tmp_path: P
     assert card.temperature == alone.temperature
     assert card.development == alone.development
     assert card.coverage == alone.coverage
+
+
+def test_equal_labels_do_not_make_the_same_items(tmp_path: Path) -> None:
+    class Apart(TinyTask):
+        def same_items(self, condition: str) -> bool:
+            return False
+
+    network = TinyTask().network()
+    same, apart = (export(network, tiny_recipe(), t, tmp_path) for t in (TinyTask(), Apart()))
+    assert "2 states" in same.development.note
+    assert "states" not in apart.development.note
+    assert same.temperature != apart.temperature
+
+
+@pytest.mark.parametrize("rows", [slice(40), slice(None, None, -1)])
+def test_a_condition_that_lacks_an_item_is_refused(tmp_path: Path, rows: slice) -> None:
+    class Fewer(TinyTask):
+        def development(self, condition: str | None = None) -> Iterator[tuple[Arrays, np.ndarray]]:
+            for inputs, labels in super().development(condition):
+                some = rows if condition else slice(None)
+                yield {"x": inputs["x"][some]}, labels[some]
+
+    task = Fewer()
+    with pytest.raises(MmerError, match="not the 120 of the development data"):
+        export(task.network(), tiny_recipe(), task, tmp_path)
+    assert not list(tmp_path.iterdir())

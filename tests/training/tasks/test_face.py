@@ -90,7 +90,9 @@ def test_each_condition_is_the_same_pictures_in_another_state(
     ((inputs, others),) = task.development(condition)
     if condition == TWINS:
         assert len(others) == len(labels) + 1
+        assert not task.same_items(condition)
         return
+    assert condition is None or task.same_items(condition)
     assert (others == labels).all()
     assert inputs["image"].shape == plain["image"].shape
     assert inputs["image"].dtype == np.float32

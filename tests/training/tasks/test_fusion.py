@@ -142,6 +142,28 @@ def test_development_is_the_same_each_time_and_its_conditions_hold(recipe: Recip
     assert inputs["present"].sum(axis=0).tolist() == [2100, 0, 0]
 
 
+def test_clean_and_corrupted_moments_are_the_same_even_where_one_has_nothing_left(
+    recipe: Recipe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Temperature and threshold are fitted to both, by item."""
+    assert [c for c in FusionTask.conditions if open_task(recipe).same_items(c)] == [CORRUPTED]
+    made = {m: encoder_outputs(m) for m in MODALITIES}
+    for k, outputs in enumerate(made.values()):
+        outputs.quality[:, 1] = 0.0  # degraded, it is no evidence
+        outputs.quality[k::3, 0] = 0.0
+    monkeypatch.setattr(module, "read", lambda data, weights, cache, per_class: made)
+    task = open_task(recipe)
+    ((inputs, labels),) = task.development()
+    ((corrupted, again),) = task.development(CORRUPTED)
+    assert 0 < len(labels) < 2100
+    np.testing.assert_array_equal(labels, again)
+    assert len(task.development_groups()) == len(labels)
+    for condition in (None, CORRUPTED):
+        assert len(task.speech_clips(condition)) == len(labels)
+    for moments in (inputs, corrupted):
+        assert moments["present"].any(axis=1).all()
+
+
 def test_a_model_for_the_rest_never_meets_the_others(recipe: Recipe) -> None:
     task = open_task(recipe).without_others(("speech", "text"))
     for inputs, targets in task.batches(np.random.default_rng(0)):
