@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import zlib
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile
@@ -64,7 +66,8 @@ def read_npz(path: Path, otherwise: str) -> dict[str, NDArray[Any]]:
         with np.load(path, allow_pickle=False) as stored:
             return dict(stored)
     except (
-        *(OSError, ValueError, EOFError, BadZipFile),
+        *(OSError, ValueError, EOFError, BadZipFile, zlib.error),
+        RuntimeError,  # as of another version, compressed otherwise or encrypted
         *(TypeError, AttributeError),  # a single array: no context manager (3.11; 3.10)
     ) as error:
         raise MmerError(otherwise) from error
@@ -75,15 +78,23 @@ def cached_arrays(
 ) -> Mapping[str, NDArray[Any]]:
     """The arrays in the npz file ``path``, computed and written there where it is missing.
 
-    Written whole or not at all, by several processes at a time too; without a path nothing is kept.
+    A file that cannot be read is computed anew. Written whole or not at all, by several processes
+    at a time too; without a path nothing is kept.
+
+    Raises:
+        MmerError: the file cannot be written.
     """
     if path is not None and path.is_file():
-        with np.load(path, allow_pickle=False) as stored:
-            return dict(stored)
+        with suppress(MmerError):
+            return read_npz(path, f"{path} is damaged")
     arrays = compute()
     if path is not None:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent)
         partial = path.with_suffix(f".{os.getpid()}.partial.npz")
-        np.savez(partial, **arrays)
-        partial.replace(path)
+        try:
+            np.savez(partial, **arrays)
+            partial.replace(path)
+        except OSError as error:
+            partial.unlink(missing_ok=True)
+            raise MmerError(f"cannot write {path}: {error.strerror or error}") from error
     return arrays
