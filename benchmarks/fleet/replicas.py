@@ -68,7 +68,8 @@ def run(fleet: Fleet, hours: float, rng: np.random.Generator) -> Course:
 
     def place(end: float, now: float) -> bool:
         nonlocal number
-        first, second = rng.integers(count, size=2)
+        first = rng.integers(count)
+        second = (first + rng.integers(1, count)) % count  # another one
         best = min((first, second), key=lambda r: (down_until[r] > now, held[r]))
         if down_until[best] > now or held[best] >= fleet.most:
             return False

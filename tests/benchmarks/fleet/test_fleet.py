@@ -61,6 +61,15 @@ def test_a_fleet_with_room_refuses_nobody_and_one_without_does() -> None:
     assert full.refused > 0.02 * full.came
 
 
+@pytest.mark.parametrize("seed", range(8))
+def test_of_two_replicas_the_less_busy_takes_the_session(seed: int) -> None:
+    """Both are drawn each time, so that none is full before the other is."""
+    two = fleet(sessions=6, length_s=1e9, target=20, most=3)
+    assert two.replicas == 2
+    course = run(two, 0.01, np.random.default_rng(seed))
+    assert course.held.tolist() == [0, 0, 0, 1]
+
+
 def test_failures_interrupt_about_as_many_as_a_replica_holds() -> None:
     course = run(fleet(failures_per_hour=1.0), 1.0, np.random.default_rng(1))
     count = fleet().replicas
