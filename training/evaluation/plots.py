@@ -9,13 +9,13 @@ import numpy as np
 
 from mmer.models.labels import EMOTIONS
 from mmer.training.evaluation.result import Evaluation
+from mmer.training.metrics.figures import ECE_BINS
 from mmer.training.plotting import new_figure
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 PLOTS = ("confusion.png", "reliability.png")
-_BINS = 10
 
 
 def draw(e: Evaluation, folder: Path) -> None:
@@ -49,8 +49,8 @@ def reliability_figure(e: Evaluation) -> Figure:
     """How often answers of a confidence are right (DeGroot & Fienberg 1983)."""
     probs = np.exp(e.log_probs)
     confidence, right = probs.max(axis=1), probs.argmax(axis=1) == e.labels
-    bins = np.minimum((confidence * _BINS).astype(int), _BINS - 1)
-    filled = [b for b in range(_BINS) if (bins == b).any()]
+    bins = np.minimum((confidence * ECE_BINS).astype(int), ECE_BINS - 1)
+    filled = [b for b in range(ECE_BINS) if (bins == b).any()]
     figure = new_figure(6, 6)
     reliability, counts = figure.subplots(2, 1, height_ratios=(3, 1), sharex=True)
     reliability.plot([0, 1], [0, 1], color="grey", linestyle="--", label="calibrated")
@@ -63,7 +63,7 @@ def reliability_figure(e: Evaluation) -> Figure:
     reliability.set(ylabel="share that is right", xlim=(0, 1), ylim=(0, 1), title=_title(e))
     reliability.legend(loc="upper left")
     reliability.grid(alpha=0.3)
-    counts.hist(confidence, bins=np.linspace(0, 1, _BINS + 1), color="tab:blue")
+    counts.hist(confidence, bins=np.linspace(0, 1, ECE_BINS + 1), color="tab:blue")
     counts.set(xlabel="confidence", ylabel="items")
     return figure
 

@@ -15,11 +15,11 @@ from numpy.typing import NDArray
 
 from mmer.models.labels import EMOTIONS
 from mmer.training.datasets.item import Item
+from mmer.training.metrics.figures import ECE_BINS
 
 FEWEST_GROUPS: Final = 10
 """Smallest number of groups; with fewer, items are drawn instead."""
 METRICS: Final = ("accuracy", "weighted_f1", "macro_f1", "unweighted_recall", "ece")
-_BINS: Final = 15
 _SHARE: Final = 0.95
 """Of the resamples, between low and high."""
 _CHUNK: Final = 2_000_000
@@ -130,9 +130,9 @@ def tallies(
     """
     probs = np.exp(np.asarray(log_probs, np.float64))
     confidence, predicted = probs.max(axis=1), probs.argmax(axis=1)
-    bins = np.minimum((confidence * _BINS).astype(int), _BINS - 1)
+    bins = np.minimum((confidence * ECE_BINS).astype(int), ECE_BINS - 1)
     classes = len(EMOTIONS)
-    out = np.zeros((int(groups.max()) + 1, classes**2 + _BINS))
+    out = np.zeros((int(groups.max()) + 1, classes**2 + ECE_BINS))
     np.add.at(out, (groups, labels * classes + predicted), 1)
     np.add.at(out, (groups, classes**2 + bins), (predicted == labels) - confidence)
     return out

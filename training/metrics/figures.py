@@ -9,6 +9,9 @@ import numpy as np
 from mmer.models.labels import EMOTIONS
 from mmer.models.prediction import log_softmax as log_softmax
 
+ECE_BINS = 15
+"""Equal-width bins of confidence of every calibration error, and of its plot."""
+
 
 @dataclass(frozen=True)
 class Figures:
@@ -40,7 +43,9 @@ def class_recall(table: np.ndarray) -> dict[str, float]:
     return {name: float(table[k, k] / support[k]) for k, name in enumerate(EMOTIONS) if support[k]}
 
 
-def expected_calibration_error(log_probs: np.ndarray, labels: np.ndarray, bins: int = 15) -> float:
+def expected_calibration_error(
+    log_probs: np.ndarray, labels: np.ndarray, bins: int = ECE_BINS
+) -> float:
     """Mean gap of confidence and accuracy over equal-width bins (Guo et al. 2017), 0..1."""
     probs = np.exp(log_probs)
     confidence = probs.max(axis=1)

@@ -22,6 +22,7 @@ from mmer.models.prediction import log_softmax
 from mmer.training.augment.talking import TalkingChanges, talking
 from mmer.training.datasets.corpora import training_data
 from mmer.training.datasets.faces import image_keys, read_development, read_train
+from mmer.training.datasets.subset import evenly_per_class
 from mmer.training.recipes.recipe import Recipe, from_table
 from mmer.training.storage import cached_arrays
 from mmer.training.tasks.task import Arrays, Task
@@ -149,7 +150,7 @@ class FaceBaselineTask(Task):
         self._face = model.card.sha256
         train, held_out = read_train(data), read_development(data)
         labels = np.where(train.targets.max(axis=1) > CLEAR, train.targets.argmax(axis=1), -1)
-        kept = _some(labels, options.per_class)
+        kept = evenly_per_class(labels, options.per_class)
         made_of = (options.per_class, options.frames, options.step_s, by, recipe.seed)
         key = digest64(f"{made_of} {self._face}".encode())
         sets = (("train", train.images, labels, kept), ("development", *_all(held_out, options)))
@@ -219,15 +220,8 @@ class FaceBaselineTask(Task):
         )
 
 
-def _some(labels: NDArray[np.int64], per_class: int) -> NDArray[np.int64]:
-    """At most ``per_class`` rows of each class, evenly spaced, in order; none below class 0."""
-    rows = [np.flatnonzero(labels == c) for c in range(len(EMOTIONS))]
-    chosen = [r[np.linspace(0, len(r) - 1, min(len(r), per_class)).astype(int)] for r in rows]
-    return np.sort(np.concatenate([k for k in chosen if len(k)]))
-
-
 def _all(faces: Any, options: FaceBaselineOptions) -> tuple[Any, ...]:
-    return faces.images, faces.labels, _some(faces.labels, options.per_class // 4 + 1)
+    return faces.images, faces.labels, evenly_per_class(faces.labels, options.per_class // 4 + 1)
 
 
 def _answers(

@@ -21,7 +21,7 @@ from mmer.models.cards.card import Card, load_card, weights_dir
 from mmer.models.cards.seen import digest64, file_digest
 from mmer.models.encoder import FaceModel, SpeechModel, TextModel
 from mmer.models.errors import MmerError
-from mmer.models.labels import EMOTIONS, MODALITIES
+from mmer.models.labels import MODALITIES
 from mmer.models.prediction import Prediction
 from mmer.models.preparation.logmel import SAMPLE_RATE
 from mmer.models.preparation.text_style import TextStyle
@@ -32,6 +32,7 @@ from mmer.training.datasets.faces import read_development as read_faces
 from mmer.training.datasets.likeness import image_key, text_key
 from mmer.training.datasets.media import decode, sound_files, trim
 from mmer.training.datasets.registry import read as read_corpus
+from mmer.training.datasets.subset import evenly_per_class
 from mmer.training.datasets.texts import as_recognized, bare
 from mmer.training.storage import cached_arrays
 from mmer.training.tasks.speech_data import HELD_NOISE
@@ -88,13 +89,6 @@ def _gather(states: tuple[str, ...], items: Iterator[_Item]) -> EncoderOutputs:
     )
 
 
-def _some(labels: NDArray[np.int64], per_class: int) -> NDArray[np.int64]:
-    """At most ``per_class`` rows of each class, evenly spaced, in order."""
-    rows = [np.flatnonzero(labels == c) for c in range(len(EMOTIONS))]
-    chosen = [r[np.linspace(0, len(r) - 1, min(len(r), per_class)).astype(int)] for r in rows]
-    return np.sort(np.concatenate([k for k, r in zip(chosen, rows, strict=True) if len(r)]))
-
-
 def noise_files(data: Path) -> list[Path]:
     """ESC-10's fold that the speech network was not trained with.
 
@@ -123,7 +117,7 @@ def _speech(
     """The development actors' clips without the silence at their ends."""
     noises = [decode(path).astype(np.float64) for path in noise]
     items = read_corpus("ravdess", data / "audio/ravdess", "speech", "dev").items
-    for row in _some(np.array([i.label for i in items]), per_class):
+    for row in evenly_per_class(np.array([i.label for i in items]), per_class):
         item, rng = items[row], np.random.default_rng([1, int(row)])
         assert item.path is not None
         whole = trim(decode(item.path))
@@ -140,7 +134,7 @@ def _text(data: Path, model: TextModel, per_class: int) -> Iterator[_Item]:
     texts = [item.text or "" for item in items]
     rates: tuple[tuple[float, TextStyle], ...] = ((0.15, "asr"), (0.3, "bare"))
     wrong = [misrecognize(texts, rate, texts, 1, style) for rate, style in rates]
-    for row in _some(np.array([i.label for i in items]), per_class):
+    for row in evenly_per_class(np.array([i.label for i in items]), per_class):
         item, words = items[row], as_recognized(texts[row]).split()
         past = tuple(map(as_recognized, item.past))
         bare_past = tuple(map(bare, item.past))
@@ -165,7 +159,7 @@ def _face(data: Path, model: FaceModel, per_class: int) -> Iterator[_Item]:
     import cv2
 
     faces, size = read_faces(data), model.geometry.size
-    for row in _some(faces.labels, per_class):
+    for row in evenly_per_class(faces.labels, per_class):
         image, rng = faces.images[row], np.random.default_rng([3, int(row)])
         predictions = []
         for degraded, eyes_px in far_dark_blurred(image, model.geometry, rng):
