@@ -62,10 +62,10 @@ def read_stored(path: Path) -> Stored:
     except OSError as error:
         raise MmerError(f"{path} cannot be read: {error.strerror or error}") from error
     except ValueError as error:
-        raise MmerError(f"{path} is no JSON: give what `mmer-bench ... --json` wrote") from error
+        raise MmerError(f"{path} is not JSON: give what `mmer-bench ... --json` wrote") from error
     if not isinstance(whole, dict) or whole.get("type") != "benchmark":
         raise MmerError(
-            f"{path} is no result with raw values: give what `mmer-bench live --json` (or "
+            f"{path} is not a result with raw values: give what `mmer-bench live --json` (or "
             "encoders, throughput, soak, against) wrote"
         )
     if whole.get("v") != VERSION:
@@ -206,7 +206,7 @@ class Compare:
     """
 
     a: Result
-    """The first run: what the other is held against."""
+    """Baseline run."""
     b: Result
     """The second run."""
     force: Flag = False

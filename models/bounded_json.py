@@ -18,13 +18,13 @@ def read_json(path: Path) -> Any:
 
     Raises:
         OSError: it cannot be read.
-        ValueError: it is no file (a pipe or a device never ends) or no JSON, or too large, too
+        ValueError: it is not a file (a pipe or a device never ends), not JSON, or too large, too
             deep, or with a whole number too large.
     """
     found = path.stat()
     size = found.st_size
     if not stat.S_ISREG(found.st_mode):
-        raise ValueError("it is no file")
+        raise ValueError("it is not a file")
     if size > LARGEST_BYTES:
         raise ValueError(f"{size} bytes of JSON, expected {LARGEST_BYTES} at most")
     try:

@@ -25,14 +25,16 @@ class Bundle:
     opinions, which any model has. Without a ``path`` it is the shipped models.
 
     Raises:
-        MmerError: it is no folder, holds no card, or one that is not sound; the fusion is of
+        MmerError: it is not a folder, holds no card, or one that is not valid; the fusion is of
             modalities whose models are missing.
     """
 
     def __init__(self, path: Path | None = None) -> None:
         self.path = weights_dir() if path is None else path
         if not self.path.is_dir():
-            raise MmerError(f"--weights {path} is no folder: name one with NAME.onnx and NAME.json")
+            raise MmerError(
+                f"--weights {path} is not a folder: name one with NAME.onnx and NAME.json"
+            )
         self.cards: dict[str, Card] = {
             kind: load_card(card)
             for kind in KINDS

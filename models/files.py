@@ -29,7 +29,7 @@ def mend(path: Path) -> str:
     """What to do about a bad file, in the shipped folder or another."""
     if path.parent == weights_dir():
         return "install mmer-live again, or name another folder with --weights"
-    return f"mend the files in {path.parent}, or leave --weights away for the shipped models"
+    return f"repair the files in {path.parent}, or omit --weights for the shipped models"
 
 
 def beside(folder: Path, name: str, what: str) -> Path:
@@ -58,7 +58,7 @@ def check_regular(path: Path) -> None:
         why = getattr(error, "strerror", None) or error
         raise MmerError(f"{path} cannot be read: {why}; {mend(path)}") from error
     if not stat.S_ISREG(kind):
-        raise MmerError(f"{path} is no file; {mend(path)}")
+        raise MmerError(f"{path} is not a file; {mend(path)}")
     if outside and path.parent != weights_dir():
         raise MmerError(f"{path} is a link out of its folder: copy the file there")
 

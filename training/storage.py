@@ -60,7 +60,7 @@ def read_npz(path: Path, otherwise: str) -> dict[str, NDArray[Any]]:
     """All arrays of an npz file.
 
     Raises:
-        MmerError: ``otherwise``; the file cannot be read or is no npz.
+        MmerError: ``otherwise``; the file cannot be read or is not an npz.
     """
     try:
         with np.load(path, allow_pickle=False) as stored:

@@ -28,7 +28,7 @@ def write_cards(report: Mapping[str, Any], folder: Path) -> None:
     groups of which nothing was measured stay as they are.
 
     Raises:
-        MmerError: a card is missing, not sound, or of other weights than were measured.
+        MmerError: a card is missing, not valid, or of other weights than were measured.
     """
     for group, name in CARD_OF.items():
         rows = [

@@ -235,7 +235,7 @@ def _report(path: Path, kind: str) -> dict[str, Any]:
     except (OSError, ValueError) as error:
         raise MmerError(f"--measured: {path} cannot be read ({error})") from error
     if not isinstance(found, dict) or found.get("kind") != kind:
-        raise MmerError(f"--measured: {path} is no result of mmer-bench {kind}")
+        raise MmerError(f"--measured: {path} is not a result of mmer-bench {kind}")
     return found
 
 

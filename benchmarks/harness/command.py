@@ -36,7 +36,7 @@ class Command(Protocol):
     def measure(self, command: str) -> int:
         """Do it and show what was found; the exit status. ``command`` is how it was called.
 
-        Raises MmerError for what the user can mend.
+        Raises MmerError for what the user can fix.
         """
 
 

@@ -1,4 +1,4 @@
-"""`mmer-bench people`: who is told from whom, on composed videos of known truth."""
+"""`mmer-bench people`: person identification on composed videos with ground truth."""
 
 from __future__ import annotations
 

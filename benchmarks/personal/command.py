@@ -76,7 +76,7 @@ class PersonalBaseline(Outputs):
         if self.orders < 1:
             raise MmerError(f"--orders is {self.orders}: it must be at least 1")
         if not self.data.is_dir():
-            raise MmerError(f"--data {self.data} is no folder")
+            raise MmerError(f"--data {self.data} is not a folder")
         if self.stored_voices is not None and self.study:
             raise MmerError("--study needs the voices themselves: leave --stored-voices out")
 

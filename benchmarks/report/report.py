@@ -153,13 +153,13 @@ def check_writable(path: Path | None) -> None:
     if path.is_dir():
         raise MmerError(f"{path} is a folder: name a file to write the result to")
     if not path.absolute().parent.is_dir():
-        raise MmerError(f"{path.parent} is no folder: make it first, or name another file")
+        raise MmerError(f"{path.parent} is not a folder: make it first, or name another file")
 
 
 def check_folder(option: str, folder: Path | None) -> None:
     """Refuse, before hours are spent, a folder that is not there."""
     if folder is not None and not folder.is_dir():
-        raise MmerError(f"{option} {folder} is no folder: make it first, or name another")
+        raise MmerError(f"{option} {folder} is not a folder: make it first, or name another")
 
 
 def rounded(value: Any, digits: int = 4) -> Any:

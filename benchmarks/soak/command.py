@@ -134,7 +134,7 @@ class Soak(SessionOptions):
         seconds = self.hours * 3600
         counted, watched = run_on_devices(clip, self.parts, seconds)
         if counted.end is None:
-            raise MmerError("the session was cut off: its last line is no end")
+            raise MmerError("the session was cut off: its last line is not the end")
         played = float(counted.end["t"])
         return Report(
             kind="soak",

@@ -124,7 +124,7 @@ def row_of(load: Load, one: Load | None) -> Row:
 
 
 def capacity_row(loads: Sequence[Load], asr: str, cores: int, searched: bool) -> Row:
-    """The most streams that were not too many, and what it was that the next had too much of."""
+    """Largest number of streams within the limits, and the limit that the next step exceeded."""
     carried = [load.streams for load in loads if not load.too_much]
     broken = [load for load in loads if load.too_much]
     most = max(carried, default=0)

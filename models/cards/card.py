@@ -135,7 +135,7 @@ class Card:
         if key not in self.preprocessing:
             raise MmerError(
                 f"card {self.name}: preprocessing lacks {key!r}: it was not written for this "
-                "version of mmer-live; train it again, or leave --weights away"
+                "version of mmer-live; train it again, or omit --weights"
             )
         return self.preprocessing[key]
 
@@ -167,14 +167,14 @@ def _build(kind: type[T], table: object, path: Path) -> T:
     try:
         return kind(**{k: v for k, v in table.items() if k in known})
     except TypeError as error:
-        raise MmerError(f"{path} is not a sound card: {error}; {mend(path)}") from error
+        raise MmerError(f"{path} is not a valid model card: {error}; {mend(path)}") from error
 
 
 def load_card(path: Path) -> Card:
     """Read NAME.json; keys that this version does not know are ignored.
 
     Raises:
-        MmerError: the file is missing or not a sound card.
+        MmerError: the file is missing or not a valid model card.
     """
     try:
         check_regular(path)
@@ -186,7 +186,7 @@ def load_card(path: Path) -> Card:
             f"cannot read the model card {path}: {error.strerror}; {mend(path)}"
         ) from error
     except ValueError as error:
-        raise MmerError(f"{path} is not a sound card: {error}; {mend(path)}") from error
+        raise MmerError(f"{path} is not a valid model card: {error}; {mend(path)}") from error
     card = _build(Card, table, path)
     for name, kind in _KINDS.items():
         value = getattr(card, name)
@@ -219,7 +219,7 @@ def find_card(folder: Path | None, modality: str) -> tuple[Card, Path]:
     """The card that ``folder`` means (see ``card_path``), and its path.
 
     Raises:
-        MmerError: it is missing, not sound or of another modality.
+        MmerError: it is missing, not valid or of another modality.
     """
     path = card_path(folder, modality)
     card = load_card(path)

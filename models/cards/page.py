@@ -174,7 +174,7 @@ def render(folder: Path) -> str:
     """The page for the models in ``folder``, in Markdown; fusion and face baseline where there.
 
     Raises:
-        MmerError: a card is missing or not sound.
+        MmerError: a card is missing or not valid.
     """
     others = (n for n in ("fusion", FACE_BASELINE) if (folder / f"{n}.json").exists())
     names = [*MODALITIES, *others]

@@ -72,7 +72,7 @@ class Seen:
         """Read the archive.
 
         Raises:
-            MmerError: it is missing or not sound.
+            MmerError: it is missing or not valid.
         """
         try:
             check_regular(path)

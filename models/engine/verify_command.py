@@ -92,7 +92,7 @@ class Verify:
 
     def _show(self, name: str, provider: str, found: Comparison) -> None:
         what = provider if self.precision is None else f"{provider} {self.precision}"
-        clear = f"{found.clear_agreement:.1%} where it is no tie"
+        clear = f"{found.clear_agreement:.1%} where it is not a tie"
         end = "" if found.passed else f"; FAILED: less than {LABELS_AGREE:.0%} of clear labels"
         print(
             f"{name} on {what}: {found.label_agreement:.1%} of {found.inputs} labels as on cpu "

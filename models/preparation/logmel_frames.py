@@ -48,8 +48,9 @@ class LogMelSegment(SoundPreparation):
         )
         if not sound:
             raise MmerError(
-                f"{self.kind}: {self.bank} is no filter bank: expected 8 to 128 bins, 0.001 <= "
-                "shift_s <= window_s <= 0.25, 0 <= low_hz < high_hz <= 8000, floor_db to 200"
+                f"{self.kind}: {self.bank} is not a valid filter bank: expected 8 to 128 bins, "
+                "0.001 <= shift_s <= window_s <= 0.25, 0 <= low_hz < high_hz <= 8000, floor_db "
+                "to 200"
             )
 
     @property

@@ -37,7 +37,7 @@ class Mfcc(WindowedPreparation):
             raise MmerError(f"{self.kind}: coefficients is {self.coefficients}, expected 2 to 80")
         if not 0 <= self.low_hz < self.high_hz <= SAMPLE_RATE / 2:
             raise MmerError(
-                f"{self.kind}: low_hz {self.low_hz:g} and high_hz {self.high_hz:g} are no band "
+                f"{self.kind}: low_hz {self.low_hz:g} and high_hz {self.high_hz:g} are not a band "
                 f"of 0 to {SAMPLE_RATE // 2} Hz"
             )
 

@@ -30,12 +30,12 @@ def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
 
 def test_mistakes_are_told(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     assert "parrot" in refused(capsys, "live", "--asr", "parrot")
-    assert "no folder" in refused(capsys, "live", "--json", str(tmp_path / "no" / "x.json"))
+    assert "not a folder" in refused(capsys, "live", "--json", str(tmp_path / "no" / "x.json"))
     assert "--hours" in refused(capsys, "soak", "--hours", "0")
     assert "cannot be read" in refused(capsys, "compare", "a.json", "b.json")
     assert "15 to 3600" in refused(capsys, "live", "--seconds", "3")
     assert "--hangover-s" in refused(capsys, "live", "--hangover-s", "9")
-    assert "no folder" in refused(capsys, "live", "--plot", str(tmp_path / "no" / "x.png"))
+    assert "not a folder" in refused(capsys, "live", "--plot", str(tmp_path / "no" / "x.png"))
     assert "--minutes" in refused(capsys, "live", "--minutes", "-1")
     assert "RAVDESS" in refused(capsys, "live", "--data", str(tmp_path))
 

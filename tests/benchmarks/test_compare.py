@@ -134,7 +134,7 @@ def test_other_files_are_refused(tmp_path: Path) -> None:
     with pytest.raises(MmerError, match="cannot be read"):
         read_stored(tmp_path / "none.json")
     path = tmp_path / "x.json"
-    for text, why in (("{", "no JSON"), ("[]", "raw values"), ('{"type":"curve"}', "raw values")):
+    for text, why in (("{", "not JSON"), ("[]", "raw values"), ('{"type":"curve"}', "raw values")):
         path.write_text(text)
         with pytest.raises(MmerError, match=why):
             read_stored(path)

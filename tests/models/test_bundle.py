@@ -48,5 +48,5 @@ def test_a_fusion_without_its_models_is_told(tmp_path: Path) -> None:
 def test_no_folder_and_no_card_are_told(tmp_path: Path) -> None:
     with pytest.raises(MmerError, match="holds no model card"):
         Bundle(tmp_path)
-    with pytest.raises(MmerError, match="is no folder"):
+    with pytest.raises(MmerError, match="is not a folder"):
         Bundle(tmp_path / "nowhere")

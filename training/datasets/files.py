@@ -16,7 +16,7 @@ from typing import Final
 from mmer.models.errors import MmerError, brief
 from mmer.realtime.sources.suffixes import SOUNDS, VIDEOS, suffixes
 
-PICTURES: Final = suffixes(
+IMAGE_SUFFIXES: Final = suffixes(
     "png jpg jpeg jpe jfif bmp dib tif tiff webp avif jp2 gif pgm ppm pbm pnm pam sr ras"
 )
 """What OpenCV reads in 8 bits; of an animation the first frame."""

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from mmer.models.errors import MmerError
-from mmer.training.datasets.files import NOTES, PICTURES, need_folder, read_table, walk
+from mmer.training.datasets.files import IMAGE_SUFFIXES, NOTES, need_folder, read_table, walk
 from mmer.training.datasets.item import Item, Reading
 from mmer.training.datasets.label_names import LABELS, folded, maps_to_none
 
@@ -45,9 +45,9 @@ def read_images(root: Path, modality: str, split: str) -> Reading:
         if split not in ("all", fold):
             continue
         name = next((f for f in reversed(folders) if f in LABELS), None)
-        if suffix not in PICTURES:
+        if suffix not in IMAGE_SUFFIXES:
             if name is not None:
-                dropped[f"{suffix or 'a file without a suffix'} is no image that is read"] += 1
+                dropped[f"{suffix or 'a file without a suffix'} is not a supported image"] += 1
             continue
         if name is None:
             raise MmerError(

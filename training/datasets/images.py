@@ -37,7 +37,7 @@ def read_image(item: Item) -> NDArray[np.uint8]:
     if item.path is None:
         raise MmerError(f"{item.key} has no image")
     if item.path.exists() and not item.path.is_file():  # a pipe or a device never ends
-        raise MmerError(f"cannot read {item.path}: it is no file")
+        raise MmerError(f"cannot read {item.path}: it is not a file")
     try:
         content = item.path.read_bytes()
     except OSError as error:

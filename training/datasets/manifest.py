@@ -97,7 +97,7 @@ def _seconds(row: Mapping[str, str], name: str, where: str) -> float | None:
     except ValueError:
         seconds = -1.0
     if not 0 <= seconds < float("inf"):
-        raise MmerError(f"{where}: {name} {value!r} is no number of seconds from 0")
+        raise MmerError(f"{where}: {name} {value!r} is not a number of seconds from 0")
     return seconds
 
 

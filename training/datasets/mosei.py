@@ -170,7 +170,7 @@ def _scores(files: list[Path], root: Path, clips: list[_Clip]) -> Mapping[tuple[
             try:
                 answer = np.array([float(v or 0) for v in values])
             except ValueError as error:
-                raise MmerError(f"{path}, line {line}: a score is no number") from error
+                raise MmerError(f"{path}, line {line}: a score is not a number") from error
             sums[row["input.video_id"], row["input.clip"]].append(answer)
     if not sums:
         raise MmerError(f"no {_CSD} and no Labels/*.csv with {_ANSWERS[0]} below {root}")

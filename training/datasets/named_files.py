@@ -11,7 +11,7 @@ from typing import Final
 
 from mmer.models.errors import MmerError
 from mmer.realtime.sources.suffixes import SOUNDS, VIDEOS
-from mmer.training.datasets.files import PICTURES, need_folder, walk
+from mmer.training.datasets.files import IMAGE_SUFFIXES, need_folder, walk
 from mmer.training.datasets.item import Item, Reading
 from mmer.training.datasets.label_names import LABELS, maps_to_none
 
@@ -72,7 +72,7 @@ def _find_takes(
     understood = 0
     for place, path in enumerate(walk(root)):
         suffix = path.suffix.lower()
-        if suffix not in SOUNDS | VIDEOS | PICTURES:
+        if suffix not in SOUNDS | VIDEOS | IMAGE_SUFFIXES:
             continue
         folder = path.parent.name or path.parent.resolve().name
         match = re.search(rf"(?:^|/)(?:{names.pattern.pattern})$", f"{folder}/{path.stem}")
@@ -111,7 +111,7 @@ def _rank(suffix: str, modality: str) -> int | None:
         return 2 if suffix in VIDEOS else None
     if suffix in VIDEOS:
         return 0
-    return 1 if modality == "face" and suffix in PICTURES else None
+    return 1 if modality == "face" and suffix in IMAGE_SUFFIXES else None
 
 
 def _item(names: NamedFiles, root: Path, path: Path, parts: Mapping[str, str | None]) -> Item | str:

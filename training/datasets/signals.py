@@ -21,7 +21,7 @@ from mmer.realtime.blocks.face_tracker import FaceTracker
 from mmer.realtime.choose import find_detector, load_detector
 from mmer.realtime.messages import FaceObservation, VideoFrame
 from mmer.realtime.sources.reader import choose_streams, open_container
-from mmer.training.datasets.files import PICTURES, walk
+from mmer.training.datasets.files import IMAGE_SUFFIXES, walk
 from mmer.training.datasets.images import read_image, resized, video_frames
 from mmer.training.datasets.item import Item
 from mmer.training.datasets.media import decode
@@ -107,13 +107,13 @@ def _timed(item: Item, fps: float) -> Iterator[tuple[float, NDArray[np.uint8]]] 
     if item.pixels is not None or _still(item):
         return iter([(0.0, read_image(item))])
     if item.path is not None and item.path.is_dir():
-        paths = [path for path in walk(item.path) if path.suffix.lower() in PICTURES]
+        paths = [path for path in walk(item.path) if path.suffix.lower() in IMAGE_SUFFIXES]
         return ((i / fps, read_image(replace(item, path=p))) for i, p in enumerate(paths))
     return video_frames(item, fps) if _has(item, "video") else None
 
 
 def _still(item: Item) -> bool:
-    return item.path is not None and item.path.suffix.lower() in PICTURES
+    return item.path is not None and item.path.suffix.lower() in IMAGE_SUFFIXES
 
 
 def _has(item: Item, kind: str) -> bool:

@@ -209,7 +209,7 @@ class Trainer:
             self._best = (float(value), self.epoch, weights)
 
     def _is_over(self) -> bool:
-        """Whether this was the last epoch, or patience has come to its end."""
+        """Whether this was the last epoch, or patience is exhausted."""
         if self.epoch >= self.recipe.last_epoch:
             return True
         patience = self.recipe.patience

@@ -100,7 +100,7 @@ class Predictions:
         except (ValueError, TypeError) as error:
             raise MmerError(otherwise) from error
         except MmerError as error:
-            raise MmerError(f"{file} is not sound: {error}; write it anew") from error
+            raise MmerError(f"{file} is not valid: {error}; write it anew") from error
 
 
 _ARRAYS: Final = tuple(f.name for f in fields(Predictions) if f.name != "what")

@@ -146,7 +146,7 @@ class Rows:
             why = next(iter(self.unread.values()), f"{items[0].id} and all others have none")
             raise MmerError(
                 f"nothing to read for {source.modality} ({why}): leave its encoder out of the "
-                "recipe, or mend the corpus"
+                "recipe, or repair the corpus"
             )
 
     def _row(self, item: Item) -> Row | None:

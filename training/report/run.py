@@ -91,7 +91,7 @@ def _read(path: Path) -> Any:
     try:
         return read_json(path)
     except (OSError, ValueError) as error:
-        raise MmerError(f"{path} is not sound JSON: mend or remove it") from error
+        raise MmerError(f"{path} is not valid JSON: repair or remove it") from error
 
 
 def _card(folder: Path) -> dict[str, Any]:

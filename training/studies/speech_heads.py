@@ -34,7 +34,7 @@ from mmer.training.storage import cached_arrays
 from mmer.training.tasks.speech import SpeechTask
 
 EVERY: Final = {"nemo": 4}
-"""Of a large corpus every so manieth clip is evaluated."""
+"""Evaluate every n-th clip of a large corpus."""
 SHOWN: Final = ("", "ESC-10 sounds at 10 dB", "its first 1 s", "white noise at 10 dB")
 """Development states with a column each; "" is clean."""
 

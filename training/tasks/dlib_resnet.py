@@ -70,9 +70,9 @@ def read_dlib(path: Path) -> list[tuple[str, NDArray[np.float32]]]:
             end = begin + array.nbytes
             layers.append((found[1].decode().rstrip("_0123456789"), array))
     except (ValueError, IndexError) as error:
-        raise MmerError(f"{path} is no sound dlib file: {error}") from error
+        raise MmerError(f"{path} is not a valid dlib file: {error}") from error
     if not layers:
-        raise MmerError(f"{path} is no sound dlib file: no layers in it")
+        raise MmerError(f"{path} is not a valid dlib file: no layers in it")
     return layers
 
 

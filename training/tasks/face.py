@@ -173,7 +173,9 @@ class FaceTask(Task):
             try:
                 teacher.load_state_dict(state)
             except RuntimeError as error:
-                raise MmerError(f"recipe {self._recipe.name}: a teacher is no face run") from error
+                raise MmerError(
+                    f"recipe {self._recipe.name}: a teacher is not a face run"
+                ) from error
             for parameter in teacher.parameters():
                 if parameter.dim() == 4:  # takes two thirds of the time in bfloat16
                     parameter.data = parameter.data.to(memory_format=torch.channels_last)

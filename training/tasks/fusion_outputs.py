@@ -230,7 +230,7 @@ def encoders(weights: Path | None) -> dict[str, str]:
     """SHA-256 of each encoder's network in ``weights``, by modality, from its card.
 
     Raises:
-        MmerError: a card is missing or not sound.
+        MmerError: a card is missing or not valid.
     """
     folder = weights or weights_dir()
     return {m: load_card(folder / f"{m}.json").sha256 for m in MODALITIES}

@@ -61,7 +61,7 @@ def read_ctranslate2(path: Path) -> dict[str, NDArray[np.generic]]:
             _number(file, "I")  # its revision
             return dict(_array(file) for _ in range(_number(file, "I")))
     except (OSError, ValueError, IndexError, struct.error) as error:
-        raise MmerError(f"{path} is no sound CTranslate2 file: {error}") from error
+        raise MmerError(f"{path} is not a valid CTranslate2 file: {error}") from error
 
 
 def _number(file: BinaryIO, code: str) -> int:

@@ -38,7 +38,7 @@ def build_plan(
         lengths: of the axis that is not fixed.
         calibration: inputs for int8 on TensorRT 10.
         timings: the timing cache of an earlier build, or nothing.
-        report: told how far it is.
+        report: progress callback.
 
     Returns:
         The plan, and the timing cache for the next build.

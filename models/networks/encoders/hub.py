@@ -71,7 +71,7 @@ def _reach(model: str, revision: str | None) -> None:
     except Exception as error:  # the hub's client has changed its HTTP library, and its errors
         at = f" --revision {revision}" if revision else ""
         raise MmerError(
-            f"{model} is no folder, is not in the hub's cache, and the hub does not give it "
+            f"{model} is not a folder, is not in the hub's cache, and the hub does not give it "
             f"({_line(error)}); download it once while online (hf download {model}{at}) or name a "
             "local folder"
         ) from error

@@ -75,7 +75,7 @@ def open_vit(
     """A ViT of a hub or a folder, and what prepares its images; see ``Vit``.
 
     Raises:
-        MmerError: it cannot be had, is no ViT of square images, or a value is wrong.
+        MmerError: it cannot be had, is not a ViT of square images, or a value is wrong.
     """
     processor = load("AutoImageProcessor", model, revision)
     vit = load("AutoModel", model, revision)

@@ -27,7 +27,7 @@ from mmer.realtime.choose import detector_names
         (("--asr", "parrot"), "parrot"),
         (("--only", "session,elephant"), "elephant"),
         (("--only", ","), "empty"),
-        (("--plot", "no/such/folder.png"), "no folder"),
+        (("--plot", "no/such/folder.png"), "not a folder"),
     ],
 )
 def test_mistakes_are_told(

@@ -20,8 +20,8 @@ from mmer.models.labels import MODALITIES
         (("--provider", ","), "empty"),
         (("--networks", "face,nose"), "nose"),
         (("--calls", "1"), "--calls"),
-        (("--weights", "no/such"), "no folder"),
-        (("--markdown", "no/such/file.md"), "no folder"),
+        (("--weights", "no/such"), "not a folder"),
+        (("--markdown", "no/such/file.md"), "not a folder"),
     ],
 )
 def test_mistakes_are_told(

@@ -78,5 +78,5 @@ def test_a_path_that_cannot_be_written_is_refused_before_the_work(tmp_path: Path
     check_writable(tmp_path / "new.json")
     with pytest.raises(MmerError, match="folder"):
         check_writable(tmp_path)
-    with pytest.raises(MmerError, match="no folder"):
+    with pytest.raises(MmerError, match="not a folder"):
         check_writable(tmp_path / "not" / "there.json")

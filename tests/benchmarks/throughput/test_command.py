@@ -33,8 +33,8 @@ from mmer.realtime.choose import detector_names
         (("--streams", "0"), "--streams is 0"),
         (("--provider", "abacus"), "abacus"),
         (("--asr", "parrot"), "parrot"),
-        (("--weights", "no/such"), "no folder"),
-        (("--json", "no/such/file.json"), "no folder"),
+        (("--weights", "no/such"), "not a folder"),
+        (("--json", "no/such/file.json"), "not a folder"),
     ],
 )
 def test_mistakes_are_told(

@@ -127,7 +127,7 @@ def test_all_that_a_card_may_say_survives_saving(tmp_path: Path) -> None:
 def test_the_advice_fits_the_folder(tmp_path: Path) -> None:
     with pytest.raises(MmerError, match=r"; install mmer-live again, or"):
         check_file(weights_dir() / "no.onnx", "")
-    with pytest.raises(MmerError, match="leave --weights away for the shipped models"):
+    with pytest.raises(MmerError, match="omit --weights for the shipped models"):
         check_file(tmp_path / "no.onnx", "")
 
 
@@ -144,7 +144,7 @@ def test_the_page_of_cards_is_true() -> None:
 def test_a_truncated_network_is_refused(face: Path) -> None:
     whole = (face / "face.onnx").read_bytes()
     (face / "face.onnx").write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(MmerError, match=r"damaged or another version.*leave --weights away"):
+    with pytest.raises(MmerError, match=r"damaged or another version.*omit --weights"):
         open_face(face)
 
 
@@ -190,12 +190,12 @@ def test_another_networks_inputs_are_refused(face: Path) -> None:
         ({"abstain_below": 2}, "abstain_below is 2, expected 0 to 1"),
         ({"abstain_below": "often"}, "abstain_below must be a number"),
         ({"conditions": 3}, "conditions must be a list"),
-        ({"coverage": [{}]}, "not a sound card"),
+        ({"coverage": [{}]}, "not a valid model card"),
         ({"measured": ["well"]}, "Measured must be a table"),
         ({"parity": "same"}, "Parity must be a table"),
         ({"training": {}}, "training must be a list"),
         ({"training": ["fer2013"]}, "TrainingData must be a table"),
-        ({"training": [{"corpus": "fer2013"}]}, "not a sound card"),
+        ({"training": [{"corpus": "fer2013"}]}, "not a valid model card"),
         ({"development": 3}, "Development must be a table"),
         ({"preprocessing": [48]}, "preprocessing must be a table"),
         ({"notes": None}, "notes must be a list"),
@@ -216,7 +216,7 @@ def test_a_card_that_is_no_card_is_refused(face: Path, text: str) -> None:
 
 def test_a_card_that_is_no_text_is_refused(face: Path) -> None:
     (face / "face.json").write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(MmerError, match=r"face\.json is not a sound card"):
+    with pytest.raises(MmerError, match=r"face\.json is not a valid model card"):
         open_face(face)
 
 
@@ -261,7 +261,7 @@ def one_line(folder: Path) -> str:
 )
 def test_a_card_of_odd_json_is_one_line(face: Path, text: str) -> None:
     (face / "face.json").write_text(text)
-    assert "face.json is not a sound card" in one_line(face)
+    assert "face.json is not a valid model card" in one_line(face)
 
 
 @pytest.mark.parametrize("number", ["1e999", "-1e999", "1e308", "1000000000000"])

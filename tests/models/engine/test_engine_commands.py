@@ -76,7 +76,9 @@ def test_verify_on_the_cpu(capsys: pytest.CaptureFixture[str]) -> None:
     assert status("verify", "face", "--provider", "cpu", "--calls", "3") == 0
 
     said = capsys.readouterr().out
-    assert said.startswith("face on cpu: 100.0% of 64 labels as on cpu (100.0% where it is no tie)")
+    assert said.startswith(
+        "face on cpu: 100.0% of 64 labels as on cpu (100.0% where it is not a tie)"
+    )
     assert "largest difference of a probability 0\n" in said
     assert re.search(r"cpu \d+\.\d\d and \d+\.\d\d ms, cpu \d+\.\d\d and \d+\.\d\d ms", said)
 
@@ -121,7 +123,7 @@ def test_labels_that_disagree_end_in_status_1(
         (("verify", "voice"), "unknown model 'voice': use speech, text, face"),
         (("verify", "--calls", "0"), "--calls is 0"),
         (("verify", "text", "--precision", "int8"), "in int8 already"),
-        (("verify", "--weights", "/none"), "--weights /none is no folder"),
+        (("verify", "--weights", "/none"), "--weights /none is not a folder"),
     ],
 )
 def test_mistakes_end_in_status_2_and_one_line(

@@ -90,9 +90,9 @@ def test_what_is_passed_over_is_counted(write: Write, tmp_path: Path) -> None:
     reading = read("images", tmp_path, "face")
     assert len(reading.items) == 1
     assert reading.dropped == {
-        ".heic is no image that is read": 2,
-        "a file without a suffix is no image that is read": 1,
-        ".exr is no image that is read": 1,
+        ".heic is not a supported image": 2,
+        "a file without a suffix is not a supported image": 1,
+        ".exr is not a supported image": 1,
     }
 
 

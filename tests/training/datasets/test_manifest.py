@@ -76,9 +76,9 @@ def test_what_is_not_asked_for_may_be_absent(write: Write) -> None:
         ("path,label\n", "nothing of manifest"),
         ("path,label\n,joy\n", "line 2: no path"),
         ("path,label\na.wav\n", "line 2: no value for label"),
-        ("path,label,start\na.wav,joy,soon\n", "line 2: start 'soon' is no number of seconds"),
-        ("path,label,end\na.wav,joy,-1\n", "line 2: end '-1' is no number of seconds"),
-        ("path,label,end\na.wav,joy,nan\n", "line 2: end 'nan' is no number of seconds"),
+        ("path,label,start\na.wav,joy,soon\n", "line 2: start 'soon' is not a number of seconds"),
+        ("path,label,end\na.wav,joy,-1\n", "line 2: end '-1' is not a number of seconds"),
+        ("path,label,end\na.wav,joy,nan\n", "line 2: end 'nan' is not a number of seconds"),
         ("path,label,start,end\na.wav,joy,2,2\n", "line 2: end 2 is not after start 2"),
     ],
 )

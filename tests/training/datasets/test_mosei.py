@@ -109,7 +109,7 @@ def test_what_is_missing_or_strange_is_told(write: Write, tmp_path: Path) -> Non
         read("mosei", tmp_path, "text", "train")
     (tmp_path / "cmu_mosei_std_folds.py").unlink()
     write("Raw/Labels/more.csv", HEAD + '"a","81406","10",0,some,0,0,0,0\n')
-    with pytest.raises(MmerError, match=r"more\.csv, line 2: a score is no number"):
+    with pytest.raises(MmerError, match=r"more\.csv, line 2: a score is not a number"):
         read("mosei", tmp_path, "text", "all")
     write(f"{TEXTS}a.txt", "a__0\n")
     with pytest.raises(MmerError, match=r"a\.txt, line 1: expected VIDEO___CLIP"):

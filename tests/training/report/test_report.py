@@ -170,7 +170,7 @@ MISTAKES: dict[str, tuple[Callable[[Path], object], str]] = {
     "curves": (lambda run: (run / "curves.csv").write_text("a,b\n1,2\n"), "not a training run's"),
     "attention": (lambda run: (run / ATTENTION).write_bytes(b"x"), "attention weights"),
     "predictions": (lambda run: (run / PREDICTIONS).write_bytes(b"x"), "file of predictions"),
-    "card": (lambda run: (run / "text.json").write_text("{"), "not sound JSON"),
+    "card": (lambda run: (run / "text.json").write_text("{"), "not valid JSON"),
     "cards": (
         lambda run: (run / "b.json").write_bytes((run / "text.json").read_bytes()),
         r"several cards \(b.json, text.json\)",

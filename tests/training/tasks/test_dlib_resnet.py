@@ -93,7 +93,7 @@ def test_a_file_that_is_none_is_refused(tmp_path: Path) -> None:
     sound = path.read_bytes()
     for content in (b"", b"no network at all, but long enough", sound[:3000]):
         path.write_bytes(content)
-        with pytest.raises(MmerError, match="no sound dlib file"):
+        with pytest.raises(MmerError, match="not a valid dlib file"):
             dlib_resnet.read_dlib(path)
 
 

@@ -163,5 +163,5 @@ def test_a_taught_run_without_teachers_is_refused(
 def test_a_teacher_that_is_no_face_network_is_refused(corpora: Path) -> None:
     options = OPTIONS | {"taught": 0.5}
     task = FaceTask(Recipe("face", "face", 1, 16, 1e-3, start=["a"], options=options), corpora)
-    with pytest.raises(MmerError, match="a teacher is no face run"):
+    with pytest.raises(MmerError, match="a teacher is not a face run"):
         task.joined([torch.nn.Linear(2, 2).state_dict()])

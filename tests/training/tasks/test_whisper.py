@@ -74,7 +74,7 @@ def test_a_file_that_is_none_is_refused(tmp_path: Path) -> None:
     sound = path.read_bytes()
     for content in (b"", b"no model at all, but long enough", sound[:-2], sound[:20]):
         path.write_bytes(content)
-        with pytest.raises(MmerError, match="no sound CTranslate2 file"):
+        with pytest.raises(MmerError, match="not a valid CTranslate2 file"):
             whisper.read_ctranslate2(path)
     with pytest.raises(MmerError, match="version 1, expected 2 or later"):
         whisper.read_ctranslate2(write(path, {}, version=1))
