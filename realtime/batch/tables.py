@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Mapping
-from contextlib import ExitStack
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, Final
 
@@ -53,7 +53,7 @@ def write_tables(
     """
     with ExitStack() as leaving:
         tables = {
-            name: leaving.enter_context(_Table(folder / f"{name}.parquet", columns, facts))
+            name: leaving.enter_context(_table(folder / f"{name}.parquet", columns, facts))
             for name, columns in TABLES.items()
         }
         for item in items:
@@ -69,21 +69,24 @@ def write_tables(
             tables["files"].add(item.name, [row])
 
 
+@contextmanager
+def _table(path: Path, columns: Mapping[str, str], facts: str) -> Iterator[_Table]:
+    """A Parquet file that is left whole or not at all; raises MmerError."""
+    import pyarrow.parquet as pq
+
+    of = schema(columns, json.loads(facts))
+    with whole_file(path) as part, pq.ParquetWriter(str(part), of) as writer:
+        table = _Table(writer, of)
+        yield table
+        table.flush()
+
+
 class _Table:
-    """A Parquet file that grows by rows; a context manager that leaves it whole or not at all."""
+    """Rows of a Parquet file, written in groups."""
 
-    def __init__(self, path: Path, columns: Mapping[str, str], facts: str) -> None:
-        self._path = path
-        self._schema = schema(columns, json.loads(facts))
+    def __init__(self, writer: Any, of: Any) -> None:
+        self._writer, self._schema = writer, of
         self._rows: list[Row] = []
-        self._leaving = ExitStack()
-
-    def __enter__(self) -> _Table:
-        import pyarrow.parquet as pq
-
-        part = self._leaving.enter_context(whole_file(self._path))
-        self._writer = self._leaving.enter_context(pq.ParquetWriter(str(part), self._schema))
-        return self
 
     def add(self, name: str, rows: Iterable[Row]) -> int:
         """Append the rows of one recording; their number."""
@@ -92,15 +95,11 @@ class _Table:
             self._rows.append({**row, "file": name})
             count += 1
             if len(self._rows) >= _ROWS:
-                self._flush()
+                self.flush()
         return count
 
-    def _flush(self) -> None:
+    def flush(self) -> None:
+        """Write the rows that wait."""
         if self._rows:
             self._writer.write_batch(batch(self._rows, self._schema), row_group_size=_ROWS)
             self._rows = []
-
-    def __exit__(self, *error: Any) -> None:
-        if error[0] is None:
-            self._flush()
-        self._leaving.__exit__(*error)

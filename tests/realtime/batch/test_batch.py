@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 from run_lines import run_lines
@@ -104,6 +105,36 @@ def test_what_was_interrupted_ends_with_the_very_bytes_of_an_undisturbed_batch(
     assert sorted({*first.seen, *second.seen}) == [f"{k}.wav" for k in range(5)]
     assert set(first.seen) & set(second.seen) <= {"3.wav"}  # tried again: it may be mended
     assert content(tmp_path / "out") == content(tmp_path / "whole")
+
+
+@pytest.mark.parametrize("table", [1, 2, 3])
+@pytest.mark.parametrize("call", ["__init__", "write_batch", "close"])
+@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), KeyboardInterrupt()])
+def test_a_table_that_cannot_be_opened_or_written_leaves_nothing_of_itself(
+    corpus: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    table: int,
+    call: str,
+    error: BaseException,
+) -> None:
+    parquet = pytest.importorskip("pyarrow.parquet", reason="pyarrow is an extra")
+    out = tmp_path / "out"
+    done = getattr(parquet.ParquetWriter, call)
+    calls = []
+
+    def failing(*arguments: Any, **options: Any) -> None:
+        done(*arguments, **options)
+        calls.append(call)
+        if len(calls) == table:
+            raise error
+
+    monkeypatch.setattr(parquet.ParquetWriter, call, failing)
+    with pytest.raises((MmerError, KeyboardInterrupt)) as caught:
+        run(corpus, out, Engine())
+    assert "\n" not in str(caught.value)
+    assert not [name for name in content(out) if ".part" in name]
+    assert not (out / "files.parquet").exists()
 
 
 def test_a_folder_of_other_options_or_models_is_refused(corpus: Path, tmp_path: Path) -> None:
