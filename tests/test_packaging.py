@@ -155,7 +155,7 @@ ARROWS = {
     "realtime/demo": "",
     "realtime/examples": "",
     "realtime/exports": "sinks",
-    "realtime/serve": "asr sinks sources",
+    "realtime/serve": "asr exports sinks sources",
     "realtime/serve/examples": "serve",
     "realtime/sinks": "exports sources",
     "realtime/sources": "",
