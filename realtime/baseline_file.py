@@ -21,13 +21,13 @@ from mmer.models.bounded_json import read_json
 from mmer.models.cards.card import load_card, weights_dir
 from mmer.models.errors import MmerError
 from mmer.models.labels import EMOTIONS
+from mmer.models.whole_file import whole_file
 from mmer.realtime.blocks.baseline import (
     MODALITIES_WITH_BASELINE,
     BaselineConfig,
     KnownOffset,
     Offset,
 )
-from mmer.realtime.whole_file import whole_file
 
 VERSION: Final = 1
 UNITS: Final = {"speech": "utterances", "face": "seconds"}

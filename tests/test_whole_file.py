@@ -9,13 +9,14 @@ from typing import Any
 
 import pytest
 
+from mmer.models.engine.tensorrt.plans import write_whole
 from mmer.models.errors import MmerError
+from mmer.models.whole_file import whole_file
 from mmer.realtime.baseline_file import save_baseline
 from mmer.realtime.batch.writing import remove_parts, write_lines
 from mmer.realtime.blocks.baseline import READING, Offset
 from mmer.realtime.exports.registry import export
 from mmer.realtime.exports.run import Run
-from mmer.realtime.whole_file import whole_file
 
 SESSION = b'{"v":1,"type":"session","source":{"kind":"stream"}}\n'
 
@@ -35,10 +36,15 @@ def export_a_run(path: Path) -> None:
     export(Run(run), path)
 
 
+def keep_a_plan(path: Path) -> None:
+    write_whole(path, b"plan")
+
+
 WRITERS: list[Any] = [
     pytest.param(save_a_baseline, "me.json", id="baseline"),
     pytest.param(write_some_lines, "a.jsonl", id="batch"),
     pytest.param(export_a_run, "run.csv", id="export"),
+    pytest.param(keep_a_plan, "speech.plan", id="plan"),
 ]
 
 
@@ -68,7 +74,7 @@ def test_a_call_that_fails_leaves_the_older_file(
     with pytest.raises(expected) as caught:
         write(path)
     if expected is MmerError:
-        assert str(caught.value) == f"cannot write {path}: No space left on device"
+        assert str(caught.value).startswith(f"cannot write {path}: No space left on device")
     assert path.read_text() == "older"
     assert files(tmp_path) == [name]
 
@@ -138,6 +144,13 @@ def test_what_a_killed_process_has_left_is_removed(tmp_path: Path) -> None:
 def test_a_missing_folder_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(MmerError, match=r"cannot write .*: No such file"):
         save_a_baseline(tmp_path / "missing" / "me.json")
+
+
+def test_others_may_read_a_plan_for_a_cache_can_be_a_labs(tmp_path: Path) -> None:
+    keep_a_plan(tmp_path / "a.plan")
+    (tmp_path / "usual").touch()
+    usual = (tmp_path / "usual").stat().st_mode
+    assert (tmp_path / "a.plan").stat().st_mode == usual
 
 
 def test_the_user_alone_may_read_a_baseline_that_replaces_a_public_file(tmp_path: Path) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import zlib
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -15,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmer.models.errors import MmerError
+from mmer.models.whole_file import whole_file
 
 
 def make_folder(path: Path) -> Path:
@@ -90,11 +90,7 @@ def cached_arrays(
     arrays = compute()
     if path is not None:
         make_folder(path.parent)
-        partial = path.with_suffix(f".{os.getpid()}.partial.npz")
-        try:
-            np.savez(partial, **arrays)
-            partial.replace(path)
-        except OSError as error:
-            partial.unlink(missing_ok=True)
-            raise MmerError(f"cannot write {path}: {error.strerror or error}") from error
+        with whole_file(path) as part:
+            with part.open("wb") as file:  # to a name without its ending numpy would add one
+                np.savez(file, **arrays)
     return arrays

@@ -11,7 +11,6 @@ import getpass
 import hashlib
 import json
 import math
-import os
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -26,6 +25,7 @@ from mmer.benchmarks.harness.clip_format import FPS, HEIGHT, WIDTH, Frame, Frame
 from mmer.benchmarks.harness.clip_frames import own_frames, there_and_back
 from mmer.benchmarks.harness.utterances import Utterance
 from mmer.models.errors import MmerError
+from mmer.models.whole_file import whole_file
 from mmer.realtime.messages import SAMPLE_RATE
 
 SHORTEST_PAUSE_S: Final = 0.8  # well beyond any hangover: what follows is a new utterance
@@ -139,15 +139,18 @@ def make_clip(
     path = folder / f"clip-{seconds}s-{digest.hexdigest()[:16]}.mkv"
     made = AnnotatedClip(path, seconds, spans)
     if not path.exists():
-        part = path.with_suffix(f".{os.getpid()}.part")
         if utterances[0].frames:
             frame_at = own_frames([(s.begin, s.end) for s in spans], utterances)
         else:
             frame_at = there_and_back()
-        _write(part, sound, frame_at, seconds, mark)
-        path.with_suffix(".json").write_text(json.dumps(describe(made), indent=1) + "\n")
-        part.replace(path)
+        with whole_file(path, _truth_beside) as part:
+            _write(part, sound, frame_at, seconds, mark)
+            _truth_beside(part).write_text(json.dumps(describe(made), indent=1) + "\n")
     return made
+
+
+def _truth_beside(path: Path) -> Path:
+    return path.with_suffix(".json")
 
 
 def describe(clip: AnnotatedClip) -> dict[str, Any]:
@@ -175,8 +178,11 @@ def repeated(clip: AnnotatedClip, times: int) -> AnnotatedClip:
         for s in clip.spans
     )
     if not path.exists():
-        part = path.with_suffix(f".{os.getpid()}.part")
-        with av.open(str(clip.path)) as source, _new_matroska(part) as out:
+        with (
+            whole_file(path) as part,
+            av.open(str(clip.path)) as source,
+            _new_matroska(part) as out,
+        ):
             streams = {s.index: out.add_stream_from_template(s) for s in source.streams}
             for i in range(times):
                 source.seek(0)
@@ -188,7 +194,6 @@ def repeated(clip: AnnotatedClip, times: int) -> AnnotatedClip:
                     packet.dts += shift
                     packet.stream = streams[packet.stream.index]
                     out.mux(packet)
-        part.replace(path)
     return AnnotatedClip(path, clip.seconds * times, spans)
 
 

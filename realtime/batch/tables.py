@@ -14,6 +14,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, Final
 
+from mmer.models.whole_file import whole_file
 from mmer.realtime.batch.inputs import Item
 from mmer.realtime.exports.run import Run
 from mmer.realtime.exports.tables import (
@@ -25,7 +26,6 @@ from mmer.realtime.exports.tables import (
     schema,
     utterance_row,
 )
-from mmer.realtime.whole_file import whole_file
 
 FILES: Final[Mapping[str, str]] = {
     "file": "string",

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from mmer.models.errors import MmerError
-from mmer.realtime.whole_file import PART, whole_file
+from mmer.models.whole_file import PART, whole_file
 
 FACTS: Final = "batch.json"
 """Options and models of the folder's lines."""

@@ -10,11 +10,11 @@ from typing import Final
 
 from mmer.models.errors import MmerError
 from mmer.models.registry import Entry, Registry
+from mmer.models.whole_file import whole_file
 from mmer.realtime.exports.run import Run
 from mmer.realtime.exports.tables import utterances_path
 from mmer.realtime.sinks.extras import load_package
 from mmer.realtime.sinks.output import check_output_path, refuse_source
-from mmer.realtime.whole_file import whole_file
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -93,8 +94,8 @@ def test_what_cannot_be_written_is_one_line_and_leaves_nothing(
 ) -> None:
     path = tmp_path / "entry.npz"
 
-    def full(file: Path, **arrays: Any) -> None:
-        file.write_bytes(b"half of it")
+    def full(file: Any, **arrays: Any) -> None:
+        file.write(b"half of it")
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(np, "savez", full)
@@ -113,3 +114,17 @@ def test_what_cannot_be_written_is_one_line_and_leaves_nothing(
 
 def test_without_a_folder_it_is_computed() -> None:
     assert cached_arrays(None, lambda: ARRAYS) is ARRAYS
+
+
+@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), KeyboardInterrupt()])
+def test_an_entry_that_cannot_be_written_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: BaseException
+) -> None:
+    def fail(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(os, "fsync", fail)
+    expected = MmerError if isinstance(error, OSError) else KeyboardInterrupt
+    with pytest.raises(expected):
+        cached_arrays(tmp_path / "entry.npz", lambda: {"a": np.arange(3)})
+    assert not list(tmp_path.iterdir())

@@ -98,8 +98,8 @@ def open_tensorrt(
     plan = build(path, key, lengths, (), plans)
     try:
         plans.write(key, plan)
-    except OSError as error:
-        print(f"mmer: {cannot_keep(plans.folder, error)}", file=sys.stderr)
+    except MmerError as error:
+        print(f"mmer: the plan cannot be kept: {error}", file=sys.stderr)
     return TensorRTEngine(library.load(), cuda.load(), plan, path.name)
 
 
@@ -118,10 +118,9 @@ def keep_built(
     key = plan_key(path, precision, lengths)
     try:
         plans.folder.mkdir(parents=True, exist_ok=True)
-        plan = build(path, key, lengths, calibration, plans)
-        return plans.write(key, plan)
     except OSError as error:
         raise cannot_keep(plans.folder, error) from error
+    return plans.write(key, build(path, key, lengths, calibration, plans))
 
 
 def build(
@@ -149,6 +148,6 @@ def build(
         )
     try:
         write_whole(timing_file, timings)
-    except OSError as error:
-        print(f"mmer: the timings cannot be kept: {error.strerror}", file=sys.stderr)
+    except MmerError as error:
+        print(f"mmer: the timings cannot be kept: {error}", file=sys.stderr)
     return plan

@@ -10,8 +10,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import tempfile
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, fields
 from datetime import datetime, timezone
@@ -20,6 +18,7 @@ from typing import Final
 
 from mmer.models.errors import MmerError
 from mmer.models.store.store import default_home
+from mmer.models.whole_file import whole_file
 
 FORMAT: Final = "mmer plan 1"
 SUFFIX: Final = ".plan"
@@ -93,7 +92,7 @@ class Plans:
         """Keep a plan.
 
         Raises:
-            OSError: the folder cannot be made or written.
+            MmerError: the folder cannot be made or written.
         """
         digest = hashlib.sha256(plan).hexdigest()
         head = json.dumps({"format": FORMAT, "plan_sha256": digest, **asdict(key)})
@@ -121,22 +120,17 @@ class Plans:
 
 
 def write_whole(path: Path, content: bytes) -> None:
-    """Write a file so that others see all of it or nothing, whatever interrupts.
+    """Write a file of the cache, whole or not at all; its folder is made.
 
     Raises:
-        OSError: the folder cannot be made or written, or the disk is full.
+        MmerError: the folder cannot be made or written, or the disk is full.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, scratch = tempfile.mkstemp(prefix=".building-", dir=path.parent)
     try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(scratch, path)
-    except BaseException:  # Ctrl-C too
-        Path(scratch).unlink(missing_ok=True)
-        raise
+        with whole_file(path) as part:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            part.write_bytes(content)
+    except MmerError as error:
+        raise MmerError(f"{error}; MMER_HOME can name another folder") from error
 
 
 def stale(key: PlanKey, now: PlanKey) -> str:

@@ -92,6 +92,19 @@ def test_it_is_made_once_and_the_same_each_time(made: AnnotatedClip, tmp_path: P
     assert again.path.read_bytes() == made.path.read_bytes()
 
 
+def test_a_clip_that_cannot_be_encoded_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(path: Path, *_: object) -> None:
+        path.write_bytes(b"half")
+        raise RuntimeError("the encoder failed")
+
+    monkeypatch.setattr(clips, "_write", broken)
+    with pytest.raises(RuntimeError):
+        make_clip(UTTERANCES, SECONDS, folder=tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
 @pytest.mark.slow
 def test_other_sound_is_another_clip(
     made: AnnotatedClip, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
