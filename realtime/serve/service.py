@@ -25,6 +25,7 @@ from mmer.realtime.serve.watchers import ToWatchers, Watchers
 from mmer.realtime.shared_models import SharedModels
 from mmer.realtime.sinks.registry import refuse_mixing
 
+_ENDING: Final = "the server is about to end"
 _THREADS: Final = 2  # that decode pictures: each session has at most one in work
 
 
@@ -103,7 +104,7 @@ class Service:
             MmerError: the options are wrong, or a model is missing.
         """
         if self.stopping:
-            raise Full("the server is about to end")
+            raise Full(_ENDING)
         while len(self.sessions) + self._opening >= self.limits.max_sessions:
             if not self._evict():
                 raise Full(
@@ -169,7 +170,9 @@ class Service:
     @contextmanager
     def pending(self) -> Iterator[None]:
         """A socket that has not started yet; raises Full."""
-        if self._pending >= self.limits.pending or self.stopping:
+        if self.stopping:
+            raise Full(_ENDING)
+        if self._pending >= self.limits.pending:
             raise Full("too many connections have not started yet: try again later")
         self._pending += 1
         try:
@@ -180,7 +183,9 @@ class Service:
     @contextmanager
     def job(self) -> Iterator[None]:
         """A file, or a stream in virtual time; raises Full."""
-        if self._jobs >= self.limits.jobs or self.stopping:
+        if self.stopping:
+            raise Full(_ENDING)
+        if self._jobs >= self.limits.jobs:
             raise Full(f"{self._jobs} files are being analysed: try again later")
         self._jobs += 1
         try:

@@ -7,7 +7,8 @@ import json
 import logging
 import time
 from collections import deque
-from contextlib import suppress
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from typing import Any, Final
 
 from starlette.websockets import WebSocket, WebSocketDisconnect
@@ -80,22 +81,31 @@ class Client:
         await self.close(code, reason)
 
 
+@asynccontextmanager
+async def refusing(client: Client, service: Service) -> AsyncIterator[None]:
+    """Refuse the client, with the reason, where the body raises MmerError; Full has its own code.
+
+    A client that has left meanwhile ends the body, too.
+    """
+    try:
+        yield
+    except WebSocketDisconnect:
+        pass
+    except Full as full:
+        service.metrics.refused("full")
+        await client.refuse(Close.FULL, str(full))
+    except MmerError as problem:
+        service.metrics.refused("protocol")
+        await client.refuse(Close.WRONG, str(problem))
+
+
 async def serve(websocket: WebSocket, service: Service, connections: Connections) -> None:
     """Serve one connection to its end."""
     client = Client(websocket, service.limits.stall_s, connections)
     await websocket.accept()
-    try:
+    session = None
+    async with refusing(client, service):
         session = await _started(websocket, client, service)
-    except WebSocketDisconnect:
-        return
-    except Full as full:
-        service.metrics.refused("full")
-        await client.refuse(Close.FULL, str(full))
-        return
-    except MmerError as problem:
-        service.metrics.refused("protocol")
-        await client.refuse(Close.WRONG, str(problem))
-        return
     if session is not None:
         await Conversation(websocket, client, session, service).run()
 

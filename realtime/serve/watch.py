@@ -9,20 +9,17 @@ from starlette.websockets import WebSocket
 from mmer.realtime.serve.connections import Connections
 from mmer.realtime.serve.protocol import Close, ProtocolError, parse_text, watch_name
 from mmer.realtime.serve.service import Service
-from mmer.realtime.serve.stream import Client
+from mmer.realtime.serve.stream import Client, refusing
 
 
 async def watch(websocket: WebSocket, service: Service, connections: Connections) -> None:
     """Serve one watcher until it leaves or the server ends."""
     client = Client(websocket, service.limits.stall_s, connections)
     await websocket.accept()
-    try:
+    async with refusing(client, service):
         name = await _asked_for(websocket, client, service)
         if name is not None:
             await _send_lines(websocket, client, service, name)
-    except ProtocolError as problem:
-        service.metrics.refused("protocol")
-        await client.refuse(Close.WRONG, str(problem))
 
 
 async def _asked_for(websocket: WebSocket, client: Client, service: Service) -> str | None:

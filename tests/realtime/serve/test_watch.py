@@ -19,6 +19,8 @@ from sounds import silence, voice
 
 from mmer.benchmarks.serve.browser import CHROMIUM, Browser
 from mmer.models.labels import EMOTIONS
+from mmer.realtime.serve.limits import Limits
+from mmer.realtime.serve.protocol import Close
 from mmer.realtime.serve.watchers import Watchers
 
 SPOKEN = np.concatenate([voice(0.7), silence(0.25)])
@@ -67,6 +69,29 @@ def test_who_lacks_the_token_or_the_name_sees_nothing(
     with watcher(rig, **message) as stream:
         assert stream.rest() == code
     assert text in stream.of("error")[-1]["text"]
+
+
+@pytest.mark.parametrize("path", ["stream", "watch"])
+def test_a_socket_that_has_no_place_is_told_so(path: str, caplog: pytest.LogCaptureFixture) -> None:
+    with Rig(Limits(pending=1)) as rig:
+        with rig.socket() as waiting:
+            full = _refused(rig, path)
+            Stream(waiting).say(type="start")  # and its place is free
+            Stream(waiting).rest()
+        assert full == (Close.FULL, "too many connections have not started yet: try again later")
+        rig.service.stopping = True
+        assert _refused(rig, path) == (Close.FULL, "the server is about to end")
+    assert not [record for record in caplog.records if record.exc_info]
+
+
+def _refused(rig: Rig, path: str) -> tuple[int | None, str]:
+    """Close code and error of a socket that is to get nothing else."""
+    with rig.socket(path=path) as socket:
+        stream = Stream(socket)
+        code = stream.rest()
+    (error,) = stream.came
+    assert (error["type"], error["code"]) == ("error", code)
+    return code, error["text"]
 
 
 def test_a_watcher_is_to_be_silent(rig: Rig) -> None:
