@@ -12,7 +12,7 @@ import tyro
 
 from mmer.models.errors import MmerError
 from mmer.realtime.commands.command_line import parse
-from mmer.realtime.exports.registry import SUFFIXES, check_export, export
+from mmer.realtime.exports.registry import SUFFIXES, check_export, check_run, export
 from mmer.realtime.exports.run import Run
 
 
@@ -38,6 +38,7 @@ def run(argv: Sequence[str]) -> int:
     given = Run(arguments.run)
     for file in arguments.files:  # all of them first: a wrong name leaves nothing half-done
         check_export(file, arguments.run)
+    check_run(given)
     for file in arguments.files:
         export(given, file)
     if given.damaged:

@@ -75,12 +75,22 @@ def check_export(path: Path, *sources: str | os.PathLike[str]) -> None:
         refuse_source(file, *sources)
 
 
+def check_run(run: Run) -> None:
+    """Raise MmerError for a run of several people: no format tells them apart."""
+    if run.mixes_people:
+        raise MmerError(
+            f"cannot export {run.path}: it has several people (--people all), whom no format tells "
+            "apart; leave one person's emotion lines in it, or use --people speaking"
+        )
+
+
 def export(run: Run, path: Path) -> None:
     """Write ``run`` to ``path`` in the format of its name: wholly, or not at all.
 
-    Raises MmerError as ``check_export`` does, and where the disk is full.
+    Raises MmerError as ``check_export`` and ``check_run`` do, and where the disk is full.
     """
     check_export(path, run.path)
+    check_run(run)
     found = format_of(path)
     with whole_file(path, found.second) as part:
         FORMATS.load(path.suffix.lower())(run, part)

@@ -101,6 +101,16 @@ class Run:
         return str(self.info.get("policy", DEFAULT_POLICY))
 
     @property
+    def mixes_people(self) -> bool:
+        """Whether it has estimates of several people at a time (``--people all``)."""
+        config = self.info.get("config")
+        if not isinstance(config, dict) or config.get("people") != "all":
+            return False
+        found = (line.get("person") for line in self.lines() if line["type"] == "emotion")
+        first = next(found, None)
+        return any(person != first for person in found)
+
+    @property
     def utc(self) -> datetime | None:
         """UTC of second 0; None in replay."""
         try:

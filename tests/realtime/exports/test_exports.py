@@ -298,6 +298,40 @@ def test_a_file_that_cannot_be_written_is_one_line(
     assert not (tmp_path / "good.csv").exists()
 
 
+def people_run(path: Path, people: str, persons: list[int]) -> Path:
+    """A run in which each of ``persons`` has an estimate at every hop."""
+    first = session_line()
+    first["config"]["people"] = people
+    lines = [{**emotion_line(t, "joy"), "person": n} for t in (0.5, 0.75) for n in persons]
+    return write_lines(path, [first, *lines])
+
+
+@pytest.mark.parametrize("suffix", FORMATS)
+def test_a_run_that_mixes_people_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], suffix: str
+) -> None:
+    lines = people_run(tmp_path / "run.jsonl", "all", [1, 2])
+    with pytest.raises(SystemExit) as stopped:
+        live.main(["export", str(lines), str(tmp_path / f"run{suffix}")])
+    assert stopped.value.code == 2
+    assert capsys.readouterr().err == (
+        f"mmer-live: cannot export {lines}: it has several people (--people all), whom no format "
+        "tells apart; leave one person's emotion lines in it, or use --people speaking\n"
+    )
+    with pytest.raises(MmerError, match="it has several people"):
+        export(Run(lines), tmp_path / f"run{suffix}")
+    assert [path.name for path in tmp_path.iterdir()] == ["run.jsonl"]
+
+
+@pytest.mark.parametrize(("people", "persons"), [("speaking", [1, 2]), ("all", [2]), ("all", [])])
+def test_a_run_of_one_person_at_a_time_is_exported(
+    tmp_path: Path, people: str, persons: list[int]
+) -> None:
+    lines = people_run(tmp_path / "run.jsonl", people, persons)
+    export(Run(lines), tmp_path / "run.csv")
+    assert (tmp_path / "run.csv").read_text().count("\n") == 1 + 2 * len(persons)
+
+
 def test_a_missing_package_names_the_extra(
     run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
