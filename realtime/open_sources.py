@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
-from typing import Final
+import os
+from numbers import Integral
+from typing import Any, Final
 
 from mmer.models.errors import MmerError
 from mmer.models.store.store import is_offline
 from mmer.realtime.clock import Clock
 from mmer.realtime.messages import Notice, Stream
 from mmer.realtime.options import Options
-from mmer.realtime.recordings import recorded_with, what_differs
+from mmer.realtime.recordings import media_of, recorded_with, what_differs
 from mmer.realtime.sources.address import refuse_network, resolved
 from mmer.realtime.sources.source import Source
 
@@ -92,6 +94,19 @@ def wanted_streams(options: Options) -> frozenset[Stream]:
         off = "--audio none" if options.audio == "none" else "--video none"
         raise MmerError(f"{off} leaves nothing for --modalities {','.join(options.modalities)}")
     return frozenset(wanted)
+
+
+def named_source(source: Any) -> Any:
+    """A caller's ``source`` for `Options`: of a path its text, of a recording its media file."""
+    if isinstance(source, (str, os.PathLike)):
+        return media_of(resolved(os.fsdecode(source)))
+    return source
+
+
+def named_device(device: Any) -> Any:
+    """A device's number as text; what is neither text nor a number is for `Options` to refuse."""
+    is_number = isinstance(device, Integral) and not isinstance(device, bool)
+    return str(device) if is_number else device
 
 
 def device_of(name: str | None) -> int | str | None:

@@ -16,9 +16,8 @@ from collections.abc import AsyncIterator, Callable, Generator, Iterable, Sequen
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
-from numbers import Integral
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from mmer.models.errors import MmerError
 from mmer.models.labels import MODALITIES
@@ -26,16 +25,15 @@ from mmer.realtime.clock import SessionClock
 from mmer.realtime.mailbox import Delivery
 from mmer.realtime.memory import trim
 from mmer.realtime.messages import EmotionEstimate, Message, Notice, SessionEnd, Transcript
+from mmer.realtime.open_sources import named_device, named_source
 from mmer.realtime.options import Options
 from mmer.realtime.policy import DEFAULT_POLICY, POLICIES
 from mmer.realtime.prepare import Prepared, prepare
-from mmer.realtime.recordings import media_of
 from mmer.realtime.shared_models import SharedModels
 from mmer.realtime.sinks.outputs import Outputs
 from mmer.realtime.sinks.registry import make_output, parse_output, refuse_mixing, writers
 from mmer.realtime.sinks.sink import SessionInfo, Sink
 from mmer.realtime.sinks.state import event_time
-from mmer.realtime.sources.address import resolved
 from mmer.realtime.sources.source import Source
 from mmer.realtime.stage_times import Listener
 
@@ -99,8 +97,6 @@ class Recognizer:
             raise MmerError(f"modalities is a sequence of names: ({modalities!r},), not a string")
         if not isinstance(modalities, Iterable):
             raise MmerError(f"modalities is {modalities!r}, expected a sequence of names")
-        if isinstance(source, (str, os.PathLike)):
-            source = media_of(resolved(os.fsdecode(source)))
         if models is not None:
             if not isinstance(models, SharedModels):
                 raise MmerError(f"models is {models!r}, expected mmer.SharedModels")
@@ -108,9 +104,9 @@ class Recognizer:
                 raise MmerError("models come with their weights and provider: leave those two out")
             weights, provider = models.weights, models.provider
         self.options = Options(
-            source=source,
-            audio=_device(audio),
-            video=_device(video),
+            source=named_source(source),
+            audio=named_device(audio),
+            video=named_device(video),
             modalities=tuple(modalities),
             asr=asr,
             detector=detector,
@@ -395,12 +391,6 @@ def _recorder(options: Options) -> Recorder | None:
     from mmer.realtime.recorder import Recorder
 
     return Recorder(options.record, options.consent, options.keep_days)
-
-
-def _device(device: Any) -> Any:
-    """A device's number as text; what is neither text nor a number is for `Options` to refuse."""
-    is_number = isinstance(device, Integral) and not isinstance(device, bool)
-    return str(device) if is_number else device
 
 
 @dataclass(frozen=True)

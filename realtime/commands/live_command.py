@@ -18,9 +18,10 @@ from mmer.realtime.choose import DETECTOR_METAVAR
 from mmer.realtime.commands.command_line import Flag, parse
 from mmer.realtime.commands.output_options import OutputOptions, chosen
 from mmer.realtime.commands.settings import write_config
+from mmer.realtime.open_sources import named_source
 from mmer.realtime.options import Options, one_of, parse_modalities
 from mmer.realtime.policy import DEFAULT_POLICY, POLICY_METAVAR, POLICY_NAMES, notice
-from mmer.realtime.recordings import expire, media_of
+from mmer.realtime.recordings import expire
 from mmer.realtime.sinks.registry import OUTPUT_METAVAR
 
 Named = tyro.conf.arg(metavar="DEVICE|none")
@@ -190,7 +191,7 @@ def _options(arguments: Arguments) -> Options:
 
         source = str(clip())
     elif source is not None:
-        source = media_of(source)
+        source = named_source(source)
     if arguments.overlay is not None and (source is None or arguments.pace == "real"):
         raise MmerError("--overlay needs a media file played at --pace max")
     at_once = arguments.overlay is not None or (arguments.calibrate is not None and source)

@@ -31,12 +31,11 @@ from websockets.sync.client import ClientConnection, connect
 from mmer.models.errors import MmerError
 from mmer.realtime.clock import SessionClock
 from mmer.realtime.messages import SAMPLE_RATE, AudioBlock, SessionEnd, VideoFrame
-from mmer.realtime.open_sources import open_sources
+from mmer.realtime.open_sources import named_device, named_source, open_sources
 from mmer.realtime.options import Options
 from mmer.realtime.pacing import Captured, paced
 from mmer.realtime.serve.lines import Event, JudgedText, event_of
 from mmer.realtime.serve.protocol import CREDIT, RESUME_S, Close, pack
-from mmer.realtime.sources.address import resolved
 from mmer.realtime.sources.source import Source
 
 __all__ = ["Address", "Event", "JudgedText", "Session", "astream", "stream"]
@@ -87,7 +86,7 @@ class Session:
         rate: of the sound, in samples a second; None: no sound.
         video: whether there will be pictures.
         options: of the recognizer: modalities, asr, detector, pace, video_fps, window_s, hop_s,
-            hangover_s, baseline.
+            hangover_s, baseline, people.
         watch: a name under which the overlay, ``/overlay``, may show the session's lines.
         tls: how a server with TLS is checked; default: as browsers do.
         sha256: of a self-signed certificate, as ``mmer-serve`` prints it, in place of ``tls``.
@@ -361,8 +360,8 @@ def stream(
     url: str,
     source: str | Path | Source | None = None,
     *,
-    audio: str | None = None,
-    video: str | None = None,
+    audio: int | str | None = None,
+    video: int | str | None = None,
     pace: str = "real",
     token: str | None = None,
     options: Mapping[str, Any] | None = None,
@@ -372,14 +371,17 @@ def stream(
 ) -> Generator[Event, None, None]:
     """Send a source to a server and yield the session's messages, `SessionEnd` last.
 
-    ``source``, ``audio``, ``video`` and ``pace`` are as for `mmer.Recognizer`: a file, a `Source`,
-    or this machine's devices. With pace "max" the server works in virtual time, pictures are sent
-    without loss, and the messages are those of ``mmer-live --pace max`` on this machine. The rest
-    is as for `Session`.
+    ``source``, ``audio``, ``video`` and ``pace`` are as for `mmer.Recognizer`: a file, a
+    recording's folder, a `Source`, or this machine's devices. With pace "max" the server works in
+    virtual time, pictures are sent without loss, and the messages are those of ``mmer-live --pace
+    max`` on this machine. The rest is as for `Session`.
     """
-    if isinstance(source, (str, Path)):
-        source = resolved(str(source))
-    chosen = Options(source=source, audio=audio, video=video, pace=pace)
+    chosen = Options(
+        source=named_source(source),
+        audio=named_device(audio),
+        video=named_device(video),
+        pace=pace,
+    )
     clock = SessionClock()
     sources, _ = open_sources(chosen, clock)
     try:

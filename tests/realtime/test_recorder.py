@@ -278,6 +278,17 @@ def test_other_folders_are_no_recordings(tmp_path: Path) -> None:
     assert media_of("\0") == "\0"
 
 
+@pytest.mark.parametrize("form", [str, lambda folder: folder.as_uri()])
+def test_the_command_plays_a_recording_however_its_folder_is_written(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], form: Any
+) -> None:
+    recorded(tmp_path / "r", blocks(silence(0.5), 0.0))
+    options = ["--modalities", "speech", "--asr", "none", "--pace", "max", "--output", "-"]
+    assert live_command.run([form(tmp_path / "r"), *options]) == 0
+    first = json.loads(capsys.readouterr().out.splitlines()[0])
+    assert first["source"]["name"] == str(tmp_path / "r" / MEDIA)
+
+
 def finals(path: Path) -> list[dict[str, Any]]:
     lines = [json.loads(line) for line in path.read_text().splitlines()]
     assert lines[-1]["type"] == "end"

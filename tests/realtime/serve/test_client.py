@@ -1,0 +1,87 @@
+"""Client: sources and devices as a recognizer has them, and the documented options."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.importorskip("starlette", reason="needs the extra: pip install 'mmer-live[serve]'")
+
+import numpy as np
+
+import mmer
+import mmer.client
+from mmer.models.errors import MmerError
+from mmer.realtime.options import Options
+from mmer.realtime.recordings import LINES, MEDIA
+from mmer.realtime.serve.protocol import CLIENT_OPTIONS
+
+URL = "http://127.0.0.1:9/?token=x"
+
+
+@pytest.fixture
+def recording(tmp_path: Path) -> Path:
+    """A folder that looks as --record leaves it."""
+    folder = tmp_path / "rec 6"
+    folder.mkdir()
+    (folder / MEDIA).touch()
+    line = {"v": 1, "type": "session", "recording": {"consent": "not stated"}}
+    (folder / LINES).write_text(json.dumps(line) + "\n")
+    return folder
+
+
+def options_of_stream(monkeypatch: pytest.MonkeyPatch, *source: Any, **devices: Any) -> Options:
+    """The options with which the client opens its sources."""
+    seen: list[Options] = []
+
+    def opened(options: Options, clock: object) -> None:
+        seen.append(options)
+        raise MmerError("enough")
+
+    monkeypatch.setattr("mmer.realtime.serve.client.open_sources", opened)
+    with pytest.raises(MmerError, match="enough"):
+        next(mmer.client.stream(URL, *source, **devices))
+    return seen[0]
+
+
+@pytest.mark.parametrize(
+    "devices",
+    [
+        {"video": 0, "audio": 1},
+        {"video": "0", "audio": "none"},
+        {"audio": np.int64(3)},
+        {"video": "USB Camera"},
+        {},
+    ],
+)
+def test_devices_are_named_as_for_a_recognizer(
+    monkeypatch: pytest.MonkeyPatch, devices: dict[str, Any]
+) -> None:
+    assert options_of_stream(monkeypatch, **devices) == mmer.Recognizer(**devices).options
+
+
+@pytest.mark.parametrize("form", [str, Path, lambda folder: folder.as_uri()])
+def test_a_recording_is_a_source_as_for_a_recognizer(
+    monkeypatch: pytest.MonkeyPatch, recording: Path, form: Any
+) -> None:
+    options = options_of_stream(monkeypatch, form(recording))
+    assert options == mmer.Recognizer(form(recording)).options
+    assert options.source == str(recording / MEDIA)
+
+
+@pytest.mark.parametrize("wrong", [{"video": 1.5}, {"audio": True}])
+def test_what_is_no_device_is_refused_as_by_a_recognizer(wrong: dict[str, Any]) -> None:
+    with pytest.raises(MmerError) as expected:
+        mmer.Recognizer(**wrong)
+    with pytest.raises(MmerError) as refused:
+        next(mmer.client.stream(URL, **wrong))
+    assert str(refused.value) == str(expected.value)
+
+
+def test_every_option_of_a_client_is_documented() -> None:
+    documented = str(mmer.client.Session.__doc__).split("options: of the recognizer:")[1]
+    listed = documented.split(".")[0].replace(",", " ").split()
+    assert sorted(listed) == sorted(CLIENT_OPTIONS)
