@@ -90,7 +90,6 @@ def cached_arrays(
     arrays = compute()
     if path is not None:
         make_folder(path.parent)
-        with whole_file(path) as part:
-            with part.open("wb") as file:  # to a name without its ending numpy would add one
-                np.savez(file, **arrays)
+        with whole_file(path) as part, part.open("wb") as file:  # by name numpy would add an ending
+            np.savez(file, **arrays)
     return arrays

@@ -37,7 +37,7 @@ def parse(kind: type[T], prog: str, argv: Sequence[str]) -> T:
         if name not in {"help", "h", *known}:
             meant = nearest(name, known, prefix="--")
             raise MmerError(f"no option --{name}{meant}; see {prog} --help")
-    return completed(_parsed(kind, prog, argv), settings, named)
+    return completed(_parsed(kind, prog, argv), settings, named, prog)
 
 
 def _named(argv: Sequence[str]) -> list[str]:

@@ -112,8 +112,10 @@ def settings_of(kind: type[Any]) -> list[Setting]:
     return list(_settings(kind, ()))
 
 
-def completed(arguments: T, settings: Sequence[Setting], named: Collection[str]) -> T:
+def completed(arguments: T, settings: Sequence[Setting], named: Collection[str], prog: str) -> T:
     """``arguments``, in which ``named`` were given, with environment and file for the others.
+
+    ``prog`` is the command, whose ``--help`` lists the settings.
 
     Raises:
         MmerError: the file cannot be read, a name is unknown, or a value cannot be.
@@ -122,7 +124,7 @@ def completed(arguments: T, settings: Sequence[Setting], named: Collection[str])
     if not any(setting.name == CONFIG for setting in settings):
         return arguments
     path = getattr(arguments, CONFIG) or os.environ.get("MMER_CONFIG") or None
-    values = {} if path is None else _of_file(Path(path), known)
+    values = {} if path is None else _of_file(Path(path), known, prog)
     values |= _of_environment(known)
     for name, value in values.items():
         if not set(known[name].spellings) & set(named):
@@ -227,7 +229,7 @@ def _documented(kind: type[Any]) -> dict[str, str]:
     return found
 
 
-def _of_file(path: Path, known: Mapping[str, Setting]) -> dict[str, Any]:
+def _of_file(path: Path, known: Mapping[str, Setting], prog: str) -> dict[str, Any]:
     try:
         table = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
@@ -238,7 +240,7 @@ def _of_file(path: Path, known: Mapping[str, Setting]) -> dict[str, Any]:
     for key, given in table.items():
         name = key.replace("_", "-")
         if name not in known:
-            meant = nearest(name, known) or "; mmer-live --write-config lists them"
+            meant = nearest(name, known) or f"; {prog} --help lists them"
             raise MmerError(f"{path}: no setting {brief(key)!r}{meant}")
         values[name] = known[name].value(given, str(path))
     return values

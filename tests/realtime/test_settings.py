@@ -58,6 +58,7 @@ def test_every_kind_of_value(file: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     ("text", "says"),
     [
         ("vdeo-fps = 3", "no setting 'vdeo-fps': do you mean video-fps?"),
+        ("zzz = 3", "no setting 'zzz'; mmer-live --help lists them"),
         ("check = true", "no setting 'check'"),
         ("[live]\nasr = 'none'", "no setting 'live'"),
         ("video-fps = '3'", "video-fps is '3', expected a number"),
@@ -179,3 +180,16 @@ def test_the_server_has_a_file_too(file: Path, monkeypatch: pytest.MonkeyPatch) 
     assert (options.port, options.limits.max_sessions, options.names) == (9, 2, ("a.local",))
     assert options.token == "of-the-environment"
     assert options.defaults["policy"] == "no-store"
+
+
+@pytest.mark.parametrize("run", [live_command.run, serve_command.run])
+def test_an_unknown_setting_names_the_help_that_lists_it(
+    run: Any, file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file.write_text("zzz = 1\n")
+    with pytest.raises(MmerError) as wrong:
+        run(["--config", str(file)])
+    command, option = str(wrong.value).rpartition("; ")[2].split()[:2]
+    with pytest.raises(SystemExit):
+        run([option])
+    assert f"usage: {command}" in capsys.readouterr().out
