@@ -11,7 +11,15 @@ import tyro
 
 from mmer.models.errors import MmerError
 from mmer.realtime.commands.command_line import Flag
-from mmer.realtime.sinks.registry import DEFAULT, OUTPUTS, Output, Settings, Target, parse_output
+from mmer.realtime.sinks.registry import (
+    DEFAULT,
+    OUTPUTS,
+    STDOUT,
+    Output,
+    Settings,
+    Target,
+    parse_output,
+)
 
 
 def _option(name: str, entry: Output) -> tuple[str, Any, Any]:
@@ -36,9 +44,10 @@ def _setting(name: str, setting: str, values: tuple[str, ...]) -> tuple[str, Any
     return f"{name}_{setting}".replace("-", "_"), annotated, field(default=values[0])
 
 
-def _fields() -> Iterator[tuple[str, Any, Any]]:
+def _fields(stdout: bool) -> Iterator[tuple[str, Any, Any]]:
+    """Fields of the options; without ``stdout`` those that name standard output are left out."""
     for name, entry in OUTPUTS.items():
-        if name != DEFAULT:
+        if name != DEFAULT and (stdout or entry.default != STDOUT):
             yield _option(name, entry)
             for setting, values in entry.settings.items():
                 yield _setting(name, setting, values)
@@ -46,15 +55,23 @@ def _fields() -> Iterator[tuple[str, Any, Any]]:
 
 if TYPE_CHECKING:
     OutputOptions: TypeAlias = Any
+    ServerOutputOptions: TypeAlias = Any
 else:
-    OutputOptions = make_dataclass("OutputOptions", list(_fields()), frozen=True)
+    OutputOptions = make_dataclass("OutputOptions", list(_fields(stdout=True)), frozen=True)
     """One field for each output's option and each of its settings."""
+    ServerOutputOptions = make_dataclass(
+        "ServerOutputOptions", list(_fields(stdout=False)), frozen=True
+    )
+    """The same without standard output, where a server's sessions could not be told apart."""
 
 
-def chosen(output: tuple[str, ...], options: Any) -> tuple[tuple[Target, ...], Settings]:
+def chosen(
+    output: tuple[str, ...], options: Any, *, has_source: bool = True
+) -> tuple[tuple[Target, ...], Settings]:
     """Outputs that ``--output`` and ``options`` (of OutputOptions) name, and their settings.
 
-    Raises MmerError for an address that cannot be meant.
+    ``has_source``: whether the command has a SOURCE, which an option that may go without a value
+    could take for its own. Raises MmerError for an address that cannot be meant.
     """
     targets = [parse_output(target) for target in output]
     settings: dict[str, dict[str, str]] = {}
@@ -63,7 +80,7 @@ def chosen(output: tuple[str, ...], options: Any) -> tuple[tuple[Target, ...], S
         if entry.value == "required":
             targets += [Target(name, address) for address in given or ()]
         elif entry.value == "optional" and given is not None:
-            targets.append(Target(name, _one(name, given) or entry.default))
+            targets.append(Target(name, _one(name, given, has_source) or entry.default))
         elif entry.value == "none" and given:
             targets.append(Target(name, entry.default))
         for setting in entry.settings:
@@ -72,11 +89,13 @@ def chosen(output: tuple[str, ...], options: Any) -> tuple[tuple[Target, ...], S
     return tuple(targets), settings
 
 
-def _one(name: str, given: tuple[str, ...]) -> str:
+def _one(name: str, given: tuple[str, ...], has_source: bool) -> str:
     """The value of an option that may go without; a SOURCE behind the option is not meant by it."""
-    for value in given:
-        if len(given) > 1 or "://" in value or Path(value).exists():
-            raise MmerError(
-                f"--{name} {' '.join(given)}: put the source first, `mmer-live SOURCE --{name}`"
-            )
+    several = len(given) > 1
+    if has_source and (several or any("://" in v or Path(v).exists() for v in given)):
+        raise MmerError(
+            f"--{name} {' '.join(given)}: put the source first, `mmer-live SOURCE --{name}`"
+        )
+    if several:
+        raise MmerError(f"--{name} {' '.join(given)}: expected one value at most")
     return "".join(given)

@@ -11,11 +11,10 @@ from typing import Annotated, Any, Literal
 import tyro
 
 from mmer.realtime.commands.command_line import Flag, parse
-from mmer.realtime.commands.output_options import OutputOptions, chosen
+from mmer.realtime.commands.output_options import ServerOutputOptions, chosen
 from mmer.realtime.commands.recognizer_arguments import RecognizerArguments
 from mmer.realtime.options import Options, parse_modalities
-from mmer.realtime.policy import DEFAULT_POLICY, POLICIES, POLICY_METAVAR
-from mmer.realtime.sinks.registry import writers
+from mmer.realtime.policy import DEFAULT_POLICY, POLICY_METAVAR
 
 
 @dataclass(frozen=True)
@@ -51,12 +50,13 @@ class Arguments(RecognizerArguments):
     baseline: Literal["session", "none"] = "none"
     """Correct voice and face for each session's person, as in mmer-live; learned in the session."""
     output: Annotated[
-        tyro.conf.UseAppendAction[tuple[str, ...]], tyro.conf.arg(metavar="NAME:ADDRESS")
+        tyro.conf.UseAppendAction[tuple[str, ...]], tyro.conf.arg(metavar="FILE|NAME:ADDRESS")
     ] = ()
-    """Output of the streams' sessions, as in mmer-live; {session} in its address becomes the
+    """Output of the streams' sessions, as in mmer-live but for standard output: JSON lines in a
+    file, or another one, such as transcript:{session}.txt. {session} in its address becomes the
     session's name, and files must have it."""
-    outputs: Annotated[OutputOptions, tyro.conf.arg(name="", prefix_name=False)] = field(
-        default_factory=OutputOptions
+    outputs: Annotated[ServerOutputOptions, tyro.conf.arg(name="", prefix_name=False)] = field(
+        default_factory=ServerOutputOptions
     )
     """Outputs for other programs."""
     config: Annotated[Path | None, tyro.conf.arg(metavar="FILE.toml")] = None
@@ -93,8 +93,7 @@ def run(argv: Sequence[str] | None = None) -> int:
         offline=arguments.offline,
         **defaults,
     )
-    targets, settings = chosen(arguments.output, arguments.outputs)
-    POLICIES[arguments.policy].refuse_writers(writers(targets))
+    targets, settings = chosen(arguments.output, arguments.outputs, has_source=False)
     options = ServeOptions(
         host=arguments.host,
         port=arguments.port,

@@ -23,7 +23,7 @@ from mmer.realtime.serve.session_outputs import SessionOutputs
 from mmer.realtime.serve.tickets import NO_SUCH, Part, Tickets
 from mmer.realtime.serve.watchers import ToWatchers, Watchers
 from mmer.realtime.shared_models import SharedModels
-from mmer.realtime.sinks.registry import refuse_mixing
+from mmer.realtime.sinks.registry import refuse_mixing, writers
 
 _ENDING: Final = "the server is about to end"
 _THREADS: Final = 2  # that decode pictures: each session has at most one in work
@@ -44,6 +44,9 @@ class Service:
         offline: whether sessions may not download.
         outputs: of the streams' sessions, besides the lines for their clients.
         tickets: makes keys by which sessions of other processes go on in this one; default: none.
+
+    Raises:
+        MmerError: outputs that the defaults forbid: the policy stores nothing, or they mix people.
     """
 
     def __init__(
@@ -63,6 +66,8 @@ class Service:
         self.offline = offline
         self.policy = POLICIES[self.defaults.get("policy", DEFAULT_POLICY)]
         self._outputs = outputs or SessionOutputs()
+        self.policy.refuse_writers(writers(self._outputs.targets))
+        refuse_mixing(self.defaults.get("people", "largest"), self._outputs.targets)
         self.metrics = Metrics()
         self.watchers = Watchers()
         self.sessions: dict[str, ServedSession] = {}  # by key

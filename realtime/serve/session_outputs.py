@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 import threading
 from collections.abc import Sequence
@@ -11,7 +12,14 @@ from typing import Final
 from mmer.models.errors import MmerError
 from mmer.realtime.messages import Message, SessionEnd
 from mmer.realtime.sinks.outputs import reports_of
-from mmer.realtime.sinks.registry import OUTPUTS, Settings, Target, make_output
+from mmer.realtime.sinks.registry import (
+    OUTPUTS,
+    STDOUT,
+    Settings,
+    Target,
+    make_output,
+    option_of,
+)
 from mmer.realtime.sinks.sink import SessionInfo, Sink
 
 PLACE: Final = "{session}"
@@ -23,7 +31,8 @@ class SessionOutputs:
 
     In an address ``{session}`` becomes the session's name (time in UTC and a random part). An
     address without it serves one session at a time; a file must have it, for the next session
-    would overwrite it. Raises MmerError (constructor) for what cannot be.
+    would overwrite it; on standard output the sessions could not be told apart. Raises MmerError
+    (constructor) for what cannot be.
     """
 
     def __init__(self, targets: Sequence[Target] = (), settings: Settings | None = None) -> None:
@@ -32,10 +41,7 @@ class SessionOutputs:
         self._lock = threading.Lock()
         for name, address in self._targets:
             if OUTPUTS[name].writes_file and PLACE not in address:
-                raise MmerError(
-                    f"--{name} {address}: a file of the server needs {PLACE} in its name, "
-                    f"such as run-{PLACE}.jsonl"
-                )
+                raise MmerError(_needs_place(Target(name, address)))
             make_output(name, address.replace(PLACE, "x"), self._settings.get(name))
 
     @property
@@ -53,7 +59,7 @@ class SessionOutputs:
         """The output of ``target`` for one session; raises MmerError where another one has it."""
         with self._lock:
             if target in self._used:
-                raise MmerError(f"--{target.name} {target.address} is another session's just now")
+                raise MmerError(f"{option_of(target)} is another session's just now")
             self._used.add(target)
         try:
             return make_output(*target, self._settings.get(target.name))
@@ -65,6 +71,17 @@ class SessionOutputs:
         """Free ``target``: the session that had taken it is over."""
         with self._lock:
             self._used.discard(target)
+
+
+def _needs_place(target: Target) -> str:
+    """Why all sessions cannot write to ``target``, and an option by which they can."""
+    if target.address == STDOUT:
+        why, root, ending = "standard output does not tell the sessions apart", "run", ""
+    else:
+        why = f"a file of the server needs {PLACE} in its name"
+        root, ending = os.path.splitext(target.address)
+    each = target._replace(address=f"{root}-{PLACE}{ending}")
+    return f"{option_of(target)}: {why}; use {option_of(each)}"
 
 
 class _SessionOutput(Sink):

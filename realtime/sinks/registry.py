@@ -42,6 +42,8 @@ Settings = Mapping[str, Mapping[str, str]]
 """Values of the outputs' settings, by name of the output and of the setting."""
 _HERE: Final = "mmer.realtime.sinks"
 DEFAULT: Final = "jsonl"
+STDOUT: Final = "-"
+"""Address of standard output."""
 OUTPUTS: Final = Registry(
     "output",
     {
@@ -85,7 +87,7 @@ OUTPUTS: Final = Registry(
             f"{_HERE}.transcript:TranscriptLines",
             'lines "[joy] I am so happy" on standard output; a file: --output transcript:FILE',
             value="none",
-            default="-",
+            default=STDOUT,
             writes_file=True,
             tells_people=True,  # a line an utterance, which is one person's
         ),
@@ -101,15 +103,25 @@ def parse_output(target: str) -> Target:
     return Target(name, address) if colon and name in OUTPUTS else Target(DEFAULT, target)
 
 
+def option_of(target: Target) -> str:
+    """The option that asks for ``target``, for messages: without what may hold a password."""
+    name, address = target
+    entry = OUTPUTS[name]
+    if entry.receiver_stores or (entry.value == "none" and address == entry.default):
+        return f"--{name}"
+    if entry.value == "none":
+        return f"--output {name}:{address}"
+    return f"--{'output' if name == DEFAULT else name} {address}"
+
+
 def writers(targets: Iterable[Target]) -> list[str]:
     """Options of those ``targets`` that store what they get; standard output stores nothing."""
-    found = []
-    for name, address in targets:
-        if OUTPUTS[name].receiver_stores:
-            found.append(f"--{name}")  # the address may hold a password
-        elif OUTPUTS[name].writes_file and address != "-":
-            found.append(f"--{'output' if name == DEFAULT else name} {address}")
-    return found
+    return [
+        option_of(target)
+        for target in targets
+        if OUTPUTS[target.name].receiver_stores
+        or (OUTPUTS[target.name].writes_file and target.address != STDOUT)
+    ]
 
 
 def refuse_mixing(people: str, targets: Iterable[Target]) -> None:
