@@ -14,7 +14,7 @@ from mmer.models.command import run_command
 from mmer.models.errors import MmerError
 from mmer.realtime.commands.command_line import Flag
 from mmer.training.evaluation.report import NAMES
-from mmer.training.metrics.bootstrap import Groups, regroup
+from mmer.training.metrics.bootstrap import Groups, check_draws, regroup
 from mmer.training.metrics.figures import Figures, figures
 from mmer.training.metrics.predictions import Predictions
 from mmer.training.metrics.significance import (
@@ -99,8 +99,7 @@ def compare(
     Raises:
         MmerError: they are of different items, or do not agree on their labels.
     """
-    if resamples < 100:
-        raise MmerError(f"--resamples is {resamples}: an interval needs 100 or more")
+    check_draws(resamples, seed)
     matched, left_out = _matched(predictions, names, common)
     first = matched[0]
     groups = regroup(first.groups.tolist())

@@ -10,7 +10,6 @@ from typing import Annotated
 import tyro
 
 from mmer.models.command import run_command
-from mmer.models.errors import MmerError
 
 
 @dataclass(frozen=True)
@@ -39,10 +38,10 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def _run(arguments: Arguments) -> None:
+    from mmer.training.metrics.bootstrap import check_draws
     from mmer.training.report.page import write_report
 
-    if arguments.resamples < 100:
-        raise MmerError(f"--resamples is {arguments.resamples}: an interval needs 100 or more")
+    check_draws(arguments.resamples, arguments.seed)
     path = write_report(
         arguments.folder,
         arguments.output,

@@ -10,6 +10,7 @@ from mmer.models.errors import MmerError
 from mmer.models.labels import MODALITIES
 from mmer.models.preparation.text_style import STYLES, TextStyle
 from mmer.realtime.asr.registry import asr_names
+from mmer.training.metrics.bootstrap import check_draws
 
 KINDS: Final = (*MODALITIES, "clip")
 """Targets of an evaluation."""
@@ -71,8 +72,7 @@ class Settings:
             raise MmerError(f"--word-error-rate is {self.word_error_rate:g}: it must be 0 to 1")
         if self.context is not None and self.context < 0:
             raise MmerError(f"--context is {self.context}: it must be 0 or more")
-        if self.resamples < 100:
-            raise MmerError(f"--resamples is {self.resamples}: an interval needs 100 or more")
+        check_draws(self.resamples, self.seed)
         if self.asr not in asr_names():
             raise MmerError(f"--asr {self.asr!r} is unknown: use {', '.join(asr_names())}")
         if self.style not in STYLES:

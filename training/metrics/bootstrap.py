@@ -13,6 +13,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from mmer.models.errors import MmerError
 from mmer.models.labels import EMOTIONS
 from mmer.training.datasets.item import Item
 from mmer.training.metrics.figures import ECE_BINS
@@ -62,6 +63,18 @@ def group(items: Sequence[Item], dialogues_first: bool = False) -> Groups:
             found.append(f"{len(named)} {kind}{'s' if len(named) > 1 else ''}")
     why = f"only {' and '.join(found)}" if found else "no speakers or dialogues are named"
     return Groups("item", np.arange(len(items)), len(items), why, tuple(i.id for i in items))
+
+
+def check_draws(resamples: int, seed: int) -> None:
+    """Check the options of a bootstrap.
+
+    Raises:
+        MmerError: there are too few draws for an interval, or the seed is none.
+    """
+    if resamples < 100:
+        raise MmerError(f"--resamples is {resamples}: an interval needs 100 or more")
+    if seed < 0:
+        raise MmerError(f"--seed is {seed}: it must be 0 or more")
 
 
 def regroup(names: Sequence[str]) -> Groups:

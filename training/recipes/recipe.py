@@ -77,7 +77,7 @@ class Recipe:
             self._check_number(name, "a number", lowest=0.0)
         for name in ("epochs", "batch", "threads", "accumulate", "learning_rate"):
             self._check_number(name, "a number above 0", lowest=1e-12)
-        for name in ("warm_up", "patience", "stop"):
+        for name in ("warm_up", "patience", "stop", "seed"):
             self._check_number(name, "0 or more", lowest=0.0)
         for name in ("epochs", "batch", "threads", "accumulate", "patience", "stop", "seed"):
             if not isinstance(getattr(self, name), int):

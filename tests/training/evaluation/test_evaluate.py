@@ -242,6 +242,7 @@ def test_settings_that_make_no_sense_are_refused() -> None:
         ("text", {"context": -1}, "must be 0 or more"),
         ("speech", {"allow_leak": True, "drop_leaks": True}, "choose one of the two"),
         ("speech", {"resamples": 5}, "100 or more"),
+        ("speech", {"seed": -1}, "--seed is -1: it must be 0 or more"),
         ("clip", {"modalities": ("smell",)}, "smell is unknown"),
         ("clip", {"gold_words": True, "asr": "none"}, "choose one of the two"),
         ("smell", {}, "cannot evaluate 'smell'"),

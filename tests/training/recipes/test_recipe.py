@@ -43,6 +43,7 @@ def test_a_recipe_is_read_from_a_path(tmp_path: Path) -> None:
         (SOUND.replace("epochs = 1", 'epochs = "many"'), "epochs must be a number above 0"),
         (SOUND.replace("epochs = 1", "epochs = 1.5"), "epochs must be a whole number"),
         (SOUND + "average_decay = 1.0\n", "average_decay"),
+        (SOUND + "seed = -1\n", "seed must be 0 or more"),
         (SOUND + "class_balance = true\n", "class_balance must be a number"),
         (SOUND + "options = 3\n", "options must be a table"),
         (SOUND + 'precision = "int4"\n', "precision is 'int4', use float32 or float16 or int8"),
