@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from numbers import Real
+from numbers import Integral, Real
 from pathlib import Path
 from typing import Any, Final
 
@@ -41,6 +41,7 @@ _TYPES: Final[Mapping[str, tuple[tuple[type, ...], str]]] = {
     "window_s": _NUMBER,
     "hop_s": _NUMBER,
     "hangover_s": ((Real, type(None)), "a number"),
+    "reconnect": ((bool,), "True or False"),
     "policy": _TEXT,
     "people": _TEXT,
     "record": ((Path, type(None)), "a folder"),
@@ -89,6 +90,8 @@ class Options:
             value = getattr(self, name)
             if not isinstance(value, kinds) or (isinstance(value, bool) and bool not in kinds):
                 raise MmerError(f"{name} is {value!r}, expected {expected}")
+            if Real in kinds and value is not None:
+                object.__setattr__(self, name, _plain_number(name, value))
         live = self.source is None
         if not (self.source is None or isinstance(self.source, str)):
             if not callable(getattr(self.source, "messages", None)):
@@ -156,6 +159,15 @@ class Options:
         config["modalities"] = list(self.modalities)
         config["baseline"] = str(self.baseline)
         return config
+
+
+def _plain_number(name: str, value: Any) -> int | float:
+    """A number of NumPy or of another library as Python's own, which JSON has."""
+    try:
+        number = float(value)
+    except OverflowError as error:
+        raise MmerError(f"{name} is a number too large for any use") from error
+    return int(value) if isinstance(value, Integral) else number
 
 
 def parse_modalities(text: str) -> tuple[str, ...]:

@@ -75,7 +75,10 @@ class Setting:
         if self.kind == "flag" and isinstance(given, bool):
             return given
         if self.kind == "number" and _is(given, (int, float)):
-            return float(given)
+            try:
+                return float(given)
+            except OverflowError:
+                expected = "a number below 1e308"
         if self.kind == "whole" and _is(given, (int,)):
             return given
         if self.kind == "maybe" and isinstance(given, bool):
@@ -234,7 +237,7 @@ def _of_file(path: Path, known: Mapping[str, Setting], prog: str) -> dict[str, A
         table = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise MmerError(f"cannot read {path}: {error.strerror or error}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:  # also of a number with too many digits
         raise MmerError(f"{path} is no TOML file: {brief(str(error))}") from error
     values = {}
     for key, given in table.items():

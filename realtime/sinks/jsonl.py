@@ -6,6 +6,7 @@ import json
 import math
 from collections.abc import Mapping
 from dataclasses import replace
+from numbers import Integral, Real
 from pathlib import Path
 from typing import Any, Final
 
@@ -310,11 +311,16 @@ def _finite(value: float | None, decimals: int) -> float | None:
 
 
 def _plain(value: Any) -> Any:
-    """Settings as JSON: paths and enums as text, tuples as lists, "no limit" (infinity) as null."""
+    """Settings as JSON: paths and enums as text, tuples as lists, "no limit" (infinity) as null.
+
+    Numbers of NumPy are numbers.
+    """
     if value is None or isinstance(value, (bool, int, str)):
         return value
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
+    if isinstance(value, Integral):
+        return int(value)
+    if isinstance(value, Real):
+        return float(value) if math.isfinite(value) else None
     if isinstance(value, Mapping):
         return {str(k): _plain(v) for k, v in value.items()}
     if isinstance(value, (list, tuple)):

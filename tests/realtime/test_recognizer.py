@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import json
 import os
 import subprocess
 import sys
@@ -11,6 +12,7 @@ import threading
 import time
 import weakref
 from concurrent.futures import ThreadPoolExecutor
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +24,8 @@ from rig import VirtualMicrophone
 import mmer
 from mmer.models.errors import MmerError
 from mmer.realtime.demo import clip
+from mmer.realtime.sinks.jsonl import session_line
+from mmer.realtime.sinks.sink import SessionInfo
 
 
 @pytest.fixture(scope="module")
@@ -221,6 +225,7 @@ def test_async_iteration_to_the_end_yields_estimates_alone(brief_clip: Path) -> 
         {"window_s": None},
         {"hop_s": True},
         {"hangover_s": 1j},
+        {"reconnect": "no"},
     ],
 )
 def test_a_value_of_the_wrong_type_is_one_line(wrong: dict[str, Any]) -> None:
@@ -235,6 +240,25 @@ def test_a_value_of_the_wrong_type_is_one_line(wrong: dict[str, Any]) -> None:
 def test_numbers_of_numpy_are_numbers() -> None:
     made = mmer.Recognizer(audio=np.int64(1), window_s=np.float32(4.0), video_fps=np.int16(20))
     assert (made.options.audio, made.options.video_fps) == ("1", 20)
+
+
+@pytest.mark.parametrize("name", ["video_fps", "window_s", "hop_s", "hangover_s", "keep_days"])
+@pytest.mark.parametrize("kind", [np.float32, np.float64, np.int64, np.uint8, Fraction, int])
+def test_a_number_of_any_library_is_one_in_json(name: str, kind: Any) -> None:
+    made = mmer.Recognizer(**{"record": "r", name: kind(1)})
+    value = getattr(made.options, name)
+    assert type(value) in (int, float)
+    config = made.options.for_json()
+    assert json.loads(json.dumps(config)).get(name, 1) == 1
+    line = session_line(SessionInfo(None, {"duration_s": kind(1)}, {}, {}, {name: kind(1)}))
+    assert (line["source"]["duration_s"], line["config"][name]) == (1, 1)
+    assert not isinstance(line["config"][name], str)
+
+
+def test_a_number_too_large_is_one_line() -> None:
+    for name in ("video_fps", "keep_days"):
+        with pytest.raises(MmerError, match=f"{name} is a number too large"):
+            mmer.Recognizer(**{name: 10**400})  # type: ignore[arg-type]
 
 
 def test_callbacks_and_shared_models_of_the_wrong_type_are_one_line() -> None:

@@ -7,11 +7,14 @@ from typing import Any
 
 import pytest
 
-from mmer.models.errors import MmerError
+from mmer.models.errors import MmerError, brief
 from mmer.realtime.commands import live_command, serve_command
 from mmer.realtime.commands.command_line import parse
 from mmer.realtime.commands.live_command import Arguments
 from mmer.realtime.commands.settings import ACTIONS, settings_of, write_config
+
+LARGE = f"1{'0' * 400}"
+"""A whole number beyond any float."""
 
 
 def parsed(*argv: str) -> Arguments:
@@ -69,6 +72,9 @@ def test_every_kind_of_value(file: Path, monkeypatch: pytest.MonkeyPatch) -> Non
         ("video-fps = true", "expected a number"),
         ("x = ", "is no TOML file"),
         ("\xff", "is no TOML file"),
+        (f"video-fps = {LARGE}", "expected a number below 1e308"),
+        (f"video-fps = 1{'0' * 5000}", ""),
+        (f"x = {'[' * 5000}", ""),
     ],
 )
 def test_a_wrong_file_is_one_line_that_names_it(file: Path, text: str, says: str) -> None:
@@ -90,6 +96,11 @@ def test_a_file_that_is_not_there(tmp_path: Path) -> None:
     [
         ("MMER_POLCY", "no-store", "no setting MMER_POLCY: do you mean MMER_POLICY?"),
         ("MMER_VIDEO_FPS", "fast", "MMER_VIDEO_FPS: video-fps is 'fast', expected a number"),
+        (
+            "MMER_VIDEO_FPS",
+            LARGE,
+            f"MMER_VIDEO_FPS: video-fps is {brief(LARGE)}, expected a number below 1e308",
+        ),
         ("MMER_WINDOW", "maybe", "MMER_WINDOW: window is 'maybe', expected true or false"),
     ],
 )
