@@ -16,6 +16,7 @@ from mmer.benchmarks.report.report import VERSION, check_writable, rounded
 from mmer.benchmarks.report.statistics import LEAST, percentile, ratio
 from mmer.models.errors import MmerError
 from mmer.realtime.commands.command_line import Flag
+from mmer.realtime.sinks.output import refuse_input
 
 COMPARISON_VERSION: Final = 1
 """``v`` of the comparison's JSON; it changes when a key changes its meaning or goes."""
@@ -219,6 +220,8 @@ class Compare:
         from rich.console import Console
 
         check_writable(self.json)
+        if self.json is not None:
+            refuse_input(self.json, self.a, self.b)
         a, b = read_stored(self.a), read_stored(self.b)
         refused = refusals(a, b)
         if refused and (not self.force or a.whole["kind"] != b.whole["kind"]):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from mmer.models.errors import MmerError
 from mmer.realtime.clock import SessionClock
+from mmer.realtime.inputs import files_read
 from mmer.realtime.memory import trim
 from mmer.realtime.messages import Notice, Stream
 from mmer.realtime.options import Options
@@ -79,6 +80,7 @@ def prepare(
         policy=options.policy,
         streams=streams,
         duration_s=duration_s,
+        reads=files_read(options),
     )
     return Prepared(sources, made.pipeline.guarded(), [*notices, *made.notices], info)
 

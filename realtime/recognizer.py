@@ -27,11 +27,12 @@ from mmer.realtime.memory import trim
 from mmer.realtime.messages import EmotionEstimate, Message, Notice, SessionEnd, Transcript
 from mmer.realtime.open_sources import named_device, named_source
 from mmer.realtime.options import Options
-from mmer.realtime.policy import DEFAULT_POLICY, POLICIES
+from mmer.realtime.policy import DEFAULT_POLICY
 from mmer.realtime.prepare import Prepared, prepare
 from mmer.realtime.shared_models import SharedModels
+from mmer.realtime.sinks.asked import asked, check_outputs
 from mmer.realtime.sinks.outputs import Outputs
-from mmer.realtime.sinks.registry import make_output, parse_output, refuse_mixing, writers
+from mmer.realtime.sinks.registry import Target, make_output
 from mmer.realtime.sinks.sink import SessionInfo, Sink
 from mmer.realtime.sinks.state import event_time
 from mmer.realtime.sources.source import Source
@@ -297,38 +298,46 @@ class Recognizer:
         self,
         on_estimate: Callable[[EmotionEstimate], None] | None = None,
         on_event: Callable[[Message], None] | None = None,
-        outputs: Sequence[str | Sink] = (),
+        outputs: Iterable[str | os.PathLike[str] | Sink] = (),
     ) -> None:
         """Callback style: run to the end (or ``stop``), calling back in this thread.
 
         ``outputs`` are written meanwhile: texts as ``mmer-live --output`` has them ("run.jsonl",
-        "export:run.eaf", "lsl:NAME"), or `Sink` objects. One of several that fails costs itself
-        alone; its MmerError is raised at the end.
+        "export:run.eaf", "lsl:NAME"), paths of JSON lines, or `Sink` objects. One of several that
+        fails costs itself alone; its MmerError is raised at the end. The recognizer is closed
+        afterwards, also where it could not begin.
         """
-        if isinstance(outputs, str):
-            raise MmerError(f"outputs is a sequence: ({outputs!r},), not a text")
-        named = [parse_output(o) for o in outputs if isinstance(o, str)]
-        POLICIES[self.options.policy].refuse_writers(writers(named))
-        refuse_mixing(self.options.people, named)
-        sinks = Outputs(make_output(*parse_output(o)) if isinstance(o, str) else o for o in outputs)
-        for name, call in (("on_estimate", on_estimate), ("on_event", on_event)):
-            if call is not None and not callable(call):
-                raise MmerError(f"{name} is {call!r}, expected a function")
+        with closing(self):
+            for name, call in (("on_estimate", on_estimate), ("on_event", on_event)):
+                if call is not None and not callable(call):
+                    raise MmerError(f"{name} is {call!r}, expected a function")
+            chosen = asked(outputs)
+            check_outputs(self.options, [o for o in chosen if isinstance(o, Target)])
+            sinks = Outputs(make_output(*o) if isinstance(o, Target) else o for o in chosen)
+            self._run(on_estimate, on_event, sinks if chosen else None)
+
+    def _run(
+        self,
+        on_estimate: Callable[[EmotionEstimate], None] | None,
+        on_event: Callable[[Message], None] | None,
+        sinks: Outputs | None,
+    ) -> None:
         end: SessionEnd | None = None
         with self, ExitStack() as leaving:
             events = leaving.enter_context(closing(self.events()))
-            leaving.callback(lambda: sinks.close(end))
-            sinks.open(self.info)
+            if sinks is not None:
+                leaving.callback(lambda: sinks.close(end))
+                sinks.open(self.info)
             for event in events:
                 if isinstance(event, SessionEnd):
                     end = event
-                elif outputs:
+                elif sinks is not None:
                     sinks.write(event, None if self.clock is None else self.clock.now())
                 if on_event is not None:
                     on_event(event)
                 if on_estimate is not None and isinstance(event, EmotionEstimate):
                     on_estimate(event)
-        if sinks.lost is not None:
+        if sinks is not None and sinks.lost is not None:
             raise sinks.lost
 
     async def __aiter__(self) -> AsyncIterator[EmotionEstimate]:

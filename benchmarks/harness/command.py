@@ -15,6 +15,7 @@ from mmer.models.engine.providers import Provider
 from mmer.models.errors import MmerError
 from mmer.realtime.asr.registry import ASR_METAVAR
 from mmer.realtime.options import Options
+from mmer.realtime.sinks.output import refuse_twice
 from mmer.training.plotting import need_matplotlib
 
 Folder = Annotated[Path, tyro.conf.arg(metavar="DIR")]
@@ -62,8 +63,14 @@ class Outputs:
 
     def check(self) -> None:
         """Refuse, before the work, options that make no sense and files that cannot be written."""
-        for path in (self.json, self.markdown):
+        for path in self.files:
             check_writable(path)
+        refuse_twice([path for path in self.files if path is not None])
+
+    @property
+    def files(self) -> list[Path | None]:
+        """Files to write, where they were asked for."""
+        return [self.json, self.markdown]
 
     def run(self, say: Say) -> Report:
         """Measure; the command and the machine are filled in afterwards. Raises MmerError."""
@@ -92,9 +99,12 @@ class PlotOutputs(Outputs):
     plot: Annotated[Path | None, tyro.conf.arg(metavar="FILE.png")] = None
     """File for the plot."""
 
+    @property
+    def files(self) -> list[Path | None]:
+        return [*super().files, self.plot]
+
     def check(self) -> None:
         super().check()
-        check_writable(self.plot)
         if self.plot is not None:
             need_matplotlib("--plot")
 

@@ -15,9 +15,9 @@ from mmer.realtime.calibration import LEAST, Calibration
 from mmer.realtime.mailbox import Delivery
 from mmer.realtime.messages import Health, Message
 from mmer.realtime.options import Options
-from mmer.realtime.policy import POLICIES
 from mmer.realtime.recognizer import Recognizer
-from mmer.realtime.sinks.output import check_output_path, refuse_source
+from mmer.realtime.sinks.asked import check_outputs
+from mmer.realtime.sinks.output import check_output_path
 
 SECONDS: Final = 60.0
 TEXT: Final = """\
@@ -37,20 +37,20 @@ On Fridays the library closes at five. On the other days it closes at seven."""
 """To be read aloud in an even voice; about a minute. It is our own."""
 
 
-def calibrate(options: Options, file: Path) -> int:
+def calibrate(options: Options, file: Path, config: Path | None = None) -> int:
     """Record a minute, or take a media file, and write ``file``; the exit status.
+
+    ``config`` is the file of settings that was read.
 
     Raises:
         MmerError: the file cannot be written; too little was heard and seen.
     """
     check_output_path(file)
-    if isinstance(options.source, str):
-        refuse_source(file, Path(options.source))
     spoken = tuple(m for m in options.modalities if m != "text")
     if not spoken:
         raise MmerError("--calibrate is about voice and face: see --modalities")
-    POLICIES[options.policy].refuse_writers([f"--calibrate {file}"])
     options = replace(options, modalities=spoken, asr="none", baseline="none")
+    check_outputs(options, files={"--calibrate": file}, config=config)
     live = options.source is None
     if live:
         print(f"Read this aloud in your usual voice, looking at the camera:\n\n{TEXT}\n")

@@ -12,8 +12,9 @@ import tyro
 
 from mmer.models.errors import MmerError
 from mmer.realtime.commands.command_line import parse
-from mmer.realtime.exports.registry import SUFFIXES, check_export, check_run, export
+from mmer.realtime.exports.registry import SUFFIXES, check_export, check_run, export, files_of
 from mmer.realtime.exports.run import Run
+from mmer.realtime.sinks.output import refuse_twice
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,7 @@ def run(argv: Sequence[str]) -> int:
     arguments = parse(Arguments, "mmer-live export", argv)
     if not arguments.files:
         raise MmerError(f"name one or more files to write: FILE{SUFFIXES}")
+    refuse_twice([written for file in arguments.files for written in files_of(file)])
     given = Run(arguments.run)
     for file in arguments.files:  # all of them first: a wrong name leaves nothing half-done
         check_export(file, arguments.run)

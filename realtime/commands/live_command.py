@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
 
@@ -17,12 +17,15 @@ from mmer.realtime.asr.registry import ASR_METAVAR
 from mmer.realtime.choose import DETECTOR_METAVAR
 from mmer.realtime.commands.command_line import Flag, parse
 from mmer.realtime.commands.output_options import OutputOptions, chosen
-from mmer.realtime.commands.settings import write_config
+from mmer.realtime.commands.settings import config_path, write_config
 from mmer.realtime.open_sources import named_source
 from mmer.realtime.options import Options, one_of, parse_modalities
 from mmer.realtime.policy import DEFAULT_POLICY, POLICY_METAVAR, POLICY_NAMES, notice
 from mmer.realtime.recordings import expire
 from mmer.realtime.sinks.registry import OUTPUT_METAVAR
+
+if TYPE_CHECKING:
+    from mmer.realtime.commands.show import Views
 
 Named = tyro.conf.arg(metavar="DEVICE|none")
 
@@ -142,7 +145,7 @@ def _run(arguments: Arguments) -> int:
         print(f"mmer-live {__version__}")
         return 0
     if arguments.write_config:
-        _options(arguments)  # refuses what cannot be
+        _views(arguments).check(_options(arguments))
         write_config(arguments, Path("mmer.toml"))
         print("mmer-live: wrote mmer.toml; use it by --config mmer.toml", file=sys.stderr)
         return 0
@@ -164,22 +167,35 @@ def _run(arguments: Arguments) -> int:
             render(report)
             return report.exit_code
         return _fetch(store)
+    views = _views(arguments)
     if arguments.calibrate is not None:
         from mmer.realtime.commands.calibrate import calibrate
 
-        return calibrate(_options(arguments), arguments.calibrate)
-    from mmer.realtime.commands.show import Views, show
+        if views.outputs or views.overlay is not None or views.window:
+            raise MmerError(
+                f"--calibrate writes {arguments.calibrate} alone: leave outputs, --overlay and "
+                "--window out"
+            )
+        return calibrate(_options(arguments), arguments.calibrate, views.config)
+    from mmer.realtime.commands.show import show
+
+    return show(_options(arguments), views)
+
+
+def _views(arguments: Arguments) -> Views:
+    """Outputs and views that were asked for."""
+    from mmer.realtime.commands.show import Views
 
     targets, settings = chosen(arguments.output, arguments.outputs)
-    views = Views(
+    return Views(
         outputs=targets,
         settings=settings,
         overlay=arguments.overlay,
         window=arguments.window,
         quiet=arguments.quiet,
         lines_only=arguments.demo,
+        config=config_path(arguments),
     )
-    return show(_options(arguments), views)
 
 
 def _options(arguments: Arguments) -> Options:

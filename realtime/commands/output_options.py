@@ -80,7 +80,8 @@ def chosen(
         if entry.value == "required":
             targets += [Target(name, address) for address in given or ()]
         elif entry.value == "optional" and given is not None:
-            targets.append(Target(name, _one(name, given, has_source) or entry.default))
+            value = _one(name, given, has_source) if given else entry.default
+            targets.append(Target(name, value))
         elif entry.value == "none" and given:
             targets.append(Target(name, entry.default))
         for setting in entry.settings:
@@ -92,7 +93,7 @@ def chosen(
 def _one(name: str, given: tuple[str, ...], has_source: bool) -> str:
     """The value of an option that may go without; a SOURCE behind the option is not meant by it."""
     several = len(given) > 1
-    if has_source and (several or any("://" in v or Path(v).exists() for v in given)):
+    if has_source and (several or any("://" in v or (v and Path(v).exists()) for v in given)):
         raise MmerError(
             f"--{name} {' '.join(given)}: put the source first, `mmer-live SOURCE --{name}`"
         )

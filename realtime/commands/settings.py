@@ -115,6 +115,12 @@ def settings_of(kind: type[Any]) -> list[Setting]:
     return list(_settings(kind, ()))
 
 
+def config_path(arguments: Any) -> Path | None:
+    """The file of settings that ``arguments`` or the environment name."""
+    path = getattr(arguments, CONFIG) or os.environ.get("MMER_CONFIG") or None
+    return None if path is None else Path(path)
+
+
 def completed(arguments: T, settings: Sequence[Setting], named: Collection[str], prog: str) -> T:
     """``arguments``, in which ``named`` were given, with environment and file for the others.
 
@@ -126,8 +132,8 @@ def completed(arguments: T, settings: Sequence[Setting], named: Collection[str],
     known = {s.name: s for s in settings if s.name not in ACTIONS}
     if not any(setting.name == CONFIG for setting in settings):
         return arguments
-    path = getattr(arguments, CONFIG) or os.environ.get("MMER_CONFIG") or None
-    values = {} if path is None else _of_file(Path(path), known, prog)
+    path = config_path(arguments)
+    values = {} if path is None else _of_file(path, known, prog)
     values |= _of_environment(known)
     for name, value in values.items():
         if not set(known[name].spellings) & set(named):

@@ -18,18 +18,11 @@ from mmer.models.errors import MmerError
 from mmer.realtime.mailbox import Delivery
 from mmer.realtime.messages import SessionEnd
 from mmer.realtime.options import Options
-from mmer.realtime.policy import POLICIES
 from mmer.realtime.recognizer import Recognizer
+from mmer.realtime.sinks.asked import check_outputs
 from mmer.realtime.sinks.output import ReaderGone, stdout_closed
 from mmer.realtime.sinks.outputs import Outputs
-from mmer.realtime.sinks.registry import (
-    OUTPUTS,
-    Settings,
-    Target,
-    make_output,
-    refuse_mixing,
-    writers,
-)
+from mmer.realtime.sinks.registry import OUTPUTS, Settings, Target, make_output
 from mmer.realtime.sinks.sink import Sink
 from mmer.realtime.sinks.window import PictureWindow
 
@@ -47,6 +40,12 @@ class Views:
     window: bool = False
     quiet: bool = False
     lines_only: bool = False  # one line an utterance, no panel
+    config: Path | None = None  # the file of settings that was read
+
+    def check(self, options: Options) -> None:
+        """Raise MmerError for outputs that cannot be: see ``check_outputs``."""
+        files = {} if self.overlay is None else {"--overlay": self.overlay}
+        check_outputs(options, self.outputs, files, self.config)
 
 
 def show(options: Options, views: Views) -> int:
@@ -94,18 +93,8 @@ def make_sinks(options: Options, views: Views) -> tuple[list[Sink], list[Sink]]:
 
     Raises MmerError where one cannot be.
     """
-    stored = [] if views.overlay is None else [f"--overlay {views.overlay}"]
-    POLICIES[options.policy].refuse_writers([*writers(views.outputs), *stored])
-    refuse_mixing(options.people, views.outputs)
+    views.check(options)
     sinks: list[Sink] = []
-    files = [] if views.overlay is None else [views.overlay.absolute()]
-    for name, address in views.outputs:
-        if OUTPUTS[name].writes_file:
-            files.append(Path(address).absolute())
-    for file in files:
-        if files.count(file) > 1:
-            what = "standard output" if file.name == "-" else str(file)
-            raise MmerError(f"two outputs name {what}: choose two files for them both")
     if views.window:
         from mmer.realtime.display import display_problem
 

@@ -12,9 +12,9 @@ from mmer.models.errors import MmerError
 from mmer.models.registry import Entry, Registry
 from mmer.models.whole_file import whole_file
 from mmer.realtime.exports.run import Run
-from mmer.realtime.exports.tables import utterances_path
+from mmer.realtime.exports.tables import ArrowStreams, utterances_path
 from mmer.realtime.sinks.extras import load_package
-from mmer.realtime.sinks.output import check_output_path, refuse_source
+from mmer.realtime.sinks.output import check_output_path, refuse_input
 
 
 @dataclass(frozen=True)
@@ -67,12 +67,25 @@ def format_of(path: Path) -> Format:
     return found
 
 
-def check_export(path: Path, *sources: str | os.PathLike[str]) -> None:
-    """Raise MmerError where ``path`` cannot be exported to, or is one of ``sources``."""
-    found = format_of(path)
-    for file in (path, *([] if found.second is None else [found.second(path)])):
+def files_of(path: Path) -> list[Path]:
+    """Files that an export to ``path`` writes; ``path`` alone where its ending is none of ours."""
+    suffix = path.suffix.lower()
+    second = FORMATS[suffix].second if suffix in FORMATS else None
+    return [path] if second is None else [path, second(path)]
+
+
+def files_while_live(path: Path) -> list[Path]:
+    """Those that an `Export` sink writes while the session runs, its Arrow streams too."""
+    streams = ArrowStreams.paths_of(path) if path.suffix.lower() == ".parquet" else ()
+    return [*files_of(path), *streams]
+
+
+def check_export(path: Path, *inputs: str | os.PathLike[str]) -> None:
+    """Raise MmerError where ``path`` cannot be exported to, or is one of ``inputs``."""
+    format_of(path)
+    for file in files_of(path):
         check_output_path(file)
-        refuse_source(file, *sources)
+        refuse_input(file, *inputs)
 
 
 def check_run(run: Run) -> None:

@@ -11,12 +11,14 @@ from typing import Final
 
 from mmer.models.errors import MmerError
 from mmer.realtime.messages import Message, SessionEnd
+from mmer.realtime.sinks.output import refuse_twice
 from mmer.realtime.sinks.outputs import reports_of
 from mmer.realtime.sinks.registry import (
     OUTPUTS,
     STDOUT,
     Settings,
     Target,
+    files_of,
     make_output,
     option_of,
 )
@@ -43,6 +45,7 @@ class SessionOutputs:
             if OUTPUTS[name].writes_file and PLACE not in address:
                 raise MmerError(_needs_place(Target(name, address)))
             make_output(name, address.replace(PLACE, "x"), self._settings.get(name))
+        refuse_twice([file for target in self._targets for file in files_of(target)])
 
     @property
     def targets(self) -> tuple[Target, ...]:

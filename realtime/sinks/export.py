@@ -8,13 +8,13 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from mmer.models.errors import MmerError
-from mmer.realtime.exports.registry import check_export, export
+from mmer.realtime.exports.registry import check_export, export, files_while_live
 from mmer.realtime.exports.run import Run
 from mmer.realtime.exports.tables import ArrowStreams
 from mmer.realtime.messages import Message, SessionEnd
 from mmer.realtime.sinks.jsonl import JsonLines, line_for, session_line
-from mmer.realtime.sinks.output import check_output_path, refuse_source
-from mmer.realtime.sinks.sink import SessionInfo, Sink, source_names
+from mmer.realtime.sinks.output import check_output_path, refuse_input
+from mmer.realtime.sinks.sink import SessionInfo, Sink, inputs_of
 
 
 class Export(Sink):
@@ -29,22 +29,20 @@ class Export(Sink):
 
     def __init__(self, address: str) -> None:
         self._path = Path(address)
+        check_export(self._path)  # an empty path has no name to change
         self._part = self._path.with_name(f"{self._path.name}.{os.getpid()}.part.jsonl")
         self._lines: JsonLines | None = None
         self._streams: ArrowStreams | None = None
-        check_export(self._path)
 
     def open(self, info: SessionInfo) -> None:
-        sources = source_names(info)
-        check_export(self._path, *sources)
-        tables = self._path.suffix.lower() == ".parquet"
-        for path in ArrowStreams.paths_of(self._path) if tables else ():
+        check_export(self._path)
+        for path in files_while_live(self._path):
             check_output_path(path)
-            refuse_source(path, *sources)
+            refuse_input(path, *inputs_of(info))
         lines = JsonLines(str(self._part))
         try:
             lines.open(info)
-            if tables:
+            if self._path.suffix.lower() == ".parquet":
                 self._streams = ArrowStreams(self._path, session_line(info))
         except BaseException as error:
             lines.close(None)

@@ -21,8 +21,8 @@ from mmer.realtime.messages import (
     SessionEnd,
     Transcript,
 )
-from mmer.realtime.sinks.output import LineFile, check_output_path, refuse_source
-from mmer.realtime.sinks.sink import SessionInfo, Sink, source_names
+from mmer.realtime.sinks.output import LineFile, check_output_path, refuse_input
+from mmer.realtime.sinks.sink import SessionInfo, Sink, inputs_of
 
 VERSION: Final = 1
 """``v`` of every line; it changes when a key changes its meaning or goes."""
@@ -199,7 +199,7 @@ class JsonLines(Sink):
     def open(self, info: SessionInfo) -> None:
         if self._path != "-":
             check_output_path(Path(self._path))
-            refuse_source(Path(self._path), *source_names(info))
+            refuse_input(Path(self._path), *inputs_of(info))
         file = LineFile(self._path)
         self._first = self._lines.first(info)
         try:

@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 from typing import Any, Final
 
+from mmer.models.errors import MmerError
 from mmer.models.labels import EMOTIONS
 from mmer.realtime.messages import EmotionEstimate, Message, SessionEnd, Transcript
 from mmer.realtime.sinks.extras import load_package
@@ -32,6 +33,8 @@ class Lsl(Sink):
     """
 
     def __init__(self, address: str) -> None:
+        if not address.strip() or not address.isprintable():
+            raise MmerError(f"--lsl {address!r}: name the outlets, for example --lsl mmer")
         self._lsl = load_package("pylsl", "lsl", "--lsl")
         self._name = address
         self._zero = 0.0  # on LSL's clock

@@ -5,10 +5,14 @@ from __future__ import annotations
 import os
 import stat
 import sys
+from collections.abc import Sequence
 from pathlib import Path
-from typing import IO
+from typing import IO, Final
 
 from mmer.models.errors import MmerError
+
+STDOUT: Final = Path("-")
+"""Standard output in the place of a file."""
 
 
 class ReaderGone(Exception):
@@ -24,6 +28,8 @@ def check_output_path(path: Path, suffix: str | None = None) -> None:
     Parents are never created: a mistyped folder must not become one. ``suffix`` (".mp4") is the
     ending that the name must have, upper or lower case.
     """
+    if "\0" in str(path):
+        raise MmerError(f"cannot write {str(path)!r}: no name holds a NUL character")
     if suffix is not None and path.suffix.lower() != suffix:
         raise MmerError(f"cannot write {path}: the name must end in {suffix}")
     try:
@@ -41,15 +47,37 @@ def check_output_path(path: Path, suffix: str | None = None) -> None:
         raise MmerError(f"cannot write {path}: {what} is not writable")
 
 
-def refuse_source(path: Path, *sources: str | os.PathLike[str]) -> None:
-    """Raise MmerError if writing ``path`` would destroy one of the files that are being read."""
-    for source in sources:
+def refuse_input(path: Path, *inputs: str | os.PathLike[str]) -> None:
+    """Raise MmerError if writing ``path`` would destroy one of the files that are being read.
+
+    An input that is no file (an address, a device's name) is passed over.
+    """
+    for given in inputs:
         try:
-            same = path.exists() and os.path.samefile(path, source)
-        except (OSError, ValueError):  # the source is a URL or a device's name, not a file
+            same = path.exists() and os.path.samefile(path, given)
+        except (OSError, ValueError):
             continue
         if same:
             raise MmerError(f"cannot write {path}: it is the input itself; choose another name")
+
+
+def refuse_twice(paths: Sequence[Path]) -> None:
+    """Raise MmerError if two outputs would write to one file; "-" is standard output."""
+    for n, path in enumerate(paths):
+        if any(_same_file(path, other) for other in paths[:n]):
+            what = "standard output" if path == STDOUT else str(path.absolute())
+            raise MmerError(f"two outputs name {what}: choose two files for them both")
+
+
+def _same_file(path: Path, other: Path) -> bool:
+    if path == other or STDOUT in (path, other):
+        return path == other
+    try:
+        if os.path.realpath(path) == os.path.realpath(other):
+            return True
+        return os.path.samefile(path, other)
+    except (OSError, ValueError):  # one of them is not there yet, or cannot be
+        return False
 
 
 def stdout_closed() -> bool:

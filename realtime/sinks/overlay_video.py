@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 from mmer.models.errors import MmerError
 from mmer.realtime.messages import Message, SessionEnd, VideoFrame
 from mmer.realtime.sinks.drawing import annotate, blank
-from mmer.realtime.sinks.output import check_output_path, refuse_source
+from mmer.realtime.sinks.output import check_output_path, refuse_input
 from mmer.realtime.sinks.overlay_audio import OverlaySound, SourceSound
-from mmer.realtime.sinks.sink import SessionInfo, Sink
+from mmer.realtime.sinks.sink import SessionInfo, Sink, inputs_of
 from mmer.realtime.sinks.state import OverlayState, event_time
 from mmer.realtime.sources.address import resolved
 
@@ -46,7 +46,7 @@ class OverlayVideo(Sink):
         self._path = Path(path)
         self._source_path = resolved(str(source_path))
         check_output_path(self._path, suffix=".mp4")
-        refuse_source(self._path, self._source_path)
+        refuse_input(self._path, self._source_path)
         if (given := Path(self._source_path)).exists() and not given.is_file():
             raise MmerError(f"cannot annotate {given}: its sound is read once more; give a file")
         self._part = self._path.with_name(f".{self._path.name}.{os.getpid()}.part")
@@ -65,6 +65,7 @@ class OverlayVideo(Sink):
         import av
 
         check_output_path(self._path, suffix=".mp4")
+        refuse_input(self._path, *inputs_of(info))
         self._state = OverlayState()
         self._state.open(info)
         self._has_video = "video" in info.streams or not info.streams

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Final, Literal, NamedTuple
 
 from mmer.models.errors import MmerError
 from mmer.models.registry import Entry, Registry
-from mmer.realtime.exports.registry import SUFFIXES
+from mmer.realtime.exports.registry import SUFFIXES, files_while_live
 from mmer.realtime.sinks.sink import Sink
 
 
@@ -26,6 +27,7 @@ class Output(Entry):
     value: Literal["required", "optional", "none"] = "required"
     default: str = ""
     writes_file: bool = False  # the address is a file, or "-" for standard output
+    files: Callable[[Path], list[Path]] | None = None  # where that is not all it writes
     tells_people: bool = False  # what it writes names the person
     receiver_stores: bool = False  # the receiver is asked to keep what it gets
     settings: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
@@ -58,6 +60,7 @@ OUTPUTS: Final = Registry(
             "file of another program, written at the end: ELAN, captions, EmotionML, tables, Praat",
             metavar=f"FILE{SUFFIXES}",
             writes_file=True,
+            files=files_while_live,
         ),
         "lsl": Output(
             f"{_HERE}.lsl:Lsl",
@@ -122,6 +125,14 @@ def writers(targets: Iterable[Target]) -> list[str]:
         if OUTPUTS[target.name].receiver_stores
         or (OUTPUTS[target.name].writes_file and target.address != STDOUT)
     ]
+
+
+def files_of(target: Target) -> list[Path]:
+    """Files that an output writes; ``STDOUT`` for standard output."""
+    entry, path = OUTPUTS[target.name], Path(target.address)
+    if not entry.writes_file:
+        return []
+    return [path] if entry.files is None else entry.files(path)
 
 
 def refuse_mixing(people: str, targets: Iterable[Target]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from pathlib import Path
 from typing import Any, Protocol
 
 from mmer.realtime.messages import Message, SessionEnd, Stream
@@ -25,11 +26,12 @@ class SessionInfo:
     policy: str = DEFAULT_POLICY
     recording: Mapping[str, Any] | None = None  # consent and expiry, where one is made
     origin: float | None = None  # second 0 on the monotonic clock; None in replay
+    reads: tuple[Path, ...] = ()  # files: the source's, baseline, weights
 
 
-def source_names(info: SessionInfo) -> list[str]:
-    """Names of the file or of each device that the session reads."""
-    names: list[str] = []
+def inputs_of(info: SessionInfo) -> list[str | Path]:
+    """Files and names of devices that the session reads; no output may overwrite one of them."""
+    names: list[str | Path] = [*info.reads]
     for given in (info.source.get("path"), info.source.get("name")):
         names += [given] if isinstance(given, str) else given or []
     return names

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Final
 
 from mmer.realtime.messages import EmotionEstimate, Message, SessionEnd, Transcript
-from mmer.realtime.sinks.output import LineFile, check_output_path, refuse_source
-from mmer.realtime.sinks.sink import SessionInfo, Sink, source_names
+from mmer.realtime.sinks.output import LineFile, check_output_path, refuse_input
+from mmer.realtime.sinks.sink import SessionInfo, Sink, inputs_of
 from mmer.realtime.sinks.text import one_line
 
 _KEPT: Final = 16
@@ -33,7 +33,7 @@ class TranscriptLines(Sink):
     def open(self, info: SessionInfo) -> None:
         if self._path != "-":
             check_output_path(Path(self._path))
-            refuse_source(Path(self._path), *source_names(info))
+            refuse_input(Path(self._path), *inputs_of(info))
         self._file = LineFile(self._path)
         self._texts.clear()
         self._finals.clear()

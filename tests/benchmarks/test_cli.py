@@ -82,6 +82,24 @@ def test_minutes_are_whole_rounds_of_the_clip(minutes: float | None, rounds: int
     assert Live(minutes=minutes).rounds == rounds
 
 
+def test_two_files_that_are_one_are_refused(tmp_path: Path) -> None:
+    same = tmp_path / "same"
+    for files in ({"json": same, "markdown": same}, {"json": same, "plot": same}):
+        with pytest.raises(MmerError, match="two outputs name"):
+            Live(**files).check()
+
+
+def test_a_comparison_overwrites_no_result(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    a, b = (str(tmp_path / name) for name in ("a.json", "b.json"))
+    for path in (a, b):
+        Path(path).write_text("{}")
+    for path in (a, b):
+        assert "the input itself" in refused(capsys, "compare", a, b, "--json", path)
+        assert Path(path).read_text() == "{}"
+
+
 def test_noise_louder_than_speech_is_refused() -> None:
     with pytest.raises(MmerError, match="--noise-db"):
         Live(noise_db=0).check()

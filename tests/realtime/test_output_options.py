@@ -13,6 +13,7 @@ from mmer.models.errors import MmerError
 from mmer.realtime.commands import live, live_command
 from mmer.realtime.commands.show import Views
 from mmer.realtime.exports.run import Run
+from mmer.realtime.sinks.jsonl import JsonLines
 from mmer.realtime.sinks.registry import OUTPUTS
 
 
@@ -83,20 +84,46 @@ def test_a_source_behind_an_option_without_a_value_is_not_its_value(
         (["--export", "missing/run.csv"], "there is no folder missing"),
         (["--output", "-", "--transcript"], "two outputs name standard output"),
         (["--output", "a.csv", "--export", "a.csv"], "two outputs name"),
+        (["--export", "z.csv", "--output", "z.utterances.csv"], "two outputs name"),
+        (["--export", "z.parquet", "--output", "z.arrows"], "two outputs name"),
+        (["--output", "a.csv", "--output", "../{}/a.csv"], "two outputs name"),
+        (["--record", "rec", "--output", "rec/lines.jsonl"], "two outputs name"),
+        (["--export", ""], "its name must end in .eaf"),
+        (["--output", "export:"], "its name must end in .eaf"),
+        (["--output", ""], "it is a folder"),
+        (["--output", "transcript:"], "it is a folder"),
+        (["--output", "osc:"], "expected HOST:PORT"),
+        (["--output", "lsl:"], "--lsl '': name the outlets"),
+        (["--lsl", ""], "--lsl '': name the outlets"),
+        (["--lsl", "a\nb"], "name the outlets"),
+        (["--output", "a\0b"], "no name holds a NUL"),
+        (["--calibrate", "c.json", "--output", "c.jsonl"], "--calibrate writes c.json alone"),
+        (["--calibrate", "c.json", "--export", "c.vtt"], "--calibrate writes c.json alone"),
+        (["--calibrate", "c.json", "--transcript"], "--calibrate writes c.json alone"),
+        (["--calibrate", "c.json", "--overlay", "c.mp4"], "--calibrate writes c.json alone"),
+        (["--calibrate", "c.json", "--window"], "--calibrate writes c.json alone"),
     ],
 )
 def test_what_cannot_be_is_one_line_before_anything_opens(
-    capsys: pytest.CaptureFixture[str], tmp_path: Path, options: list[str], text: str
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    options: list[str],
+    text: str,
 ) -> None:
-    for name, package in (("--osc", "pythonosc"), ("--mqtt", "paho.mqtt")):
-        if name in options:
-            pytest.importorskip(package, reason=f"needs the extra {name[2:]}")
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "rec").mkdir()
+    options = [option.format(tmp_path.name) for option in options]
+    for name, package in (("osc", "pythonosc"), ("mqtt", "paho.mqtt")):
+        if {f"--{name}", f"{name}:"} & set(options):
+            pytest.importorskip(package, reason=f"needs the extra {name}")
     with pytest.raises(SystemExit) as stopped:
         live.main([str(tmp_path / "none.mp4"), *options])
     err = capsys.readouterr().err
     assert stopped.value.code == 2
     assert text in err
     assert err.count("\n") == 1
+    assert list(tmp_path.rglob("*")) == [tmp_path / "rec"]
 
 
 OPTIONS = {"modalities": ("face",), "offline": True, "pace": "max"}
@@ -130,6 +157,59 @@ def test_several_outputs_of_the_command(brief_clip: Path, tmp_path: Path) -> Non
     assert stopped.value.code == 0
     assert len(list(Run(lines).estimates())) == table.read_bytes().count(b"\n") - 1 > 4
     assert words.read_text() == ""  # no sound was asked for
+
+
+def test_outputs_of_the_api_are_texts_paths_and_sinks_of_any_iterable(
+    brief_clip: Path, tmp_path: Path
+) -> None:
+    text, path, of_sink = (tmp_path / name for name in ("a.jsonl", "export:b.csv", "c.jsonl"))
+    outputs = (o for o in (str(text), path, JsonLines(str(of_sink))))
+    recognizer = mmer.Recognizer(brief_clip, **OPTIONS)  # type: ignore[arg-type]
+    recognizer.run(outputs=outputs)
+    assert text.read_bytes() == path.read_bytes() == of_sink.read_bytes()
+    types = [json.loads(line)["type"] for line in text.read_text().splitlines()]
+    assert (types[0], types.count("session"), types[-1]) == ("session", 1, "end")
+
+
+SINK = JsonLines("-")
+
+
+@pytest.mark.parametrize(
+    ("outputs", "says"),
+    [
+        (None, "outputs is None, expected a sequence"),
+        (3, "outputs is 3, expected a sequence"),
+        (Path("a.jsonl"), "outputs is a sequence"),
+        (b"a.jsonl", "outputs is a sequence"),
+        ([3], "an output is 3, expected"),
+        ([None], "an output is None, expected"),
+        ([b"a.jsonl"], "an output is b'a.jsonl', expected"),
+        ([mmer.Sink], "an output is <class .*, expected"),
+        ([object()], "an output is <object .*, expected"),
+        (["a.jsonl", "a.jsonl"], "two outputs name"),
+        (["a.jsonl", Path("./a.jsonl")], "two outputs name"),
+        (["export:a.csv", "a.utterances.csv"], "two outputs name"),
+        (["-", "transcript:-"], "two outputs name standard output"),
+        ([SINK, SINK], "one sink twice"),
+        (["export:"], "must end in"),
+        (["a\0b"], "NUL"),
+    ],
+)
+def test_api_outputs_that_cannot_be_are_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, outputs: Any, says: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(MmerError, match=says) as wrong:
+        mmer.Recognizer("none.mp4", **OPTIONS).run(outputs=outputs)  # type: ignore[arg-type]
+    assert "\n" not in str(wrong.value)
+    assert not list(tmp_path.iterdir())
+
+
+def test_an_export_afterwards_does_not_write_one_file_twice(tmp_path: Path) -> None:
+    (tmp_path / "run.jsonl").write_text("{}\n")
+    names = [str(tmp_path / name) for name in ("run.jsonl", "z.csv", "z.utterances.csv")]
+    with pytest.raises(MmerError, match="two outputs name"):
+        live_command.run(["export", *names])
 
 
 def test_an_api_output_that_cannot_be_is_said_before_anything_opens(tmp_path: Path) -> None:

@@ -145,6 +145,25 @@ def test_write_config_writes_what_was_chosen_and_reads_as_the_same(
         live_command.run(["--write-config"])
 
 
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (["--people", "all", "--osc", "127.0.0.1:9", "--lsl"], "cannot tell people apart"),
+        (["--policy", "no-store", "--output", "a.jsonl"], "stores nothing"),
+        (["--output", "a.jsonl", "--output", "a.jsonl"], "two outputs name"),
+        (["--output", "m.toml", "--config", "m.toml"], "the input itself"),
+    ],
+)
+def test_write_config_writes_no_outputs_that_a_run_refuses(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: list[str], says: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("m.toml").touch()
+    with pytest.raises(MmerError, match=says):
+        live_command.run(["--write-config", *options])
+    assert not Path("mmer.toml").exists()
+
+
 def test_what_is_written_as_comments_can_be_used(tmp_path: Path) -> None:
     """A user who takes away a # gets a setting, with the default's value where it has one."""
     write_config(Arguments(), tmp_path / "mmer.toml")

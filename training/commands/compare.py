@@ -13,10 +13,11 @@ import tyro
 from mmer.models.command import run_command
 from mmer.models.errors import MmerError
 from mmer.realtime.commands.command_line import Flag
+from mmer.realtime.sinks.output import check_output_path, refuse_input
 from mmer.training.evaluation.report import NAMES
 from mmer.training.metrics.bootstrap import Groups, check_draws, regroup
 from mmer.training.metrics.figures import Figures, figures
-from mmer.training.metrics.predictions import Predictions
+from mmer.training.metrics.predictions import FILE, Predictions
 from mmer.training.metrics.significance import (
     MEASURES,
     Difference,
@@ -214,8 +215,9 @@ def _run(arguments: Arguments) -> None:
     if len(paths) < 2:
         raise MmerError("name two files of predictions or more: mmer-compare A B")
     names = _names(paths)
-    if arguments.json in paths:
-        raise MmerError(f"cannot write {arguments.json}: it is an input; choose another name")
+    if arguments.json is not None:
+        check_output_path(arguments.json)
+        refuse_input(arguments.json, *paths, *(path / FILE for path in paths))
     found = compare(
         [Predictions.load(path) for path in paths],
         names,

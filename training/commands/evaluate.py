@@ -11,13 +11,20 @@ from typing import Annotated, Literal
 
 import tyro
 
+from mmer.models.cards.card_files import model_files
 from mmer.models.command import run_command
 from mmer.models.engine.providers import Provider
 from mmer.models.errors import MmerError
 from mmer.realtime.asr.registry import ASR_METAVAR
 from mmer.realtime.commands.command_line import Flag
 from mmer.realtime.options import parse_modalities
-from mmer.realtime.sinks.output import ReaderGone, check_output_path, print_line, refuse_source
+from mmer.realtime.sinks.output import (
+    ReaderGone,
+    check_output_path,
+    print_line,
+    refuse_input,
+    refuse_twice,
+)
 from mmer.training.datasets.registry import default_split
 from mmer.training.evaluation.result import Evaluation
 from mmer.training.evaluation.settings import Settings
@@ -134,11 +141,10 @@ def _run(arguments: Arguments) -> None:
 
 
 def _check_outputs(arguments: Arguments) -> None:
-    """Report before the work what could not be written after it."""
-    for file in (arguments.json, arguments.predictions):
-        if file is not None:
-            check_output_path(file)
-            refuse_source(file, arguments.root)
+    """Report before the work what could not be written after it, or would overwrite an input."""
+    files = [file for file in (arguments.json, arguments.predictions) if file is not None]
+    for file in files:
+        check_output_path(file)
     if arguments.plots is not None:
         from mmer.training.evaluation.plots import PLOTS
         from mmer.training.plotting import need_matplotlib
@@ -149,6 +155,13 @@ def _check_outputs(arguments: Arguments) -> None:
             raise MmerError(f"--plots {folder} is a file; name a folder")
         for name in PLOTS:
             check_output_path(folder / name if folder.exists() else folder)
+        files += [folder / name for name in PLOTS]
+    refuse_twice(files)
+    root = arguments.root
+    for file in files:
+        refuse_input(file, root, *model_files(arguments.weights))
+        if root.is_dir() and file.exists() and root.resolve() in file.resolve().parents:
+            raise MmerError(f"cannot write {file}: it is a file of --root {root}; name another")
 
 
 def _write(found: Evaluation, arguments: Arguments) -> None:

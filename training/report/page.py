@@ -12,6 +12,7 @@ from typing import Any, Final
 import numpy as np
 
 from mmer.models.errors import MmerError
+from mmer.realtime.sinks.output import refuse_input
 from mmer.training.evaluation.report import NAMES
 from mmer.training.evaluation.result import Evaluation, evaluation_of
 from mmer.training.metrics.bootstrap import METRICS, regroup
@@ -60,9 +61,10 @@ def write_report(
     """
     need_matplotlib("a report")
     run = read_run(folder)
+    path = written = output or folder / REPORT
+    refuse_input(written, *(file for file in folder.iterdir() if file.suffix != ".html"))
     e = _evaluation(run.predictions, resamples, seed) if run.predictions is not None else None
     drawn = plots_of(run, e)
-    path = written = output or folder / REPORT
     try:
         written.write_text(_page(run, e, drawn), encoding="utf-8")
         if plots is not None:

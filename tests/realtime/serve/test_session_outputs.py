@@ -70,6 +70,9 @@ def test_an_output_that_cannot_be_opened_costs_itself_alone(tmp_path: Path) -> N
 
 
 def test_what_cannot_be_is_one_line_before_it_serves(tmp_path: Path) -> None:
+    lines = f"{tmp_path}/{{session}}.utterances.csv"
+    with pytest.raises(MmerError, match="two outputs name"):
+        mmer_serve(["--export", f"{tmp_path}/{{session}}.csv", "--output", lines])
     with pytest.raises(MmerError, match="expected HOST:PORT"):
         mmer_serve(["--udp-events", "nowhere"])
     with pytest.raises(MmerError, match="there is no folder"):

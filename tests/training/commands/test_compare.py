@@ -94,6 +94,11 @@ def test_mistakes_are_told_in_one_line(tmp_path: Path, capsys: pytest.CaptureFix
     Predictions(renamed, p.groups, p.labels, p.log_probs, p.fold, p.what).save(b)
     assert "no item is in all of them" in told(capsys, a, b)
     predictions(0.5, 3).save(b)
-    assert "it is an input" in told(capsys, a, b, "--json", b)
+    other_name = a.parent / "link"
+    other_name.symlink_to(b)
+    for path in (b, other_name):
+        assert "it is the input itself" in told(capsys, a, b, "--json", path)
+    assert "there is no folder" in told(capsys, a, b, "--json", a.parent / "no" / "x.json")
+    assert "--seed is -1" in told(capsys, a, b, "--seed", -1)
     assert "100 or more" in told(capsys, a, b, "--resamples", "10")
     assert "cannot write" in told(capsys, a, b, "--json", tmp_path / "no" / "x", "--resamples", 100)

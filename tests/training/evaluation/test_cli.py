@@ -157,6 +157,36 @@ def test_what_cannot_be_written_is_said_before_the_work(
     assert not (tmp_path / "no").exists()
 
 
+def test_what_is_read_is_not_written_and_no_two_files_are_one(
+    parrot: list[Any], manifest: Make, weights: Make, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = manifest("text,label", "joy,joy")
+    folder, corpus = weights("text"), root.with_name("corpus")
+    corpus.mkdir()
+    (corpus / "labels.csv").write_text("x")
+    same, plots = root.with_name("same.npz"), root.with_name("plots")
+    before = {path: path.read_bytes() for path in root.parent.rglob("*") if path.is_file()}
+    wrong: list[tuple[tuple[object, ...], str]] = [
+        ((root, "--weights", folder, "--json", folder / name), "it is the input itself")
+        for name in ("text.json", "text.onnx")
+    ]
+    wrong += [
+        ((root, "--weights", folder / "text.onnx", "--json", folder / "text.json"), "input itself"),
+        ((root, "--predictions", root), "it is the input itself"),
+        ((corpus, "--json", corpus / "labels.csv"), "it is a file of --root"),
+        ((root, "--json", same, "--predictions", same), "two outputs name"),
+        ((root, "--plots", plots, "--json", plots / "confusion.png"), "there is no folder"),
+        ((root, "--seed", -1), "--seed is -1: it must be 0 or more"),
+    ]
+    for arguments, expected in wrong:
+        given = map(str, arguments)
+        status, error = told(capsys, "text", "--dataset", "manifest", "--root", *given)
+        assert status == 2
+        assert expected in error
+    assert parrot == []
+    assert before == {path: path.read_bytes() for path in root.parent.rglob("*") if path.is_file()}
+
+
 def test_ctrl_c_ends_with_status_130(
     parrot: list[Any],
     manifest: Make,

@@ -193,6 +193,25 @@ def test_mistakes_are_told_in_one_line(
     assert re.match(f"mmer-report: .*{told}.*\n$", error)
 
 
+@pytest.mark.parametrize("name", ["text.json", "curves.csv", PREDICTIONS, ATTENTION])
+def test_the_report_overwrites_no_file_of_the_run(
+    run: Path, name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = (run / name).read_bytes()
+    with pytest.raises(SystemExit) as stopped:
+        main([str(run), "--output", str(run / name)])
+    assert stopped.value.code == 2
+    assert "it is the input itself" in capsys.readouterr().err
+    assert (run / name).read_bytes() == before
+
+
+def test_a_seed_that_is_none_is_told(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        main([str(run), "--seed", "-1"])
+    assert stopped.value.code == 2
+    assert "--seed is -1: it must be 0 or more" in capsys.readouterr().err
+
+
 def test_no_such_folder(tmp_path: Path) -> None:
     from mmer.training.report.page import write_report
 
