@@ -35,6 +35,7 @@ from mmer.realtime.sinks.outputs import Outputs
 from mmer.realtime.sinks.registry import Target, make_output
 from mmer.realtime.sinks.sink import SessionInfo, Sink
 from mmer.realtime.sinks.state import event_time
+from mmer.realtime.sources.pushed import abandon, abandoned_on_error
 from mmer.realtime.sources.source import Source
 from mmer.realtime.stage_times import Listener
 
@@ -65,7 +66,8 @@ class Recognizer:
     runs one session: make another for the next.
 
     Raises `MmerError` with a short message for what the user can fix: at construction for wrong
-    options, at entry for missing devices, files and models.
+    options, at entry for missing devices, files and models. A `Source` object belongs to the
+    recognizer that it is given to, which closes it then, too.
     """
 
     def __init__(
@@ -94,39 +96,44 @@ class Recognizer:
         keep_days: float | None = None,
         baseline: str | Path = "none",
     ) -> None:
-        if isinstance(modalities, str):
-            raise MmerError(f"modalities is a sequence of names: ({modalities!r},), not a string")
-        if not isinstance(modalities, Iterable):
-            raise MmerError(f"modalities is {modalities!r}, expected a sequence of names")
-        if models is not None:
-            if not isinstance(models, SharedModels):
-                raise MmerError(f"models is {models!r}, expected mmer.SharedModels")
-            if weights is not None or provider != "auto":
-                raise MmerError("models come with their weights and provider: leave those two out")
-            weights, provider = models.weights, models.provider
-        self.options = Options(
-            source=named_source(source),
-            audio=named_device(audio),
-            video=named_device(video),
-            modalities=tuple(modalities),
-            asr=asr,
-            detector=detector,
-            provider=provider,
-            weights=Path(weights) if isinstance(weights, (str, os.PathLike)) else weights,
-            offline=offline,
-            pace=pace,
-            video_fps=video_fps,
-            window_s=window_s,
-            hop_s=hop_s,
-            hangover_s=hangover_s,
-            reconnect=reconnect,
-            policy=policy,
-            people=people,
-            record=Path(record) if isinstance(record, (str, os.PathLike)) else record,
-            consent=consent,
-            keep_days=keep_days,
-            baseline=baseline,
-        )
+        with abandoned_on_error(source):
+            if isinstance(modalities, str):
+                raise MmerError(
+                    f"modalities is a sequence of names: ({modalities!r},), not a string"
+                )
+            if not isinstance(modalities, Iterable):
+                raise MmerError(f"modalities is {modalities!r}, expected a sequence of names")
+            if models is not None:
+                if not isinstance(models, SharedModels):
+                    raise MmerError(f"models is {models!r}, expected mmer.SharedModels")
+                if weights is not None or provider != "auto":
+                    raise MmerError(
+                        "models come with their weights and provider: leave those two out"
+                    )
+                weights, provider = models.weights, models.provider
+            self.options = Options(
+                source=named_source(source),
+                audio=named_device(audio),
+                video=named_device(video),
+                modalities=tuple(modalities),
+                asr=asr,
+                detector=detector,
+                provider=provider,
+                weights=Path(weights) if isinstance(weights, (str, os.PathLike)) else weights,
+                offline=offline,
+                pace=pace,
+                video_fps=video_fps,
+                window_s=window_s,
+                hop_s=hop_s,
+                hangover_s=hangover_s,
+                reconnect=reconnect,
+                policy=policy,
+                people=people,
+                record=Path(record) if isinstance(record, (str, os.PathLike)) else record,
+                consent=consent,
+                keep_days=keep_days,
+                baseline=baseline,
+            )
         self._models = models
         self._clock = SessionClock()
         self._preparing = threading.Lock()
@@ -137,6 +144,7 @@ class Recognizer:
         self._ran = False
         self._drops: dict[str, int] = {}  # of a runner that has been let go
         self._stop_asked = False
+        self._opened = False  # or failed to open
         self._closed = False
 
     def __enter__(self) -> Recognizer:
@@ -153,7 +161,9 @@ class Recognizer:
         """
         with self._preparing:
             if self._prepared is None and not self._closed:
-                recorder = _recorder(self.options)
+                self._opened = True
+                with abandoned_on_error(self.options.source):
+                    recorder = _recorder(self.options)
                 made = prepare(self.options, self._clock, report, self._models)
                 if recorder is not None:
                     from mmer.realtime.recorder import Recorded
@@ -385,6 +395,9 @@ class Recognizer:
             runner.close()
             self._drops, self._runner = dict(runner.drops), None
         self._release()
+        if not self._opened:  # nor will it be: whoever feeds the source must not wait for it
+            self._opened = True
+            abandon(self.options.source)
 
     def _release(self) -> None:
         prepared, self._prepared = self._prepared, None

@@ -6,6 +6,7 @@ import math
 import threading
 from collections import deque
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -42,20 +43,23 @@ class PushSource(Source):
         source = mmer.PushSource()
 
         def feed():
-            source.wait_started()
-            for samples, image in my_capture():  # float32 (n,), uint8 (H, W, 3) BGR
-                source.push_audio(samples, rate=48_000)
-                source.push_frame(image)
+            if source.wait_started():
+                for samples, image in my_capture():  # float32 (n,), uint8 (H, W, 3) BGR
+                    source.push_audio(samples, rate=48_000)
+                    source.push_frame(image)
             source.end()
 
-        threading.Thread(target=feed).start()
         with mmer.Recognizer(source) as recognizer:
+            threading.Thread(target=feed).start()
             for estimate in recognizer:
                 print(estimate.label, estimate.confidence)
 
     Sound is lossless: ``push_audio`` blocks while ``queue_s`` seconds of it wait, for at most
     ``patience_s``. Of the frames only the newest waits; ``dropped_frames`` counts the others. No
     stamp is later than its arrival: what is stamped up to 1 s ahead counts as captured on arrival.
+
+    One source serves one `Recognizer`: where that cannot be made or cannot begin, the source is
+    over as well, and another `Recognizer` needs a new one.
 
     Args:
         audio: whether there will be sound.
@@ -109,7 +113,10 @@ class PushSource(Source):
     # --- the program's side --------------------------------------------------------------------
 
     def wait_started(self, timeout_s: float | None = None) -> bool:
-        """Wait until the session reads; False where it ended before, or after ``timeout_s``."""
+        """Wait until the session reads.
+
+        False after ``timeout_s``, where it ended before, and where its `Recognizer` failed.
+        """
         with self._changed:
             self._changed.wait_for(lambda: self._started or self._over, timeout_s)
             return self._started and not self._over
@@ -211,6 +218,8 @@ class PushSource(Source):
     def open(self, clock: Clock) -> None:
         if self._clock is not None:
             raise MmerError("this PushSource has been used by a session: make a new one")
+        if self._over and not self._ended:
+            raise MmerError(f"this PushSource is closed ({self._over}): make a new one")
         self._clock = clock
 
     def messages(self) -> Iterator[AudioBlock | VideoFrame | Gap | Notice]:
@@ -248,6 +257,12 @@ class PushSource(Source):
             self._finish("the session has ended")
             self._sound.clear()
             self._frame = None
+
+    def abandon(self) -> None:
+        """End the source where no session has opened it, and none will."""
+        with self._changed:
+            if self._clock is None:
+                self._finish("its Recognizer could not begin")
 
     def _away(self, item: _Interruption, runs: CaptureRuns) -> Iterator[AudioBlock | Gap | Notice]:
         yield from runs.lose()
@@ -359,6 +374,29 @@ class PushSource(Source):
         self._settle()
         self._sound_end = self._counted_end = t + duration_s
         return end, lost
+
+
+def abandon(source: object) -> None:
+    """End a source that no session will open, so that whoever feeds it stops waiting.
+
+    One of a session that runs goes on; what is no `Source` object is left alone.
+    """
+    if isinstance(source, PushSource):
+        source.abandon()
+    elif callable(getattr(source, "messages", None)):
+        close = getattr(source, "close", None)
+        if callable(close):
+            close()
+
+
+@contextmanager
+def abandoned_on_error(source: object) -> Iterator[None]:
+    """``abandon(source)`` where the body raises."""
+    try:
+        yield
+    except BaseException:
+        abandon(source)
+        raise
 
 
 def _kind(array: Any) -> tuple[Any, tuple[int, ...]]:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import math
 import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from doubles import ListSource
 
 import mmer
 from mmer.models.errors import MmerError
@@ -540,6 +543,78 @@ def test_waiting_for_a_session_that_never_begins() -> None:
 
 
 # --- in a recognizer ------------------------------------------------------------------------------
+
+
+def feeder(source: PushSource) -> tuple[threading.Thread, list[bool]]:
+    """A thread of the program that waits for the session, and what it was told."""
+    told: list[bool] = []
+    thread = threading.Thread(target=lambda: told.append(source.wait_started()), daemon=True)
+    thread.start()
+    return thread, told
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"asr": "foo"},
+        {"modalities": "speech"},
+        {"modalities": None},
+        {"weights": 3},
+        {"models": "models"},
+        {"video_fps": "20"},
+        {"pace": "max"},
+        {"record": Path(__file__)},
+        {"weights": Path("nowhere")},
+        {"baseline": Path("nowhere")},
+    ],
+)
+def test_a_recognizer_that_cannot_begin_ends_its_source(wrong: dict[str, Any]) -> None:
+    source = PushSource()
+    thread, told = feeder(source)
+    with pytest.raises(MmerError), mmer.Recognizer(source, **{"offline": True} | wrong):
+        pass
+    thread.join(5.0)
+    assert told == [False]
+    with pytest.raises(MmerError, match="nothing more can be pushed"):
+        source.push_frame(IMAGE)
+    with pytest.raises(MmerError, match="make a new one"):
+        mmer.Recognizer(source, offline=True).prepare()
+
+
+@pytest.mark.parametrize(
+    "end",
+    [
+        lambda recognizer: recognizer.close(),
+        lambda recognizer: recognizer.run(outputs=[3]),
+        lambda recognizer: recognizer.run(on_event="f"),
+        lambda recognizer: recognizer.run(outputs=["nowhere/run.jsonl"]),
+    ],
+)
+def test_a_recognizer_that_ends_before_it_begins_ends_its_source(end: Any) -> None:
+    source = PushSource()
+    thread, told = feeder(source)
+    recognizer = mmer.Recognizer(source, offline=True)
+    with contextlib.suppress(MmerError):
+        end(recognizer)
+    thread.join(5.0)
+    assert told == [False]
+
+
+def test_a_wrong_recognizer_leaves_the_source_of_another_session_alone(reading: Reading) -> None:
+    with pytest.raises(MmerError, match="asr"):
+        mmer.Recognizer(reading.source, asr="foo")
+    with pytest.raises(MmerError, match="has been used"):
+        mmer.Recognizer(reading.source, offline=True).prepare()
+    reading.source.push_audio(RAMP[:RATE], RATE)
+    assert len(reading.finish()) == 1
+
+
+def test_any_other_source_is_closed_where_no_session_comes_of_it() -> None:
+    for wrong in ({"asr": "foo"}, {"record": Path(__file__)}):
+        source = ListSource([], live=True)
+        with pytest.raises(MmerError), mmer.Recognizer(source, **wrong):  # type: ignore[arg-type]
+            pass
+        assert source.closed
 
 
 def test_options_that_do_not_go_with_it() -> None:
