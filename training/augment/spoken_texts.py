@@ -30,7 +30,7 @@ from mmer.training.datasets.media import decode, sound_files
 from mmer.training.datasets.registry import read
 
 FILE: Final = "spoken-texts.jsonl"
-CORPORA: Final = ("meld", "emorynlp")
+CORPORA: Final = ("meld",)
 VOICES: Final = ("awb", "kal16", "rms", "slt")
 """flite's built-in voices at 16 kHz."""
 STRETCH: Final = (0.8, 1.2)
@@ -45,7 +45,7 @@ class Arguments:
     """Speak the training texts, add noise, transcribe them, and write the transcripts."""
 
     data: Path
-    """Folder of the corpora (text/meld, text/emorynlp, audio/esc10)."""
+    """Folder of the corpora (text/meld, audio/esc10)."""
     cache: Path
     """Folder for the transcripts."""
     corpora: tuple[str, ...] = CORPORA
