@@ -22,6 +22,10 @@ emotion; recall is the mean over the emotions. ece (expected calibration error, 
 confidence is from accuracy. Development data took no part in the fitting of weights, but recipes
 were chosen by it. Other data are listed by their kind.
 """
+_GENERATED: Final = """\
+Development data of `fusion` are moments whose modalities are independent given the emotion, those
+of `face-baseline` sequences made of single images: easier than people. For the clips of a person
+see *On other data* of `fusion`."""
 KINDS: Final = {
     "development": "Development data: not trained on, but recipes, temperatures and thresholds "
     "were chosen by them; expect less elsewhere.",
@@ -184,7 +188,8 @@ def render(folder: Path) -> str:
         for c in cards
     ]
     overview = _table(("model", *_FIGURES, "size", "one item"), rows)
-    return "\n".join([_HEAD, *overview, *(_section(card, folder) for card in cards)])
+    made = [_GENERATED, ""] if len(names) > len(MODALITIES) else []
+    return "\n".join([_HEAD, *overview, *made, *(_section(card, folder) for card in cards)])
 
 
 if __name__ == "__main__":
