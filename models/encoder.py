@@ -177,14 +177,14 @@ class FaceModel(EncoderModel):
         return self._predict(images[None] if self.clips and images.ndim == 3 else images)
 
 
-ENCODERS: Final[Mapping[str, type[EncoderModel]]] = {
+ENCODER_MODELS: Final[Mapping[str, type[EncoderModel]]] = {
     model.modality: model for model in (SpeechModel, TextModel, FaceModel)
 }
 
 
 def load_encoder(modality: str, folder: Path | None, provider: str = "auto") -> Any:
     """The model of "speech", "text" or "face": see ``EncoderModel.load``."""
-    return ENCODERS[modality].load(folder, provider)
+    return ENCODER_MODELS[modality].load(folder, provider)
 
 
 def preparation_of(card: Card, folder: Path) -> Preparation[Any]:
