@@ -64,8 +64,8 @@ def pipeline(**blocks: Block | None) -> Pipeline:
     return Pipeline(made.pop("fusion"), **made)
 
 
-def threads() -> set[str]:
-    return {t.name for t in threading.enumerate()}
+def threads() -> set[threading.Thread]:
+    return set(threading.enumerate())
 
 
 def test_a_paced_recording_runs_in_real_time_to_its_end_and_is_finished() -> None:
@@ -79,7 +79,7 @@ def test_a_paced_recording_runs_in_real_time_to_its_end_and_is_finished() -> Non
     assert [e.label for e in finals] == ["joy"]
     times = [e.t for e in events if isinstance(e, EmotionEstimate | Health)]
     assert times == sorted(times)
-    assert threads() == before
+    assert threads() <= before  # those of earlier tests may end meanwhile
 
 
 def test_sound_is_never_dropped_and_pictures_are_the_latest() -> None:
@@ -138,7 +138,7 @@ def test_a_consumer_that_leaves_ends_everything() -> None:
     events = Session(pipeline(), [ListSource(sound(60.0))], SessionClock()).events()
     next(events)
     events.close()
-    assert threads() == before
+    assert threads() <= before
 
 
 @pytest.mark.parametrize("stage", ["vad", "asr", "speech", "tracker", "fusion"])
@@ -153,7 +153,7 @@ def test_a_workers_exception_ends_the_session_and_reaches_the_caller(stage: str)
     with pytest.raises(ZeroDivisionError, match=f"in {stage}"):
         list(session.events())
     assert time.monotonic() - began < 5.0
-    assert threads() == before
+    assert threads() <= before
 
 
 def test_a_failing_source_reaches_the_caller() -> None:
@@ -323,7 +323,7 @@ def test_a_thread_that_cannot_start_ends_the_session(
                 session.stop()
         assert count == 9
     assert time.monotonic() - began < 5.0
-    assert threads() == before
+    assert threads() <= before
 
 
 class Stuck(Block):
