@@ -32,7 +32,7 @@ from mmer.models.errors import MmerError
 from mmer.realtime.clock import SessionClock
 from mmer.realtime.messages import SAMPLE_RATE, AudioBlock, SessionEnd, VideoFrame
 from mmer.realtime.open_sources import named_device, named_source, open_sources
-from mmer.realtime.options import Options
+from mmer.realtime.options import Options, parse_modalities
 from mmer.realtime.pacing import Captured, paced
 from mmer.realtime.serve.lines import Event, JudgedText, event_of
 from mmer.realtime.serve.protocol import CREDIT, RESUME_S, Close, pack
@@ -374,13 +374,15 @@ def stream(
     ``source``, ``audio``, ``video`` and ``pace`` are as for `mmer.Recognizer`: a file, a
     recording's folder, a `Source`, or this machine's devices. With pace "max" the server works in
     virtual time, pictures are sent without loss, and the messages are those of ``mmer-live --pace
-    max`` on this machine. The rest is as for `Session`.
+    max`` on this machine. The rest is as for `Session`; what its ``options`` have no modality for
+    is not opened, and not sent.
     """
     chosen = Options(
         source=named_source(source),
         audio=named_device(audio),
         video=named_device(video),
         pace=pace,
+        **_needs(options or {}),
     )
     clock = SessionClock()
     sources, _ = open_sources(chosen, clock)
@@ -406,6 +408,15 @@ def stream(
     finally:
         for opened in sources:
             opened.close()
+
+
+def _needs(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Those of a session's options that decide which streams it needs."""
+    modalities = options.get("modalities")
+    if isinstance(modalities, str):
+        modalities = parse_modalities(modalities)
+    needs = {} if modalities is None else {"modalities": modalities}
+    return needs | ({"asr": "none"} if options.get("asr") == "none" else {})
 
 
 async def astream(url: str, *args: Any, **options: Any) -> AsyncIterator[Event]:

@@ -15,6 +15,7 @@ import numpy as np
 import mmer
 import mmer.client
 from mmer.models.errors import MmerError
+from mmer.realtime.open_sources import wanted_streams
 from mmer.realtime.options import Options
 from mmer.realtime.recordings import LINES, MEDIA
 from mmer.realtime.serve.protocol import CLIENT_OPTIONS
@@ -33,7 +34,7 @@ def recording(tmp_path: Path) -> Path:
     return folder
 
 
-def options_of_stream(monkeypatch: pytest.MonkeyPatch, *source: Any, **devices: Any) -> Options:
+def options_of_stream(monkeypatch: pytest.MonkeyPatch, *source: Any, **named: Any) -> Options:
     """The options with which the client opens its sources."""
     seen: list[Options] = []
 
@@ -43,7 +44,7 @@ def options_of_stream(monkeypatch: pytest.MonkeyPatch, *source: Any, **devices: 
 
     monkeypatch.setattr("mmer.realtime.serve.client.open_sources", opened)
     with pytest.raises(MmerError, match="enough"):
-        next(mmer.client.stream(URL, *source, **devices))
+        next(mmer.client.stream(URL, *source, **named))
     return seen[0]
 
 
@@ -70,6 +71,23 @@ def test_a_recording_is_a_source_as_for_a_recognizer(
     options = options_of_stream(monkeypatch, form(recording))
     assert options == mmer.Recognizer(form(recording)).options
     assert options.source == str(recording / MEDIA)
+
+
+@pytest.mark.parametrize(
+    ("options", "streams"),
+    [
+        ({"modalities": ["speech"]}, {"audio"}),
+        ({"modalities": "speech,text"}, {"audio"}),
+        ({"modalities": ["face"]}, {"video"}),
+        ({"modalities": ["text", "face"], "asr": "none"}, {"video"}),
+        ({"asr": "moonshine"}, {"audio", "video"}),
+        ({}, {"audio", "video"}),
+    ],
+)
+def test_a_stream_without_a_modality_is_not_opened(
+    monkeypatch: pytest.MonkeyPatch, options: dict[str, Any], streams: set[str]
+) -> None:
+    assert wanted_streams(options_of_stream(monkeypatch, options=options)) == streams
 
 
 @pytest.mark.parametrize("wrong", [{"video": 1.5}, {"audio": True}])
