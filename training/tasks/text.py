@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from copy import deepcopy
+from collections.abc import Iterator, Mapping
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -88,10 +87,8 @@ class TextTask(Task):
         for share in ("self_training", "taught"):
             if not 0 <= getattr(options, share) <= 1:
                 raise MmerError(f"{where}: {share} must be 0..1: {getattr(options, share)}")
-        self._soft = bool(options.self_training or options.taught)
-        if self._soft and not recipe.start:
-            raise MmerError(f"{where}: soft labels need teachers: name runs in start")
-        self._teachers: Sequence[Mapping[str, torch.Tensor]] = ()
+        if (options.self_training or options.taught) and not recipe.start:
+            raise MmerError(f"{where}: soft labels need a teacher: name a run in start")
         changes = from_table(TextChanges, options.changes, f"{where}.changes")
         self.development_data = (
             "MELD development split (its own split, by dialogue), as written, with up to "
@@ -186,26 +183,10 @@ class TextTask(Task):
     def batches(self, rng: np.random.Generator) -> Iterator[tuple[Arrays, np.ndarray]]:
         yield from self._sampler.epoch(rng)
 
-    def joined(self, weights: Sequence[Mapping[str, torch.Tensor]]) -> Mapping[str, torch.Tensor]:
-        """That of the first; where soft labels are wanted, all are the teachers."""
-        if not self._soft:
-            return super().joined(weights)
-        self._teachers = weights
-        return weights[0]
-
     def begin(self, network: nn.Module) -> None:
         assert isinstance(network, TextNetwork)
-        if not self._soft:
-            return
-        teachers = [deepcopy(network) for _ in self._teachers]
-        for teacher, state in zip(teachers, self._teachers, strict=True):
-            try:
-                teacher.load_state_dict(state)
-            except RuntimeError as error:
-                raise MmerError(
-                    f"recipe {self._recipe.name}: a teacher is of another network"
-                ) from error
-        self._sampler.label_softly(teachers)
+        if self._options.self_training or self._options.taught:
+            self._sampler.label_softly(network)
 
     def development(self, condition: str | None = None) -> Iterator[tuple[Arrays, np.ndarray]]:
         past = 0 if condition == ALONE else self._options.past_utterances

@@ -38,7 +38,7 @@ class WindowSampler:
     soft_share: float
     """Share of the windows with soft labels that are trained on these, but for the first corpus."""
     taught: float
-    """Share of the soft label in the first corpus' targets."""
+    """Share of the soft label in the first corpus' targets, of recognized texts."""
 
     def epoch(self, rng: np.random.Generator) -> Iterator[tuple[Arrays, np.ndarray]]:
         """Windows of one corpus and similar length, some as a recognizer would write them."""
@@ -87,13 +87,15 @@ class WindowSampler:
             return row
         soft = np.array([window.soft[place] for place in row.places], np.float32)
         if corpus == 0:
+            if style == "written":  # the teacher had no more to go by than the annotators
+                return row
             return replace(row, targets=(1 - self.taught) * row.targets + self.taught * soft)
         if rng.random() < self.soft_share:
             return replace(row, targets=soft, corpus=0)
         return row
 
-    def label_softly(self, teachers: Sequence[TextNetwork]) -> None:
-        """Set the soft labels: the teachers' mean probabilities, by the first corpus' head.
+    def label_softly(self, teacher: TextNetwork) -> None:
+        """Set the soft labels: the teacher's probabilities, by the first corpus' head.
 
         The first corpus has some where it is ``taught``, the others where ``soft_share`` is not 0.
         """
@@ -105,8 +107,7 @@ class WindowSampler:
             for k in range(0, len(found), self.batch):
                 part = found[k : k + self.batch]
                 rows = [self.encoder.encode_window(w, w.texts, "written") for _, _, w in part]
-                batch = batch_of(rows)
-                probs = iter(np.mean([_probabilities(t, batch) for t in teachers], axis=0))
+                probs = iter(_probabilities(teacher, batch_of(rows)))
                 for (c, start, _), row in zip(part, rows, strict=True):
                     soft[c] |= {start + place: next(probs) for place in row.places}
             group[:] = [replace(one, soft=s) for one, s in zip(group, soft, strict=True)]
