@@ -310,6 +310,8 @@ def people_run(path: Path, people: str, persons: list[int]) -> Path:
 def test_a_run_that_mixes_people_is_refused(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], suffix: str
 ) -> None:
+    if package := FORMATS[suffix].package:
+        pytest.importorskip(package, reason="needs the extra export")
     lines = people_run(tmp_path / "run.jsonl", "all", [1, 2])
     with pytest.raises(SystemExit) as stopped:
         live.main(["export", str(lines), str(tmp_path / f"run{suffix}")])
