@@ -38,7 +38,7 @@ class WindowSampler:
     soft_share: float
     """Share of the windows with soft labels that are trained on these, but for the first corpus."""
     taught: float
-    """Share of the soft label in the first corpus' targets, of recognized texts."""
+    """Share of the soft label in the first corpus' targets."""
 
     def epoch(self, rng: np.random.Generator) -> Iterator[tuple[Arrays, np.ndarray]]:
         """Windows of one corpus and similar length, some as a recognizer would write them."""
@@ -87,8 +87,6 @@ class WindowSampler:
             return row
         soft = np.array([window.soft[place] for place in row.places], np.float32)
         if corpus == 0:
-            if style == "written":  # the teacher had no more to go by than the annotators
-                return row
             return replace(row, targets=(1 - self.taught) * row.targets + self.taught * soft)
         if rng.random() < self.soft_share:
             return replace(row, targets=soft, corpus=0)

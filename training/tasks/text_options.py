@@ -40,8 +40,8 @@ class TextOptions:
     run starts from, by the first corpus' head, from the written text. So texts without punctuation
     are trained on labels that used it (privileged information, Lopez-Paz et al. 2016)."""
     taught: float = 0.0
-    """Share of the soft label in the target of the first corpus' utterances where they are as a
-    recognizer writes (distillation, Hinton et al. 2015)."""
+    """Share of the soft label in the target of the first corpus' utterances (distillation, Hinton
+    et al. 2015)."""
     spoken_texts: bool = False
     """Use the transcripts of ``training.augment.spoken_texts``, which must be in the cache."""
     changes: Mapping[str, Any] = field(default_factory=dict)
