@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-import wave
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
 import pytest
+from generated_corpora import write_wav
 from moonshine_files import moonshine_files
 
 from mmer.models.labels import EMOTIONS
@@ -47,14 +47,6 @@ def write_manifest(folder: Path, header: str, *rows: str) -> Path:
     path = folder / "items.csv"
     path.write_text("\n".join([header, *rows]) + "\n", encoding="utf-8")
     return path
-
-
-def write_wav(path: Path, samples: np.ndarray) -> None:
-    with wave.open(str(path), "wb") as file:
-        file.setnchannels(1)
-        file.setsampwidth(2)
-        file.setframerate(RATE)
-        file.writeframes(samples.astype("<i2").tobytes())
 
 
 def demo_pictures(n: int) -> list[np.ndarray]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import wave
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, cast
@@ -11,6 +10,7 @@ from typing import Any, cast
 import cv2
 import numpy as np
 import pytest
+from generated_corpora import write_wav
 
 pytest.importorskip("jellyfish", reason="needs jellyfish: pip install 'mmer-live[eval]'")
 
@@ -31,14 +31,6 @@ from mmer.training.tasks.fusion_outputs import FACE_STATES, SPEECH_STATES, noise
 
 RATE = 16_000
 LOGS = np.full(7, -np.log(7), np.float32)
-
-
-def write_wav(path: Path, samples: np.ndarray) -> None:
-    with wave.open(str(path), "wb") as file:
-        file.setnchannels(1)
-        file.setsampwidth(2)
-        file.setframerate(RATE)
-        file.writeframes(samples.astype("<i2").tobytes())
 
 
 @dataclass
