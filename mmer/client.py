@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
-from mmer.realtime.serve.client import Event, JudgedText, Session, astream, stream
+from mmer.realtime.serve.client import astream, stream
+from mmer.realtime.serve.client_session import Session
+from mmer.realtime.serve.lines import Event, JudgedText
 
 __all__ = ["Event", "JudgedText", "Session", "astream", "stream"]

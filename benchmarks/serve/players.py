@@ -23,7 +23,7 @@ from websockets.sync.client import ClientConnection, connect
 from mmer.models.errors import MmerError
 from mmer.realtime.clock import ManualClock
 from mmer.realtime.messages import SAMPLE_RATE, AudioBlock, EmotionEstimate, SessionEnd, VideoFrame
-from mmer.realtime.serve.client import Address, Session
+from mmer.realtime.serve.client_session import Address, Session
 from mmer.realtime.serve.protocol import pack
 from mmer.realtime.sources.media import MediaFile
 

@@ -18,7 +18,7 @@ from mmer.benchmarks.report.rows import delay_row
 from mmer.benchmarks.report.statistics import summarise
 from mmer.models.errors import MmerError
 from mmer.realtime.messages import SAMPLE_RATE, EmotionEstimate, Notice
-from mmer.realtime.serve.client import Session
+from mmer.realtime.serve.client_session import Session
 
 if TYPE_CHECKING:
     from mmer.benchmarks.serve.players import Played

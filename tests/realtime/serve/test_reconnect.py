@@ -18,7 +18,7 @@ from websockets.sync.server import ServerConnection, serve
 
 from mmer.models.errors import MmerError
 from mmer.realtime.messages import SessionEnd
-from mmer.realtime.serve import client
+from mmer.realtime.serve import client_session
 from mmer.realtime.sinks.jsonl import encoded, end_line
 
 STARTED = {"type": "started", "resume": "key", "resumed": False, "credit": 2}
@@ -81,7 +81,7 @@ def served(stub: Stub) -> Iterator[str]:
 )
 def test_what_passes_is_tried_again(answers: list[Answer]) -> None:
     stub = Stub(answers)
-    with served(stub) as url, client.Session(url, video=True) as session:
+    with served(stub) as url, client_session.Session(url, video=True) as session:
         assert isinstance(list(session)[-1], SessionEnd)
         assert session.reconnects == 1
     assert stub.requests == len(answers) + 2
@@ -92,20 +92,20 @@ def test_a_refusal_ends_the_session_at_once(status: int) -> None:
     stub = Stub([status])
     with (
         served(stub) as url,
-        client.Session(url, video=True) as session,
-        pytest.raises(client.Refused, match=f"does not take the connection: .*{status}"),
+        client_session.Session(url, video=True) as session,
+        pytest.raises(client_session.Refused, match=f"does not take the connection: .*{status}"),
     ):
         list(session)
     assert stub.requests == 2
 
 
 def test_it_is_tried_for_as_long_as_a_session_waits(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(client, "RESUME_S", 0.5)
+    monkeypatch.setattr(client_session, "RESUME_S", 0.5)
     stub = Stub([503] * 100)
     began = time.monotonic()
     with (
         served(stub) as url,
-        client.Session(url, video=True) as session,
+        client_session.Session(url, video=True) as session,
         pytest.raises(MmerError, match="did not come back"),
     ):
         list(session)
@@ -122,7 +122,7 @@ def test_the_first_connection_is_not_tried_again() -> None:
     with (
         served(stub) as url,
         pytest.raises(MmerError, match=r"does not take the connection: .*503"),
-        client.Session(url, video=True),
+        client_session.Session(url, video=True),
     ):
         pass
     assert stub.requests == 1
