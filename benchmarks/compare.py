@@ -267,10 +267,10 @@ def _show(found: Sequence[Figure], warned: Sequence[str], console: Any) -> None:
     console.print(table)
     for warning in warned:
         console.print(f"differs: {warning}", style="yellow", markup=False, highlight=False)
-    judged = sum(f.low is not None for f in found)
+    intervals = sum(f.low is not None for f in found)
     console.print(
-        f"{judged} figures with an interval: by chance alone about {judged / 20:.0f} of them would "
-        "show a difference",
+        f"{intervals} figures with an interval: by chance alone about {intervals / 20:.0f} of "
+        "them would show a difference",
         style="dim",
         highlight=False,
     )

@@ -78,7 +78,7 @@ class Options:
     hop_s: float = 0.25
     hangover_s: float | None = None  # None: it follows the speaker and the noise (``Patience``)
     reconnect: bool = True  # devices: wait for one that is lost
-    policy: str = DEFAULT_POLICY  # of what is judged and kept: realtime/policy.py
+    policy: str = DEFAULT_POLICY  # of what is analysed and kept: realtime/policy.py
     people: str = "largest"  # whose estimates: of the largest face, of who speaks, of everybody
     record: Path | None = None  # folder for sound, video and lines
     consent: str | None = None  # of those who are recorded, for the recording's header

@@ -1,4 +1,4 @@
-"""Policies of a session: what is judged and what is kept (``--policy``), and the notice to show."""
+"""Policies of a session: what is analysed and kept (``--policy``), and the notice to show."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from mmer.models.labels import MODALITIES
 
 @dataclass(frozen=True)
 class Policy:
-    """A policy: the modalities that may be judged, and whether files may be written."""
+    """A policy: the modalities that may be analysed, and whether files may be written."""
 
     name: str
     modalities: tuple[str, ...]
     stores: bool
-    judged: str  # for the notice
+    analysed: str  # for the notice
 
     def chosen(self, modalities: tuple[str, ...]) -> tuple[str, ...]:
         """``modalities`` as far as the policy allows; raises MmerError for others that were named.
@@ -30,7 +30,7 @@ class Policy:
             return self.modalities
         allowed = ",".join(self.modalities)
         raise MmerError(
-            f"--policy {self.name} judges {self.judged} alone, not "
+            f"--policy {self.name} analyses {self.analysed} alone, not "
             f"--modalities {','.join(modalities)}: leave one out, or name {allowed}"
         )
 
@@ -44,9 +44,9 @@ class Policy:
 POLICIES: Final = {
     policy.name: policy
     for policy in (
-        Policy("open", MODALITIES, stores=True, judged="voice, words and face"),
-        Policy("text-only", ("text",), stores=True, judged="words"),
-        Policy("no-store", MODALITIES, stores=False, judged="voice, words and face"),
+        Policy("open", MODALITIES, stores=True, analysed="voice, words and face"),
+        Policy("text-only", ("text",), stores=True, analysed="words"),
+        Policy("no-store", MODALITIES, stores=False, analysed="voice, words and face"),
     )
 }
 """By name; the first is the default."""
@@ -65,6 +65,6 @@ def notice(policy: str = DEFAULT_POLICY) -> str:
     chosen = POLICIES[policy]
     kept = "" if chosen.stores else " Nothing of it is stored here."
     return (
-        f"A system that estimates emotion is running. It rates expression in {chosen.judged}, "
+        f"A system that estimates emotion is running. It rates expression in {chosen.analysed}, "
         f"not what a person feels, and it is often wrong.{kept}"
     )

@@ -69,7 +69,7 @@ def _posteriors(pool: str, condition: str) -> Row:
         command="python -m mmer.training.studies.late_fusion",
         in_readme=pool in ("audio", "text", "mean", "learned"),
         note="six classes of its own; not the shipped fusion but one of its kind, each fifth of "
-        "the 20 dialogues judged by one fitted to the others"
+        "the 20 dialogues evaluated by one fitted to the others"
         if pool == "learned"
         else "",
     )

@@ -22,7 +22,7 @@ _PREFACE: Final = """\
 Written by `mmer-bench accuracy --data DATA --output DIR`. Percent; the floor is the accuracy of
 always giving the commonest answer; recall is the mean over classes; ECE is how far confidence lies
 from accuracy. In bold, with its 95 % bootstrap interval (speakers or dialogues are drawn anew;
-single items where there are fewer than ten of those), what the task is judged by. No answer is
+single items where there are fewer than ten of those), what the task is evaluated by. No answer is
 withheld.
 
 *Development* data were not trained on, but recipes, temperatures and thresholds were chosen by

@@ -164,13 +164,13 @@ def error_row(
     whole = sum(errors, WordErrors())
     low, high = rate_interval(errors)
     silent = sum(not d.text for d in found)
-    judged = path == "live" and name == "RAVDESS"
+    evaluated = path == "live" and name == "RAVDESS"
     return Row(
         key=f"{asr}_wer_{row_key(name)}_{row_key(path)}",
         what=f"{asr}: word error rate, {name}, {path}",
         measured=f"{whole.rate:.1%}",
-        target=f"at most {MOST_ERRORS:.0%}" if judged else "",
-        passed=whole.rate <= MOST_ERRORS if judged else None,
+        target=f"at most {MOST_ERRORS:.0%}" if evaluated else "",
+        passed=whole.rate <= MOST_ERRORS if evaluated else None,
         note=f"{low:.1%} to {high:.1%}; {whole.words} words: {whole.substitutions} substituted, "
         f"{whole.deletions} deleted, {whole.insertions} inserted; "
         f"{silent} of {len(clips)} clips without text",

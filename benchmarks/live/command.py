@@ -54,9 +54,9 @@ class Live(SessionOptions):
 
     minutes: OptionalFloat = None
     """Length of the run at the world's pace: the clip over and over; left out: once. Slopes of
-    delays are judged from 30 on, that of memory from 2 on."""
+    delays are evaluated from 30 on, that of memory from 2 on."""
     seconds: int = 60
-    """Length of the clip; replay is judged from 60 on."""
+    """Length of the clip; replay is evaluated from 60 on."""
     quick: Flag = False
     """A clip of 20 s, to see that everything runs."""
     data: OptionalFolder = None

@@ -24,7 +24,7 @@ def face_delay_row(estimates: Sequence[Estimate]) -> Row:
     """Delay of every estimate that used a face: written minus capture of the newest frame used.
 
     A final is about its utterance: it uses no frame from after its end, however soon it comes, so
-    the figure without finals stands beside the one that is judged. ``estimates`` are those
+    the figure without finals stands beside the one that is evaluated. ``estimates`` are those
     ``while_playing``.
     """
     used = [e for e in estimates if e.face_delay_s is not None]
@@ -38,10 +38,10 @@ def face_delay_row(estimates: Sequence[Estimate]) -> Row:
         f"without those of utterances p95 {number(p95_running)} ms",
         "p95 at most 70 ms",
         {"p95_without_finals": p95_running},
-    ).judged(
+    ).evaluated(
         summarise(every).p95 <= 70,
         len(every) >= LEAST_ESTIMATES,
-        f"judged from {LEAST_ESTIMATES} estimates on",
+        f"evaluated from {LEAST_ESTIMATES} estimates on",
     )
 
 

@@ -43,10 +43,10 @@ def final_rows(recording: Recording, clip: AnnotatedClip, hangover_s: float | No
             f"{outcomes(labels)}; {pause}",
             "p50 at most 315, p95 at most 380 ms",
             {**labels.counts(), "hangover_ms": hangover_s and 1000 * hangover_s},
-        ).judged(
+        ).evaluated(
             found.p50 <= 315 and found.p95 <= 380,
             enough,
-            f"judged from {LEAST_UTTERANCES} utterances on",
+            f"evaluated from {LEAST_UTTERANCES} utterances on",
         ),
         delay_row(
             "final_label_waiting_ms",
@@ -73,7 +73,7 @@ def final_rows(recording: Recording, clip: AnnotatedClip, hangover_s: float | No
             f"p50 at most {MOST_TRANSCRIPT_P50_MS} ms",
             dict(transcripts.counts()),
         )
-        rows.append(row.judged(summarise(late).p50 <= MOST_TRANSCRIPT_P50_MS, enough))
+        rows.append(row.evaluated(summarise(late).p50 <= MOST_TRANSCRIPT_P50_MS, enough))
     return rows
 
 
@@ -105,10 +105,10 @@ def provisional_rows(recording: Recording, clip: AnnotatedClip) -> list[Row]:
             f"{len(standing)} of {len(finals)} utterances had one; {withdrawn} withdrawn",
             "p50 at most 190, p95 at most 260 ms",
             {"given": len(given), "standing": len(standing), "withdrawn": withdrawn},
-        ).judged(
+        ).evaluated(
             found.p50 <= 190 and found.p95 <= 260,
             found.n >= LEAST_UTTERANCES,
-            f"judged from {LEAST_UTTERANCES} utterances on",
+            f"evaluated from {LEAST_UTTERANCES} utterances on",
         ),
         Row(
             key="provisional_equal",
@@ -118,10 +118,10 @@ def provisional_rows(recording: Recording, clip: AnnotatedClip) -> list[Row]:
             note=f"{equal} of {len(standing)}",
             values={"share": share, "equal": equal, "of": len(standing)},
             better="more",
-        ).judged(
+        ).evaluated(
             share is not None and share >= 0.95,
             len(standing) >= LEAST_UTTERANCES,
-            f"judged from {LEAST_UTTERANCES} utterances on",
+            f"evaluated from {LEAST_UTTERANCES} utterances on",
         ),
     ]
 

@@ -16,7 +16,7 @@ from mmer.benchmarks.report.rows import slope_row
 from mmer.benchmarks.report.statistics import slope
 
 FULL_CLIP_S: Final = 60  # replay targets hold for a clip of this length: start-up is in them
-LONG_S: Final = 1800.0  # slopes of delays are judged over half an hour
+LONG_S: Final = 1800.0  # slopes of delays are evaluated over half an hour
 STEADY_FROM_S: Final = 60.0
 STEADY_LEAST_S: Final = 120.0
 MAY_GROW_MB: Final = 10.0  # of a run: caches fill, and the heap settles
@@ -51,7 +51,7 @@ def slope_rows(recording: Recording, clip: AnnotatedClip) -> list[Row]:
 def latency_slope_row(
     key: str, what: str, t_s: Sequence[float], delays: Sequence[float], seconds: float
 ) -> Row:
-    """A slope of delays (ms), judged by its interval alone: it must reach down to 0.
+    """A slope of delays (ms), evaluated by its interval alone: it must reach down to 0.
 
     Blocks of the interval are a minute in a long run: another program's minute is one event.
     """
@@ -59,8 +59,8 @@ def latency_slope_row(
     row = slope_row(key, what, found, "ms", "not above zero within its interval, over 30 minutes")
     if found is None:
         return row
-    otherwise = f"judged over {LONG_S / 60:g} minutes or more"
-    return row.judged(not found.above_zero, seconds >= LONG_S, otherwise)
+    otherwise = f"evaluated over {LONG_S / 60:g} minutes or more"
+    return row.evaluated(not found.above_zero, seconds >= LONG_S, otherwise)
 
 
 def queue_row(recording: Recording) -> Row:
@@ -95,7 +95,7 @@ def memory_rows(paced: Watched, replay: Watched | None, asr: str | None) -> list
         values=peaks,
         samples={"peak_mb": [peak]},
     )
-    return [row.judged(peak <= 900, fits, "judged with moonshine"), memory_slope_row(paced)]
+    return [row.evaluated(peak <= 900, fits, "evaluated with moonshine"), memory_slope_row(paced)]
 
 
 def memory_slope_row(paced: Watched) -> Row:
@@ -117,7 +117,7 @@ def memory_slope_row(paced: Watched) -> Row:
     if found is None:
         return row
     note = f"{later[0][1]:.0f} MB after the first minute, {later[-1][1]:.0f} MB at the end"
-    return replace(row, note=note).judged(found.per_minute * found.minutes <= MAY_GROW_MB)
+    return replace(row, note=note).evaluated(found.per_minute * found.minutes <= MAY_GROW_MB)
 
 
 def cpu_row(paced: Watched, seconds: float, asr: str) -> Row:
@@ -139,7 +139,9 @@ def cpu_row(paced: Watched, seconds: float, asr: str) -> Row:
         },
         samples={"cpu_s_per_s": paced.cpu_per_second},
     )
-    return row.judged(per_second <= most, seconds >= LEAST_CPU_S, "judged with a clip of 60 s")
+    return row.evaluated(
+        per_second <= most, seconds >= LEAST_CPU_S, "evaluated with a clip of 60 s"
+    )
 
 
 def replay_row(asr: str, run: Watched, seconds: int, frames: int, least: float) -> Row:
@@ -167,8 +169,8 @@ def replay_row(asr: str, run: Watched, seconds: int, frames: int, least: float) 
         samples={"times_real_time": [speed]},
         better="more",
     )
-    otherwise = f"judged with a clip of {FULL_CLIP_S} s"
-    return row.judged(speed >= least, seconds >= FULL_CLIP_S, otherwise)
+    otherwise = f"evaluated with a clip of {FULL_CLIP_S} s"
+    return row.evaluated(speed >= least, seconds >= FULL_CLIP_S, otherwise)
 
 
 def first_label_row(times: Sequence[tuple[float, float]]) -> Row:

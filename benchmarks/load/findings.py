@@ -91,7 +91,7 @@ def _row(
         target=f"at most {most_s:g} s",
         values={"max_s": worst, "n": len(found)},
         samples={"delay_s": found},
-    ).judged(worst <= most_s, bool(found), "there was none")
+    ).evaluated(worst <= most_s, bool(found), "there was none")
 
 
 _WHEN: Final = {

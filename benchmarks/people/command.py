@@ -149,8 +149,8 @@ def rows(found: Sequence[tuple[Scene, Identity, Speakers]]) -> list[Row]:
             better="more",
         )
         if name is None:
-            who_row = who_row.judged(right >= IDENTITY * visible)
-            spoke_row = spoke_row.judged(given >= SPEAKER * utterances)
+            who_row = who_row.evaluated(right >= IDENTITY * visible)
+            spoke_row = spoke_row.evaluated(given >= SPEAKER * utterances)
         made += [who_row, spoke_row]
     return made
 
@@ -167,4 +167,4 @@ def cost_row(costs: Sequence[tuple[float, float]]) -> Row:
         values={"ratio": two / one, "one": one, "two": two},
         samples={"one_s": [c[0] for c in costs], "two_s": [c[1] for c in costs]},
     )
-    return row.judged(two <= SECOND * one)
+    return row.evaluated(two <= SECOND * one)

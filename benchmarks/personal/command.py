@@ -116,7 +116,7 @@ class PersonalBaseline(Outputs):
         if missing:
             tables.append(Table(NOT_HERE, [m.split(": ", 1) for m in missing], "", 2))
         rows = [
-            *judged(list(found.values())),
+            *evaluated(list(found.values())),
             *stability,
             *map(_row, found.items(), ["session"] * len(found)),
         ]
@@ -151,7 +151,7 @@ def _study(heard: Sequence[Voices], orders: int, say: Say) -> Table:
     lines = []
     for name, config in VARIANTS.items():
         found = _all([v.corpus(config) for v in heard], orders, say)
-        rows = judged(list(found.values()))[:5]
+        rows = evaluated(list(found.values()))[:5]
         lines.append([name, *(row.measured for row in rows)])
     headings = ["setting", "balanced", "first minute", "80 % neutral", "80 % another", "worst"]
     return Table(headings, lines, "Voices, other settings (means over the corpora)")
@@ -201,7 +201,7 @@ def mixes_of(values: Mapping[str, float]) -> Changes:
     return {mix: Change(**parts) for mix, parts in mixes.items()}
 
 
-def judged(found: Sequence[Changes]) -> list[Row]:
+def evaluated(found: Sequence[Changes]) -> list[Row]:
     """What decides the default: means over the rows of the table, and the worst of them."""
     gain = float(np.mean([c[BALANCED].points for c in found]))
     begin = float(np.mean([c[MINUTE].points for c in found]))

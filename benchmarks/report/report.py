@@ -44,7 +44,7 @@ class Row:
     samples: Mapping[str, Sequence[float]] = field(default_factory=dict)
     better: Literal["less", "more"] = "less"
 
-    def judged(self, passed: bool, enough: bool = True, otherwise: str = "") -> Row:
+    def evaluated(self, passed: bool, enough: bool = True, otherwise: str = "") -> Row:
         """The row with its verdict; where the run is not ``enough``, without one, and why."""
         notes = (self.note, "" if enough else otherwise)
         note = "; ".join(text for text in notes if text)
@@ -52,10 +52,10 @@ class Row:
 
     @property
     def verdict(self) -> str:
-        """ "pass", "miss", "not judged", or nothing without a target."""
+        """ "pass", "miss", "not evaluated", or nothing without a target."""
         if not self.target:
             return ""
-        return {True: "pass", False: "miss", None: "not judged"}[self.passed]
+        return {True: "pass", False: "miss", None: "not evaluated"}[self.passed]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -266,7 +266,7 @@ def abuse_rows(running: Running, material: Material, abusive: int, seconds: floa
 def _delays(key: str, what: str, played: Sequence[Played], most_ms: float) -> Row:
     delays = [ms for p in played for ms in p.delays_ms]
     row = delay_row(key, what, delays, target=f"p95 at most {most_ms:.0f} ms")
-    return row.judged(bool(delays) and summarise(delays).p95 <= most_ms)
+    return row.evaluated(bool(delays) and summarise(delays).p95 <= most_ms)
 
 
 def _lost(key: str, what: str, played: Sequence[Played]) -> Row:

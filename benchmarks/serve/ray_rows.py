@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from mmer.benchmarks.serve.players import Played
 
 ADDED_MS: Final = 25.0
-JUDGED_SESSIONS: Final = 4
+TARGET_SESSIONS: Final = 4
 RESUMED_S: Final = 2.0
 _READY_S: Final = 120.0
 _BACK_S: Final = 30.0
@@ -88,10 +88,10 @@ def added_row(alone: Sequence[Played], on_ray: Sequence[Played]) -> Row:
         values={"ms": added, "alone_p95": before.p95, "ray_p95": after.p95},
     )
     whole = not any(one.lost for one in on_ray) and bool(after.n)
-    return row.judged(
+    return row.evaluated(
         whole and added <= ADDED_MS,
-        len(on_ray) == JUDGED_SESSIONS,
-        f"the target is for {JUDGED_SESSIONS} sessions",
+        len(on_ray) == TARGET_SESSIONS,
+        f"the target is for {TARGET_SESSIONS} sessions",
     )
 
 
@@ -104,7 +104,7 @@ def resumed_row(running: OnRay, kills: int) -> Row:
         took,
         target=f"at most {RESUMED_S:g} s",
     )
-    return row.judged(max(took) <= 1000 * RESUMED_S)
+    return row.evaluated(max(took) <= 1000 * RESUMED_S)
 
 
 def resumed_s(running: OnRay) -> float:

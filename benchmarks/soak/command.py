@@ -44,12 +44,12 @@ class Soak(SessionOptions):
     The annotated clip is played over and over from one long file (240 MB an hour, deleted
     afterwards), with the threads and queues of a live session but a clock that runs --rate times as
     fast as the world. Every frame bears its number and every sentence begins at a known sample, so
-    that the stamps of sound and video can be compared with the truth. Delays are judged with --real
-    alone. Ctrl-C ends it with what was measured so far.
+    that the stamps of sound and video can be compared with the truth. Delays are evaluated with
+    --real alone. Ctrl-C ends it with what was measured so far.
     """
 
     hours: float = 1.0
-    """Hours of the clip; most is judged from half an hour on."""
+    """Hours of the clip; most is evaluated from half an hour on."""
     rate: float = 3.0
     """Times the world's pace; more than the machine can do shows as a session that ends late."""
     real: Flag = False

@@ -71,7 +71,7 @@ def rounds_row(counted: Counted, rounds: int, round_s: int) -> Row:
         target="every round the same",
         note=f"{rounds} rounds of {round_s} s",
         values={"least": min(by_round), "most": max(by_round)},
-    ).judged(min(by_round) == max(by_round) > 0)
+    ).evaluated(min(by_round) == max(by_round) > 0)
 
 
 def rows(
@@ -95,7 +95,7 @@ def rows(
             note=f"{counted.texts} with a text, {counted.labelled} with a label; "
             f"{counted.estimates} estimates; {counted.backward} lines out of order",
             values={"wrong": wrong, "utterances": len(ids), "backward": counted.backward},
-        ).judged(wrong == 0 and ended and not counted.backward, bool(ids)),
+        ).evaluated(wrong == 0 and ended and not counted.backward, bool(ids)),
         Row(
             key="faults",
             what="warnings, errors and lost sound",

@@ -90,7 +90,7 @@ def pace_row(recording: SoakRecording, played: AnnotatedClip, interrupted: bool)
     late = recording.over - played.seconds
     note = "" if late <= MAY_LAG_S else "it could not keep up: lower --rate"
     measured = replace(row, measured=f"{late:.2f} s", note=note, values={"lag_s": late})
-    return measured.judged(late <= MAY_LAG_S)
+    return measured.evaluated(late <= MAY_LAG_S)
 
 
 def count_rows(recording: Recording, clip: AnnotatedClip, rounds: int, round_s: int) -> list[Row]:
@@ -112,7 +112,9 @@ def count_rows(recording: Recording, clip: AnnotatedClip, rounds: int, round_s: 
             target="every round the same",
             note=f"{rounds} whole rounds of {spoken} sentences",
             values={"least": min(by_round, default=0), "most": max(by_round, default=0)},
-        ).judged(len(set(by_round)) <= 1, rounds >= LEAST_ROUNDS, f"judged from {LEAST_ROUNDS} on"),
+        ).evaluated(
+            len(set(by_round)) <= 1, rounds >= LEAST_ROUNDS, f"evaluated from {LEAST_ROUNDS} on"
+        ),
         Row(
             key="finals_per_utterance",
             what="utterances without exactly one final",
@@ -120,7 +122,7 @@ def count_rows(recording: Recording, clip: AnnotatedClip, rounds: int, round_s: 
             target="none",
             note=", ".join(f"{n} by their {name}" for name, n in wrong.items()),
             values={f"wrong_{name}": n for name, n in wrong.items()},
-        ).judged(lost == 0, enough=bool(recording.ends)),
+        ).evaluated(lost == 0, enough=bool(recording.ends)),
     ]
 
 
@@ -143,7 +145,7 @@ def memory_row(watched: Watched, rate: float, seconds: float) -> Row:
         f"{watched.peak_mb:.0f} MB",
         values={"mb_per_hour": per_hour, "low": low, "high": high, "peak": watched.peak_mb},
         samples={"memory_mb": [mb for _, mb in hours]},
-    ).judged(low <= 0, seconds >= LEAST_S, f"judged from {LEAST_S / 3600:g} h on")
+    ).evaluated(low <= 0, seconds >= LEAST_S, f"evaluated from {LEAST_S / 3600:g} h on")
 
 
 def heaps_row(recording: SoakRecording, seconds: float) -> Row:
@@ -165,7 +167,7 @@ def heaps_row(recording: SoakRecording, seconds: float) -> Row:
         f"{max(free):.0f}",
         values={"mb_per_hour": per_hour, "low": low, "high": high, "free_mb": median(free)},
         samples={"used_mb": [used for _, used, _ in steady]},
-    ).judged(low <= 0, seconds >= LEAST_S, f"judged from {LEAST_S / 3600:g} h on")
+    ).evaluated(low <= 0, seconds >= LEAST_S, f"evaluated from {LEAST_S / 3600:g} h on")
 
 
 def resources_row(resources: Sequence[tuple[str, int, int]], watched: Watched, rate: float) -> Row:
@@ -202,10 +204,10 @@ def _settled(watched: Watched, rate: float) -> list[Sample]:
 
 
 def _of_the_world(row: Row, rate: float) -> Row:
-    """A delay's slope is judged at the world's pace alone."""
+    """A delay's slope is evaluated at the world's pace alone."""
     if rate == 1 or not row.target:
         return row
-    note = f"at {rate:g} times the world's pace, in seconds of the clip: judged with --real"
+    note = f"at {rate:g} times the world's pace, in seconds of the clip: evaluated with --real"
     return replace(row, passed=None, note=note)
 
 
@@ -241,11 +243,11 @@ def drift_row(
     per_hour, low, high = (
         round(60 * v, 6) + 0.0 for v in (found.per_minute, found.low, found.high)
     )
-    otherwise = f"judged with {LEAST_S / 3600:g} hours or more"
+    otherwise = f"evaluated with {LEAST_S / 3600:g} hours or more"
     return replace(
         row,
         measured=f"{per_hour:+.3f} ms/h ({low:+.3f} to {high:+.3f})",
         note=f"{len(offsets)} onsets of sentences, each against the frame of its moment; "
         f"offset {offsets[0][1]:+.1f} ms at the begin, {offsets[-1][1]:+.1f} ms at the end",
         values={"ms_per_hour": per_hour, "low": low, "high": high, "n": len(offsets)},
-    ).judged(max(abs(low), abs(high)) <= MAY_DRIFT_MS, seconds >= LEAST_S, otherwise)
+    ).evaluated(max(abs(low), abs(high)) <= MAY_DRIFT_MS, seconds >= LEAST_S, otherwise)

@@ -132,7 +132,7 @@ def capacity_row(loads: Sequence[Load], asr: str, cores: int, searched: bool) ->
     target = TARGET if asr == "none" else TARGET_WITH_WORDS
     comparable = cores == TARGET_CORES
     if not comparable:
-        notes.append(f"judged on {TARGET_CORES} cores, here {cores}")
+        notes.append(f"evaluated on {TARGET_CORES} cores, here {cores}")
     reached = most >= target
     # a list of --streams that lacks the target is no verdict where all of it was carried
     decided = reached or searched or any(load.streams <= target for load in broken)

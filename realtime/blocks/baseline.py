@@ -68,7 +68,7 @@ class Offset:
 
     An item x is compared with a usual answer q M: q are its probabilities, and M (7, 7) is the
     answer to each emotion of a network that favours none. The offset is the weighted sum of
-    x - q M over ``prior`` plus the weights, so it starts at 0. Items are judged without the offset:
+    x - q M over ``prior`` plus the weights, so it starts at 0. Items count without the offset:
     an error does not feed itself. State is nine numbers.
 
     Args:

@@ -98,7 +98,7 @@ class Arguments:
     """Whose estimates: of the largest face; of the one of several who speaks; of everybody, each
     with the key "person"."""
     policy: Annotated[str, tyro.conf.arg(metavar=POLICY_METAVAR)] = DEFAULT_POLICY
-    """What is judged and kept: all (open); words alone, without a camera (text-only); or all, and
+    """What is analysed and kept: all (open); words alone, without a camera (text-only); or all, and
     options that write files are refused (no-store)."""
     baseline: Annotated[str, tyro.conf.arg(metavar="session|none|FILE")] = "none"
     """Correct voice and face for how this person sounds and looks: learned in the session, without

@@ -46,7 +46,7 @@ class Arguments(RecognizerArguments):
     people: Literal["largest", "speaking", "all"] = "largest"
     """Whose estimates, as in mmer-live."""
     policy: Annotated[str, tyro.conf.arg(metavar=POLICY_METAVAR)] = DEFAULT_POLICY
-    """What is judged and kept, as in mmer-live; with no-store, files are not taken."""
+    """What is analysed and kept, as in mmer-live; with no-store, files are not taken."""
     baseline: Literal["session", "none"] = "none"
     """Correct voice and face for each session's person, as in mmer-live; learned in the session."""
     output: Annotated[

@@ -149,7 +149,7 @@ class Endpoints:
         for written, meant in (
             ('data-policy="open"', f'data-policy="{policy.name}"'),
             ("Policy: open.", f"Policy: {policy.name}."),
-            ("voice, words and face", policy.judged),
+            ("voice, words and face", policy.analysed),
         ):
             text = text.replace(written, meant)
         self._files["index.html"] = text.encode()
@@ -241,7 +241,7 @@ class Endpoints:
         texts = isinstance(context, list) and all(is_text(said) for said in context)
         if not texts or len(context) > _MOST_CONTEXT:
             raise HTTPException(422, f"context is a list of {_MOST_CONTEXT} texts at most")
-        return JSONResponse({"text": text, **await self._service.judge_text(text, context)})
+        return JSONResponse({"text": text, **await self._service.classify_text(text, context)})
 
 
 async def _json(request: Request) -> dict[str, Any]:

@@ -95,7 +95,7 @@ DOCUMENT: Final[dict[str, Any]] = {
                     "content": {"application/json": {"schema": _ref("Text")}},
                 },
                 "responses": {
-                    "200": _json(_ref("Judged"), "the label, null where there is no word"),
+                    "200": _json(_ref("TextEmotion"), "the label, null where there is no word"),
                     **_refused(400, 401, 408, 413, 422),
                 },
             }
@@ -148,7 +148,7 @@ DOCUMENT: Final[dict[str, Any]] = {
                 },
                 "required": ["text"],
             },
-            "Judged": {
+            "TextEmotion": {
                 "type": "object",
                 "properties": {
                     "text": {"type": "string"},

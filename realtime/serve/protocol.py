@@ -211,7 +211,7 @@ def client_options(given: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def is_text(value: object) -> TypeGuard[str]:
-    """Whether a value is a text that can be judged: not too long, and whole characters."""
+    """Whether a value is a text that can be evaluated: not too long, and whole characters."""
     if not isinstance(value, str) or len(value) > LONGEST_TEXT:
         return False
     try:

@@ -237,14 +237,14 @@ class Service:
 
         return await asyncio.get_running_loop().run_in_executor(self._decoders, decode, data)
 
-    async def judge_text(self, text: str, context: Sequence[str]) -> dict[str, Any]:
+    async def classify_text(self, text: str, context: Sequence[str]) -> dict[str, Any]:
         """Emotion of a written text after ``context``, oldest first: label, confidence, probs.
 
         All three are null where the text has no word.
         """
         bundle = self._bundle
         if why := bundle.why_not("text"):
-            raise MmerError(f"texts cannot be judged: {why}")
+            raise MmerError(f"texts cannot be evaluated: {why}")
 
         def work() -> dict[str, Any]:
             model = self.models.encoder("text", bundle.place("text"))

@@ -272,17 +272,17 @@ class Conversation:
             t = number(message.get("t"), "t")
             await self._client.say("pong", t=t, session_t=self._session.now)
         elif kind == "text":
-            await self._judge(message.get("text"))
+            await self._classify(message.get("text"))
         else:
             raise ProtocolError('a text message is a "ping", "text" or "stop"')
         return False
 
-    async def _judge(self, text: Any) -> None:
+    async def _classify(self, text: Any) -> None:
         if not is_text(text):
             raise ProtocolError(f"text is of {LONGEST_TEXT} characters at most")
         self._session.heard()
         try:
-            found = await self._service.judge_text(text, tuple(self._texts))
+            found = await self._service.classify_text(text, tuple(self._texts))
         except MmerError as problem:
             await self._warn(str(problem))
             return

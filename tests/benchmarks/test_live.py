@@ -49,7 +49,7 @@ def test_replay_counts_the_whole_process() -> None:
     assert row.verdict == "pass"
     assert row.better == "more"
     assert trends.replay_row("none", watched(32.0), 60, 1200, 4.0).verdict == "miss"
-    assert trends.replay_row("none", watched(1.0), 20, 400, 4.0).verdict == "not judged"
+    assert trends.replay_row("none", watched(1.0), 20, 400, 4.0).verdict == "not evaluated"
 
 
 def with_provisional(delay_s: float, labels: Sequence[str]) -> Recording:
@@ -74,7 +74,7 @@ def test_provisional_labels_in_time_and_as_often_as_they_stand() -> None:
 def test_without_a_provisional_label_the_final_is_the_first() -> None:
     delay, equal = provisional_rows(with_provisional(0.17, ["joy"] * 10), CLIP)
     assert sorted(delay.samples["delay_ms"]) == pytest.approx([170] * 10 + [320] * 10)
-    assert (delay.values["standing"], equal.verdict) == (10, "not judged")
+    assert (delay.values["standing"], equal.verdict) == (10, "not evaluated")
     delay, _ = provisional_rows(answered(0.32, but=1), CLIP)
     assert delay.samples["delay_ms"][0] == math.inf
 
@@ -109,10 +109,10 @@ def test_late_finals_are_a_miss() -> None:
     assert final_rows(answered(0.46), CLIP, 0.3)[0].verdict == "miss"
 
 
-def test_few_utterances_are_not_judged() -> None:
+def test_few_utterances_are_not_evaluated() -> None:
     few = AnnotatedClip(CLIP.path, 57, CLIP.spans[1:])
     row = final_rows(answered(0.31, but=1), few, 0.3)[0]
-    assert row.verdict == "not judged"
+    assert row.verdict == "not evaluated"
     assert "from 20 utterances on" in row.note
 
 
@@ -212,8 +212,8 @@ def test_delay_of_the_newest_face() -> None:
     assert "100 of 101" in row.note
     assert estimates.face_delay_row(at_ticks(100, 0.08)).verdict == "miss"
     few = estimates.face_delay_row(at_ticks(99, 0.08))
-    assert few.verdict == "not judged"
-    assert estimates.face_delay_row([]).verdict == "not judged"
+    assert few.verdict == "not evaluated"
+    assert estimates.face_delay_row([]).verdict == "not evaluated"
 
 
 def test_after_the_clip_no_frame_is_late() -> None:
@@ -222,7 +222,7 @@ def test_after_the_clip_no_frame_is_late() -> None:
     assert estimates.while_playing(written, 5.0) == [*written[:20], final]
 
 
-def test_finals_are_judged_with_the_others() -> None:
+def test_finals_are_evaluated_with_the_others() -> None:
     finals = [Estimate(i + 0.4, i + 0.4, i - 1, i, True, i, "joy", i) for i in range(10)]
     row = estimates.face_delay_row([*at_ticks(90, 0.05), *finals])
     assert row.verdict == "miss"
@@ -237,17 +237,17 @@ def test_analysed_frames() -> None:
     assert estimates.analysed_row(recording, 61).verdict == "miss"
 
 
-def test_slopes_are_judged_over_half_an_hour_by_their_interval_alone() -> None:
+def test_slopes_are_evaluated_over_half_an_hour_by_their_interval_alone() -> None:
     long = AnnotatedClip(CLIP.path, 1800, CLIP.spans)
     still = Recording(MODELS, estimates=at_ticks(7200, 0.08))
     assert trends.slope_rows(still, long)[0].verdict == "pass"
-    assert trends.slope_rows(still, CLIP)[0].verdict == "not judged"
+    assert trends.slope_rows(still, CLIP)[0].verdict == "not evaluated"
     # one millisecond in half an hour is nothing to anybody, and still growth
     creeping = Recording(MODELS, estimates=at_ticks(7200, 0.08, grows_s=0.001))
     row = trends.slope_rows(creeping, long)[0]
     assert row.verdict == "miss"
     assert row.values["per_minute"] == pytest.approx(1 / 30, rel=0.01)
-    assert [r.verdict for r in trends.slope_rows(Recording(MODELS), long)] == ["not judged"] * 2
+    assert [r.verdict for r in trends.slope_rows(Recording(MODELS), long)] == ["not evaluated"] * 2
 
 
 def test_queues_and_drops_are_told() -> None:
@@ -267,7 +267,7 @@ def test_memory() -> None:
     leak = watched(602, tuple((float(t), 500 + t / 10) for t in range(600)))
     assert trends.memory_rows(leak, None, "moonshine")[1].verdict == "miss"
     short = watched(62, tuple((float(t), 500.0) for t in range(60)))
-    assert trends.memory_rows(short, None, "moonshine")[1].verdict == "not judged"
+    assert trends.memory_rows(short, None, "moonshine")[1].verdict == "not evaluated"
 
 
 def test_peak_memory_is_that_of_the_larger_process() -> None:
@@ -275,7 +275,7 @@ def test_peak_memory_is_that_of_the_larger_process() -> None:
     row = trends.memory_rows(watched(62), big, "moonshine")[0]
     assert row.measured == "950 MB"
     assert row.verdict == "miss"
-    assert trends.memory_rows(watched(62), big, "vosk (small)")[0].verdict == "not judged"
+    assert trends.memory_rows(watched(62), big, "vosk (small)")[0].verdict == "not evaluated"
 
 
 def test_processor_time_without_start_up() -> None:
@@ -284,7 +284,7 @@ def test_processor_time_without_start_up() -> None:
     assert row.values["cpu_s_per_s"] == pytest.approx(12 / 60)
     assert row.verdict == "pass"
     assert trends.cpu_row(replace(run, cpu_s=16.0), 60, "none").verdict == "miss"
-    assert trends.cpu_row(run, 20, "none").verdict == "not judged"
+    assert trends.cpu_row(run, 20, "none").verdict == "not evaluated"
     with_words = replace(run, cpu_s=2.0 + 0.29 * 60)
     assert trends.cpu_row(with_words, 60, "moonshine").verdict == "pass"
     assert trends.cpu_row(replace(run, cpu_s=23.0), 60, "moonshine").verdict == "miss"

@@ -1,4 +1,4 @@
-"""Delays beside busy processes: measured from the lines alone, and judged where they matter."""
+"""Delays beside busy processes: measured from the lines alone, and evaluated where they matter."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def test_an_undisturbed_session_passes() -> None:
         ({"late_s": 1.6}, {"words_after"}),
     ],
 )
-def test_delays_are_judged_by_their_time(late: dict[str, float], missed: set[str]) -> None:
+def test_delays_are_evaluated_by_their_time(late: dict[str, float], missed: set[str]) -> None:
     found = verdicts(session(**late)).items()
     assert {key for key, verdict in found if verdict == "miss"} == missed
 

@@ -98,7 +98,7 @@ def test_every_scene_can_be_cast() -> None:
                 assert role.place(end) is not None
 
 
-def test_targets_are_judged() -> None:
+def test_targets_are_evaluated() -> None:
     scene = SCENES[0]
     right = [seen(n / 20, k, x, 205.0) for n in range(4) for k, x in ((7, 205.0), (3, 590.0))]
     who = identity(TRUTH, tuple(right))

@@ -29,9 +29,9 @@ def test_growth_is_found(grown: dict[str, int], row: int) -> None:
     assert rows(opened(**grown))[row].passed is False
 
 
-def test_few_openings_are_not_judged() -> None:
+def test_few_openings_are_not_evaluated() -> None:
     memory, held = rows(opened(count=8))
-    assert memory.verdict == "not judged"
+    assert memory.verdict == "not evaluated"
     assert held.passed
 
 

@@ -102,7 +102,7 @@ def test_an_injected_drift_is_seen(sound_ms: float, picture_ms: float, verdict: 
     assert low is not None
     assert high is not None
     assert low < sound_ms - picture_ms < high
-    assert drift_row(onsets[:300], frames, 1110, 60).verdict == "not judged"
+    assert drift_row(onsets[:300], frames, 1110, 60).verdict == "not evaluated"
     assert drift_row([], [], 7200, 60).measured == "not measured"
 
 
@@ -134,7 +134,7 @@ def test_every_round_gives_the_same_and_every_utterance_one_final() -> None:
     rounds, finals = findings.count_rows(soaked(), CLIP, 4, 60)
     assert (rounds.measured, rounds.verdict) == ("6 to 6", "pass")
     assert (finals.measured, finals.verdict) == ("0 of 24", "pass")
-    assert findings.count_rows(soaked(), CLIP, 2, 60)[0].verdict == "not judged"
+    assert findings.count_rows(soaked(), CLIP, 2, 60)[0].verdict == "not evaluated"
 
 
 def test_losses_are_counted() -> None:
@@ -171,7 +171,7 @@ def test_memory_is_an_hour_of_the_clip() -> None:
     assert row.verdict == "miss"
     assert findings.memory_row(watched(0), 4.0, 3600).verdict == "pass"
     assert findings.memory_row(watched(50), 4.0, 3600).verdict == "miss"
-    assert findings.memory_row(watched(50), 4.0, 900).verdict == "not judged"
+    assert findings.memory_row(watched(50), 4.0, 900).verdict == "not evaluated"
     assert findings.memory_row(Watched(9, 1, 1, 1), 4.0, 36).measured == "not measured"
 
 
@@ -210,7 +210,7 @@ def test_threads_must_not_grow() -> None:
     assert findings.resources_row(held.resources, watched(threads=1), 4.0).verdict == "miss"
 
 
-def test_delays_are_judged_at_the_worlds_pace_alone() -> None:
+def test_delays_are_evaluated_at_the_worlds_pace_alone() -> None:
     rows = {r.key: r for r in findings.rows(soaked(), watched(), CLIP, 60, 4.0)}
     assert "--real" in rows["final_label_slope"].note
     assert rows["final_label_slope"].passed is None
@@ -226,7 +226,7 @@ def test_what_was_not_played_is_not_missed() -> None:
     assert findings.played_part(CLIP, 125.0, False) is CLIP
     stopped = replace(soaked(), over=125.0)
     rows = {r.key: r for r in findings.rows(stopped, watched(interrupted=True), CLIP, 60, 1.0)}
-    assert rows["lag_s"].verdict == "not judged"
+    assert rows["lag_s"].verdict == "not evaluated"
     assert "2 whole rounds" in rows["utterances_per_round"].note
 
 

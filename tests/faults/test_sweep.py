@@ -222,7 +222,7 @@ class Rig:
         began = time.monotonic()
         try:
             show(options, Views())
-        except Exception as problem:  # noqa: BLE001  judged by the caller
+        except Exception as problem:  # noqa: BLE001  handled by the caller
             error = problem
         took_s = time.monotonic() - began
         text = self._output.read_text() if self._output.exists() else ""

@@ -108,7 +108,7 @@ def check_contract(lines: Lines) -> None:
             assert line["latency_ms"] >= 0
         assert line["window"][0] <= line["window"][1]
 
-    # every utterance is told of once, and judged
+    # every utterance is told of once, and evaluated
     heard = [line["id"] for line in of(lines, "utterance")]
     assert heard == sorted(set(heard))
     assert {line["id"] for line in of(lines, "partial")} <= set(heard)

@@ -49,7 +49,7 @@ def normalised(logits: np.ndarray, temperature: float = 1.0) -> np.ndarray:
     return np.asarray(scaled - np.log(np.exp(scaled).sum()))
 
 
-def test_the_voice_is_prepared_judged_and_calibrated(run: Path) -> None:
+def test_the_voice_is_prepared_evaluated_and_calibrated(run: Path) -> None:
     model = SpeechModel.load(run, "cpu")
     said = model.predict(noise(1.0))
     (mfcc,) = preparation("speech")(noise(1.0))
@@ -81,7 +81,7 @@ def test_words_are_read_after_as_many_utterances_as_the_card_says(run: Path) -> 
     assert model.predict("  ").usable == 0.0
 
 
-def test_pictures_are_judged_as_one_sequence_and_a_still_one_as_a_sequence_of_one(
+def test_pictures_are_evaluated_as_one_sequence_and_a_still_one_as_a_sequence_of_one(
     run: Path,
 ) -> None:
     model = FaceModel.load(run)

@@ -27,7 +27,7 @@ def picture() -> np.ndarray:
     return np.ascontiguousarray(data.astronaut()[:, :, ::-1])
 
 
-def judge(image: np.ndarray, scale: float = 1.0, size: int = 48) -> FaceQuality:
+def quality_of(image: np.ndarray, scale: float = 1.0, size: int = 48) -> FaceQuality:
     eyes = (EYES + 0.5) * np.float32(scale) - 0.5
     nose = ((NOSE[0] + 0.5) * scale - 0.5, (NOSE[1] + 0.5) * scale - 0.5)
     return assess(align(image, eyes, CropGeometry(size=size)), eyes, nose, 0.9)
@@ -43,14 +43,15 @@ def falls(qualities: list[FaceQuality], factor: str) -> None:
 
 @pytest.mark.parametrize("size", [48, 64, 112])
 def test_a_good_face_is_good_at_any_size_of_crop(picture: np.ndarray, size: int) -> None:
-    quality = judge(picture, size=size)
+    quality = quality_of(picture, size=size)
     assert quality.value > 0.95
     assert quality.why == ""
 
 
 def test_blur_lowers_it(picture: np.ndarray) -> None:
     qualities = [
-        judge(cv2.GaussianBlur(picture, (0, 0), s) if s else picture) for s in (0, 2, 4, 6, 9, 14)
+        quality_of(cv2.GaussianBlur(picture, (0, 0), s) if s else picture)
+        for s in (0, 2, 4, 6, 9, 14)
     ]
     falls(qualities, "sharpness")
     assert qualities[-1].why == "blurred"
@@ -59,7 +60,7 @@ def test_blur_lowers_it(picture: np.ndarray) -> None:
 def test_distance_lowers_it(picture: np.ndarray) -> None:
     def shrunk(scale: float) -> FaceQuality:
         small = cv2.resize(picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
-        return judge(small, scale)
+        return quality_of(small, scale)
 
     qualities = [shrunk(s) for s in (1, 0.5, 0.35, 0.25, 0.15)]
     falls(qualities, "size")
@@ -67,7 +68,7 @@ def test_distance_lowers_it(picture: np.ndarray) -> None:
 
 
 def test_darkness_lowers_it(picture: np.ndarray) -> None:
-    qualities = [judge((picture * s).astype(np.uint8)) for s in (1, 0.4, 0.2, 0.15, 0.1, 0)]
+    qualities = [quality_of((picture * s).astype(np.uint8)) for s in (1, 0.4, 0.2, 0.15, 0.1, 0)]
     falls(qualities, "brightness")
     assert qualities[-1].why == "too dark"
     assert qualities[-1].value == 0
@@ -75,7 +76,7 @@ def test_darkness_lowers_it(picture: np.ndarray) -> None:
 
 def test_glare_lowers_it(picture: np.ndarray) -> None:
     qualities = [
-        judge((picture.astype(float) + plus).clip(0, 255).astype(np.uint8))
+        quality_of((picture.astype(float) + plus).clip(0, 255).astype(np.uint8))
         for plus in (0, 100, 140, 180, 255)
     ]
     falls(qualities, "contrast")

@@ -123,13 +123,13 @@ def spell(message: Message) -> list[Message]:
     return []
 
 
-def judge_speech(message: Message) -> list[Message]:
+def classify_speech(message: Message) -> list[Message]:
     assert isinstance(message, SpeechUpdate)
     partial = message.state is not SpeechState.ENDED
     return [Evidence("speech", message.t0, message.t1, UNIFORM, 1.0, partial, message.utterance)]
 
 
-def judge_text(message: Message) -> list[Message]:
+def classify_text(message: Message) -> list[Message]:
     assert isinstance(message, Transcript)
     return [
         Evidence("text", message.t0, message.t1, UNIFORM, 1.0, message.partial, message.utterance)

@@ -1,4 +1,4 @@
-"""Policies: what is judged, what is written, and that nothing else leaves the program."""
+"""Policies: what is analysed, what is written, and that nothing else leaves the program."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from mmer.realtime.policy import POLICIES, notice
 from mmer.realtime.sinks.registry import OUTPUTS, Target, writers
 
 
-def test_text_only_judges_words_alone_and_opens_no_camera() -> None:
+def test_text_only_analyses_words_alone_and_opens_no_camera() -> None:
     options = Options(policy="text-only")
     assert options.modalities == ("text",)
     assert wanted_streams(options) == {"audio"}
@@ -27,8 +27,8 @@ def test_text_only_judges_words_alone_and_opens_no_camera() -> None:
 @pytest.mark.parametrize(
     ("wrong", "says"),
     [
-        ({"modalities": ("speech",)}, "judges words alone"),
-        ({"modalities": ("text", "face")}, "judges words alone"),
+        ({"modalities": ("speech",)}, "analyses words alone"),
+        ({"modalities": ("text", "face")}, "analyses words alone"),
         ({"video": "0"}, "opens no camera"),
         ({"asr": "none"}, "nothing to recognize"),
     ],
@@ -71,7 +71,7 @@ def test_no_store_holds_in_python_too(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", POLICIES)
-def test_the_notice_says_what_is_judged(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_notice_says_what_is_analysed(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["--notice", "--policy", name]) == 0
     text = capsys.readouterr().out
     assert text.strip() == notice(name)

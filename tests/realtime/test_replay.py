@@ -3,8 +3,8 @@ from doubles import (
     ListSource,
     PerBlock,
     answer,
+    classify_speech,
     in_order,
-    judge_speech,
     look,
     nothing,
     pictures,
@@ -32,7 +32,7 @@ def pipeline(fusion: PerBlock, last: SpeechUpdate | None = None) -> Pipeline:
     return Pipeline(
         fusion,
         vad=PerBlock(speak, tail=() if last is None else (last,)),
-        speech=PerBlock(judge_speech),
+        speech=PerBlock(classify_speech),
         tracker=PerBlock(look),
         face=PerBlock(nothing),
     )

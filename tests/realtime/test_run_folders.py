@@ -73,9 +73,9 @@ def test_a_fused_run_hears_reads_and_sees(media: Path, tmp_path: Path, uses: str
         assert said is not None
         assert said.weight == pytest.approx(1 / 3)
     shape = 2 if uses == "tokens" else 1
-    judged = [event for event in heard if isinstance(event, Evidence)]
-    assert {e.modality for e in judged} == set(MODALITIES)
-    assert all(e.embedding is not None and e.embedding.ndim == shape for e in judged)
+    evaluated = [event for event in heard if isinstance(event, Evidence)]
+    assert {e.modality for e in evaluated} == set(MODALITIES)
+    assert all(e.embedding is not None and e.embedding.ndim == shape for e in evaluated)
     assert not [event for event in heard if type(event).__name__ in ("Clip", "Notice")]
 
 

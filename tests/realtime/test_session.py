@@ -9,9 +9,9 @@ from doubles import (
     ListSource,
     PerBlock,
     answer,
+    classify_speech,
+    classify_text,
     in_order,
-    judge_speech,
-    judge_text,
     look,
     nothing,
     pictures,
@@ -54,8 +54,8 @@ def pipeline(**blocks: Block | None) -> Pipeline:
     made: dict[str, Block | None] = {
         "vad": PerBlock(speak, tail=(LAST,)),
         "asr": PerBlock(spell),
-        "speech": PerBlock(judge_speech),
-        "text": PerBlock(judge_text),
+        "speech": PerBlock(classify_speech),
+        "text": PerBlock(classify_text),
         "tracker": PerBlock(look),
         "face": PerBlock(nothing),
         "fusion": PerBlock(answer),
@@ -113,7 +113,7 @@ def test_an_estimate_follows_new_evidence_and_without_any_comes_at_the_hops() ->
 
 
 def test_a_slow_worker_does_not_hold_up_the_ticks() -> None:
-    slow = PerBlock(judge_speech, slow_s=0.4)
+    slow = PerBlock(classify_speech, slow_s=0.4)
     session = Session(pipeline(speech=slow), [ListSource(sound(1.5))], SessionClock())
     ticks = [
         e.t
@@ -238,12 +238,12 @@ def test_pictures_come_with_their_observations() -> None:
 def test_a_slow_encoder_of_clips_is_shown_what_came_while_it_was_busy() -> None:
     shown: list[Clip] = []
 
-    def judge(clip: Message) -> list[Message]:
+    def assess(clip: Message) -> list[Message]:
         assert isinstance(clip, Clip)
         shown.append(clip)
         return [Evidence("face", clip.t0, clip.t1, UNIFORM, clip.quality, clip.partial)]
 
-    slow = PerBlock(judge, slow_s=1.2)
+    slow = PerBlock(assess, slow_s=1.2)
     made = pipeline(vad=None, tracker=None, clips=ClipCollector(8, 8), face=slow)
     session = Session(made, [ListSource(pictures(2.0))], SessionClock(), pictures=True)
     events = list(session.events())
@@ -383,7 +383,7 @@ def test_a_block_that_hangs_is_reported_and_does_not_hold_up_the_end(
 def test_a_stage_that_hangs_holds_up_no_other_and_its_utterances_are_answered_once(
     stage: str, one_is_open: bool
 ) -> None:
-    stuck = StuckOnce({"asr": spell, "speech": judge_speech, "text": judge_text}[stage])
+    stuck = StuckOnce({"asr": spell, "speech": classify_speech, "text": classify_text}[stage])
     last = 51 if one_is_open else 50
 
     def utterances(message: object) -> list[Message]:

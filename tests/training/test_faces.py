@@ -18,14 +18,14 @@ def pictures(n: int, seed: int = 0) -> np.ndarray:
 
 
 def read(
-    root: Path, votes: list[list[int]], images: np.ndarray, judged_by: np.ndarray | None = None
+    root: Path, votes: list[list[int]], images: np.ndarray, evaluated_on: np.ndarray | None = None
 ) -> TrainFaces:
     folder = root / "face/fer2013"
     folder.mkdir(parents=True)
-    judged_by = pictures(2, seed=99) if judged_by is None else judged_by
+    evaluated_on = pictures(2, seed=99) if evaluated_on is None else evaluated_on
     np.savez(folder / "train.npz", images=images, ferplus_votes=np.array(votes, np.uint8))
-    none = np.zeros((len(judged_by), 10), np.uint8)
-    np.savez(folder / "public_test.npz", images=judged_by, ferplus_votes=none)
+    none = np.zeros((len(evaluated_on), 10), np.uint8)
+    np.savez(folder / "public_test.npz", images=evaluated_on, ferplus_votes=none)
     return read_train(root)
 
 
@@ -79,7 +79,7 @@ def test_of_twins_one_stays_with_the_votes_of_both(tmp_path: Path) -> None:
 def test_what_the_public_test_shows_is_not_trained_on(tmp_path: Path) -> None:
     images = pictures(3)
     votes = [[10, 0, 0, 0, 0, 0, 0, 0, 0, 0]] * 3
-    faces = read(tmp_path, votes, images, judged_by=images[1:2, :, ::-1])
+    faces = read(tmp_path, votes, images, evaluated_on=images[1:2, :, ::-1])
     assert {i.tobytes() for i in faces.images} == {images[0].tobytes(), images[2].tobytes()}
 
 

@@ -31,7 +31,7 @@ class SpeechChanges:
     mask_frames: int = 20
     mask_bins: int = 8
     beginnings: float = 0.0
-    """Share of the pieces that are a clip's beginning, which is what live judges first."""
+    """Share of the pieces that are a clip's beginning, which is what live classifies first."""
 
 
 def fit_length(

@@ -22,8 +22,8 @@ class CrossModal(Fusion):
     After the multimodal transformer of Tsai et al. 2019 (pre-norm layers; every layer looks at the
     others' steps as the encoders gave them); here the others are looked at together rather than by
     a stack of layers each, so what a step takes from whom is one softmax. No positions are added:
-    steps of an encoder know theirs. Each stream is then averaged over its steps, and judged as in
-    ``Concatenation``, whose shares these are: what a stream took from others counts as its own.
+    steps of an encoder know theirs. Each stream is then averaged over its steps, and classified as
+    in ``Concatenation``, whose shares these are: what a stream took from others counts as its own.
 
     A modality whose others are all absent passes through; a run of one modality attends to itself.
     """
@@ -36,7 +36,7 @@ class CrossModal(Fusion):
         self._sources = tuple(tuple(k for k in range(n) if k != m or n == 1) for m in range(n))
         self.kind = nn.Parameter(0.02 * torch.randn(n, width))
         self.streams = nn.ModuleList(_Stream(width) for _ in range(n))
-        self.judge = Concatenation(modalities, width, classes)
+        self.classify = Concatenation(modalities, width, classes)
 
     def forward(self, parts: Sequence[Part], present: torch.Tensor) -> Fused:
         masks = _masks(parts, present)
@@ -44,7 +44,7 @@ class CrossModal(Fusion):
             part._replace(embedding=masked_mean(steps, mask))
             for part, (steps, _), mask in zip(parts, self._run(parts, masks), masks, strict=True)
         ]
-        fused: Fused = self.judge(pooled, present)
+        fused: Fused = self.classify(pooled, present)
         return fused
 
     @torch.no_grad()

@@ -45,7 +45,7 @@ class WhisperBlock(nn.Module):
         """Scale channels that are large after the norms down there, and up in the next weights.
 
         Outputs stay; 8 bits hold such inputs better (SmoothQuant, Xiao et al. 2023). ``x`` is the
-        block's input, (B, T, 384), by which channels are judged.
+        block's input, (B, T, 384), by which channels are evaluated.
         """
         halves = ((self.norm, self.attend, x), (self.last_norm, self.widen, self._attended(x)))
         for norm, linear, entering in halves:

@@ -124,7 +124,7 @@ async function list() {
   }
 }
 
-async function judge(text) {
+async function classify(text) {
   if (stream.say({ type: "text", text })) return;
   const headers = { "Content-Type": "application/json" };
   if (token) headers.Authorization = `Bearer ${token}`;
@@ -156,7 +156,7 @@ $("typing").onsubmit = (event) => {
   event.preventDefault();
   const text = $("text").value.trim();
   $("text").value = "";
-  if (text) judge(text).catch(() => view.state("failed", "the server does not answer: is it running?"));
+  if (text) classify(text).catch(() => view.state("failed", "the server does not answer: is it running?"));
 };
 navigator.mediaDevices?.addEventListener("devicechange", list);
 if (!pictures) {

@@ -84,7 +84,7 @@ export class View {
       });
     }
     if (line.final || line.provisional) {
-      this.judged(line.utterance, line.label ?? `– (${line.why.label})`, line.provisional === true);
+      this.label(line.utterance, line.label ?? `– (${line.why.label})`, line.provisional === true);
     } else this.past.push([line.t, line.label]);
   }
 
@@ -162,7 +162,7 @@ export class View {
     $("transcript").scrollTop = $("transcript").scrollHeight;
   }
 
-  judged(id, label, provisional) {
+  label(id, label, provisional) {
     if (!this.utterances.has(id)) this.said(id, "", true);
     const tag = this.utterances.get(id).firstChild;
     tag.classList.toggle("provisional", provisional);

@@ -43,9 +43,9 @@ def rows_of(model: CountingModel, **options: CountingModel) -> dict[str, asr_run
 
 def test_a_recognizer_without_errors_passes() -> None:
     rows = rows_of(CountingModel("Kids are talking by the door."))
-    judged = rows["double_wer_ravdess_live"]
-    assert (judged.measured, judged.passed) == ("0.0%", True)
-    assert judged.values["words"] == 12
+    evaluated = rows["double_wer_ravdess_live"]
+    assert (evaluated.measured, evaluated.passed) == ("0.0%", True)
+    assert evaluated.values["words"] == 12
     assert rows["double_wer_ravdess_whole_clip"].verdict == ""
     assert rows["double_real_time_factor_live"].values["sound_s"] == pytest.approx(3, abs=0.8)
     assert rows["double_real_time_factor_whole_clip"].values["sound_s"] == 5
@@ -55,9 +55,9 @@ def test_a_recognizer_without_errors_passes() -> None:
 
 def test_errors_are_pooled_and_miss_the_target() -> None:
     rows = rows_of(CountingModel("Kids are walking by door"))
-    judged = rows["double_wer_ravdess_live"]
-    assert (judged.measured, judged.verdict) == ("33.3%", "miss")
-    assert "2 substituted, 2 deleted, 0 inserted; 0 of 2 clips without text" in judged.note
+    evaluated = rows["double_wer_ravdess_live"]
+    assert (evaluated.measured, evaluated.verdict) == ("33.3%", "miss")
+    assert "2 substituted, 2 deleted, 0 inserted; 0 of 2 clips without text" in evaluated.note
     silent = rows_of(CountingModel(""))["double_wer_grid_live"]
     assert (silent.values["rate"], silent.values["clips_without_text"]) == (1.0, 1)
 

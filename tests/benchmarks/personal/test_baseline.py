@@ -12,7 +12,7 @@ import pytest
 from mmer.benchmarks import cli
 from mmer.benchmarks.compare import Stored, read_stored
 from mmer.benchmarks.personal.clips import Clip, Clips
-from mmer.benchmarks.personal.command import judged, mixes_of, stable, stored_voices
+from mmer.benchmarks.personal.command import evaluated, mixes_of, stable, stored_voices
 from mmer.benchmarks.personal.sessions import (
     BALANCED,
     LENGTH,
@@ -142,7 +142,7 @@ def test_the_musts_decide_the_default(
 
     good = dict.fromkeys(EMOTIONS, change(0)) | {"neutral": change(neutral)}
     table = {**good, "anger": change(skewed), BALANCED: change(gain), MINUTE: change(1)}
-    rows = {row.key: row for row in judged([table])}
+    rows = {row.key: row for row in evaluated([table])}
     assert rows["default"].measured == default
     assert rows["default"].passed == (default == "session")
 
@@ -163,7 +163,7 @@ def test_stored_voices_are_those_of_the_earlier_result() -> None:
     clips = [row["values"] for key, row in result.rows.items() if key.endswith("actor 01")]
     assert len(clips) == 3
     whole = [*found["session"].values(), *map(mixes_of, clips)]
-    for row in judged(whole):
+    for row in evaluated(whole):
         assert row.measured == result.rows[row.key]["measured"]
 
 

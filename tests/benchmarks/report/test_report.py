@@ -59,7 +59,7 @@ def test_markdown_is_a_table(report: Report) -> None:
     assert lines[2] == "| replay | **2.00x** | at least 1.5x | pass |"
     assert lines[3].endswith("| p95 at most 1 s | miss |")
     assert "processor \\| time" in lines[4]
-    assert lines[5].endswith("| not judged |")
+    assert lines[5].endswith("| not evaluated |")
     assert "- queues: too short." in lines
     assert "`mmer-bench live --quick` on " in lines[-1]
     assert "face face.onnx" in lines[-1]
@@ -69,7 +69,7 @@ def test_the_table_shows_every_row(report: Report) -> None:
     screen = io.StringIO()
     report.show(Console(file=screen, width=160))
     shown = screen.getvalue()
-    for word in ("a title", "2.00x", "pass", "miss", "not judged", "too short", "load before"):
+    for word in ("a title", "2.00x", "pass", "miss", "not evaluated", "too short", "load before"):
         assert word in shown
 
 

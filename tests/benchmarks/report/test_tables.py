@@ -45,7 +45,7 @@ def test_a_table_in_markdown() -> None:
     ]
 
 
-def test_figures_are_in_the_tables_and_what_is_judged_below() -> None:
+def test_figures_are_in_the_tables_and_what_is_evaluated_below() -> None:
     found = report(Row("a", "a figure", "1.5 ms"), Row("b", "a verdict", "9", "8", True, "why"))
     for text in (found.to_markdown(), shown(found)):
         assert "face" in text

@@ -38,7 +38,7 @@ def test_more_pictures_than_wanted_are_thinned() -> None:
     np.testing.assert_allclose(made[:, 0, 0, 0] * 255, [5, 15, 25, 35])
 
 
-def test_no_picture_is_nothing_to_judge() -> None:
+def test_no_picture_is_nothing_to_evaluate() -> None:
     assert FaceCrops()(np.zeros((0, 48, 48, 3), np.uint8)) is None
     with pytest.raises(ValueError, match=r"\(N, H, W, 3\), got uint8 \(48, 48, 3\)"):
         FaceCrops()(np.zeros((48, 48, 3), np.uint8))

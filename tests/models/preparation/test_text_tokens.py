@@ -63,7 +63,7 @@ def test_the_oldest_goes_first(kind: str, tokenizers: dict[str, str]) -> None:
     assert cut == whole
 
 
-def test_without_a_word_there_is_nothing_to_judge(tokenizers: dict[str, str]) -> None:
+def test_without_a_word_there_is_nothing_to_evaluate(tokenizers: dict[str, str]) -> None:
     tokens = TextTokens(tokenizers["bert"], past=3)
     assert tokens(Utterance("  ", ("why",))) is None
     assert tokens(Utterance("")) is None

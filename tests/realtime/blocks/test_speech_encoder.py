@@ -46,7 +46,7 @@ def update(seconds: float, state=SpeechState.ONGOING, number=1, t0=10.0, amplitu
 ENDED = SpeechState.ENDED
 
 
-def test_judges_every_half_second_of_new_sound_and_once_at_the_end():
+def test_evaluates_every_half_second_of_new_sound_and_once_at_the_end():
     model = FakeModel()
     updates = [update(0.02 * i) for i in range(1, 101)] + [update(1.9, ENDED)]
     out = run(SpeechEncoder(model), updates)
@@ -108,7 +108,7 @@ def test_the_started_update_may_already_be_long_enough():
     ("seconds", "amplitude", "why"),
     [(0.4, 3000.0, "too short"), (0.0, 0.0, "too short"), (1.0, 0.0, "too quiet")],
 )
-def test_what_cannot_be_judged_is_missing_once(seconds, amplitude, why):
+def test_what_cannot_be_evaluated_is_missing_once(seconds, amplitude, why):
     model = FakeModel()
     out = run(
         SpeechEncoder(model),
@@ -142,7 +142,7 @@ def test_exactly_one_end_for_each_of_several_utterances():
     assert ends == [(1, Evidence), (2, Missing), (3, Evidence), (4, Evidence)]
 
 
-def test_only_the_newest_part_of_a_long_utterance_is_judged():
+def test_only_the_newest_part_of_a_long_utterance_is_evaluated():
     model = FakeModel()
     out = run(SpeechEncoder(model, SpeechEncoderConfig(longest_s=4.0)), [update(12.0, ENDED)])
     assert model.heard == [4 * SAMPLE_RATE]

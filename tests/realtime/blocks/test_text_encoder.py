@@ -36,7 +36,7 @@ def said(
     return Transcript(number, t0, t1, text, partial, asr, confidence=confidence, **more)
 
 
-def test_each_new_partial_is_judged_and_the_same_words_are_not():
+def test_each_new_partial_is_evaluated_and_the_same_words_are_not():
     model = FakeModel()
     out = run(
         TextEncoder(model),
@@ -54,7 +54,7 @@ def test_each_new_partial_is_judged_and_the_same_words_are_not():
         (1.0, 3.2, False),
     ]
     assert all(e.modality == "text" and e.utterance == 1 for e in out)
-    assert model.read == ["i am", "I am so happy"]  # the final takes over the last judgement
+    assert model.read == ["i am", "I am so happy"]  # the final takes over the last answer
 
 
 def test_a_pause_is_answered_always_and_the_same_words_evaluated_once():

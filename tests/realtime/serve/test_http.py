@@ -134,7 +134,7 @@ def test_a_client_that_leaves_its_upload_leaves_nothing(rig: Rig, uploads: Path)
     assert list(uploads.iterdir()) == []
 
 
-def test_a_text_is_judged(rig: Rig) -> None:
+def test_a_text_is_evaluated(rig: Rig) -> None:
     status, answer, _ = rig.request("POST", "/v1/text", json.dumps({"text": "I am so happy!"}))
     found = json.loads(answer)
     assert (status, found["label"]) == (200, "joy")

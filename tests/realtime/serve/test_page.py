@@ -61,7 +61,7 @@ def cut(rig: Rig) -> None:
 
 @NO_CHROMIUM
 @pytest.mark.live
-def test_a_talking_face_is_judged_resumed_and_outlives_the_server(
+def test_a_talking_face_is_evaluated_resumed_and_outlives_the_server(
     devices: list[str], tmp_path: Path
 ) -> None:
     pytest.importorskip("moonshine_voice", reason="transcripts need Moonshine's files")

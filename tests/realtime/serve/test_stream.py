@@ -71,7 +71,7 @@ def test_a_ping_tells_the_sessions_clock(rig: Rig) -> None:
     assert 0.1 <= second["session_t"] - first["session_t"] < 2.0
 
 
-def test_typed_text_is_judged_in_its_context(rig: Rig) -> None:
+def test_typed_text_is_evaluated_in_its_context(rig: Rig) -> None:
     with rig.started(video={}) as stream:
         stream.say(type="text", text="I am so happy to see you!")
         assert stream.await_type("text")["label"] == "joy"

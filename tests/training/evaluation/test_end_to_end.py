@@ -1,4 +1,4 @@
-"""Manifests of generated media, judged by the shipped weights through the command itself."""
+"""Manifests of generated media, evaluated by the shipped weights through the command itself."""
 
 from __future__ import annotations
 

@@ -107,7 +107,7 @@ def test_mostly_look_alikes_are_worth_a_word(
     assert "1 of 2 items look like training data" in e.warnings[0]
 
 
-def test_weights_of_unknown_training_are_judged_with_a_warning(
+def test_weights_of_unknown_training_are_evaluated_with_a_warning(
     parrot: list[Any], manifest: Make, weights: Make
 ) -> None:
     root = manifest("path,label", "a_joy.wav,joy")

@@ -1,4 +1,4 @@
-"""What mmer-export writes is judged by mmer-evaluate as the shipped models are."""
+"""What mmer-export writes is evaluated by mmer-evaluate as the shipped models are."""
 
 from __future__ import annotations
 
@@ -35,7 +35,9 @@ def meld(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("clip", "frames"),
     ],
 )
-def test_every_kind_of_item_is_judged(meld: Path, tmp_path: Path, modality: str, sees: str) -> None:
+def test_every_kind_of_item_is_evaluated(
+    meld: Path, tmp_path: Path, modality: str, sees: str
+) -> None:
     run = write_run(tmp_path, MODALITIES, "tokens", sees=sees)
     quick = Settings(resamples=100)
     if modality in ("face", "clip"):
@@ -70,7 +72,7 @@ def test_a_video_is_one_sequence_and_a_picture_a_sequence_of_one(
     assert answerer.about() == {"sees": "faces", "no_face": 0}
 
 
-def test_without_a_face_the_middle_is_judged_and_counted(tmp_path: Path) -> None:
+def test_without_a_face_the_middle_is_evaluated_and_counted(tmp_path: Path) -> None:
     model = FaceModel.load(write_run(tmp_path / "run", ("face",)))
     clip = tmp_path / "grey.mp4"
     corpora.write_clip(clip, None, [np.full((96, 128, 3), 90, np.uint8)] * 3)
@@ -91,5 +93,5 @@ def test_a_clip_without_a_picture_is_told(tmp_path: Path) -> None:
 
 def test_a_clip_rests_on_the_models_of_the_run_alone(tmp_path: Path) -> None:
     run = write_run(tmp_path, ("speech", "text"), "logits")
-    judged = weights_of("clip", run, Settings())
-    assert Counter(w.path.parent for w in judged) == {run: 3}
+    evaluated = weights_of("clip", run, Settings())
+    assert Counter(w.path.parent for w in evaluated) == {run: 3}

@@ -153,7 +153,7 @@ def test_live_models_answer_as_the_trained_network(made: Made, fusion: str) -> N
 
 
 @pytest.mark.parametrize("fusion", RUNS)
-def test_a_run_judges_a_clip_by_its_own_modalities_alone(
+def test_a_run_evaluates_a_clip_by_its_own_modalities_alone(
     made: Made, fusion: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     weights = made.exported(fusion) / "export"

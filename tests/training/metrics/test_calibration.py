@@ -1,4 +1,4 @@
-"""Temperatures that never see the half they are judged on; thresholds that the curve justifies."""
+"""Temperatures of the half that is not evaluated; thresholds that the curve justifies."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def test_a_single_group_is_halved_by_item() -> None:
     assert halves(["ravdess/17"] * 11).sum() in (5, 6)
 
 
-def test_each_half_is_judged_by_the_temperature_of_the_other() -> None:
+def test_each_half_is_evaluated_by_the_temperature_of_the_other() -> None:
     rng = np.random.default_rng(1)
     logits = rng.normal(0, 2, (4000, 7))
     labels = drawn(logits, rng)

@@ -71,7 +71,7 @@ def trained(one: Recipe, data: Path, folder: Path, cache: Path | None = None) ->
     return trainer
 
 
-def test_the_planted_words_are_learned_and_judged(
+def test_the_planted_words_are_learned_and_evaluated(
     data: Path, models: dict[str, str], tmp_path: Path
 ) -> None:
     trainer = trained(recipe(models, "text"), data, tmp_path)

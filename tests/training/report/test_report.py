@@ -49,7 +49,7 @@ def predictions(n: int = 280) -> Predictions:
     )
 
 
-def example(title: str = "dia3_utt4: joy, judged joy") -> Example:
+def example(title: str = "dia3_utt4: joy, predicted joy") -> Example:
     words = ["i", "won", "$5", "and", "$6", "!"]
     return Example(
         title,
@@ -121,7 +121,7 @@ def test_one_file_tells_all_and_asks_nobody(
     for told in (
         *("<gated>", "gated <voice & words> on ravdess", "of 280 items", "over 5 folds"),
         *("always the commonest class", "20 speakers or dialogues", "learning_rate", "meld"),
-        "dia3_utt4: joy, judged joy",
+        "dia3_utt4: joy, predicted joy",
     ):
         assert told in text, told
 

@@ -98,7 +98,7 @@ def test_what_an_absent_part_holds_changes_nothing(kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", FUSIONS)
-def test_a_row_is_judged_alone_whoever_else_is_in_the_batch(kind: str) -> None:
+def test_a_row_is_evaluated_alone_whoever_else_is_in_the_batch(kind: str) -> None:
     fusion, parts = build(kind), parts_of()
     present = torch.ones(B, 3)
     whole = fusion(parts, present)
@@ -274,7 +274,7 @@ def test_cross_modal_streams_depend_on_the_others_steps_and_not_on_their_order()
     shuffled = text._replace(tokens=text.tokens[:, order], mask=text.mask[:, order])
     torch.testing.assert_close(fusion([speech, shuffled, face], present).logits, whole)
     assert isinstance(fusion, CrossModal)
-    for judged in fusion.judge.enter[1:]:  # leave the stream of the voice alone
-        nn.init.zeros_(judged.weight)
+    for evaluated in fusion.classify.enter[1:]:  # leave the stream of the voice alone
+        nn.init.zeros_(evaluated.weight)
     whole = fusion(parts, present).logits
     assert not torch.allclose(fusion([speech, part("text"), face], present).logits, whole)
