@@ -10,11 +10,19 @@ from typing import Any, Final
 from mmer.models.cards.card import load_card
 from mmer.models.cards.parts import Measured
 from mmer.models.errors import MmerError
+from mmer.models.face_baseline import NAME as BASELINE
 
 CARD_OF: Final[Mapping[str, str]] = {
     "speech": "speech", "face": "face", "text": "text", "fused": "fusion",
 }  # fmt: skip
 """Name of the card by group of rows."""
+NETWORKS_OF: Final[Mapping[str, tuple[str, ...]]] = {
+    "speech": ("speech",),
+    "face": ("face", BASELINE),
+    "text": ("text",),
+    "fused": ("speech", "face", BASELINE, "text", "fusion"),
+}
+"""Networks on which the rows of a group rest."""
 _FIGURES: Final = (
     "n", "floor_accuracy", "accuracy", "weighted_f1", "macro_f1", "unweighted_recall", "ece",
     "interval",
@@ -42,7 +50,9 @@ def write_cards(report: Mapping[str, Any], folder: Path) -> None:
             continue
         path = folder / f"{name}.json"
         card = load_card(path)
-        if report["models"].get(name) != card.sha256:
+        there = {of: folder / f"{of}.json" for of in NETWORKS_OF[group]}
+        hashes = {of: load_card(p).sha256 for of, p in there.items() if p.is_file()}
+        if any(report["models"].get(of) != sha256 for of, sha256 in hashes.items()):
             raise MmerError(f"{path} is the card of other weights than were measured")
         replace(card, measured=tuple(_measured(row) for row in rows)).save(path)
 

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Final
 import tyro
 
 from mmer.benchmarks.accuracy.anchors import ANCHORS
-from mmer.benchmarks.accuracy.cards import CARD_OF, write_cards
+from mmer.benchmarks.accuracy.cards import NETWORKS_OF, write_cards
 from mmer.benchmarks.accuracy.face import FACE_ROWS
 from mmer.benchmarks.accuracy.fused import FUSED_ROWS
 from mmer.benchmarks.accuracy.render import check_readme, page, readme_part, replace_part
@@ -162,7 +162,11 @@ def with_stored(found: dict[str, Any], output: Path) -> dict[str, Any]:
     try:
         stored = json.loads(path.read_text(encoding="utf-8"))
         measured = {row["group"] for row in found["rows"]}
-        same = {g for g, m in CARD_OF.items() if stored["models"].get(m) == found["models"].get(m)}
+        same = {
+            group
+            for group, networks in NETWORKS_OF.items()
+            if all(stored["models"].get(n) == found["models"].get(n) for n in networks)
+        }
         rows = [r for r in stored["rows"] if r["group"] in same - measured]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise MmerError(f"{path} cannot be added to: {error}; leave --only out") from error

@@ -94,8 +94,9 @@ FUSED_ROWS: Final = (
     *(
         _clips(
             f"{name}_baseline",
-            f"{condition}, with the baseline",
-            "one random order of the clips, learned from those before",
+            f"{condition}, with the baseline, one order",
+            "one random order of the clips, learned from those before; thirty orders: "
+            "mmer-bench baseline",
             f"{options} --adapt",
             adapt=True,
             **given,

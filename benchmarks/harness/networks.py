@@ -5,10 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 from mmer.models.cards.card import KINDS, load_card, weights_dir
+from mmer.models.face_baseline import NAME as BASELINE
 from mmer.training.evaluation.weights import folder_of
 
 
 def hashes(weights: Path | None) -> dict[str, str]:
     """sha256 of each network, by the name of its card; what is not there is left out."""
-    paths = {name: (folder_of(weights, name) or weights_dir()) / f"{name}.json" for name in KINDS}
+    names = (*KINDS, BASELINE)
+    paths = {name: (folder_of(weights, name) or weights_dir()) / f"{name}.json" for name in names}
     return {name: load_card(path).sha256 for name, path in paths.items() if path.is_file()}

@@ -107,8 +107,7 @@ class Clips:
         for modality in MODALITIES if what == "fused" else (what,):
             made: list[Evidence] = [e for e in clip.evidence if e.modality == modality]
             if modality in blocks:
-                block = blocks[modality]
-                made = [replace(e, log_probs=x.log_probs) for e in made for x in _of(block, e)]
+                made = [corrected for e in made for corrected in _of(blocks[modality], e)]
             made = [e for e in made if clip.of_utterance(e)]
             if made:
                 opinions[modality] = opinion(made, modality)
@@ -178,8 +177,8 @@ def ravdess_clips(
 ) -> Sequence[Clip]:
     """The evidence of the clips of RAVDESS below ``data``/video, each message changed first.
 
-    ``state`` names the change in the cache, which is written ``CHUNK`` clips at a time: an
-    interrupted run goes on where it stopped.
+    ``state`` describes the change, with its parameters, in the cache, which is written ``CHUNK``
+    clips at a time: an interrupted run goes on where it stopped.
     """
     items = read("ravdess", data / "video", "clip", "all").items
     key = digest64(f"{hashes(None)} {asr} {state} {[i.id for i in items]}".encode())

@@ -130,6 +130,25 @@ def changes(corpus: Corpus, orders: int) -> dict[str, Change]:
     return found
 
 
+def once_each(corpus: Corpus, orders: int) -> NDArray[np.float64]:
+    """Recall in percent with the baseline of ``orders`` sessions (orders,).
+
+    Each has all items of one person once, in random order.
+
+    Raises:
+        ValueError: the corpus is of several people.
+    """
+    if len(np.unique(corpus.speakers)) != 1:
+        raise ValueError(f"{corpus.name} is not of one person")
+    found = []
+    for order in range(orders):
+        rows = np.random.default_rng(order).permutation(len(corpus.labels))
+        hits = corpus.adapted(rows).argmax(axis=1) == corpus.labels[rows]
+        labels = corpus.labels[rows]
+        found.append(100 * np.mean([hits[labels == c].mean() for c in np.unique(labels)]))
+    return np.array(found)
+
+
 def _change(corpus: Corpus, joined: Sequence[NDArray[np.int64]], recall: bool) -> Change:
     rows, plain, adapted = joined
     labels = corpus.labels[rows]

@@ -269,6 +269,12 @@ def test_rows_of_other_groups_stay_where_their_weights_are_the_same(tmp_path: Pa
     found = {"models": models | {"face": "new"}, "rows": [row("text", "new")]}
     assert run.with_stored(found, tmp_path)["rows"] == [row("speech", "old"), row("text", "new")]
     assert run.with_stored(found, tmp_path / "nowhere") == found
+    stored = {"models": models, "rows": [row("fused", "old"), row("text", "old")]}
+    (tmp_path / "accuracy.json").write_text(json.dumps(stored))
+    for network in ("speech", "face", "face-baseline", "text", "fusion"):
+        found = {"models": models | {network: "new"}, "rows": [row("speech", "new")]}
+        groups = {r["group"] for r in run.with_stored(found, tmp_path)["rows"]}
+        assert groups == {"speech"} | ({"text"} if network != "text" else set())
     (tmp_path / "accuracy.json").write_text("{}")
     with pytest.raises(MmerError, match="leave --only out"):
         run.with_stored(found, tmp_path)

@@ -54,12 +54,35 @@ def test_every_choice_has_a_cell_with_its_best_modality(fusion: FusionModel) -> 
 def test_a_fusion_that_follows_the_worse_one_is_below() -> None:
     class Worse:
         def fuse(self, given: dict[str, Opinion]) -> tuple[np.ndarray, dict[str, float]]:
-            return given["text"].log_probs, {}
+            return list(given.values())[-1].log_probs, {}
 
     moments = opinions({"speech": 0.95, "text": 0.2})
     (cell,) = measured(Worse(), "made", "clean", moments, LABELS, APART)  # type: ignore[arg-type]
     assert cell.points < -40
     assert cell.high < -20
+
+
+def test_a_modality_alone_is_its_label_or_the_fusions_whichever_is_better() -> None:
+    class Shifted:
+        """Right by itself with one modality, wrong with two."""
+
+        def fuse(self, given: dict[str, Opinion]) -> tuple[np.ndarray, dict[str, float]]:
+            logs = given["speech"].log_probs if "speech" in given else given["text"].log_probs
+            return np.roll(logs, 0 if len(given) == 1 else 1), {}
+
+    moments = opinions({"speech": 1.0, "text": 0.0})
+    (cell,) = measured(Shifted(), "made", "clean", moments, LABELS, APART)  # type: ignore[arg-type]
+    assert (cell.best, cell.which, cell.fused) == (100, "speech", 0)
+    for moment in moments:  # the encoder's label is wrong, the fusion of it alone right
+        turned = np.roll(moment["speech"].log_probs, 1)
+        moment["speech"] = Opinion(turned, 1.0, 0.0)
+
+    class Turned(Shifted):
+        def fuse(self, given: dict[str, Opinion]) -> tuple[np.ndarray, dict[str, float]]:
+            return np.roll(super().fuse(given)[0], -1), {}
+
+    (cell,) = measured(Turned(), "made", "clean", moments, LABELS, APART)  # type: ignore[arg-type]
+    assert (cell.best, cell.which) == (100, "speech")
 
 
 def test_moments_that_share_an_item_are_drawn_together(fusion: FusionModel) -> None:
@@ -97,7 +120,7 @@ def shared(items: np.ndarray, modality: str | None) -> np.ndarray:
 def test_an_emotion_that_is_not_drawn_does_not_count() -> None:
     class First:
         def fuse(self, given: dict[str, Opinion]) -> tuple[np.ndarray, dict[str, float]]:
-            return given["speech"].log_probs, {}
+            return next(iter(given.values())).log_probs, {}
 
     moments, labels = opinions({"speech": 1.0, "text": 0.0})[:7], LABELS[:7]
     for k, moment in enumerate(moments):  # the text is always wrong

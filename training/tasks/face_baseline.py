@@ -213,7 +213,7 @@ class FaceBaselineTask(Task):
             "the prior were chosen by RAVDESS Actor_01 and GRID.",
             "People are made up: a neutral image's difference from the mean neutral one, under "
             f"{100 * o.quietest:.0f} to 100 % of other images' expressions. That these add up in "
-            "log-probabilities is an assumption; the real clips are the check.",
+            "log-probabilities is an assumption.",
             "The answers are to images that the face network was trained on, so they are surer "
             "than to strangers; the temperature makes up for it.",
             "FER+ has no subject ids: the same person may occur in both splits.",

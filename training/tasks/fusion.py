@@ -190,9 +190,11 @@ class FusionTask(Task):
         return (
             "No corpus that may be trained on has voice, words and face of one moment: held-out "
             "items were paired by label across corpora. Given the emotion the three are then "
-            "independent, which flatters any fusion; the real clips are the check.",
+            "independent, which flatters any fusion.",
             "Assumed, not learned: in so many moments a modality is neutral whatever is felt "
-            f"({_shares(c.masked)}) or shows another emotion ({_shares(c.wrong)}).",
+            f"({_shares(c.masked)}) or shows another emotion ({_shares(c.wrong)}). Those of words "
+            "and talking faces were chosen by the clips of RAVDESS Actor_01: their figures are of "
+            "development data.",
             f"So are faces of people who talk: {100 * c.still:.0f} % of them are neutral. "
             f"{100 * c.strange:.0f} % of voices and faces are of people who look or sound to the "
             "network otherwise than everybody, as far as their baseline does not take it off.",

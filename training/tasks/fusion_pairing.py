@@ -43,6 +43,8 @@ class Corruption:
     """Share in which the person of the face talks."""
     still: float = 0.0
     """Share of the talking faces that are neutral whatever the label, beside ``masked``."""
+    baseline: float = 0.0
+    """Share of the voices and faces whose person's baseline has begun, from 0 to all the way."""
     strange: float = 0.0
     """Share of the voices and faces of people who differ from everybody by an offset."""
     offset: float = 1.5
@@ -51,7 +53,7 @@ class Corruption:
     """Evidence of age a is of a random emotion with the probability 1 - exp(-a / persistence_s)."""
 
     def __post_init__(self) -> None:
-        names = ("spoilt", "aged", "talking", "still", "strange")
+        names = ("spoilt", "aged", "talking", "still", "baseline", "strange")
         shares = {name: getattr(self, name) for name in names}
         for name in ("masked", "wrong"):
             table = getattr(self, name)
@@ -131,8 +133,7 @@ class Pairing:
         punctuated = np.array([name in PUNCTUATED for name in outputs.states])[states]
         baseline = np.zeros(n)
         if modality != "text":
-            # the baseline has not begun for half of them, and comes as far as chance will have it
-            baseline = rng.random(n) * (rng.random(n) < 0.5)
+            baseline = rng.random(n) * (rng.random(n) < c.baseline)
             left = c.offset * (1 - baseline) * (rng.random(n) < c.strange)
             log_probs = log_softmax(log_probs + left[:, None] * rng.standard_normal((n, 7)))
         context = np.stack([punctuated & (modality == "text"), talking, baseline], axis=1)

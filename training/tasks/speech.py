@@ -139,8 +139,9 @@ class SpeechTask(Task):
 
     def network(self) -> nn.Module:
         network = self._untrained()
-        speech = [statistics for name, (statistics, _) in self._pools.items() if name]
-        network.standardise(torch.from_numpy(np.concatenate(speech)).float())
+        if not self._recipe.start:  # else that run's weights hold them
+            speech = [statistics for name, (statistics, _) in self._pools.items() if name]
+            network.standardise(torch.from_numpy(np.concatenate(speech)).float())
         return network
 
     def _untrained(self) -> SpeechNetwork:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -12,7 +12,13 @@ import pytest
 from mmer.benchmarks import cli
 from mmer.benchmarks.compare import Stored, read_stored
 from mmer.benchmarks.personal.clips import Clip, Clips
-from mmer.benchmarks.personal.command import evaluated, mixes_of, stable, stored_voices
+from mmer.benchmarks.personal.command import (
+    each_once,
+    evaluated,
+    mixes_of,
+    stable,
+    stored_voices,
+)
 from mmer.benchmarks.personal.sessions import (
     BALANCED,
     LENGTH,
@@ -20,11 +26,12 @@ from mmer.benchmarks.personal.sessions import (
     Change,
     Corpus,
     changes,
+    once_each,
     session,
 )
 from mmer.benchmarks.personal.voices import Voices
 from mmer.models.errors import MmerError
-from mmer.models.fusion import FusionModel
+from mmer.models.fusion import FusionModel, Opinion
 from mmer.models.labels import EMOTIONS
 from mmer.models.prediction import log_softmax
 from mmer.realtime.messages import Evidence
@@ -122,6 +129,53 @@ def test_clips_are_corrected_by_modality_and_fused() -> None:
         right = [(a.argmax(axis=1) == corpus.labels).mean() for a in (plain, adapted)]
         assert right[1] > right[0]
         np.testing.assert_array_equal(adapted, corpus.adapted(rows))  # nobody is remembered
+
+
+def test_the_fusion_is_told_how_far_the_baseline_has_come() -> None:
+    class Asked:
+        told: ClassVar[list[float]] = []
+
+        def fuse(self, given: dict[str, Opinion]) -> tuple[np.ndarray, dict[str, float]]:
+            self.told.append(given["speech"].baseline)
+            return given["speech"].log_probs, {}
+
+    rng = np.random.default_rng(0)
+    made = [clip(k % 7, SHIFTS[0], rng) for k in range(14)]
+    fused = Clips("made", made, Asked()).corpora()[-1]  # type: ignore[arg-type]
+    fused.plain(np.arange(14))
+    assert Asked.told == [0.0] * 14
+    Asked.told.clear()
+    fused.adapted(np.arange(14))
+    assert (np.diff(Asked.told) > 0).all()
+    assert Asked.told[-1] > 0.5
+
+
+def test_orders_of_one_persons_items_and_their_musts() -> None:
+    rng = np.random.default_rng(0)
+    made = [clip(k % 7, SHIFTS[0], rng) for k in range(21)]
+    corpora = {c.modality: c for c in Clips("made", made, FusionModel.load()).corpora()}
+    found = once_each(corpora["face"], 4)
+    assert found.shape == (4,)
+    assert ((found >= 0) & (found <= 100)).all()
+    np.testing.assert_array_equal(found, once_each(corpora["face"], 4))
+    with pytest.raises(ValueError, match="not of one person"):
+        once_each(voices().corpus(), 1)
+    rows = {
+        row.key: row
+        for row in each_once(
+            {
+                "speech": np.array([70.0, 80.0]),
+                "face": np.array([40.0, 60.0]),
+                "fused": np.array([72.0, 77.0]),
+            }
+        )
+    }
+    assert {key: row.verdict for key, row in rows.items()} == {
+        "once speech": "", "once face": "miss", "once fused": "pass", "once difference": "pass",
+    }  # fmt: skip
+    assert rows["once fused"].measured == "74.5 (72.0 to 77.0)"
+    assert rows["once difference"].measured == "-0.5 (-3.0 to +2.0)"
+    assert "below in 50% of the orders" in rows["once difference"].note
 
 
 def test_the_face_counts_around_speech_alone() -> None:

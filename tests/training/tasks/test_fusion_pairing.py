@@ -85,9 +85,10 @@ def test_talking_faces_are_still_and_the_context_says_so() -> None:
 
 def test_strangers_are_shifted_as_far_as_the_baseline_has_not_come() -> None:
     plain = PAIRING.draw(4000, np.random.default_rng(0), Corruption(spoilt=0, aged=0))
-    life = Corruption(spoilt=0, aged=0, strange=1.0, offset=1.5)
+    life = Corruption(spoilt=0, aged=0, baseline=0.5, strange=1.0, offset=1.5)
     moments = PAIRING.draw(4000, np.random.default_rng(0), life)
     known = moments.inputs["context"][:, 0, 2]
+    assert not plain.inputs["context"][:, :, 2].any()
     assert (known == 0).mean() == pytest.approx(0.5, abs=0.03)
     spread = moments.inputs["log_probs"][:, 0].std(axis=1)
     assert spread[known < 0.1].mean() > spread[known > 0.9].mean() + 0.2
