@@ -1,8 +1,9 @@
 """Percentiles that count misses, slopes and ratios with an interval.
 
 Neighbours in a run resemble each other, so every interval here draws whole blocks of neighbours
-with replacement (the moving-block bootstrap: Künsch 1989, Annals of Statistics 17:1217), is the
-middle 95 % of 1000 such draws, and is seeded: the same values give the same interval.
+with replacement (``ratio`` moving ones: Künsch 1989, Annals of Statistics 17:1217; ``slope`` those
+of fixed spans of time), is the middle 95 % of 1000 such draws, and is seeded: the same values give
+the same interval.
 """
 
 from __future__ import annotations

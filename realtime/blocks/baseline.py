@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import ClassVar, Final
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -56,9 +56,10 @@ SESSION: Final[Mapping[str, BaselineConfig]] = {
     "face": BaselineConfig(prior=12.0, evenness=0.5, memory=300.0),
 }
 """Of a session, in which a person may feel anything."""
+READING_PRIOR: Final = 12.0
 READING: Final[Mapping[str, BaselineConfig]] = {
-    "speech": BaselineConfig(prior=12.0, evenness=0.5),
-    "face": BaselineConfig(prior=12.0, evenness=0.5, memory=300.0),
+    "speech": BaselineConfig(prior=READING_PRIOR, evenness=0.5),
+    "face": BaselineConfig(prior=READING_PRIOR, evenness=0.5, memory=300.0),
 }
 """Of a person who reads aloud, half of which is taken to be neutral."""
 
@@ -139,7 +140,11 @@ class KnownOffset:
 
     value: NDArray[np.float64]  # shape (7,)
     seen: float
-    progress: ClassVar[float] = 1.0
+
+    @property
+    def progress(self) -> float:
+        """0 where nothing was read, towards 1 the more."""
+        return self.seen / (READING_PRIOR + self.seen)
 
     def corrected(self, log_probs: NDArray[np.floating]) -> NDArray[np.float32]:
         """Log-probabilities (7,) without the offset; what holds NaN is returned as it is."""

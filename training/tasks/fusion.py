@@ -54,7 +54,7 @@ class FusionOptions:
 
 
 def half_of(outputs: EncoderOutputs, half: int) -> EncoderOutputs:
-    """Half of the items: whole speakers, dialogues and sets of twin images.
+    """Half of the items: whole speakers and dialogues, and images by their content.
 
     RAVDESS actors 17 and 18 against 19 and 20 (a man and a woman each), the others by a digest of
     the group's name.

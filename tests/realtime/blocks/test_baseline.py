@@ -197,6 +197,8 @@ def test_a_known_offset_is_the_same_throughout() -> None:
     for _ in range(3):
         np.testing.assert_allclose(through(block, evidence(x)), expected, atol=1e-5)
     assert block.seen == 14
+    assert known.progress == pytest.approx(14 / 26)  # half a minute of reading is no whole baseline
+    assert KnownOffset(SHIFT, 0.0).progress == 0
 
     for track in range(100):  # whoever passes by leaves nothing
         through(block, evidence(x, "speech", track=track))
