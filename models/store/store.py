@@ -1,8 +1,9 @@
 """Model store: search, verification, download and unpacking of the models that are not shipped.
 
 Searched in this order: the folders of ``MMER_MODELS``, the Python package that brings the model
-where there is one, our cache (``MMER_HOME``, else the user's cache folder), for Vosk the folders
-that Vosk itself searches, and last the network.
+where there is one, our cache (``MMER_HOME``, else the user's cache folder), and last the network.
+Only what a sha256 of the catalogue covers is used: files, and archives that were unpacked into the
+cache. A folder that others unpacked cannot be checked, and is not used.
 """
 
 from __future__ import annotations
@@ -25,9 +26,9 @@ from mmer.models.store.download import (
     terminal_bar,
     writable,
 )
-from mmer.models.store.unpack import MANIFEST, extract, intact
+from mmer.models.store.unpack import extract, intact
 
-__all__ = ["Store", "Unavailable", "default_home", "model_folders", "vosk_folders"]
+__all__ = ["Store", "Unavailable", "default_home", "model_folders"]
 
 
 def default_home() -> Path:
@@ -43,17 +44,6 @@ def model_folders() -> list[Path]:
     """The folders of ``MMER_MODELS``, separated as in PATH."""
     names = os.environ.get("MMER_MODELS", "").split(os.pathsep)
     return [Path(name).expanduser() for name in names if name]
-
-
-def vosk_folders() -> list[Path]:
-    """Where Vosk itself searches (its ``MODEL_DIRS``)."""
-    named = os.environ.get("VOSK_MODEL_PATH")
-    return [
-        *([Path(named)] if named else []),
-        Path("/usr/share/vosk"),
-        Path.home() / "AppData/Local/vosk",
-        Path.home() / ".cache/vosk",
-    ]
 
 
 def is_offline() -> bool:
@@ -172,20 +162,21 @@ class Store:
     def _find_folder(self, asset: Asset, name: str) -> Path | None:
         cached = self.home / name
         for place in self.folders:
-            if self._usable(asset, place / name):
-                return place / name
             # the cache may hold what this archive unpacks to: then its 40 MB need no reading
             if os.path.isfile(place / asset.file) and (
                 found := cached if intact(asset, cached) else self._find_archive(asset, place, name)
             ):
                 return found
+            if os.path.isdir(place / name):
+                self._say(
+                    f"{place / name} is not used: an unpacked folder cannot be checked; put "
+                    f"{asset.file} beside it"
+                )
         if intact(asset, cached):
             return cached
         if cached.exists():
             self._say(f"{cached} is not used: it is damaged or not whole")
-        if found := self._find_archive(asset, self.home, name):
-            return found
-        return next((p / name for p in vosk_folders() if self._usable(asset, p / name)), None)
+        return self._find_archive(asset, self.home, name)
 
     def _find_archive(self, asset: Asset, place: Path, name: str) -> Path | None:
         archive = self._find_file(asset, [place / asset.file])
@@ -196,19 +187,6 @@ class Store:
         except Unavailable as error:
             self._say(f"{archive} is not used: {error}")
             return None
-
-    def _usable(self, asset: Asset, folder: Path) -> bool:
-        """Whether a folder that others may have made is whole, as far as can be told."""
-        if not os.path.isdir(folder):
-            return False
-        if os.path.isfile(folder / MANIFEST):
-            whole = intact(asset, folder)
-        else:
-            files = [folder / needed for needed in asset.needs]
-            whole = all(os.path.isfile(file) and os.path.getsize(file) > 0 for file in files)
-        if not whole:
-            self._say(f"{folder} is not used: it is damaged or not whole")
-        return whole
 
     def _unpack(self, asset: Asset, archive: Path, name: str) -> Path:
         """The archive's folder in the cache, which appears whole or not at all."""

@@ -67,7 +67,10 @@ def extract(asset: Asset, archive: Path, into: Path) -> Path:
 
 
 def intact(asset: Asset, folder: Path) -> bool:
-    """Whether an unpacked folder is as its manifest says; only touched files are read again."""
+    """Whether an unpacked folder of the cache is as its manifest says, without a file more.
+
+    Only touched files are read again.
+    """
     try:
         manifest = read_json(folder / MANIFEST)
         if manifest["archive_sha256"] != asset.sha256:
@@ -80,9 +83,10 @@ def intact(asset: Asset, folder: Path) -> bool:
                 return False
             if stat.st_mtime_ns != mtime_ns and sha256_of(folder / name) != sha256:
                 return False
+        there = {p.relative_to(folder).as_posix() for p in folder.rglob("*") if not p.is_dir()}
+        return there - {MANIFEST} == set(manifest["files"]) >= set(asset.needs)
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return False  # no manifest, or not one that we wrote
-    return True
 
 
 def _parts(name: str) -> tuple[str, ...]:

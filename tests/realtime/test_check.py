@@ -31,7 +31,6 @@ def _quick(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(devices, "microphones", lambda: devices.Found(lines=("0: USB Audio",)))
     monkeypatch.setattr(devices, "cameras", devices.Found)
     monkeypatch.setattr(module, "check_file", lambda path, sha256: None)
-    monkeypatch.setattr("mmer.models.store.store.vosk_folders", list)
     monkeypatch.setattr("mmer.models.store.store._in_package", lambda asset: None)
 
 

@@ -53,11 +53,10 @@ def vosk_asset(data: bytes = ZIP_BYTES) -> Asset:
 
 
 @pytest.fixture(autouse=True)
-def _own_world(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def _own_world(monkeypatch: pytest.MonkeyPatch) -> None:
     """No model of this machine, and any attempt to connect fails the test."""
-    for name in ("MMER_HOME", "MMER_MODELS", "MMER_OFFLINE", "VOSK_MODEL_PATH"):
+    for name in ("MMER_HOME", "MMER_MODELS", "MMER_OFFLINE"):
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr(store_module, "vosk_folders", lambda: [tmp_path / "vosk"])
 
     def refuse(*args: object, **kwargs: object) -> None:
         pytest.fail("tried to connect")
@@ -155,28 +154,31 @@ def test_an_archive_of_the_wrong_hash_is_not_unpacked(store: Store, tmp_path: Pa
     assert not store.home.exists()
 
 
-def test_an_unpacked_folder_of_the_folders_is_used_in_place(store: Store, tmp_path: Path) -> None:
-    put(tmp_path / "stick/tiny-model/am", "final.mdl", b"m")
-    assert store.get(store.vosk) == tmp_path / "stick/tiny-model"
-
-
-def test_a_folder_that_lacks_a_file_is_skipped(
-    store: Store, tmp_path: Path, said: list[str]
+@pytest.mark.parametrize("manifest", [None, "forged", "copied"])
+def test_an_unpacked_folder_of_the_folders_is_not_used_unchecked(
+    store: Store, tmp_path: Path, said: list[str], manifest: str | None
 ) -> None:
-    put(tmp_path / "stick/tiny-model/am", "final.mdl", b"")
-    put(tmp_path / "vosk/tiny-model/am", "final.mdl", b"m")
-    assert store.get(store.vosk) == tmp_path / "vosk/tiny-model"
-    assert "not whole" in said[0]
-
-
-def test_the_cache_goes_before_the_folders_of_vosk(store: Store, tmp_path: Path) -> None:
-    put(tmp_path / "vosk/tiny-model/am", "final.mdl", b"m")
-    assert store.get(store.vosk) == tmp_path / "vosk/tiny-model"
-    put(store.home, "tiny-model.zip", ZIP_BYTES)
+    """Nothing covers its bytes: whoever made it may have written the manifest as well."""
+    folder = tmp_path / "stick/tiny-model"
+    if manifest == "copied":
+        archive = put(tmp_path / "stick", "tiny-model.zip", ZIP_BYTES)
+        shutil.move(store.get(store.vosk), folder)
+        archive.unlink()
+    put(folder / "am", "final.mdl", b"evil")
+    if manifest == "forged":
+        table = {"archive_sha256": store.vosk.sha256, "files": {}}
+        (folder / MANIFEST).write_text(json.dumps(table))
+    assert store.find(store.vosk) is None
+    (line,) = said
+    assert "cannot be checked; put tiny-model.zip beside it" in line
+    put(tmp_path / "stick", "tiny-model.zip", ZIP_BYTES)
     assert store.get(store.vosk) == store.home / "tiny-model"
+    assert (store.home / "tiny-model/am/final.mdl").read_bytes() == b"m" * 5000
 
 
-@pytest.mark.parametrize("harm", ["cut", "flip", "remove", "manifest", "no manifest"])
+@pytest.mark.parametrize(
+    "harm", ["cut", "flip", "remove", "more", "manifest", "empty manifest", "no manifest"]
+)
 def test_a_damaged_unpacked_folder_is_noticed_and_made_again(
     store: Store, tmp_path: Path, said: list[str], harm: str
 ) -> None:
@@ -190,8 +192,13 @@ def test_a_damaged_unpacked_folder_is_noticed_and_made_again(
         os.utime(data, ns=(1, 1))
     elif harm == "remove":
         data.unlink()
+    elif harm == "more":  # a file that no hash covers
+        (model / "am/more.mdl").write_bytes(b"x")
     elif harm == "manifest":
         (model / MANIFEST).write_text("{")
+    elif harm == "empty manifest":
+        table = {"archive_sha256": store.vosk.sha256, "files": {}}
+        (model / MANIFEST).write_text(json.dumps(table))
     else:
         (model / MANIFEST).unlink()
     assert store.get(store.vosk) == model
@@ -413,20 +420,6 @@ def test_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 def test_offline_values(monkeypatch: pytest.MonkeyPatch, value: str, expected: bool) -> None:
     monkeypatch.setenv("MMER_OFFLINE", value)
     assert is_offline() is expected
-
-
-def test_vosk_is_searched_where_vosk_searches(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    monkeypatch.undo()  # the real search
-    monkeypatch.setenv("VOSK_MODEL_PATH", str(tmp_path / "named"))
-    monkeypatch.setenv("HOME", str(tmp_path))
-    monkeypatch.setenv("USERPROFILE", str(tmp_path))
-    store = Store(tmp_path / "home", [], offline=True, vosk=vosk_asset())
-    put(tmp_path / ".cache/vosk/tiny-model/am", "final.mdl", b"m")
-    assert store.get(store.vosk) == tmp_path / ".cache/vosk/tiny-model"
-    put(tmp_path / "named/tiny-model/am", "final.mdl", b"m")
-    assert store.get(store.vosk) == tmp_path / "named/tiny-model"
 
 
 def test_the_catalogue_is_what_the_makers_publish() -> None:

@@ -98,7 +98,6 @@ def server() -> Iterator[Server]:
 def _no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy", "ALL_PROXY"):
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr("mmer.models.store.store.vosk_folders", list)
 
 
 def assets(url: str, other: str | None = None) -> tuple[Asset, Asset]:
@@ -412,7 +411,6 @@ def test_two_processes_at_once(server: Server, tmp_path: Path) -> None:
     code = (
         "import sys; sys.path.insert(0, sys.argv[1]); from pathlib import Path\n"
         "from test_store_download import make_store\n"
-        "import mmer.models.store.store as s; s.vosk_folders = list\n"
         "sys.stdin.readline()\n"
         "print(*[p for _, p in make_store(Path(sys.argv[2]), sys.argv[3]).fetch_all()], sep='\\n')"
     )

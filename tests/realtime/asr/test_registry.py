@@ -142,7 +142,6 @@ def files() -> tuple[Path, Path, Path]:
 @pytest.fixture
 def empty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
     """Offline, and no model on the machine."""
-    monkeypatch.setattr("mmer.models.store.store.vosk_folders", list)
     monkeypatch.setattr("mmer.models.store.store._in_package", lambda asset: None)
     return Store(tmp_path / "home", [], offline=True, report=lambda line: None)
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import zipfile
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from mmer.models.checksum import sha256_of
 from mmer.models.errors import MmerError
 from mmer.models.registry import Registry
 from mmer.models.store.catalogue import MOONSHINE, VOSK_MODEL, Unavailable
@@ -155,9 +158,8 @@ def test_selections_are_equal_where_their_files_are(machine: Machine) -> None:
 def test_auto_passes_over_a_damaged_file_and_tells_of_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """By the real registry and store: Moonshine's encoder is cut short, Vosk's folder is whole."""
+    """By the real registry and store: Moonshine's encoder is cut short, Vosk's archive is whole."""
     monkeypatch.setattr("mmer.models.store.store._in_package", lambda asset: None)
-    monkeypatch.setattr("mmer.models.store.store.vosk_folders", list)
     monkeypatch.setattr(AsrEngine, "_need_package", lambda self: None)
     monkeypatch.setattr(
         AsrEngine,
@@ -167,12 +169,14 @@ def test_auto_passes_over_a_damaged_file_and_tells_of_it(
     encoder = tmp_path / "stick" / MOONSHINE[0].file
     encoder.parent.mkdir(parents=True)
     encoder.write_bytes(b"cut short")
-    for needed in VOSK_MODEL.needs:
-        path = tmp_path / "stick" / str(VOSK_MODEL.folder) / needed
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(b"here")
+    archive = tmp_path / "stick" / VOSK_MODEL.file
+    with zipfile.ZipFile(archive, "w") as file:
+        for needed in VOSK_MODEL.needs:
+            file.writestr(f"{VOSK_MODEL.folder}/{needed}", b"here")
+    vosk = replace(VOSK_MODEL, sha256=sha256_of(archive))
     told: list[str] = []
-    store = Store(tmp_path / "home", [tmp_path / "stick"], offline=True, report=told.append)
+    folders = [tmp_path / "stick"]
+    store = Store(tmp_path / "home", folders, offline=True, report=told.append, vosk=vosk)
     choice = load(select("auto", store))
     assert choice.name == "vosk"
     (notice,) = choice.notices
