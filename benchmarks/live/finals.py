@@ -82,6 +82,7 @@ def provisional_rows(recording: Recording, clip: AnnotatedClip) -> list[Row]:
 
     The first label is the provisional one of the pause that became the end; where there was none,
     the final label is the first. A provisional one is withdrawn where speech went on after it.
+    Where both have none, being too unsure, they count in the delays alone.
     """
     labels = match(clip.spans, recording.finals)
     finals = {e.utterance: e for e in recording.estimates if e.final}
@@ -93,8 +94,10 @@ def provisional_rows(recording: Recording, clip: AnnotatedClip) -> list[Row]:
     for m in labels.matches:
         first = None if m.result is None else standing.get(m.result.utterance, m.result)
         delays.append(math.inf if first is None else 1000 * (first.written - m.span.t1))
-    equal = sum(e.label == finals[u].label for u, e in standing.items())
-    share = equal / len(standing) if standing else None
+    pairs = [(e.label, finals[u].label) for u, e in standing.items()]
+    labelled = [(first, last) for first, last in pairs if first or last]
+    equal = sum(first == last for first, last in labelled)
+    share = equal / len(labelled) if labelled else None
     found = summarise(delays)
     withdrawn = len(given) - len(standing)
     return [
@@ -115,13 +118,14 @@ def provisional_rows(recording: Recording, clip: AnnotatedClip) -> list[Row]:
             what="provisional label equals the final one",
             measured="none was given" if share is None else f"{share:.1%}",
             target="at least 95 %",
-            note=f"{equal} of {len(standing)}",
-            values={"share": share, "equal": equal, "of": len(standing)},
+            note=f"{equal} of {len(labelled)} with a label, {len(labelled) - equal} revised; "
+            f"{len(pairs) - len(labelled)} had none, both times",
+            values={"share": share, "equal": equal, "of": len(labelled), "pairs": len(pairs)},
             better="more",
         ).evaluated(
             share is not None and share >= 0.95,
-            len(standing) >= LEAST_UTTERANCES,
-            f"evaluated from {LEAST_UTTERANCES} utterances on",
+            len(labelled) >= LEAST_UTTERANCES,
+            f"evaluated from {LEAST_UTTERANCES} with a label on",
         ),
     ]
 

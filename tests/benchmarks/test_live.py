@@ -71,6 +71,18 @@ def test_provisional_labels_in_time_and_as_often_as_they_stand() -> None:
     assert (delay.verdict, equal.verdict) == ("miss", "miss")
 
 
+def test_pairs_without_a_label_are_not_equal_labels() -> None:
+    recording = with_provisional(0.17, ["joy"] * 20)
+    unsure = [replace(e, label=None) if e.utterance < 12 else e for e in recording.estimates]
+    recording.estimates[:] = unsure
+    _, equal = provisional_rows(recording, CLIP)
+    assert (equal.values["of"], equal.values["pairs"], equal.verdict) == (8, 20, "not evaluated")
+    assert "8 of 8 with a label, 0 revised; 12 had none" in equal.note
+    recording.estimates[:] = [replace(e, label=None) for e in unsure]
+    _, equal = provisional_rows(recording, CLIP)
+    assert (equal.measured, equal.values["share"]) == ("none was given", None)
+
+
 def test_without_a_provisional_label_the_final_is_the_first() -> None:
     delay, equal = provisional_rows(with_provisional(0.17, ["joy"] * 10), CLIP)
     assert sorted(delay.samples["delay_ms"]) == pytest.approx([170] * 10 + [320] * 10)
