@@ -40,6 +40,7 @@ BURSTS: Final = 180  # of EmoGator
 OFTEN: Final = 4  # texts that the row of a kind of sound quotes
 SILENT: Final = -math.inf  # score of a sound that gave no text at any threshold
 NO_WORDS: Final = WordErrors()
+NO_TEXT: Final = ("music",)  # sounds of which none may give a text
 
 
 @dataclass(frozen=True)
@@ -52,9 +53,17 @@ class Scored:
 
 
 def unthresholded() -> MoonshineModel:
-    """Moonshine without a threshold; raises Unavailable where its files are not here."""
-    encoder, decoder, vocabulary = ENGINES["moonshine"].find(Store(offline=True))
-    return MoonshineModel(encoder, decoder, vocabulary, no_speech=-math.inf)
+    """Moonshine without the threshold alone; raises Unavailable where its files are not here."""
+    return _moonshine(-math.inf)
+
+
+def unfiltered() -> MoonshineModel:
+    """Moonshine's decoder alone: no threshold, no other filter of texts, no second try.
+
+    Raises:
+        Unavailable: its files are not here.
+    """
+    return _moonshine(None)
 
 
 def study(data: Path, say: Say) -> Report:
@@ -63,26 +72,15 @@ def study(data: Path, say: Say) -> Report:
     Raises:
         MmerError: the data or the model are not there.
     """
-    model = unthresholded()
+    model = unfiltered()
+    shipped = _moonshine(NO_SPEECH)
     say("reading")
     clips = ravdess(data, TRAINING_ACTORS)
     environment = sounds(data / "audio" / "esc10", "*/*.opus")
     bursts = sounds(data / "audio" / "emogator", "**/*.opus", BURSTS)
-    speech: dict[str, list[Scored]] = {}
-    for snr_db in SNRS_DB:
-        name = "clean" if snr_db is None else f"{snr_db:g} dB"
-        degraded = clips if snr_db is None else in_noise(clips, environment, snr_db)
-        speech[name] = []
-        for k, clip in enumerate(degraded):
-            say(f"speech, {name}: {k} of {len(degraded)}")
-            speech[name] += speech_scores(clip, model)
-    other: dict[str, list[Scored]] = {}
-    for name, recordings in non_speech(environment).items():
-        say(name)
-        other[name] = [sound_score(recording, model) for recording in recordings]
-    for name, recordings in (("ESC-10, live", environment), ("vocal bursts, live", bursts)):
-        say(name)
-        other[name] = [s for recording in recordings for s in live_scores(recording, model)]
+    other = other_scores(environment, bursts, model, say)
+    remaining = other_scores(environment, bursts, shipped, say)
+    speech = noisy_speech_scores(clips, environment, model, say)
     return Report(
         kind="asr_threshold",
         title="mmer-bench asr: Moonshine's no-speech threshold",
@@ -96,9 +94,45 @@ def study(data: Path, say: Say) -> Report:
         rows=[
             *(speech_row(name, scored, other) for name, scored in speech.items()),
             *(other_row(name, scored, speech) for name, scored in other.items()),
+            *(shipped_row(name, remaining[name], scored) for name, scored in other.items()),
             *(threshold_row(value, speech, other) for value in THRESHOLDS),
         ],
     )
+
+
+def noisy_speech_scores(
+    clips: Sequence[Utterance],
+    environment: Sequence[NDArray[np.int16]],
+    model: AsrModel,
+    say: Say,
+) -> dict[str, list[Scored]]:
+    """Scores of the clips' utterances, clean and by the ratio of the noise under them."""
+    speech: dict[str, list[Scored]] = {}
+    for snr_db in SNRS_DB:
+        name = "clean" if snr_db is None else f"{snr_db:g} dB"
+        degraded = clips if snr_db is None else in_noise(clips, environment, snr_db)
+        speech[name] = []
+        for k, clip in enumerate(degraded):
+            say(f"speech, {name}: {k} of {len(degraded)}")
+            speech[name] += speech_scores(clip, model)
+    return speech
+
+
+def other_scores(
+    environment: Sequence[NDArray[np.int16]],
+    bursts: Sequence[NDArray[np.int16]],
+    model: AsrModel,
+    say: Say,
+) -> dict[str, list[Scored]]:
+    """Scores of sounds without speech, by kind: given directly, and as the VAD finds them."""
+    other: dict[str, list[Scored]] = {}
+    for name, made in non_speech(environment).items():
+        say(name)
+        other[name] = [sound_score(sound, model) for sound in made]
+    for name, recorded in (("ESC-10, live", environment), ("vocal bursts, live", bursts)):
+        say(name)
+        other[name] = [s for sound in recorded for s in live_scores(sound, model)]
+    return other
 
 
 def non_speech(environment: Sequence[NDArray[np.int16]]) -> dict[str, list[NDArray[np.int16]]]:
@@ -177,6 +211,23 @@ def other_row(name: str, other: Sequence[Scored], speech: Mapping[str, Sequence[
     )
 
 
+def shipped_row(name: str, shipped: Sequence[Scored], alone: Sequence[Scored]) -> Row:
+    """Sounds of a kind with text: by the model as shipped, and by the default threshold alone."""
+    texts = [s.text for s in shipped if s.text]
+    by_score = sum(s.score >= NO_SPEECH for s in alone)
+    quoted = ", ".join(f"{text} ({n})" for text, n in Counter(texts).most_common(OFTEN))
+    return Row(
+        key=f"shipped_{row_key(name)}",
+        what=f"{name}: sounds with text, as shipped",
+        measured=f"{len(texts)} of {len(shipped)} ({len(texts) / max(1, len(shipped)):.0%}); "
+        f"by the threshold alone {by_score}",
+        target="none" if name in NO_TEXT else "",
+        passed=not texts if name in NO_TEXT else None,
+        note=quoted,
+        values={"with_text": len(texts), "threshold_alone": by_score, "sounds": len(shipped)},
+    )
+
+
 def threshold_row(
     value: float, speech: Mapping[str, Sequence[Scored]], other: Mapping[str, Sequence[Scored]]
 ) -> Row:
@@ -208,6 +259,11 @@ def threshold_row(
 def total(scored: Iterable[Scored]) -> WordErrors:
     """Sum of the words of utterances."""
     return sum((s.errors for s in scored), WordErrors())
+
+
+def _moonshine(no_speech: float | None) -> MoonshineModel:
+    encoder, decoder, vocabulary = ENGINES["moonshine"].find(Store(offline=True))
+    return MoonshineModel(encoder, decoder, vocabulary, no_speech)
 
 
 def _scored(final: Hypothesis, errors: WordErrors = NO_WORDS) -> Scored:

@@ -75,8 +75,9 @@ class Decoded:
 class MoonshineModel:
     """The two networks and the vocabulary; immutable, shared by streams and threads.
 
-    ``no_speech`` is the mean token log-probability below which a transcript is dropped; -inf keeps
-    them all.
+    ``no_speech`` is the mean token log-probability below which a transcript is dropped. None is the
+    decoder alone, as the study of thresholds measures it: no transcript is dropped, neither by its
+    probability nor as one of ``INVENTED``, no sound is too short, and there is no second try.
 
     Raises:
         MmerError: a file cannot be opened, or is of another network.
@@ -86,7 +87,11 @@ class MoonshineModel:
     trust = 1.0
 
     def __init__(
-        self, encoder: Path, decoder: Path, vocabulary: Path, no_speech: float = NO_SPEECH
+        self,
+        encoder: Path,
+        decoder: Path,
+        vocabulary: Path,
+        no_speech: float | None = NO_SPEECH,
     ) -> None:
         self._encoder: Engine = open_engine(encoder, "cpu")
         self._decoder: Engine = open_engine(decoder, "cpu")
@@ -124,8 +129,10 @@ class MoonshineModel:
         so now and then a draft changes a word. What a final hypothesis starts from must depend on
         the sound alone.
         """
-        if len(samples) < LEAST_SAMPLES or not samples.any():
+        missing = max(0, LEAST_SAMPLES - len(samples))
+        if not samples.any() or (missing and self._no_speech is not None):
             return Decoded((), 0.0)
+        samples = np.pad(samples, (0, missing))
         sound = samples.astype(np.float32)[None] / 32768  # shape (1, n)
         mask = np.ones(sound.shape, np.int64)  # at sample length, for the decoder too
         hidden = self._encoder.run({"input_values": sound, "attention_mask": mask})
@@ -180,7 +187,9 @@ class MoonshineModel:
         ``late``, there is none.
         """
         first = self.decode(samples)
-        unsure = NO_SPEECH <= first.mean_log_prob < SURE and len(samples) <= LONGEST_AGAIN
+        if self._no_speech is None or len(samples) > LONGEST_AGAIN:
+            return first
+        unsure = self._no_speech <= first.mean_log_prob < SURE
         if not unsure or (late is not None and late()):
             return first
         again = self.decode(np.pad(samples, (SILENCE_BEFORE, SILENCE_AFTER)), first.tokens)
@@ -191,10 +200,14 @@ class MoonshineModel:
     def hypothesis(self, decoded: Decoded) -> Hypothesis:
         """Transcript of what was decoded; empty, with the reason, where it is no speech."""
         text = self._vocabulary.text(decoded.tokens)
-        unsure = decoded.mean_log_prob < self._no_speech
-        if unsure or text in INVENTED or MUSIC in text or not any(c.isalnum() for c in text):
+        if not any(c.isalnum() for c in text) or self._is_invented(text, decoded.mean_log_prob):
             return Hypothesis(self.name, style="asr", why="no speech")
         return Hypothesis(self.name, text, confidence=math.exp(decoded.mean_log_prob), style="asr")
+
+    def _is_invented(self, text: str, mean_log_prob: float) -> bool:
+        if self._no_speech is None:
+            return False
+        return mean_log_prob < self._no_speech or text in INVENTED or MUSIC in text
 
 
 class MoonshineStream:

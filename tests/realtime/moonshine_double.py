@@ -14,7 +14,7 @@ import pytest
 from numpy.typing import NDArray
 
 from mmer.realtime.asr import moonshine as module
-from mmer.realtime.asr.moonshine import MoonshineModel
+from mmer.realtime.asr.moonshine import NO_SPEECH, MoonshineModel
 from mmer.realtime.asr.moonshine_vocabulary import END, START
 
 Arrays = Mapping[str, NDArray]
@@ -110,6 +110,7 @@ def double(
     folder: Path,
     monkeypatch: pytest.MonkeyPatch,
     answer: Answer = a_word_in_half_a_second,
+    no_speech: float | None = NO_SPEECH,
     **special: str,
 ) -> tuple[MoonshineModel, Encoder, Decoder]:
     """A model of the two doubles and a vocabulary of its own."""
@@ -117,5 +118,6 @@ def double(
     engines = {"encoder.ort": encoder, "decoder.ort": decoder}
     monkeypatch.setattr(module, "open_engine", lambda path, provider: engines[path.name])
     vocabulary = write_vocabulary(folder / "tokenizer.bin", pieces(**special))
-    model = MoonshineModel(folder / "encoder.ort", folder / "decoder.ort", vocabulary)
+    paths = (folder / "encoder.ort", folder / "decoder.ort", vocabulary)
+    model = MoonshineModel(*paths, no_speech=no_speech)
     return model, encoder, decoder

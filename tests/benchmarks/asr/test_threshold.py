@@ -19,11 +19,12 @@ from mmer.benchmarks.asr.threshold import (
     live_scores,
     non_speech,
     other_row,
+    shipped_row,
     sound_score,
     speech_row,
     speech_scores,
     threshold_row,
-    unthresholded,
+    unfiltered,
 )
 from mmer.benchmarks.asr.word_errors import WordErrors
 from mmer.benchmarks.harness.utterances import Utterance
@@ -68,6 +69,15 @@ def test_rows_of_speech_and_of_other_sounds() -> None:
     assert row.values == {"auc_clean": pytest.approx(7 / 8), "n": 4}
 
 
+def test_what_the_shipped_model_leaves_stands_beside_the_threshold_alone() -> None:
+    row = shipped_row("music", [Scored(SILENT), Scored(-0.3, "So")], OTHER["noise"])
+    assert (row.key, row.verdict) == ("shipped_music", "miss")
+    assert row.measured == "1 of 2 (50%); by the threshold alone 1"
+    assert row.note == "So (1)"
+    assert shipped_row("music", [Scored(SILENT)], OTHER["noise"]).verdict == "pass"
+    assert shipped_row("ESC-10", [Scored(-0.3, "So")], OTHER["noise"]).verdict == ""
+
+
 def test_scores_are_log_probabilities() -> None:
     model = CountingModel("kids are walking", confidence=math.exp(-0.4))
     clip = Utterance("a", sounds.voice(1.0), text="Kids are talking")
@@ -88,7 +98,7 @@ def test_sounds_without_speech_of_every_kind() -> None:
 @pytest.mark.data
 def test_text_invented_for_rain_is_dropped(data: Path) -> None:
     try:
-        kept = unthresholded()
+        kept = unfiltered()
     except MmerError as problem:
         pytest.skip(str(problem))
     rain = recordings(data / "audio" / "esc10", "002*/3-*.opus")[0]

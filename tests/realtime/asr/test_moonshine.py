@@ -196,6 +196,33 @@ def test_what_it_invents_for_other_sounds_is_dropped(
         assert model.hypothesis(Decoded(others, -0.05)).text == text
 
 
+def test_without_a_threshold_the_decoder_alone_answers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    special = {"t20": "▁You", "t24": "▁♪", "t25": "▁..."}
+    model, encoder, decoder = double(tmp_path, monkeypatch, no_speech=None, **special)
+    for tokens, text in {(20,): "You", (24, 10, 24): "♪ w10 ♪", (10,): "w10"}.items():
+        assert model.hypothesis(Decoded(tokens, NO_SPEECH - 1)).text == text
+    assert model.hypothesis(Decoded((25,), -0.05)).why == "no speech"  # no word
+    decoder.logit = lambda samples: 6  # unsure
+    decoder.answer = lambda tokens, samples: END if tokens else FIRST_WORD
+    assert model.transcribe(sound(1)).text == "w10"
+    assert encoder.lengths == [RATE]  # no second try
+    assert model.transcribe(sound(0.1)).text == "w10"
+    assert model.transcribe(silence(1)).why == "no speech"
+
+
+@pytest.mark.parametrize(("threshold", "calls"), [(-2.0, 2), (NO_SPEECH, 1)])
+def test_the_models_own_threshold_decides_on_a_second_try(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, threshold: float, calls: int
+) -> None:
+    model, encoder, decoder = double(tmp_path, monkeypatch, no_speech=threshold)
+    decoder.logit = lambda samples: 4  # a log-probability of -1.2
+    decoder.answer = lambda tokens, samples: END if tokens else FIRST_WORD
+    model.transcribe(sound(1))
+    assert len(encoder.lengths) == calls
+
+
 # Streams
 
 
