@@ -7,7 +7,8 @@ row of figures a variant.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import hashlib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -29,9 +30,11 @@ from mmer.training.metrics.figures import (
     fit_temperature,
     log_softmax,
 )
-from mmer.training.recipes.recipe import load_recipe
+from mmer.training.recipes.recipe import Recipe, load_recipe
 from mmer.training.storage import cached_arrays
+from mmer.training.tasks import whisper
 from mmer.training.tasks.speech import SpeechTask
+from mmer.training.tasks.speech_data import paths_of
 
 EVERY: Final = {"nemo": 4}
 """Evaluate every n-th clip of a large corpus."""
@@ -101,65 +104,100 @@ class Pools:
         return inputs.float(), targets
 
 
+class Batches:
+    """Standardised statistics (B, C), wanted and allowed classes (B, 7 each), and corpora (B,)."""
+
+    def __init__(self, pools: Pools, corpora: Sequence[str], by: Variant, size: int) -> None:
+        self._rng = np.random.default_rng(1)
+        self._by, self._size = by, size
+        self._inputs, self._targets = pools.of(corpora)
+        self._of_each = len(self._inputs) // len(corpora)
+        self.mean, self.deviation = self._inputs.mean(dim=0), self._inputs.std(dim=0) + 1e-4
+        shares = np.array([1.0 if by.even else pools.shares[c] for c in corpora])
+        self._shares = shares / shares.sum()
+
+    def draw(self) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
+        """The next batch, mixed up where the variant asks for it."""
+        rng, size = self._rng, self._size
+        source = rng.choice(len(self._shares), size, p=self._shares)
+        rows = torch.from_numpy(source * self._of_each + rng.integers(self._of_each, size=size))
+        x, targets = (self._inputs[rows] - self.mean) / self.deviation, self._targets[rows]
+        wanted, allowed = targets[:, : len(EMOTIONS)], targets[:, len(EMOTIONS) :]
+        if not self._by.own_classes:
+            allowed = torch.ones_like(allowed)
+        if alpha := self._by.mixup:
+            part = float(rng.beta(alpha, alpha))
+            other = torch.from_numpy(rng.permutation(size))
+            x = part * x + (1 - part) * x[other]
+            wanted = part * wanted + (1 - part) * wanted[other]
+            allowed = torch.maximum(allowed, allowed[other])
+        return x, wanted, allowed, torch.from_numpy(source)
+
+
+class Loss:
+    """Cross-entropy of a head over the allowed classes; it keeps the worst corpora's weights."""
+
+    def __init__(self, by: Variant, corpora: int) -> None:
+        self._by = by
+        self._weights = torch.ones(corpora) / corpora
+
+    def __call__(
+        self,
+        logits: torch.Tensor,
+        wanted: torch.Tensor,
+        allowed: torch.Tensor,
+        source: torch.Tensor,
+    ) -> torch.Tensor:
+        """Of logits (B, 7): the mean over the examples, or over the corpora by their weights."""
+        by = self._by
+        smooth = wanted * (1 - by.smoothing) + by.smoothing * allowed / allowed.sum(1, keepdim=True)
+        log_probs = logits.masked_fill(allowed == 0, -1e4).log_softmax(dim=1)
+        each = -(smooth * log_probs).sum(dim=1)
+        if not by.robust:
+            return each.mean()
+        present = sorted({*source.tolist()})
+        losses = torch.stack([each[source == k].mean() for k in present])
+        self._weights[present] *= (by.robust * losses.detach()).exp()
+        self._weights /= self._weights.sum()
+        return (self._weights[present] * losses).sum()
+
+
+def untrained(by: Variant, width: int) -> list[Head]:
+    """Heads of a variant for statistics (N, width), with random weights."""
+    heads = [Head(width, 48, by.dropout) for _ in range(by.heads)]
+    if by.linear:
+        for head in heads:
+            head.project = nn.Sequential(nn.Dropout(by.dropout))
+            head.classify = nn.Linear(width, len(EMOTIONS))
+    return heads
+
+
 def train(
     pools: Pools, corpora: Sequence[str], by: Variant, steps: int, batch: int = 128
 ) -> Answering:
     """Heads trained on some corpora."""
     torch.manual_seed(1)
-    rng = np.random.default_rng(1)
-    everything, wanted_of = pools.of(corpora)
-    size = len(everything) // len(corpora)
-    mean, deviation = everything.mean(dim=0), everything.std(dim=0) + 1e-4
-    heads = [Head(len(mean), 48, by.dropout) for _ in range(by.heads)]
-    if by.linear:
-        for head in heads:
-            head.project = nn.Sequential(nn.Dropout(by.dropout))
-            head.classify = nn.Linear(len(mean), len(EMOTIONS))
+    batches, loss_of = Batches(pools, corpora, by, batch), Loss(by, len(corpora))
+    heads = untrained(by, len(batches.mean))
     critics = [nn.Linear(48, len(corpora)) for _ in heads]
     parameters = [p for module in (*heads, *critics) for p in module.parameters()]
     optimizer = torch.optim.AdamW(parameters, lr=1e-3, weight_decay=0.05)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 1e-3, steps, pct_start=0.05)
-    shares = np.array([1.0 if by.even else pools.shares[c] for c in corpora])
-    worst = torch.ones(len(corpora)) / len(corpora)
+    reverse: Any = Reversed.apply
     for _ in range(steps):
-        whose = rng.choice(len(corpora), batch, p=shares / shares.sum())
-        rows = torch.from_numpy(whose * size + rng.integers(size, size=batch))
-        x, targets = (everything[rows] - mean) / deviation, wanted_of[rows]
-        wanted, allowed = targets[:, : len(EMOTIONS)], targets[:, len(EMOTIONS) :]
-        if not by.own_classes:
-            allowed = torch.ones_like(allowed)
-        if by.mixup:
-            part, other = (
-                float(rng.beta(by.mixup, by.mixup)),
-                torch.from_numpy(rng.permutation(batch)),
-            )
-            x = part * x + (1 - part) * x[other]
-            wanted = part * wanted + (1 - part) * wanted[other]
-            allowed = torch.maximum(allowed, allowed[other])
-        smooth = wanted * (1 - by.smoothing) + by.smoothing * allowed / allowed.sum(1, keepdim=True)
-        source = torch.from_numpy(whose)
+        x, wanted, allowed, source = batches.draw()
         loss = torch.zeros(())
         for head, critic in zip(heads, critics, strict=True):
             logits, embedding = head(x)
-            log_probs = logits.masked_fill(allowed == 0, -1e4).log_softmax(dim=1)
-            each = -(smooth * log_probs).sum(dim=1)
-            if by.robust:
-                there = [k for k in range(len(corpora)) if (whose == k).any()]
-                losses = torch.stack([each[source == k].mean() for k in there])
-                worst[there] = worst[there] * (by.robust * losses.detach()).exp()
-                worst = worst / worst.sum()
-                loss = loss + (worst[there] * losses).sum()
-            else:
-                loss = loss + each.mean()
+            loss = loss + loss_of(logits, wanted, allowed, source)
             if by.adversarial:
-                reverse: Any = Reversed.apply
-                told = critic(reverse(embedding, by.adversarial))
-                loss = loss + F.cross_entropy(told, source)
+                predicted = critic(reverse(embedding, by.adversarial))
+                loss = loss + F.cross_entropy(predicted, source)
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
         schedule.step()
-    return Answering(heads, mean, deviation, by.mean_of_probabilities)
+    return Answering(heads, batches.mean, batches.deviation, by.mean_of_probabilities)
 
 
 class Answering:
@@ -184,6 +222,18 @@ class Answering:
         if self._probabilities:
             return np.asarray(logits.softmax(dim=2).mean(dim=0).log().numpy())
         return np.asarray(logits.mean(dim=0).numpy())
+
+
+def cache_name(task: SpeechTask, recipe: Recipe) -> str:
+    """File name of what ``evaluated`` computes, by all that it depends on.
+
+    That is Whisper's weights, the filter bank, the recipe's options, the clips and the noise.
+    """
+    clips = (*task.data.train, *task.data.development)
+    files = {*paths_of(clips), *task.data.noise_files}
+    sizes = sorted((path.name, path.stat().st_size) for path in files)
+    about = (whisper.SHA256, task.mel, recipe.options, SHOWN, task.usual, EVERY, sizes)
+    return f"speech-heads-{hashlib.sha256(repr(about).encode()).hexdigest()[:16]}.npz"
 
 
 @torch.no_grad()
@@ -234,42 +284,51 @@ def _run() -> None:
     recipe = load_recipe("speech")
     task = SpeechTask(recipe, data_dir(arguments.data), arguments.cache)
     shares = {str(c): float(s) for c, s in recipe.options["shares"].items()}
-    path = arguments.cache / "speech-heads.npz" if arguments.cache else None
-    there = cached_arrays(path, lambda: evaluated(task, shares))
+    path = arguments.cache / cache_name(task, recipe) if arguments.cache else None
+    statistics = cached_arrays(path, lambda: evaluated(task, shares))
     pools = Pools(task, shares)
     print("| variant | clean | 10 dB | 1 s | white | " + " | ".join(shares) + " | mean | ECE |")
     print("|---" * (8 + len(shares)) + "|")
     for name, variant in VARIANTS.items():
         if arguments.only in name:
-            print(_row(name, variant, pools, there, task.usual, arguments.steps), flush=True)
+            print(_row(name, variant, pools, statistics, task.usual, arguments.steps), flush=True)
 
 
 def _row(
     name: str,
     variant: Variant,
     pools: Pools,
-    there: Any,
+    statistics: Mapping[str, NDArray[Any]],
     usual: Sequence[str],
     steps: int,
 ) -> str:
     """A variant's recall by development state and left-out corpus, and its calibration errors."""
-    labels = there["dev/labels"]
     corpora = list(pools.shares)
-    whole = train(pools, corpora, variant, steps)
-    states = {s: whole(there[f"dev/{s}"]) for s in dict.fromkeys((*SHOWN, *usual))}
-    fitted = np.concatenate([states[s] for s in ("", *usual)])
-    temperature = fit_temperature(fitted, np.tile(labels, 1 + len(usual)))
-    cells = [_recall(states[s], labels) for s in SHOWN]
-    errors = [_error(fitted / temperature, np.tile(labels, 1 + len(usual)))]
-    strangers = []
+    recalls, errors, temperature = _development_figures(
+        train(pools, corpora, variant, steps), statistics, usual
+    )
+    left_out = []
     for corpus in corpora:
-        left = train(pools, [c for c in corpora if c != corpus], variant, steps)
-        logits = left(there[f"{corpus}/x"])
-        strangers.append(_recall(logits, there[f"{corpus}/labels"]))
-        errors.append(_error(logits / temperature, there[f"{corpus}/labels"]))
-    cells += [*strangers, float(np.mean(strangers))]
+        others = train(pools, [c for c in corpora if c != corpus], variant, steps)
+        logits, labels = others(statistics[f"{corpus}/x"]), statistics[f"{corpus}/labels"]
+        left_out.append(_recall(logits, labels))
+        errors.append(_error(logits / temperature, labels))
+    cells = [*recalls, *left_out, float(np.mean(left_out))]
     shown = " ".join(f"{error:.2f}" for error in errors)
     return f"| {name} | " + " | ".join(f"{100 * cell:.1f}" for cell in cells) + f" | {shown} |"
+
+
+def _development_figures(
+    answer: Answering, statistics: Mapping[str, NDArray[Any]], usual: Sequence[str]
+) -> tuple[list[float], list[float], float]:
+    """Recall by state, calibration error, and the temperature fitted to the usual states."""
+    labels = statistics["dev/labels"]
+    states = {s: answer(statistics[f"dev/{s}"]) for s in dict.fromkeys((*SHOWN, *usual))}
+    fitted = np.concatenate([states[s] for s in ("", *usual)])
+    repeated = np.tile(labels, 1 + len(usual))
+    temperature = fit_temperature(fitted, repeated)
+    recalls = [_recall(states[s], labels) for s in SHOWN]
+    return recalls, [_error(fitted / temperature, repeated)], temperature
 
 
 def _recall(logits: NDArray[Any], labels: NDArray[Any]) -> float:
