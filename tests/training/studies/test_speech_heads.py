@@ -58,5 +58,5 @@ def test_every_variant_learns_what_is_planted(name: str) -> None:
     pools: Any = Planted()
     inputs, targets = pools.of(["one", "two"])
     answer = train(pools, ["one", "two"], VARIANTS[name], steps=100, batch=32)
-    found = answer(inputs.numpy()).argmax(axis=1)
-    assert (found == targets[:, : len(EMOTIONS)].argmax(dim=1).numpy()).mean() > 0.3  # chance is 0.14
+    right = answer(inputs.numpy()).argmax(axis=1) == targets[:, :7].argmax(dim=1).numpy()
+    assert right.mean() > 0.3  # chance is 0.14
