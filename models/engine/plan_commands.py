@@ -19,9 +19,11 @@ class Build:
     """
 
     model: Models = ()
-    """speech, text, face; default: all that there are, for int8 speech and face."""
+    """speech, text, face; default: all that there are, for int8 only those that are not in int8
+    already: of the shipped ones the face."""
     precision: Precision = "fp16"
-    """What the plans compute in. int8 is for speech and face."""
+    """What the plans compute in. int8 is for networks of sounds and images that are in floats: of
+    the shipped ones the face."""
     weights: OptionalFolder = None
     """Folder of networks with their cards; default: the shipped ones."""
     inputs: OptionalFile = None

@@ -34,7 +34,8 @@ class Verify:
     """
 
     model: Models = ()
-    """speech, text, face; default: all that there are, for int8 speech and face."""
+    """speech, text, face; default: all that there are, for int8 only those that are not in int8
+    already: of the shipped ones the face."""
     provider: str = "auto"
     """What to compare: auto, cpu, cuda, tensorrt, ort-tensorrt, coreml or directml."""
     precision: Annotated[Precision | None, tyro.conf.arg(metavar="{fp32,fp16,int8}")] = None
