@@ -93,7 +93,7 @@ class Arguments:
     resamples: Annotated[int, tyro.conf.arg(metavar="N")] = 2000
     """Draws of the bootstrap."""
     seed: Annotated[int, tyro.conf.arg(metavar="N")] = 0
-    """Of the draws and of simulated errors."""
+    """Of the draws, of simulated errors and of the order of --adapt."""
 
     def settings(self) -> Settings:
         """The options of the evaluation.
