@@ -24,6 +24,8 @@ POOLS: Final = {
 
 def _clips(name: str, condition: str, note: str = "", options: str = "", **given: Any) -> Row:
     def measure(setting: Setting) -> Mapping[str, Any]:
+        if setting.asr == "none" and "asr" not in given:
+            raise NotHere("it is about words, and there are none with --asr none")
         options = {"asr": setting.asr, "offline": True} | given
         return evaluated("clip", "ravdess", CLIPS, "all", None, **options)(setting)
 

@@ -13,10 +13,11 @@ import pytest
 
 from mmer.benchmarks import cli
 from mmer.benchmarks.accuracy import command as run
-from mmer.benchmarks.accuracy import speech
+from mmer.benchmarks.accuracy import fused, speech
 from mmer.benchmarks.accuracy.anchors import ANCHORS
 from mmer.benchmarks.accuracy.cards import CARD_OF, write_cards
 from mmer.benchmarks.accuracy.face import FACE_ROWS, blurred, dark, small
+from mmer.benchmarks.accuracy.fused import FUSED_ROWS
 from mmer.benchmarks.accuracy.render import BEGIN, END, page, readme_part, replace_part
 from mmer.benchmarks.accuracy.row import GROUPS, METRICS, NotHere, Row, Setting
 from mmer.benchmarks.accuracy.speech import SPEECH_ROWS
@@ -76,6 +77,27 @@ ROWS = (
 def report(tmp_path: Path) -> dict[str, Any]:
     outcomes = run.measure(ROWS, Setting(tmp_path, None), lambda _: None, lambda _: None)
     return run.report(outcomes, None, {"commit": None, "date": "today"})
+
+
+def test_without_a_recognizer_the_rows_of_words_are_left_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = []
+
+    def evaluated(*place: Any, **options: Any) -> Any:
+        given.append(options)
+        return found
+
+    monkeypatch.setattr(fused, "evaluated", evaluated)
+    setting = Setting(tmp_path, None, asr="none")
+    rows = {row.key: row for row in FUSED_ROWS}
+    for key in ("fused.clips.recognized", "fused.clips.gold", "fused.clips.recognized_baseline"):
+        with pytest.raises(NotHere, match="--asr none"):
+            rows[key].measure(setting)
+    assert not given
+    rows["fused.clips.no_words"].measure(setting)
+    rows["fused.clips.gold"].measure(Setting(tmp_path, None, asr="vosk"))
+    assert [options["asr"] for options in given] == ["none", "vosk"]
 
 
 def test_one_row_does_not_stop_the_others(report: dict[str, Any]) -> None:
