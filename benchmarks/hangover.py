@@ -14,14 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmer.benchmarks.harness.clip import lay_out, mix
-from mmer.benchmarks.harness.command import OptionalFolder, Outputs, Say
+from mmer.benchmarks.harness.command import OptionalFolder, Outputs, Say, check_count
 from mmer.benchmarks.harness.matching import Matching, Result, match
 from mmer.benchmarks.harness.ravdess import ravdess_sounds
 from mmer.benchmarks.harness.utterances import demo_utterances, vad_updates
 from mmer.benchmarks.report.report import Report, Row
 from mmer.benchmarks.report.rows import number
 from mmer.benchmarks.report.statistics import summarise
-from mmer.models.errors import MmerError
 from mmer.realtime.blocks.vad import VadConfig
 from mmer.realtime.messages import SpeechState
 from mmer.realtime.options import Options
@@ -48,8 +47,7 @@ class Hangover(Outputs):
 
     def check(self) -> None:
         super().check()
-        if self.count < 1:
-            raise MmerError(f"--count is {self.count}: it must be at least 1")
+        check_count(self.count)
 
     def run(self, say: Say) -> Report:
         say("reading the sentences")

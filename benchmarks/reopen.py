@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Any, Final
 
-from mmer.benchmarks.harness.command import Outputs, Say
+from mmer.benchmarks.harness.command import Outputs, Say, check_count
 from mmer.benchmarks.harness.machine import load_psutil
 from mmer.benchmarks.harness.process import threads_and_files
 from mmer.benchmarks.report.report import Report, Row
@@ -38,8 +38,7 @@ class Reopen(Outputs):
 
     def check(self) -> None:
         super().check()
-        if self.count < 1:
-            raise MmerError(f"--count is {self.count}: it must be at least 1")
+        check_count(self.count)
 
     def run(self, say: Say) -> Report:
         command = (sys.executable, "-m", __name__, str(self.count))

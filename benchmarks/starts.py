@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from mmer.benchmarks.harness.command import Outputs, Say
+from mmer.benchmarks.harness.command import Outputs, Say, check_count
 from mmer.benchmarks.harness.process import children_cpu_s
 from mmer.benchmarks.report.report import Report, Row
 from mmer.benchmarks.report.rows import number
@@ -44,8 +44,7 @@ class Starts(Outputs):
 
     def check(self) -> None:
         super().check()
-        if self.count < 1:
-            raise MmerError(f"--count is {self.count}: it must be at least 1")
+        check_count(self.count)
 
     def run(self, say: Say) -> Report:
         starts: list[Start] = []

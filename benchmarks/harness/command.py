@@ -155,6 +155,12 @@ def some_of(option: str, listed: str | None, known: Sequence[str]) -> tuple[str,
     return names
 
 
+def check_count(count: int) -> None:
+    """Refuse a ``--count`` below 1; raises MmerError."""
+    if count < 1:
+        raise MmerError(f"--count is {count}: it must be at least 1")
+
+
 def check_ranges(*options: tuple[str, float, float, float]) -> None:
     """Refuse an option (name, value, least, most) whose value lies outside; raises MmerError."""
     for option, value, low, high in options:
