@@ -160,7 +160,10 @@ class Session:
         return False
 
     def push_text(self, text: str) -> bool:
-        """Send a typed text; a `JudgedText` answers it."""
+        """Send a typed text; a `JudgedText` answers it. False where it was dropped.
+
+        The texts sent before are its context. One that is too long ends the session with an error.
+        """
         return self._send(json.dumps({"type": "text", "text": text}))
 
     def stop(self) -> None:

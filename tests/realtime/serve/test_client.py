@@ -11,14 +11,16 @@ import pytest
 pytest.importorskip("starlette", reason="needs the extra: pip install 'mmer-live[serve]'")
 
 import numpy as np
+from serve_rig import Rig
 
 import mmer
 import mmer.client
 from mmer.models.errors import MmerError
+from mmer.models.labels import EMOTIONS
 from mmer.realtime.open_sources import wanted_streams
 from mmer.realtime.options import Options
 from mmer.realtime.recordings import LINES, MEDIA
-from mmer.realtime.serve.protocol import CLIENT_OPTIONS
+from mmer.realtime.serve.protocol import CLIENT_OPTIONS, LONGEST_TEXT
 
 URL = "http://127.0.0.1:9/?token=x"
 
@@ -103,3 +105,38 @@ def test_every_option_of_a_client_is_documented() -> None:
     documented = str(mmer.client.Session.__doc__).split("options: of the recognizer:")[1]
     listed = documented.split(".")[0].replace(",", " ").split()
     assert sorted(listed) == sorted(CLIENT_OPTIONS)
+
+
+def test_a_typed_text_is_answered_with_those_before_as_its_context(rig: Rig) -> None:
+    given: list[tuple[str, tuple[str, ...]]] = []
+    classify = rig.service.classify_text
+
+    async def classified(text: str, context: tuple[str, ...]) -> dict[str, Any]:
+        given.append((text, context))
+        return await classify(text, context)
+
+    texts = ("I can't believe you did that!", "")
+    answers = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(rig.service, "classify_text", classified)
+        with mmer.client.Session(rig.url, rate=16_000) as session:
+            assert all(session.push_text(text) for text in texts)
+            for event in session:
+                if isinstance(event, mmer.client.JudgedText):
+                    answers.append(event)
+                    if len(answers) == len(texts):
+                        session.stop()
+    assert given == [(texts[0], ()), (texts[1], texts[:1])]
+    sure, empty = answers
+    assert (sure.text, sure.label in EMOTIONS) == (texts[0], True)
+    assert sure.confidence == max(sure.probs.values())
+    assert sum(sure.probs.values()) == pytest.approx(1, abs=0.001)
+    assert empty == mmer.client.JudgedText("", None, None, None)
+    assert not session.push_text("after the end")
+
+
+def test_a_text_that_is_too_long_ends_the_session_with_the_reason(rig: Rig) -> None:
+    with mmer.client.Session(rig.url, rate=16_000) as session:
+        session.push_text("a" * (LONGEST_TEXT + 1))
+        with pytest.raises(MmerError, match=f"{LONGEST_TEXT} characters"):
+            list(session)
