@@ -82,6 +82,32 @@ def evaluate(
     if modality != "clip" and (workers != 1 or ray is not None):
         raise MmerError(f"--workers and --ray are for clip, not for {modality}")
     evaluated = weights_of(modality, weights, settings)
+    items, run = _items(modality, dataset, root, split, evaluated, settings)
+    answerer: Answerer | ClipWorkers
+    if workers == 1 and ray is None:
+        answerer, items = _answerer(modality, weights, evaluated[0], settings, change, items, run)
+        coming = answers_of(answerer, items)
+    else:
+        from mmer.training.evaluation.clip_workers import ClipWorkers
+
+        answerer = ClipWorkers(weights, settings, workers, ray)
+        coming = answerer.answers(items)
+    items, answers = _predicted(coming, items, run, progress)
+    unanswered = sum(not answer.usable for answer in answers)
+    run.about |= {"unanswered": unanswered, **answerer.about()}
+    run.warnings += answerer.notices
+    return _evaluation(modality, evaluated[0], items, answers, settings, run)
+
+
+def _items(
+    modality: str,
+    dataset: str,
+    root: Path,
+    split: str | None,
+    evaluated: Sequence[Weights],
+    settings: Settings,
+) -> tuple[list[Item], _Run]:
+    """The items of the split, without leaks, in the order in which they are predicted."""
     reading = read(dataset, root, modality, split)
     run = _Run(
         Counter(reading.dropped),
@@ -96,35 +122,28 @@ def evaluate(
     )
     items = _without_leaks(reading.items, evaluated, settings, run)
     items = _without_twins(items, evaluated, settings, run)
-    if settings.adapt:
-        items = in_random_order(items, settings.seed)
-    answerer: Answerer | ClipWorkers
-    if workers == 1 and ray is None:
-        answerer, items = _answerer(modality, weights, evaluated[0], settings, change, items, run)
-        if settings.adapt and modality != "clip":
-            of = evaluated[0]
-            learned = FaceBaseline.of(of.card, of.path.parent) if modality == "face" else None
-            answerer = Adapting(answerer, modality, learned)
-        coming = answers_of(answerer, items)
-    else:
-        from mmer.training.evaluation.clip_workers import ClipWorkers
+    return in_random_order(items, settings.seed) if settings.adapt else items, run
 
-        answerer = ClipWorkers(weights, settings, workers, ray)
-        coming = answerer.answers(items)
-    items, answers = _predicted(coming, items, run, progress)
+
+def _evaluation(
+    modality: str,
+    evaluated: Weights,
+    items: list[Item],
+    answers: list[Answer],
+    settings: Settings,
+    run: _Run,
+) -> Evaluation:
+    """Figures of the answers, with a warning where some rest on no evidence."""
     labels = np.array([item.label for item in items], np.int64)
     log_probs = np.array([answer.log_probs for answer in answers], np.float64)
-    unanswered = sum(not answer.usable for answer in answers)
-    run.about |= {"unanswered": unanswered, **answerer.about()}
-    run.warnings += answerer.notices
-    if unanswered:
+    if unanswered := run.about["unanswered"]:
         run.warnings.append(
             f"{unanswered} of {len(items)} items had no evidence (silence, no word): they "
             "count with the uniform answer, whose first label is anger"
         )
     if modality == "clip":
         run.about["parts"] = _parts(answers, labels)
-    elif (limit := evaluated[0].card.abstain_below) > 0:
+    elif (limit := evaluated.card.abstain_below) > 0:
         run.about["selective"] = _selective(log_probs, labels, limit)
     return evaluation_of(
         log_probs,
@@ -204,21 +223,9 @@ def _answerer(
         from mmer.training.evaluation.clip import ClipAnswerer
 
         return ClipAnswerer(weights, settings), items
-    if modality == "speech":
-        from mmer.training.evaluation.speech import SpeechAnswerer
-
-        return SpeechAnswerer(evaluated.path, settings.provider, change), items
-    if modality == "face":
-        from mmer.models.encoder import FaceModel
-        from mmer.training.evaluation.face import FaceAnswerer
-
-        cropped, offline = settings.cropped, settings.offline
-        model = FaceModel.load(evaluated.path, settings.provider)
-        if model.clips:
-            from mmer.training.evaluation.image_sequence import SequenceAnswerer
-
-            return SequenceAnswerer(model, change, cropped=cropped), items
-        return FaceAnswerer(model, change, cropped=cropped, offline=offline), items
+    if modality in ("speech", "face"):
+        opened = _speech if modality == "speech" else _face
+        return opened(evaluated, settings, change), items
     from mmer.training.evaluation.text import (
         TextAnswerer,
         prepared_items,
@@ -229,6 +236,30 @@ def _answerer(
     texts = TextAnswerer(evaluated.path, settings.provider, change, style_of(settings))
     run.warnings += warn_of_context(settings.context, texts.past_utterances)
     return texts, prepared_items(items, settings, texts.past_utterances)
+
+
+def _speech(evaluated: Weights, settings: Settings, change: Change | None) -> Answerer:
+    from mmer.training.evaluation.speech import SpeechAnswerer
+
+    answerer = SpeechAnswerer(evaluated.path, settings.provider, change)
+    return Adapting(answerer, "speech") if settings.adapt else answerer
+
+
+def _face(evaluated: Weights, settings: Settings, change: Change | None) -> Answerer:
+    from mmer.models.encoder import FaceModel
+    from mmer.training.evaluation.face import FaceAnswerer
+    from mmer.training.evaluation.image_sequence import SequenceAnswerer
+
+    cropped, offline = settings.cropped, settings.offline
+    model = FaceModel.load(evaluated.path, settings.provider)
+    answerer: Answerer
+    if model.clips:
+        answerer = SequenceAnswerer(model, change, cropped=cropped)
+    else:
+        answerer = FaceAnswerer(model, change, cropped=cropped, offline=offline)
+    if not settings.adapt:
+        return answerer
+    return Adapting(answerer, "face", FaceBaseline.of(evaluated.card, evaluated.path.parent))
 
 
 def _predicted(
