@@ -19,6 +19,7 @@ from mmer.models.errors import MmerError
 from mmer.realtime.clock import Clock
 from mmer.realtime.messages import Gap, Notice, Stream, VideoFrame
 from mmer.realtime.sources.address import is_url, shown
+from mmer.realtime.sources.frame_size import excess
 from mmer.realtime.sources.retry import reopen
 from mmer.realtime.sources.source import Source
 from mmer.realtime.sources.standstill import Standstill
@@ -150,6 +151,10 @@ class Camera(Source):
                 raise MmerError(f"no such camera, file or address: {device}; {_LIST}")
             device = str(Path(device).absolute())
         capture = cv2.VideoCapture(device, cv2.CAP_FFMPEG, limits)
+        size = (cv2.CAP_PROP_FRAME_WIDTH, cv2.CAP_PROP_FRAME_HEIGHT)
+        if capture.isOpened() and (too_large := excess(*map(capture.get, size))):
+            capture.release()
+            raise MmerError(f"{self.name} gives frames that are too large: {too_large}")
         if not is_url(device) and capture.isOpened():
             self._period_s = 1.0 / (capture.get(cv2.CAP_PROP_FPS) or 25.0)
         return capture

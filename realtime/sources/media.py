@@ -14,6 +14,7 @@ from mmer.realtime.clock import Clock
 from mmer.realtime.messages import Gap, Notice, Stream
 from mmer.realtime.pacing import Captured, captured_at
 from mmer.realtime.sources.address import is_url, resolved, shown
+from mmer.realtime.sources.frame_size import LIMIT
 from mmer.realtime.sources.jumps import Jumps
 from mmer.realtime.sources.pipe import PIPES_CAN_WAIT, Pipe
 from mmer.realtime.sources.reader import Reader, choose_streams, open_container, pixel_aspect
@@ -105,7 +106,7 @@ class MediaFile(Source):
                 f"{self.name} has no {_listed(self._wanted)}, which is all that was asked for; "
                 f"it has {_WORDS[next(iter(found))]}"
             )
-        self._prime(container, found, once)
+        errors = self._prime(container, found, once)
         if "video" in self.streams:
             video = container.streams[found["video"]]
             self._tracks["video"].pixel_aspect = pixel_aspect(video)
@@ -114,7 +115,9 @@ class MediaFile(Source):
                 cause = f"no {_WORDS[kind]} in the source"
             else:
                 cause = f"no {_WORDS[kind]} could be decoded"
-                self._before.append(self._notice(0.0, f"its {_WORDS[kind]} cannot be decoded"))
+                why = f" ({errors[kind]})" if errors.get(kind) else ""
+                what = f"its {_WORDS[kind]} cannot be decoded{why}"
+                self._before.append(self._notice(0.0, what))
             self._before.append(Gap(kind, 0.0, math.inf, cause))
 
     def _check_path(self) -> None:
@@ -170,8 +173,11 @@ class MediaFile(Source):
 
     def _prime(
         self, container: av.container.InputContainer, found: dict[Stream, int], once: bool
-    ) -> None:
-        """Decode each stream's first frame, which sets second 0, and keep the wanted readers."""
+    ) -> dict[Stream, str]:
+        """Decode each stream's first frame, which sets second 0, and keep the wanted readers.
+
+        Returns what was wrong with a stream.
+        """
         if once:
             readers = [Reader(container, found)]
         else:
@@ -179,16 +185,19 @@ class MediaFile(Source):
             pairs = zip(opened, found.items(), strict=True)
             readers = [Reader(c, {kind: index}) for c, (kind, index) in pairs]
         first: dict[Stream, float] = {}
+        errors: dict[Stream, str] = {}
         for reader in readers:
             reader.prime(_PRIME_S)
             first |= reader.first
+            errors |= reader.errors
         self.streams = frozenset(first) & self._wanted
         if not self.streams:
             what = "nothing" if not first else f"no {_listed(self._wanted)}"
             why = next((r.error for r in readers if r.error), "no frames")
+            smaller = ", in smaller frames" if LIMIT in why else ""
             raise MmerError(
                 f"{what} in {self.name} can be decoded ({why}): it was cut short or damaged; "
-                "copy or record it again"
+                f"copy or record it again{smaller}"
             )
         self._zero = min(first.values()) if self._given_zero is None else self._given_zero
         if self._given_zero is not None and "audio" in first:
@@ -200,6 +209,7 @@ class MediaFile(Source):
             start = (container.start_time or 0) / 1e6
             self.duration_s = max(0.0, start + container.duration / 1e6 - self._zero)
         self._declared = self._declared_end(container, found)
+        return errors
 
     def _declared_end(
         self, container: av.container.InputContainer, found: dict[Stream, int]
@@ -267,7 +277,7 @@ class MediaFile(Source):
                 if kind not in unconverted:
                     self._damaged = True
                     unconverted.add(kind)
-                    what = f"its {_WORDS[kind]} is damaged here ({error})"
+                    what = f"its {_WORDS[kind]} cannot be decoded here ({error})"
                     yield kind, self._notice(self._tracks[kind].end, what)
             if kind == "audio" and not told and (channel := self._tracks[kind].channel) is not None:
                 told = True

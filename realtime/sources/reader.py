@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import math
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from mmer.models.errors import MmerError
 from mmer.realtime.messages import Stream
+from mmer.realtime.sources.frame_size import LARGEST_PX, LIMIT, excess
 from mmer.realtime.sources.pipe import Pipe
 from mmer.realtime.sources.resample import is_rate
 from mmer.realtime.sources.riff import outgrown
@@ -36,7 +38,7 @@ _INDEX_BYTES: Final = "65536"
 
 
 def open_container(address: str | Pipe, network: bool) -> av.container.InputContainer:
-    """``av.open`` for reading.
+    """``av.open`` for reading; frames of more than ``LARGEST_PX`` fail before they are decoded.
 
     Raises ``av.FFmpegError``, and MmerError for sound without a header, whose rate and channels
     FFmpeg can only guess.
@@ -44,7 +46,8 @@ def open_container(address: str | Pipe, network: bool) -> av.container.InputCont
     import av
 
     options: dict[str, Any] = {"timeout": _NETWORK_TIMEOUT_S if network else None}
-    inner = options["options"] = {}
+    limit = {"max_pixels": str(LARGEST_PX)}
+    inner = options["options"] = dict(limit)  # FFmpeg decodes some frames to learn their size
     name = address.lower() if isinstance(address, str) else ""
     if not name.endswith(".avi"):  # which may be read by its index
         inner["indexmem"] = _INDEX_BYTES
@@ -55,6 +58,9 @@ def open_container(address: str | Pipe, network: bool) -> av.container.InputCont
     if int(av.__version__.split(".")[0]) < 19:  # later ones never fail over a title's encoding
         options["metadata_errors"] = "replace"
     container: av.container.InputContainer = av.open(address, **options)
+    for video in container.streams.video:
+        if video.codec_context is not None:
+            video.codec_context.options = dict(limit)
     if _HEADERLESS.fullmatch(kind := container.format.name):
         container.close()
         name = Path(container.name).name
@@ -113,10 +119,14 @@ class Reader:
         self._streams: dict[int, Stream] = {index: kind for kind, index in indices.items()}
         self._clocks = {index: _FrameTimes(container, index) for index in self._streams}
         self._damaged: set[int] = set()
+        self._sizes = {index: _size(container.streams[index]) for index in self._streams}
         self._decoded = self._decode()
         self._peeked: list[Decoded] = []
         self.first: dict[Stream, float] = {}
         self.error = ""
+        """The newest error, of whatever it was."""
+        self.errors: dict[Stream, str] = {}
+        """The newest error of a stream."""
 
     def prime(self, patience_s: float) -> None:
         """Decode up to the first frame of every stream; ``first`` holds their times afterwards.
@@ -171,13 +181,34 @@ class Reader:
         except av.FFmpegError as error:
             if isinstance(error, EOFError):  # flushed already
                 return
-            self.error = error.strerror or str(error)
+            self.error = self.errors[kind] = self._why(index, error)
             if index not in self._damaged:
                 self._damaged.add(index)
-                yield kind, clock.end, f"is damaged here ({self.error})"
+                yield kind, clock.end, f"cannot be decoded here ({self.error})"
             return
         for frame in frames:
             yield kind, clock.time_of(frame), frame
+
+    def _why(self, index: int, error: av.FFmpegError) -> str:
+        """Why a packet was not decoded, in words.
+
+        FFmpeg calls a frame beyond the limit an invalid argument, or leaves the size unknown where
+        it was not declared.
+        """
+        reason = error.strerror or str(error)
+        if self._streams[index] != "video":
+            return reason
+        if too_large := excess(*self._sizes[index]):
+            return too_large
+        if error.errno == errno.EINVAL or 0 in _size(self.container.streams[index]):
+            return f"more than {LIMIT}, or damaged: {reason}"
+        return reason
+
+
+def _size(stream: Any) -> tuple[int, int]:
+    """Width and height of a video stream's frames as far as they are known, else 0."""
+    context = stream.codec_context
+    return (context.width, context.height) if stream.type == "video" else (0, 0)
 
 
 class _FrameTimes:

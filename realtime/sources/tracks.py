@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from mmer.realtime.messages import SAMPLE_RATE, AudioBlock, Gap, Stream, VideoFrame
 from mmer.realtime.pacing import Captured, Thinning, captured_at
+from mmer.realtime.sources.frame_size import excess
 from mmer.realtime.sources.resample import Resampler, is_rate
 
 if TYPE_CHECKING:
@@ -166,11 +167,13 @@ def upright(
 ) -> NDArray[np.uint8]:
     """The frame as people see it: upright, square pixels, uint8 (H, W, 3) BGR, C-contiguous.
 
-    Pixels that are not square (DV, DVD, HDV) are made so by the width, as players do.
+    Pixels that are not square (DV, DVD, HDV) are made so by the width, as players do. Raises
+    ValueError where that makes the frame too large.
     """
-    shape: dict[str, Any] = (
-        {} if pixel_aspect == 1 else {"width": max(1, round(frame.width * pixel_aspect))}
-    )
+    width = max(1, round(frame.width * pixel_aspect))
+    if too_large := excess(width, frame.height):
+        raise ValueError(too_large)
+    shape: dict[str, Any] = {} if pixel_aspect == 1 else {"width": width}
     image = frame.to_ndarray(**_conversion(), **shape)  # shape (H, W, 3)
     if placed.transpose:
         image = image.transpose(1, 0, 2)

@@ -1,8 +1,10 @@
 import math
 import os
 import shutil
+import struct
 import threading
 import unicodedata
+import zlib
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
@@ -17,6 +19,7 @@ from mmer.models.errors import MmerError
 from mmer.realtime.clock import ManualClock
 from mmer.realtime.messages import AudioBlock, Gap, Notice, VideoFrame
 from mmer.realtime.pacing import captured_at
+from mmer.realtime.sources import frame_size, reader
 from mmer.realtime.sources.media import MediaFile
 
 
@@ -265,6 +268,110 @@ def test_pixels_that_are_not_square_are_shown_as_players_do(tmp_path, name, aspe
     assert shown.flags.c_contiguous
     height, width = np.ptp(np.argwhere(shown[..., 0] > 120), axis=0) + 1
     assert height == pytest.approx(width, abs=3)
+
+
+def still(width, height):
+    """A grey PNG of a few bytes, however large it is shown."""
+    packer = zlib.compressobj()
+    row = bytes(1 + width)
+    pixels = b"".join(packer.compress(row) for _ in range(height)) + packer.flush()
+    head = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
+    content = b"\x89PNG\r\n\x1a\n"
+    for name, data in ((b"IHDR", head), (b"IDAT", pixels), (b"IEND", b"")):
+        crc = struct.pack(">I", zlib.crc32(name + data))
+        content += struct.pack(">I", len(data)) + name + data + crc
+    return content
+
+
+def film(path, images, size):
+    """PNG images as the frames of a .mov that declares ``size``, four a second."""
+    with av.open(str(path), "w") as out:
+        stream = out.add_stream("png", rate=4)
+        (stream.width, stream.height), stream.pix_fmt = size, "gray"
+        for i, image in enumerate(images):
+            packet = av.Packet(image)
+            packet.stream, packet.time_base = stream, Fraction(1, 4)
+            packet.pts = packet.dts = i
+            out.mux(packet)
+    return path
+
+
+TOO_LARGE = (8000, 5000)
+
+
+@pytest.mark.parametrize("kind", ["png", "mov", "mov that declares less"])
+def test_frames_that_are_too_large_are_refused_before_they_are_decoded(tmp_path, kind):
+    path = tmp_path / f"bomb.{kind[:3]}"
+    if kind == "png":
+        path.write_bytes(still(*TOO_LARGE))
+    else:
+        film(path, [still(*TOO_LARGE)] * 2, (64, 48) if "less" in kind else TOO_LARGE)
+    message = refusal(path)
+    assert "more than 36 million pixels" in message
+    assert "smaller frames" in message
+    assert len(message.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "codec", "pixels"),
+    [
+        ("a.mp4", "libx264", "yuv420p"),
+        ("a.ts", "libx264", "yuv420p"),
+        ("a.avi", "mjpeg", "yuvj420p"),
+        ("a.mkv", "mpeg4", "yuv420p"),
+        ("a.mkv", "ffv1", "bgr0"),
+        ("a.webm", "libvpx", "yuv420p"),
+    ],
+)
+def test_the_limit_of_a_frame_holds_for_every_codec(tmp_path, monkeypatch, name, codec, pixels):
+    path = write_media(
+        tmp_path / name, frames=pictures(steady(0.4, 25)), picture_codec=codec, pixels=pixels
+    )
+    assert len(Played(path, video_fps=None).frames) == 10
+    for module in (reader, frame_size):
+        monkeypatch.setattr(module, "LARGEST_PX", 64 * 48 - 1)
+    assert "more than 36 million pixels" in refusal(path)
+
+
+def test_a_frame_that_is_too_large_among_others_is_left_out(tmp_path):
+    images = [still(64, 48)] * 3
+    path = film(tmp_path / "grows.mov", [*images, still(*TOO_LARGE), *images], (64, 48))
+    played = Played(path)
+    assert [f.t for f in played.frames] == pytest.approx([0.0, 0.25, 0.5, 1.0, 1.25, 1.5])
+    (notice,) = played.notices
+    assert "more than 36 million pixels" in notice.text
+    assert notice.t == pytest.approx(0.5)
+
+
+def test_sound_beside_frames_that_are_too_large_is_used(tmp_path, monkeypatch):
+    path = write_media(tmp_path / "b.mp4", tone(1.0, 48_000), frames=pictures(steady(1.0, 25)))
+    for module in (reader, frame_size):
+        monkeypatch.setattr(module, "LARGEST_PX", 64 * 48 - 1)
+    played = Played(path)
+    assert played.source.streams == {"audio"}
+    assert len(played.samples) == pytest.approx(16_000, abs=1200)
+    (notice,) = played.notices
+    assert "picture cannot be decoded (64x48 is more than 36 million pixels)" in notice.text
+
+
+@pytest.mark.parametrize("size", [(7680, 4320), (4320, 7680), (8192, 4320)])
+def test_8k_video_is_decoded(tmp_path, size):
+    path = film(tmp_path / "8k.mov", [still(*size)], size)
+    assert [f.image.shape[1::-1] for f in Played(path).frames] == [size]
+
+
+def test_square_pixels_make_no_frame_too_large(tmp_path):
+    image = np.zeros((1200, 4000, 3), np.uint8)
+    path = write_media(
+        tmp_path / "wide.mkv",
+        frames=[(0.0, image)],
+        picture_codec="mpeg4",
+        pixel_aspect=Fraction(8),
+    )
+    played = Played(path)
+    assert played.frames == []
+    (notice,) = played.notices
+    assert "32000x1200 is more than 36 million pixels" in notice.text
 
 
 def test_cover_art_is_no_picture(tmp_path):
