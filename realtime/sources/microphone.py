@@ -7,6 +7,7 @@ import queue
 import threading
 import weakref
 from collections.abc import Generator, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -25,6 +26,8 @@ _LATENCY_S: Final = 0.1  # how long the callback may be kept waiting before soun
 _POLL_S: Final = 0.1
 _DEAD_S: Final = 2.0  # without a buffer: the device is gone
 _START_S: Final = 5.0  # for the first buffer: a suspended device takes its time to wake
+_BUSY_S: Final = 5.0  # of another microphone's that is opened or closed
+_CLOSE_S: Final = 2.0  # that a close waits for it; then a thread of its own closes
 _NEVER: Final = "never started"
 _NEVER_BACK: Final = "opened again, and gives no sound"
 _HELP: Final = "see mmer-live --list-devices; media files work without a microphone"
@@ -45,6 +48,12 @@ class InputDevice:
 def input_devices() -> list[InputDevice]:
     """The sound inputs there are; raises MmerError where PortAudio itself is missing."""
     sd = _sounddevice()
+    with _portaudio():
+        return _inputs(sd)
+
+
+def _inputs(sd: Any) -> list[InputDevice]:
+    """`input_devices` for a caller that holds PortAudio."""
     try:
         devices, hosts = list(sd.query_devices()), sd.query_hostapis()
     except sd.PortAudioError as error:
@@ -139,13 +148,23 @@ class Microphone(Source):
         """Choose and start the device; raises MmerError."""
         sd = _sounddevice()
         assert self._clock is not None
-        device = choose_device(self._wanted, input_devices())
-        self.name = f"microphone {device.name!r}"
+        with _portaudio():
+            # the list and what is opened of it by its index are of the same start of PortAudio
+            device = choose_device(self._wanted, _inputs(sd))
+            self.name = f"microphone {device.name!r}"
+            self._open_stream(sd, device, self._clock)
+        if self._stopped.is_set():  # closed meanwhile
+            self._close_stream()
+        if self._wanted is not None:
+            self._wanted = device.name  # its index may be another's when it is back
+
+    def _open_stream(self, sd: Any, device: InputDevice, clock: Clock) -> None:
+        """Open the device, as it likes where it refuses; its caller holds PortAudio."""
         own = round(device.rate)
         tried = [(SAMPLE_RATE, 1), (own, 1), (own, device.channels)]
         problem: Exception | None = None
         for rate, channels in dict.fromkeys(tried):
-            ring = _Ring(self._clock, rate, channels, self._size, self._stopped)
+            ring = _Ring(clock, rate, channels, self._size, self._stopped)
             try:
                 ring.stream = sd.RawInputStream(
                     samplerate=rate,
@@ -156,21 +175,18 @@ class Microphone(Source):
                     latency=_LATENCY_S,
                     callback=ring.callback,
                 )
+                _OPEN.add(ring.stream)
                 with self._opening:
                     self._ring = ring
                     # PortAudio must not call into what Python has collected
                     self._release = weakref.finalize(self, _close, ring.stream)
-                    _OPEN.add(ring.stream)
-                    if not self._stopped.is_set():
-                        ring.stream.start()
-                if self._stopped.is_set():  # closed meanwhile
-                    self._close_stream()
-                if self._wanted is not None:
-                    self._wanted = device.name  # its index may be another's when it is back
+                if not self._stopped.is_set():
+                    ring.stream.start()
                 return
             except (sd.PortAudioError, ValueError) as error:
                 problem = error
-                self._close_stream()
+                if self._taken() is not None:
+                    _close_held(ring.stream)
         raise MmerError(f"{self.name} cannot be opened: {problem}; is it in use? {_HELP}")
 
     def messages(self) -> Iterator[AudioBlock | Gap | Notice]:
@@ -240,10 +256,16 @@ class Microphone(Source):
         self._close_stream()
 
     def _close_stream(self) -> None:
+        stream = self._taken()
+        if stream is not None:
+            _close(stream, _CLOSE_S)
+
+    def _taken(self) -> Any:
+        """The open stream, whose closing is the caller's from now on; None where there is none."""
         with self._opening:
             release, self._release = self._release, None
-        if release is not None:
-            release()
+        taken = None if release is None else release.detach()
+        return None if taken is None else taken[2][0]
 
 
 class _Ring:
@@ -286,19 +308,60 @@ class _Ring:
         return now - made if made > 0.0 and now > 0.0 else None
 
 
+_PORTAUDIO: Final = threading.Lock()
+"""Held around every call of PortAudio, which is not safe between threads: of all the microphones of
+this process one at a time lists, opens, starts, asks or closes, or starts PortAudio again. The
+callback never waits for it: closing waits for the callback."""
+
 _OPEN: Final[weakref.WeakSet[Any]] = weakref.WeakSet()
 """Streams of this process that are open: PortAudio restarts only where there is none."""
 
 
+@contextmanager
+def _portaudio() -> Iterator[None]:
+    """Hold PortAudio; MmerError where another microphone's device keeps it busy for too long."""
+    if not _PORTAUDIO.acquire(timeout=_BUSY_S):
+        raise MmerError(
+            f"PortAudio has been busy with another microphone for {_BUSY_S:g} s; {_HELP}"
+        )
+    try:
+        yield
+    finally:
+        _PORTAUDIO.release()
+
+
 def _is_active(stream: Any) -> bool:
     """Whether a stream still calls back; one that cannot even be asked has gone with its device."""
+    if not _PORTAUDIO.acquire(blocking=False):
+        return True  # to be asked again: sound must not wait for another microphone
     try:
         return bool(stream.active)
     except _sounddevice().PortAudioError:
         return False
+    finally:
+        _PORTAUDIO.release()
 
 
-def _close(stream: Any) -> None:
+def _close(stream: Any, wait_s: float = 0.0) -> None:
+    """Close a stream, by a thread of its own where PortAudio is busy for longer than ``wait_s``.
+
+    The collector of garbage calls this in any thread, which may hold PortAudio, or be its callback.
+    """
+    if _PORTAUDIO.acquire(timeout=wait_s):
+        try:
+            _close_held(stream)
+        finally:
+            _PORTAUDIO.release()
+        return
+    later = threading.Thread(target=_close, args=(stream, -1), name="portaudio-close", daemon=True)
+    try:
+        later.start()
+    except RuntimeError:  # no more threads: the process ends, and its streams with it
+        return
+
+
+def _close_held(stream: Any) -> None:
+    """Close a stream; the caller holds PortAudio."""
     _OPEN.discard(stream)
     stream.close(ignore_errors=True)
 
@@ -306,13 +369,14 @@ def _close(stream: Any) -> None:
 def _restart_portaudio() -> None:
     """Let PortAudio look for devices again: it lists those that were there when it began."""
     sd = _sounddevice()
-    if _OPEN:
-        return
-    try:
-        sd._terminate()
-        sd._initialize()
-    except sd.PortAudioError as error:
-        raise MmerError(f"PortAudio cannot start again: {error}") from error
+    with _portaudio():
+        if _OPEN:
+            return
+        try:
+            sd._terminate()
+            sd._initialize()
+        except sd.PortAudioError as error:
+            raise MmerError(f"PortAudio cannot start again: {error}") from error
 
 
 def _sounddevice() -> Any:

@@ -1,11 +1,13 @@
-"""Every call of PortAudio fails at its n-th use: the sound comes again, or one line is said."""
+"""PortAudio's calls: each fails at its n-th use, and none overlaps another microphone's."""
 
 from __future__ import annotations
 
+import gc
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import SimpleNamespace
 from typing import Any
 
@@ -82,10 +84,12 @@ class Stream:
     def __init__(self, library: Library, options: dict[str, Any]) -> None:
         self._library, self._options = library, options
         self._stopped = threading.Event()
+        self.started = False
         self._thread = threading.Thread(target=self._run, name="portaudio", daemon=True)
 
     def start(self) -> None:
         self._library.use("start")
+        self.started = True
         self._thread.start()
 
     @property
@@ -175,3 +179,160 @@ def test_every_use_of_portaudio(
             break
         assert all(len(notice.text.splitlines()) == 1 for notice in notices)
     assert fired >= 1
+
+
+class Exclusive(Library):
+    """A `Library` that records what would crash PortAudio: calls that overlap, and calls or open
+    streams while it is not started. Each call lasts ``CALL_S``."""
+
+    CALL_S = 0.003
+
+    def __init__(self) -> None:
+        super().__init__(Injector(), 0)
+        self.faults: list[str] = []
+        self.calls = 0
+        self.restarts = 0
+        self.unplugged = threading.Event()
+        self.hangs = threading.Event()  # the next opening lasts until it is cleared
+        self._inside: list[str] = []
+        self._started = True
+
+    @contextmanager
+    def inside(self, call: str) -> Iterator[None]:
+        if call == "callback":  # PortAudio's own thread
+            yield
+            return
+        self.calls += 1
+        if self._inside:
+            self.faults.append(f"{call} within {self._inside[0]}")
+        if not self._started and call != "start up":
+            self.faults.append(f"{call} while PortAudio is not started")
+        self._inside.append(call)
+        time.sleep(self.CALL_S)
+        try:
+            yield
+        finally:
+            self._inside.remove(call)
+
+    def use(self, call: str) -> bool:
+        with self.inside(call):
+            while call == "open" and self.hangs.is_set():
+                time.sleep(0.005)
+            if call in ("open", "callback") and self.unplugged.is_set():
+                raise PortAudioError("Device unavailable")
+        return False
+
+    def _terminate(self) -> None:
+        with self.inside("terminate"):
+            self._started = False
+            open_ = [s for s in self.streams if s.started and not s._stopped.is_set()]
+            self.faults += ["terminate with an open stream" for _ in open_]
+
+    def _initialize(self) -> None:
+        with self.inside("start up"):
+            self._started = True
+            self.restarts += 1
+
+
+@pytest.fixture
+def exclusive(monkeypatch: pytest.MonkeyPatch) -> Iterator[Exclusive]:
+    library = Exclusive()
+    monkeypatch.setitem(sys.modules, "sounddevice", library)
+    monkeypatch.setattr(module, "_POLL_S", 0.01)
+    monkeypatch.setattr(module, "_DEAD_S", 0.1)
+    monkeypatch.setattr(module, "_BUSY_S", 0.2)
+    monkeypatch.setattr(module, "_CLOSE_S", 0.1)
+    monkeypatch.setattr(retry, "_DELAYS_S", (0.005,))
+    yield library
+    assert library.faults == []
+
+
+def opened() -> Microphone:
+    source = Microphone(patience_s=LIMIT_S)
+    source.open(SessionClock())
+    return source
+
+
+def test_microphones_that_come_back_together_use_portaudio_one_at_a_time(
+    exclusive: Exclusive,
+) -> None:
+    sources = [opened() for _ in range(3)]
+    notices: list[str] = []
+
+    def listen(source: Microphone) -> None:
+        notices.extend(m.text for m in source.messages() if isinstance(m, Notice))
+
+    threads = [threading.Thread(target=listen, args=(source,)) for source in sources]
+    for thread in threads:
+        thread.start()
+    for back in range(1, 4):
+        exclusive.unplugged.set()
+        time.sleep(0.3)
+        exclusive.unplugged.clear()
+        until = time.monotonic() + LIMIT_S
+        while sum("is back" in text for text in notices) < back * len(sources):
+            assert time.monotonic() < until, (notices, exclusive.faults[:5])
+            time.sleep(0.01)
+    for source in sources:
+        source.stop()
+    for thread, source in zip(threads, sources, strict=True):
+        thread.join(LIMIT_S)
+        assert not thread.is_alive()
+        source.close()
+    assert exclusive.restarts > 3
+    assert not module._OPEN
+
+
+def test_opening_listing_and_closing_in_many_threads_do_not_overlap(exclusive: Exclusive) -> None:
+    def churn() -> None:
+        for _ in range(8):
+            source = opened()
+            module.input_devices()
+            module._restart_portaudio()
+            source.close()
+
+    threads = [threading.Thread(target=churn) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(LIMIT_S * 2)
+        assert not thread.is_alive()
+    assert exclusive.calls > 4 * 8 * 4
+
+
+@pytest.mark.parametrize("how", ["closed", "dropped", "opened", "heard"])
+def test_a_device_that_hangs_while_it_is_opened_holds_up_no_other_microphone(
+    exclusive: Exclusive, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    source = opened()
+    stream = exclusive.streams[0]
+    exclusive.hangs.set()
+    hung: list[Microphone] = []
+    opening = threading.Thread(target=lambda: hung.append(opened()))
+    opening.start()
+    while "open" not in exclusive._inside:
+        time.sleep(0.001)
+    began = time.monotonic()
+    if how == "closed":
+        source.close()
+    elif how == "dropped":
+        del source
+        gc.collect()
+    elif how == "opened":
+        with pytest.raises(MmerError, match="busy with another microphone"):
+            opened()
+    else:
+        messages = source.messages()
+        assert all(isinstance(next(messages), AudioBlock) for _ in range(20))
+    assert time.monotonic() - began < 1.0
+    exclusive.hangs.clear()
+    opening.join(LIMIT_S)
+    hung[0].close()
+    if how in ("closed", "dropped"):
+        until = time.monotonic() + LIMIT_S
+        while stream in module._OPEN or not stream._stopped.is_set():
+            assert time.monotonic() < until, "it is still open"
+            time.sleep(0.01)
+    else:
+        source.close()
+    assert not module._OPEN
