@@ -7,7 +7,7 @@ import queue
 import threading
 import weakref
 from collections.abc import Generator, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -372,8 +372,9 @@ def _restart_portaudio() -> None:
     with _portaudio():
         if _OPEN:
             return
-        try:
+        with suppress(sd.PortAudioError):  # it did not start the last time
             sd._terminate()
+        try:
             sd._initialize()
         except sd.PortAudioError as error:
             raise MmerError(f"PortAudio cannot start again: {error}") from error

@@ -52,12 +52,14 @@ class Library:
     def __init__(self, injector: Injector, lasts: int) -> None:
         self._injector, self._lasts = injector, lasts
         self.streams: list[Stream] = []
+        self._running = True
 
     def use(self, call: str) -> bool:
         return self._injector.fired < self._lasts and self._injector.use(call)
 
     def query_devices(self) -> list[dict[str, Any]]:
         self.use("devices")
+        self._need_running()
         kinds = {"max_input_channels": 1, "default_samplerate": 48_000.0}
         return [{"name": "USB Audio", "hostapi": 0, **kinds}]
 
@@ -72,9 +74,16 @@ class Library:
 
     def _terminate(self) -> None:
         self.use("terminate")
+        self._need_running()
+        self._running = False
 
     def _initialize(self) -> None:
         self.use("start up")
+        self._running = True
+
+    def _need_running(self) -> None:
+        if not self._running:
+            raise PortAudioError("PortAudio not initialized")
 
 
 class Stream:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -274,6 +276,68 @@ def test_a_microphone_that_is_plugged_in_again_is_used_again(
     check_contract(lines)
     assert uses(lines, "speech")
     assert of(lines, "health")[-1]["gap_s"] > 1.0
+
+
+TWO_MICROPHONES = """
+import sys, threading
+from mmer.realtime.clock import SessionClock
+from mmer.realtime.messages import Notice
+from mmer.realtime.sources.microphone import Microphone
+
+sources = [Microphone(patience_s=60.0) for _ in range(2)]
+
+def listen(number, source):
+    for message in source.messages():
+        if isinstance(message, Notice):
+            print(number, message.text, flush=True)
+
+for source in sources:
+    source.open(SessionClock())
+threads = [threading.Thread(target=listen, args=each) for each in enumerate(sources)]
+for thread in threads:
+    thread.start()
+sys.stdin.readline()
+for thread, source in zip(threads, sources):
+    source.stop()
+    thread.join()
+    source.close()
+"""
+
+
+def test_two_microphones_of_one_process_come_back_together(
+    microphone: VirtualMicrophone, tmp_path: Path
+) -> None:
+    said = tmp_path / "said.txt"
+
+    def wait_for(text: str, times: int) -> None:
+        until = time.monotonic() + 30
+        while said.read_text().count(text) < times:
+            assert child.poll() is None, child.returncode
+            assert time.monotonic() < until, said.read_text()
+            time.sleep(0.05)
+
+    with (
+        said.open("wb") as out,
+        subprocess.Popen(
+            [sys.executable, "-c", TWO_MICROPHONES],
+            env=microphone.env,
+            stdin=subprocess.PIPE,
+            stdout=out,
+            stderr=subprocess.DEVNULL,
+        ) as child,
+    ):
+        try:
+            wait_for("nothing but zeros", 2)  # both have sound
+            for back in (1, 2):
+                microphone.unplug()
+                wait_for("waiting for it", 2 * back)
+                time.sleep(1.5)  # both try again, side by side
+                microphone.plug_in()
+                wait_for("is back", 2 * back)
+            child.communicate(b"\n", timeout=10)
+            assert child.returncode == 0
+        finally:
+            child.kill()
 
 
 def test_another_default_microphone_is_followed(
