@@ -314,8 +314,8 @@ class Recognizer:
 
         ``outputs`` are written meanwhile: texts as ``mmer-live --output`` has them ("run.jsonl",
         "export:run.eaf", "lsl:NAME"), paths of JSON lines, or `Sink` objects. One of several that
-        fails costs itself alone; its MmerError is raised at the end. The recognizer is closed
-        afterwards, also where it could not begin.
+        fails costs itself alone, whatever it raises; its exception is raised at the end. The
+        recognizer is closed afterwards, also where it could not begin.
         """
         with closing(self):
             for name, call in (("on_estimate", on_estimate), ("on_event", on_event)):

@@ -100,7 +100,8 @@ class ServedSession:
         self._recognizer = Recognizer(self.source, models=models, offline=offline, **start.options)
         self._thinning = Thinning(self._recognizer.options.video_fps)
         self._loop = asyncio.get_running_loop()
-        self._outputs = Outputs([_ToClient(self, part), *outputs])
+        client = _ToClient(self, part)
+        self._outputs = Outputs([client, *outputs], vital=client)
         self._sent = 0  # lines, as the client counts them
         self._kept: deque[tuple[int, str]] = deque(maxlen=_KEPT)  # number and line
         self._attached = asyncio.Event()

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
 from typing import Final, Protocol, runtime_checkable
 
 from mmer.models.errors import MmerError
@@ -11,8 +11,11 @@ from mmer.realtime.messages import Message, Notice, SessionEnd
 from mmer.realtime.sinks.output import ReaderGone
 from mmer.realtime.sinks.sink import SessionInfo, Sink
 from mmer.realtime.sinks.state import event_time
+from mmer.realtime.sinks.text import one_line
 
-_LOSING: Final = (ReaderGone, MmerError, OSError)
+log: Final = logging.getLogger("mmer.outputs")
+_EXPECTED: Final = (ReaderGone, MmerError, OSError)
+"""Exceptions of a sink that has lost its disk, network or reader; others are faults of its code."""
 
 
 @runtime_checkable
@@ -26,10 +29,11 @@ class Reporting(Protocol):
 class Outputs(Sink):
     """``sinks`` were asked for by the user; ``views`` are for people, on the terminal.
 
-    A view, or one of several sinks, that raises ReaderGone, MmerError or OSError is closed; the
-    others go on and get a notice. The exception of the last sink is raised, as is that of a view
-    where there is no sink. ``lost`` is the first exception that was not raised. Those of a sink
-    whose terminal has ``hung_up`` count as ReaderGone.
+    A view, or one of several sinks, that raises is closed; the others go on and get a notice. An
+    exception that is a fault of the sink's code is logged too, with its traceback. That of the
+    last sink is raised, as is that of a ``vital`` sink, and of a view where there is no sink.
+    ``lost`` is the first exception that was not raised. Those of a sink whose terminal has
+    ``hung_up`` count as ReaderGone.
     """
 
     def __init__(
@@ -37,9 +41,10 @@ class Outputs(Sink):
         sinks: Iterable[Sink],
         views: Iterable[Sink] = (),
         hung_up: Callable[[Sink, Exception], bool] = lambda sink, problem: False,
+        vital: Sink | None = None,
     ) -> None:
         self._sinks, self._views = list(sinks), list(views)
-        self._hung_up = hung_up
+        self._hung_up, self._vital = hung_up, vital
         self._opened: list[Sink] = []
         self._unsaid: list[str] = []
         self.lost: Exception | None = None
@@ -59,29 +64,41 @@ class Outputs(Sink):
         for sink in list(self._opened):
             try:
                 sink.write(event, now)
-            except _LOSING as problem:
+            except Exception as problem:  # noqa: BLE001  an output that fails costs itself alone
                 gone = self._hung_up(sink, problem)
                 self._lose(sink, ReaderGone() if gone else problem)
 
     def _lose(self, sink: Sink, problem: Exception) -> None:
         left = [other for other in self._opened if other is not sink]
-        if not any(other in self._sinks for other in left) and (
-            sink in self._sinks or not self._sinks
-        ):
+        last = not any(other in self._sinks for other in left)
+        if sink is self._vital or (last and (sink in self._sinks or not self._sinks)):
             raise problem
         self._opened = left
-        with suppress(*_LOSING):
+        name, expected = type(sink).__name__, isinstance(problem, _EXPECTED)
+        if not expected:
+            log.error("the output %s failed", name, exc_info=problem)
+        try:
             sink.close(None)
+        except _EXPECTED:
+            pass
+        except Exception:
+            log.exception("the output %s could not be closed", name)
         self.lost = self.lost or problem
         if sink in self._sinks and not isinstance(problem, ReaderGone):
-            self._unsaid.append(f"{problem}; the rest goes on")
+            what = f"{problem}" if expected else f"the output {name} failed ({_described(problem)})"
+            self._unsaid.append(f"{what}; the rest goes on")
 
     def _notices(self, event: Message, now: float | None) -> Iterable[Notice]:
         """Notices of what the sinks report, stamped like the event that they go before."""
-        texts, self._unsaid = self._unsaid, []
-        texts += reports_of(self._opened)
+        texts = []
+        for sink in list(self._opened):
+            try:
+                texts += reports_of([sink])
+            except Exception as problem:  # noqa: BLE001  as in ``_write``
+                self._lose(sink, problem)
+        lost, self._unsaid = self._unsaid, []
         t = event_time(event) if now is None else now
-        return [Notice(t, "warning", "output", text) for text in texts]
+        return [Notice(t, "warning", "output", text) for text in lost + texts]
 
     def close(self, end: SessionEnd | None) -> None:
         """Close all in their order, also where one raises: the panel goes before the summary."""
@@ -97,6 +114,10 @@ class Outputs(Sink):
         """Reports that came too late for a notice: while the sinks were closed."""
         texts, self._unsaid = self._unsaid, []
         return texts
+
+
+def _described(problem: Exception) -> str:
+    return ": ".join(filter(None, (type(problem).__name__, one_line(str(problem)))))
 
 
 def reports_of(sinks: Sequence[Sink]) -> list[str]:

@@ -48,6 +48,52 @@ def play(outputs: Outputs, make: SimpleNamespace) -> None:
         outputs.close(make.end)
 
 
+FAULTS = [RuntimeError("no\nway"), ValueError("x"), KeyError("k"), AssertionError(), TypeError()]
+
+
+@pytest.mark.parametrize("problem", FAULTS, ids=lambda problem: type(problem).__name__)
+@pytest.mark.parametrize("where", ["write", "reports", "write and close"])
+def test_a_fault_of_an_output_costs_it_alone_and_is_logged(
+    make: SimpleNamespace, caplog: pytest.LogCaptureFixture, problem: Exception, where: str
+) -> None:
+    class Bad(Tape):
+        def reports(self) -> list[str]:
+            if where == "reports":
+                raise problem
+            return []
+
+        def close(self, end: SessionEnd | None) -> None:
+            super().close(end)
+            if "close" in where:
+                raise problem
+
+    bad, good, view = Bad(problem if "write" in where else None), Tape(), Tape()
+    outputs = Outputs([bad, good], [view])
+    play(outputs, make)
+    assert len([e for e in good.events if not isinstance(e, Notice)]) == len(make.session()) - 1
+    assert bad.ends == [None]
+    assert good.ends == view.ends == [make.end]
+    assert outputs.lost is problem
+    (said,) = good.notices
+    assert view.notices == [said]
+    assert said.startswith(f"the output Bad failed ({type(problem).__name__}")
+    assert said.endswith("); the rest goes on")
+    assert " ".join(str(problem).split()) in said
+    assert caplog.records[0].exc_info is not None
+    assert caplog.records[0].exc_info[1] is problem
+    assert len(caplog.records) == 1 + ("close" in where)
+
+
+@pytest.mark.parametrize("problem", [RuntimeError("no"), MmerError("gone")])
+def test_a_vital_output_that_fails_ends_the_session(
+    make: SimpleNamespace, problem: Exception
+) -> None:
+    bad, good = Tape(problem), Tape()
+    with pytest.raises(type(problem)):
+        play(Outputs([bad, good], vital=bad), make)
+    assert good.ends == [make.end]
+
+
 @pytest.mark.parametrize("problem", [MmerError("the disk is full"), OSError("gone"), ReaderGone()])
 def test_one_of_several_that_fails_costs_itself_alone(
     make: SimpleNamespace, problem: Exception
