@@ -199,6 +199,6 @@ class ArrowStreams:
             file.close()
 
     def remove(self) -> None:
-        """Delete both files."""
+        """Delete both files, where another program has not moved them."""
         for path in self._paths:
-            path.unlink()
+            path.unlink(missing_ok=True)

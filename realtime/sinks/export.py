@@ -33,6 +33,7 @@ class Export(Sink):
         self._part = self._path.with_name(f"{self._path.name}.{os.getpid()}.part.jsonl")
         self._lines: JsonLines | None = None
         self._streams: ArrowStreams | None = None
+        self._reports: list[str] = []
 
     def open(self, info: SessionInfo) -> None:
         check_export(self._path)
@@ -57,6 +58,7 @@ class Export(Sink):
         if self._lines is None:
             return
         self._lines.write(event, now)
+        self._note_change(self._lines)
         if self._streams is not None and (line := line_for(event, now)) is not None:
             with self._writing():
                 self._streams.add(line)
@@ -67,12 +69,23 @@ class Export(Sink):
             return
         with self._writing():
             lines.close(end)
+            self._note_change(lines)
             if self._streams is not None:
                 self._streams.close()
             export(Run(self._part), self._path)
-        self._part.unlink()
+        self._part.unlink(missing_ok=True)
         if self._streams is not None:
             self._streams.remove()
+
+    def reports(self) -> list[str]:
+        """That the lines were moved, removed or truncated, since the last call."""
+        reports, self._reports = self._reports, []
+        return reports
+
+    def _note_change(self, lines: JsonLines) -> None:
+        if lines.changed:
+            self._reports.append(f"{lines.changed}, nor will they be in {self._path}")
+            lines.changed = ""
 
     @contextmanager
     def _writing(self) -> Iterator[None]:

@@ -193,6 +193,7 @@ class JsonLines(Sink):
         self._file: LineFile | None = None
         self._lines = LineWriter()
         self._first = b""
+        self.changed = ""  # what another program did to the file, last
         if path != "-":
             check_output_path(Path(path))
 
@@ -228,8 +229,8 @@ class JsonLines(Sink):
         line = self._lines.event(event, now)
         if line is None:
             return
-        if what := file.changed():
-            text = f"{self._path} was {what} by another program: earlier lines are not in this file"
+        if text := file.changed():
+            self.changed = text
             file.write(self._first)
             file.write(encoded(_notice(before, "warning", "output", text)))
         file.write(line)

@@ -138,7 +138,7 @@ class LineFile:
         self._size = found.st_size  # bytes, as this program left it
 
     def changed(self) -> str:
-        """What another program did to the file since the last line, or "".
+        """What another program did to the file since the last line, as one line; or "".
 
         A file that was moved or removed is opened anew under its name, as log rotation expects;
         where that fails (the whole folder was moved), the moved file goes on.
@@ -164,8 +164,11 @@ class LineFile:
             except OSError:
                 return ""
             os.close(before)
-            return "moved or removed"
-        return "truncated" if cut else ""
+            return self._changed("moved or removed")
+        return self._changed("truncated") if cut else ""
+
+    def _changed(self, what: str) -> str:
+        return f"{self._name} was {what} by another program: earlier lines are not in this file"
 
     def write(self, line: bytes) -> None:
         """All of ``line`` (newline included) or, where the disk is full, nothing of it."""

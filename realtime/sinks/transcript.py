@@ -18,8 +18,9 @@ class TranscriptLines(Sink):
     """Lines in a file or, for "-", on standard output; utterances without words have none.
 
     A line is written when an utterance has both its final label and its words, whichever comes
-    first. Without evidence for a label there is no bracket. Raises MmerError and ReaderGone as
-    `LineFile` does.
+    first. Without evidence for a label there is no bracket. A file that another program moves,
+    removes or truncates goes on under its name; that is a report, since lines of text have no place
+    for a notice. Raises MmerError and ReaderGone as `LineFile` does.
     """
 
     def __init__(self, address: str) -> None:
@@ -27,6 +28,7 @@ class TranscriptLines(Sink):
         self._file: LineFile | None = None
         self._texts: dict[int, str] = {}
         self._finals: dict[int, str] = {}
+        self._reports: list[str] = []
         if address != "-":
             check_output_path(Path(address))
 
@@ -51,7 +53,14 @@ class TranscriptLines(Sink):
         if utterance in self._texts and utterance in self._finals:
             label, words = self._finals.pop(utterance), self._texts.pop(utterance)
             if words and self._file is not None:
+                if changed := self._file.changed():
+                    self._reports.append(changed)
                 self._file.write(f"{label}{words}\n".encode())
+
+    def reports(self) -> list[str]:
+        """That the file was moved, removed or truncated, since the last call."""
+        reports, self._reports = self._reports, []
+        return reports
 
     def close(self, end: SessionEnd | None) -> None:
         file, self._file = self._file, None

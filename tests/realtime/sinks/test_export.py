@@ -84,6 +84,32 @@ def test_a_disk_that_is_full_at_the_end_keeps_the_lines_and_says_how_to_go_on(
     assert "joy" in (tmp_path / "run.csv").read_text()
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="an open file cannot be moved there")
+@pytest.mark.parametrize("at_the_end", [False, True])
+@pytest.mark.parametrize("suffix", [".csv", ".parquet"])
+def test_lines_that_another_program_moves_are_reported(
+    tmp_path: Path, make: SimpleNamespace, suffix: str, at_the_end: bool
+) -> None:
+    if suffix == ".parquet":
+        pytest.importorskip("pyarrow", reason="needs the extra export")
+    sink = Export(str(tmp_path / f"run{suffix}"))
+    sink.open(make.info(live=True))
+    events = make.session()
+    for n, event in enumerate(events, 1):
+        sink.write(event, 3.0)
+        if n == (len(events) if at_the_end else 2):
+            beside = [p for p in tmp_path.iterdir() if p.suffix in (".jsonl", ".arrows")]
+            for path in beside:
+                path.rename(path.with_suffix(".old"))
+    sink.close(make.end)
+    (said,) = sink.reports()
+    assert "moved or removed by another program" in said
+    assert str(tmp_path / f"run{suffix}") in said
+    assert sink.reports() == []
+    assert (tmp_path / f"run{suffix}").exists()
+    assert not [p for p in tmp_path.iterdir() if p.suffix in (".jsonl", ".arrows")]
+
+
 def test_an_export_must_not_be_the_input(tmp_path: Path, make: SimpleNamespace) -> None:
     (tmp_path / "clip.csv").write_text("")
     sink = Export(str(tmp_path / "clip.csv"))
