@@ -10,6 +10,7 @@ from typing import Any, Final
 from mmer.models.cards.card import KINDS, Card, load_card, weights_dir
 from mmer.models.encoder import load_encoder
 from mmer.models.errors import MmerError
+from mmer.models.files import check_name
 from mmer.models.fusion import OPINIONS, FusionModel, fused
 from mmer.models.labels import MODALITIES
 
@@ -31,6 +32,7 @@ class Bundle:
 
     def __init__(self, path: Path | None = None) -> None:
         self.path = weights_dir() if path is None else path
+        check_name("--weights", path)
         if not self.path.is_dir():
             raise MmerError(
                 f"--weights {path} is not a folder: name one with NAME.onnx and NAME.json"

@@ -32,6 +32,20 @@ def mend(path: Path) -> str:
     return f"repair the files in {path.parent}, or omit --weights for the shipped models"
 
 
+def check_name(option: str, path: str | Path | None) -> None:
+    """Raise MmerError where no file can have the name ``path``: too long, with a NUL, not text."""
+    try:
+        if path is not None:
+            os.lstat(path)
+    except (FileNotFoundError, NotADirectoryError, PermissionError):
+        return
+    except (OSError, ValueError) as error:
+        why = getattr(error, "strerror", None) or error
+        raise MmerError(
+            f"{option} is {str(path)[:80]!r}: no file has such a name ({why})"
+        ) from error
+
+
 def beside(folder: Path, name: str, what: str) -> Path:
     """The file ``name`` in ``folder``, where ``what`` of a card names it.
 

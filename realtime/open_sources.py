@@ -8,12 +8,14 @@ from numbers import Integral
 from typing import Any, Final
 
 from mmer.models.errors import MmerError
+from mmer.models.files import check_name
 from mmer.models.store.store import is_offline
 from mmer.realtime.clock import Clock
 from mmer.realtime.messages import Notice, Stream
 from mmer.realtime.options import Options
 from mmer.realtime.recordings import media_of, recorded_with, what_differs
 from mmer.realtime.sources.address import refuse_network, resolved
+from mmer.realtime.sources.checked import CheckedSource
 from mmer.realtime.sources.source import Source
 
 _PATIENCE_S: Final = 10.0
@@ -29,8 +31,9 @@ def open_sources(options: Options, clock: Clock) -> tuple[list[Source], list[Not
     wanted = wanted_streams(options)
     offline = options.offline or is_offline()
     if options.source is not None and not isinstance(options.source, str):
-        options.source.open(clock)
-        return [options.source], []
+        own = CheckedSource(options.source)
+        own.open(clock)
+        return [own], []
     if options.source is not None:
         from mmer.realtime.sources.media import MediaFile
 
@@ -58,6 +61,7 @@ def open_sources(options: Options, clock: Clock) -> tuple[list[Source], list[Not
         from mmer.realtime.sources.camera import Camera
 
         video = None if options.video is None else resolved(options.video)
+        check_name("video", video)
         refuse_network(video or "", offline)
         name = device_of(video)
         camera = Camera(0 if name is None else name, patience_s=patience_s)

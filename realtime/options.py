@@ -11,10 +11,12 @@ from typing import Any, Final
 
 from mmer.models.engine.providers import PROVIDERS
 from mmer.models.errors import MmerError
+from mmer.models.files import check_name
 from mmer.models.labels import MODALITIES
 from mmer.realtime.asr.registry import asr_names
 from mmer.realtime.choose import detector_names
 from mmer.realtime.policy import DEFAULT_POLICY, POLICIES, POLICY_NAMES
+from mmer.realtime.sources.checked import check_source
 from mmer.realtime.sources.source import Source
 
 PROVIDER_NAMES: Final = ("auto", *PROVIDERS)
@@ -92,11 +94,11 @@ class Options:
                 raise MmerError(f"{name} is {value!r}, expected {expected}")
             if Real in kinds and value is not None:
                 object.__setattr__(self, name, _plain_number(name, value))
+        for name in ("weights", "record", "baseline"):
+            check_name(name, getattr(self, name))
         live = self.source is None
         if not (self.source is None or isinstance(self.source, str)):
-            if not callable(getattr(self.source, "messages", None)):
-                kind = type(self.source).__name__
-                raise MmerError(f"the source is a path, a URL or a Source object, not {kind}")
+            check_source(self.source)
             live = self.source.live
         one_of("--asr", self.asr, asr_names())
         one_of("--detector", self.detector, detector_names())

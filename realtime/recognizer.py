@@ -17,7 +17,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from mmer.models.errors import MmerError
 from mmer.models.labels import MODALITIES
@@ -119,7 +119,7 @@ class Recognizer:
                 asr=asr,
                 detector=detector,
                 provider=provider,
-                weights=Path(weights) if isinstance(weights, (str, os.PathLike)) else weights,
+                weights=_path(weights),
                 offline=offline,
                 pace=pace,
                 video_fps=video_fps,
@@ -129,7 +129,7 @@ class Recognizer:
                 reconnect=reconnect,
                 policy=policy,
                 people=people,
-                record=Path(record) if isinstance(record, (str, os.PathLike)) else record,
+                record=_path(record),
                 consent=consent,
                 keep_days=keep_days,
                 baseline=baseline,
@@ -159,6 +159,7 @@ class Recognizer:
 
         Where ``close`` is called meanwhile, everything is released and MmerError raised.
         """
+        _check_callable("report", report)
         with self._preparing:
             if self._prepared is None and not self._closed:
                 self._opened = True
@@ -216,6 +217,13 @@ class Recognizer:
         the session down instead of replacing partial results. ``stage_times`` is called in the
         stages' threads with how long each message waited and took; never in replay.
         """
+        if delivery not in (Delivery.LATEST_PARTIAL, Delivery.LOSSLESS):
+            raise MmerError(
+                f"delivery is {delivery!r}, expected Delivery.LATEST_PARTIAL or Delivery.LOSSLESS"
+            )
+        if not isinstance(pictures, bool):
+            raise MmerError(f"pictures is {pictures!r}, expected True or False")
+        _check_callable("stage_times", stage_times)
         from mmer.realtime.replay import Replay
         from mmer.realtime.session import Session
 
@@ -318,9 +326,8 @@ class Recognizer:
         recognizer is closed afterwards, also where it could not begin.
         """
         with closing(self):
-            for name, call in (("on_estimate", on_estimate), ("on_event", on_event)):
-                if call is not None and not callable(call):
-                    raise MmerError(f"{name} is {call!r}, expected a function")
+            _check_callable("on_estimate", on_estimate)
+            _check_callable("on_event", on_event)
             chosen = asked(outputs)
             check_outputs(self.options, [o for o in chosen if isinstance(o, Target)])
             sinks = Outputs(make_output(*o) if isinstance(o, Target) else o for o in chosen)
@@ -405,6 +412,16 @@ class Recognizer:
             prepared.close()
             del prepared  # and with it the models, where nobody shares them
             trim()
+
+
+def _check_callable(name: str, call: object) -> None:
+    if call is not None and not callable(call):
+        raise MmerError(f"{name} is {call!r}, expected a function")
+
+
+def _path(value: Any) -> Any:
+    """A text or path as `Path`; what is neither is for `Options` to refuse."""
+    return Path(os.fsdecode(value)) if isinstance(value, (str, os.PathLike)) else value
 
 
 def _recorder(options: Options) -> Recorder | None:

@@ -38,7 +38,7 @@ class SharedModels:
             raise MmerError(f"weights is {weights!r}, expected a folder")
         if not isinstance(provider, str):
             raise MmerError(f"provider is {provider!r}, expected text")
-        self.weights = None if weights is None else Path(weights)
+        self.weights = None if weights is None else Path(os.fsdecode(weights))
         self.provider = provider
         self._loaded: dict[str, Any] = {}
         self._asr: dict[Selection, Choice[AsrModel]] = {}

@@ -33,6 +33,7 @@ def check_output_path(path: Path, suffix: str | None = None) -> None:
     if suffix is not None and path.suffix.lower() != suffix:
         raise MmerError(f"cannot write {path}: the name must end in {suffix}")
     try:
+        os.fsencode(path)  # no file has a name that is not text
         if path.is_dir():
             raise MmerError(f"cannot write {path}: it is a folder; name a file in it")
         if not path.parent.exists():
@@ -40,8 +41,9 @@ def check_output_path(path: Path, suffix: str | None = None) -> None:
         if not path.parent.is_dir():
             raise MmerError(f"cannot write {path}: {path.parent} is not a folder")
         exists = path.exists()
-    except OSError as error:  # a name too long, a folder that may not be entered
-        raise MmerError(f"cannot write {path}: {error.strerror or error}") from error
+    except (OSError, ValueError) as error:  # a name too long, a folder that may not be entered
+        why = getattr(error, "strerror", None) or error
+        raise MmerError(f"cannot write {path}: {why}") from error
     if not os.access(path if exists else path.parent, os.W_OK):
         what = "it" if exists else f"its folder {path.parent}"
         raise MmerError(f"cannot write {path}: {what} is not writable")

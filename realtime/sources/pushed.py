@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import threading
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from numbers import Real
 from typing import Any, Final
 
 import numpy as np
@@ -21,6 +23,7 @@ from mmer.realtime.sources.capture import Buffer, CaptureRuns
 from mmer.realtime.sources.source import Source
 from mmer.realtime.sources.stall import STALL_S, Stall
 
+log: Final = logging.getLogger("mmer.source")
 _HOLE_S: Final = 0.040  # stamps of sound that stray less than this are jitter
 _AHEAD_S: Final = 1.0  # so far before the start and in the future: two clocks are never the same
 RATES: Final = range(4_000, 384_001)
@@ -80,6 +83,13 @@ class PushSource(Source):
         queue_s: float = 10.0,
         patience_s: float = 5.0,
     ) -> None:
+        for option, there in (("audio", audio), ("video", video)):
+            if not isinstance(there, bool):
+                raise MmerError(f"{option} is {there!r}, expected True or False")
+        if not isinstance(name, str):
+            raise MmerError(f"name is {name!r}, expected text")
+        _check_seconds("queue_s", queue_s)
+        _check_seconds("patience_s", patience_s)
         if not (audio or video):
             raise MmerError("a PushSource without sound and without frames has nothing to push")
         self.name = name
@@ -117,6 +127,8 @@ class PushSource(Source):
 
         False after ``timeout_s``, where it ended before, and where its `Recognizer` failed.
         """
+        if timeout_s is not None:
+            _check_seconds("timeout_s", timeout_s, low=-math.inf)  # a deadline may be past
         with self._changed:
             self._changed.wait_for(lambda: self._started or self._over, timeout_s)
             return self._started and not self._over
@@ -194,6 +206,8 @@ class PushSource(Source):
 
         An open utterance ends, and ``cause`` is the reason why a modality is missing meanwhile.
         """
+        if not isinstance(cause, str):
+            raise MmerError(f"cause is {cause!r}, expected text")
         with self._changed:
             if self._clock is None or not self._started or self._over or self._interrupted:
                 return
@@ -383,10 +397,13 @@ def abandon(source: object) -> None:
     """
     if isinstance(source, PushSource):
         source.abandon()
-    elif callable(getattr(source, "messages", None)):
+    elif not isinstance(source, type) and callable(getattr(source, "messages", None)):
         close = getattr(source, "close", None)
         if callable(close):
-            close()
+            try:
+                close()
+            except Exception:  # the error for which it is abandoned is raised
+                log.exception("a source could not be closed")
 
 
 @contextmanager
@@ -397,6 +414,12 @@ def abandoned_on_error(source: object) -> Iterator[None]:
     except BaseException:
         abandon(source)
         raise
+
+
+def _check_seconds(name: str, value: Any, low: float = 0.0) -> None:
+    number = isinstance(value, Real) and not isinstance(value, bool)
+    if not number or not low <= value <= threading.TIMEOUT_MAX:
+        raise MmerError(f"{name} is {value!r}, expected a number of seconds")
 
 
 def _kind(array: Any) -> tuple[Any, tuple[int, ...]]:

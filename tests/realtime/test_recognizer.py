@@ -22,9 +22,11 @@ from doubles import ListSource, pictures
 from rig import VirtualMicrophone
 
 import mmer
+from mmer.models.bundle import Bundle
 from mmer.models.errors import MmerError
 from mmer.realtime.demo import clip
-from mmer.realtime.sinks.jsonl import session_line
+from mmer.realtime.mailbox import Delivery
+from mmer.realtime.sinks.jsonl import JsonLines, session_line
 from mmer.realtime.sinks.sink import SessionInfo
 
 
@@ -226,7 +228,13 @@ def test_async_iteration_to_the_end_yields_estimates_alone(brief_clip: Path) -> 
         {"hop_s": True},
         {"hangover_s": 1j},
         {"reconnect": "no"},
+        *(
+            {name: path}
+            for name in ("weights", "record", "baseline")
+            for path in ("a" * 300, "a" * 5000, "x\0y", "\ud800")
+        ),
     ],
+    ids=lambda wrong: ascii(wrong)[:30],
 )
 def test_a_value_of_the_wrong_type_is_one_line(wrong: dict[str, Any]) -> None:
     with pytest.raises(MmerError) as caught:
@@ -270,6 +278,45 @@ def test_callbacks_and_shared_models_of_the_wrong_type_are_one_line() -> None:
     ):
         with pytest.raises(MmerError, match="expected"):
             wrong()
+
+
+def test_a_name_that_no_file_has_is_one_line(tmp_path: Path) -> None:
+    for name in ("a" * 300, "a" * 5000, "x\0y", "\ud800"):
+        for wrong in (
+            lambda name=name: mmer.Recognizer("clip.mp4", models=mmer.SharedModels(weights=name)),
+            lambda name=name: mmer.Recognizer(video=name, modalities=("face",)).prepare(),
+            lambda name=name: mmer.Recognizer(name).prepare(),
+            lambda name=name: Bundle(Path(name)),
+            lambda name=name: JsonLines(str(tmp_path / name)).open(None),  # type: ignore[arg-type]
+        ):
+            with pytest.raises(MmerError) as caught:
+                wrong()
+            assert len(str(caught.value).splitlines()) == 1
+
+
+@pytest.mark.parametrize("pace", ["real", "max"])
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        *({"stage_times": value} for value in (5, "f", [])),
+        *({"delivery": value} for value in (5, "lossless", None, [], Delivery.LATEST)),
+        *({"pictures": value} for value in (5, "yes", None)),
+    ],
+    ids=str,
+)
+def test_wrong_arguments_of_events_are_one_line_and_use_nothing_up(
+    wrong: dict[str, Any], pace: str
+) -> None:
+    source = ListSource([], live=False)
+    with mmer.Recognizer(source, modalities=("face",), pace=pace) as recognizer:
+        with pytest.raises(MmerError, match="expected"):
+            recognizer.events(**wrong)
+        assert isinstance(list(recognizer.events())[-1], mmer.SessionEnd)
+
+
+def test_a_report_that_is_no_function_is_one_line() -> None:
+    with pytest.raises(MmerError, match="report is 5, expected a function"):
+        mmer.Recognizer("clip.mp4").prepare(5)  # type: ignore[arg-type]
 
 
 class SlowSource(ListSource):

@@ -721,3 +721,32 @@ def test_an_interruption_before_the_session_or_after_its_end_is_nothing() -> Non
     source.end()
     source.interrupt("it is over")
     assert not [m for m in source.messages() if isinstance(m, mmer.Notice)]
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        *({name: value} for name in ("audio", "video") for value in (1, "yes", None, np.ones(2))),
+        *({"name": value} for value in (5, None, b"x")),
+        *(
+            {name: value}
+            for name in ("queue_s", "patience_s")
+            for value in ("10", None, True, [1], np.nan, np.inf, -1.0)
+        ),
+    ],
+    ids=str,
+)
+def test_a_value_of_the_wrong_type_is_one_line(wrong):
+    with pytest.raises(MmerError, match="expected") as caught:
+        PushSource(**wrong)
+    assert len(str(caught.value).splitlines()) == 1
+
+
+def test_arguments_of_the_wrong_type_are_one_line():
+    for wrong in ("x", [1], np.nan, np.inf, True):
+        with pytest.raises(MmerError, match="timeout_s is"):
+            PushSource().wait_started(wrong)
+    assert not PushSource().wait_started(-1.0)
+    for wrong in (5, None, b"x"):
+        with pytest.raises(MmerError, match="cause is"):
+            PushSource().interrupt(wrong)

@@ -1,0 +1,146 @@
+"""Checked source: a program's own `Source`, whose faults become one line each."""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Callable, Iterable, Iterator
+from numbers import Real
+from typing import Any, Final
+
+import numpy as np
+
+from mmer.models.errors import MmerError
+from mmer.realtime.clock import Clock
+from mmer.realtime.messages import AudioBlock, Gap, Notice, Stream, VideoFrame
+from mmer.realtime.pacing import Captured
+from mmer.realtime.sources.source import Source
+
+log: Final = logging.getLogger("mmer.source")
+_METHODS: Final = ("open", "messages", "stop", "close")
+_STREAMS: Final = frozenset({"audio", "video"})
+
+
+def check_source(source: Any) -> None:
+    """Raise MmerError for what is no `Source` object, or has no name or kind."""
+    kind = type(source).__name__
+    if isinstance(source, type) or not callable(getattr(source, "messages", None)):
+        raise MmerError(f"the source is a path, a URL or a Source object, not {kind}")
+    for name in _METHODS:
+        if not callable(getattr(source, name, None)):
+            raise MmerError(f"the source {kind} has no method {name}: see mmer.Source")
+    for name, expected, what in (("name", str, "text"), ("live", bool, "True or False")):
+        value = getattr(source, name, None)
+        if not isinstance(value, expected):
+            raise MmerError(f"{name} of the source {kind} is {value!r}, expected {what}")
+
+
+class CheckedSource(Source):
+    """``source`` with its values checked: what is wrong raises MmerError with a short message.
+
+    ``open`` turns whatever the source raises into MmerError; ``stop`` and ``close`` log it, since
+    the rest of the session must end as well. Messages of a wrong type, time or shape are refused.
+    """
+
+    def __init__(self, source: Source) -> None:
+        self._source = source
+        self.name, self.live = source.name, source.live
+        self._streams: frozenset[Stream] = frozenset()
+
+    @property
+    def streams(self) -> frozenset[Stream]:
+        return self._streams
+
+    @property
+    def duration_s(self) -> float | None:
+        value: Any = self._source.duration_s
+        if value is None or (_is_number(value) and value >= 0.0):
+            return value if value is None else float(value)
+        raise MmerError(f"duration_s of {self.name} is {value!r}, expected seconds or None")
+
+    def open(self, clock: Clock) -> None:
+        try:
+            self._source.open(clock)
+        except MmerError:
+            raise
+        except Exception as error:
+            raise MmerError(f"{self.name} cannot be opened: {_described(error)}") from error
+        try:
+            self._streams = self._checked_streams()
+            _ = self.duration_s
+        except Exception as error:
+            self.close()
+            if isinstance(error, MmerError):
+                raise
+            raise MmerError(f"{self.name} cannot be used: {_described(error)}") from error
+
+    def _checked_streams(self) -> frozenset[Stream]:
+        value: Any = self._source.streams
+        if isinstance(value, str) or not isinstance(value, (frozenset, set, tuple, list)):
+            raise MmerError(f"streams of {self.name} is {value!r}, expected a set of names")
+        if unknown := [name for name in value if name not in ("audio", "video")]:
+            raise MmerError(f"a stream of {self.name} is {unknown[0]!r}: use audio, video")
+        return frozenset(value)
+
+    def messages(self) -> Iterator[Captured]:
+        made: Any = self._source.messages()
+        if not isinstance(made, Iterable):
+            raise MmerError(f"messages of {self.name} gave {made!r}, expected an iterator")
+        for message in made:
+            if problem := _problem(message):
+                raise MmerError(f"{self.name} yielded {problem}")
+            yield message
+
+    def stop(self) -> None:
+        self._quietly(self._source.stop, "stopped")
+
+    def close(self) -> None:
+        self._quietly(self._source.close, "closed")
+
+    def _quietly(self, call: Callable[[], None], done: str) -> None:
+        try:
+            call()
+        except Exception:
+            log.exception("%s could not be %s", self.name, done)
+
+
+def _problem(message: Any) -> str:
+    """What is wrong with a captured message; "" for a good one. Shapes as in the messages."""
+    if isinstance(message, AudioBlock):
+        return _time_problem(message.t0) or _array_problem(
+            "sound", message.samples, np.int16, "(n,)"
+        )
+    if isinstance(message, VideoFrame):
+        wrong = _array_problem("a frame", message.image, np.uint8, "(H, W, 3)")
+        return _time_problem(message.t) or wrong
+    if isinstance(message, Gap):
+        if message.stream not in _STREAMS:
+            return f"a gap of {message.stream!r}: use audio, video"
+        return _time_problem(message.t0)
+    if isinstance(message, Notice):
+        return _time_problem(message.t)
+    return f"{type(message).__name__}, expected AudioBlock, VideoFrame, Gap or Notice"
+
+
+def _time_problem(t: Any) -> str:
+    return "" if _is_number(t) and math.isfinite(t) else f"the time {t!r}, expected seconds"
+
+
+def _array_problem(what: str, array: Any, kind: type[Any], shape: str) -> str:
+    got = type(array).__name__
+    if isinstance(array, np.ndarray):
+        fits = array.ndim == (1 if shape == "(n,)" else 3) and (
+            array.ndim == 1 or array.shape[2] == 3
+        )
+        if fits and array.dtype == kind:
+            return ""
+        got = f"{array.dtype} {array.shape}"
+    return f"{what} in {got}, expected {kind.__name__} {shape}"
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, Real) and not isinstance(value, bool)
+
+
+def _described(error: Exception) -> str:
+    return ": ".join(filter(None, (type(error).__name__, " ".join(str(error).split()))))
