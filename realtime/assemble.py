@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -23,7 +23,7 @@ from mmer.realtime.options import BASELINES, Options
 from mmer.realtime.pipeline import Pipeline
 
 if TYPE_CHECKING:
-    from mmer.realtime.blocks.block import Block
+    from mmer.models.fusion import FusionModel
     from mmer.realtime.shared_models import SharedModels
 
 _NO_FUSION = (
@@ -127,116 +127,168 @@ def _connect(
     bundle: Bundle,
     abstain: bool,
 ) -> Assembly:
-    from mmer.realtime.blocks.clip_collector import ClipCollector, ClipConfig
-    from mmer.realtime.blocks.face_encoder import FaceEncoder
-    from mmer.realtime.blocks.face_tracker import FaceTracker
-    from mmer.realtime.blocks.fusion.block import FusionBlock, FusionConfig
-    from mmer.realtime.blocks.fusion.people import PeopleFusion
-    from mmer.realtime.blocks.fusion.pooling import OnlyPool
-    from mmer.realtime.blocks.people_tracker import PeopleTracker
-    from mmer.realtime.blocks.speech_encoder import SpeechEncoder
-    from mmer.realtime.blocks.text_encoder import TextEncoder, TextEncoderConfig
-    from mmer.realtime.blocks.transcriber import Transcriber
-    from mmer.realtime.blocks.vad import Vad, VadConfig
+    """Blocks of what was loaded, one pipeline of them, and the models by part."""
+    notices: list[Notice] = []
+    for part in ("words", "detector"):
+        if part in loaded:
+            notices += loaded[part].notices
+    baselined = _baselines(options, loaded, bundle)
+    speech = _speech_block(loaded, baselined)
+    asr, text = _text_blocks(options, absent, loaded)
+    tracker, clips, face = _face_blocks(options, loaded, bundle, baselined)
+    learned = loaded.pop("fusion", None)
+    if learned is not None:
+        check_fusion(learned, loaded)
+    if bundle.answering is None:
+        notices.append(Notice(0.0, "info", "fusion", _NO_FUSION))
+    expects = [name for name, block in (("speech", speech), ("text", text)) if block is not None]
+    return Assembly(
+        pipeline=Pipeline(
+            _fusion_block(
+                options, bundle, learned, expects, absent, clips=clips is not None, abstain=abstain
+            ),
+            vad=None if speech is None and asr is None else _vad(options),
+            asr=asr,
+            speech=speech,
+            text=text,
+            tracker=tracker,
+            clips=clips,
+            face=face,
+            people=options.people != "largest",
+        ),
+        models=_models(loaded, learned),
+        provider={name: loaded[name].provider for name in MODALITIES if name in loaded},
+        notices=notices,
+    )
 
+
+def _baselines(
+    options: Options, loaded: dict[str, Any], bundle: Bundle
+) -> Callable[[str, Block], Block]:
+    """What puts the person's baseline behind an encoder's block, where there is one."""
     known = loaded.pop("baseline", {})
 
-    def learned_baseline(modality: str) -> FaceBaseline | None:
+    def learned(modality: str) -> FaceBaseline | None:
         if modality != "face" or loaded["face"].clips:
             return None
         return FaceBaseline.of(loaded["face"].card, bundle.path)
 
     def baselined(modality: str, block: Block) -> Block:
         if options.baseline == "session":
-            return Baselined(block, modality, learned=learned_baseline(modality))
+            return Baselined(block, modality, learned=learned(modality))
         return Baselined(block, modality, known[modality]) if modality in known else block
 
-    speech: Block | None = None
-    face: Block | None = None
-    words = text = tracker = clips = voice = None
-    models: dict[str, str | None] = {}
-    notices: list[Notice] = []
-    for part in ("words", "detector"):
-        if part in loaded:
-            models[part] = loaded[part].name
-            notices += loaded[part].notices
-    if "speech" in loaded:
-        speech = baselined("speech", SpeechEncoder(loaded["speech"]))
+    return baselined
+
+
+def _speech_block(loaded: dict[str, Any], baselined: Callable[[str, Block], Block]) -> Block | None:
+    from mmer.realtime.blocks.speech_encoder import SpeechEncoder
+
+    if "speech" not in loaded:
+        return None
+    return baselined("speech", SpeechEncoder(loaded["speech"]))
+
+
+def _text_blocks(
+    options: Options, absent: dict[str, str], loaded: dict[str, Any]
+) -> tuple[Block | None, Block | None]:
+    """Recognizer and text encoder; where there is no recognizer, why goes to ``absent``."""
+    from mmer.realtime.blocks.text_encoder import TextEncoder, TextEncoderConfig
+    from mmer.realtime.blocks.transcriber import Transcriber
+
     if "words" in loaded and loaded["words"].made is not None:
         asr = loaded["words"].made
-        words = Transcriber(asr.stream())
         text = TextEncoder(loaded["text"], TextEncoderConfig(trust=asr.trust))
-    elif "words" in loaded:
+        return Transcriber(asr.stream()), text
+    if "words" in loaded:
         absent["text"] = "no speech recognizer"
         del loaded["text"]
     elif options.asr == "none" and "text" in options.modalities:
         absent.setdefault("text", "off")
-    if "face" in loaded:
-        model = loaded["face"]
-        face = baselined("face", FaceEncoder(model))
-        if model.clips:
-            clips = ClipCollector(model.count, model.size, ClipConfig(window_s=options.window_s))
-        if "detector" in loaded:
-            follow = FaceTracker if options.people == "largest" else PeopleTracker
-            tracker = follow(loaded["detector"].made, model.geometry)
-        if options.people != "largest" and (clips is not None or tracker is None):
-            raise MmerError(
-                f"--people {options.people} needs a network of single faces; the run in "
-                f"{bundle.path} takes clips"
-            )
-    if speech is not None or words is not None:
-        fixed_s = options.hangover_s
-        voice = Vad(VadConfig(adaptive=True) if fixed_s is None else VadConfig(hangover_s=fixed_s))
-    expects = [name for name, block in (("speech", speech), ("text", text)) if block is not None]
+    return None, None
+
+
+def _face_blocks(
+    options: Options,
+    loaded: dict[str, Any],
+    bundle: Bundle,
+    baselined: Callable[[str, Block], Block],
+) -> tuple[Block | None, Block | None, Block | None]:
+    """Tracker, collector of clips and encoder, as the network needs them.
+
+    Raises:
+        MmerError: several people are asked for, and the network is not one of single faces.
+    """
+    from mmer.realtime.blocks.clip_collector import ClipCollector, ClipConfig
+    from mmer.realtime.blocks.face_encoder import FaceEncoder
+    from mmer.realtime.blocks.face_tracker import FaceTracker
+    from mmer.realtime.blocks.people_tracker import PeopleTracker
+
+    if "face" not in loaded:
+        return None, None, None
+    model = loaded["face"]
+    tracker: Block | None = None
+    clips: Block | None = None
+    if model.clips:
+        clips = ClipCollector(model.count, model.size, ClipConfig(window_s=options.window_s))
+    if "detector" in loaded:
+        follow = FaceTracker if options.people == "largest" else PeopleTracker
+        tracker = follow(loaded["detector"].made, model.geometry)
+    if options.people != "largest" and (clips is not None or tracker is None):
+        raise MmerError(
+            f"--people {options.people} needs a network of single faces; the run in "
+            f"{bundle.path} takes clips"
+        )
+    return tracker, clips, baselined("face", FaceEncoder(model))
+
+
+def _vad(options: Options) -> Block:
+    from mmer.realtime.blocks.vad import Vad, VadConfig
+
+    fixed_s = options.hangover_s
+    return Vad(VadConfig(adaptive=True) if fixed_s is None else VadConfig(hangover_s=fixed_s))
+
+
+def _fusion_block(
+    options: Options,
+    bundle: Bundle,
+    learned: FusionModel | None,
+    expects: Sequence[str],
+    absent: dict[str, str],
+    *,
+    clips: bool,
+    abstain: bool,
+) -> Block:
+    """The fusion of one person or of several; ``learned`` is the folder's, where it has one."""
+    from mmer.realtime.blocks.fusion.block import FusionBlock, FusionConfig
+    from mmer.realtime.blocks.fusion.people import PeopleFusion
+    from mmer.realtime.blocks.fusion.pooling import OnlyPool
+
+    answering = bundle.answering
     config = FusionConfig(options.window_s)
-    pool = learned = loaded.pop("fusion", None)
-    answers = bundle.answering
-    if learned is not None:
-        check_fusion(learned, loaded)
-    elif answers is not None:
-        pool = OnlyPool()
     if bundle.is_run:
         config = replace(config, final_wait_s=_RUN_WAIT_S)
-    if answers is None:
-        notices.append(Notice(0.0, "info", "fusion", _NO_FUSION))
-    elif abstain:
-        config = replace(config, min_confidence=answers.abstain_below)
+    if answering is not None and abstain:
+        config = replace(config, min_confidence=answering.abstain_below)
+    pool = OnlyPool() if learned is None and answering is not None else learned
 
-    def fusion_block() -> FusionBlock:
+    def of_one() -> FusionBlock:
         return FusionBlock(
-            config,
-            options.modalities,
-            expects,
-            absent,
-            pool,
-            clips=clips is not None,
-            strict=not abstain,
+            config, options.modalities, expects, absent, pool, clips=clips, strict=not abstain
         )
 
-    several = options.people != "largest"
-    fusion: Block = fusion_block()
-    if several:
-        fusion = PeopleFusion(fusion_block, only_speaker=options.people == "speaking")
-    for name in MODALITIES:
-        if name in loaded:
-            models[name] = loaded[name].card.file
-    models["fusion"] = None if learned is None else learned.card.file
-    return Assembly(
-        pipeline=Pipeline(
-            fusion,
-            vad=voice,
-            asr=words,
-            speech=speech,
-            text=text,
-            tracker=tracker,
-            clips=clips,
-            face=face,
-            people=several,
-        ),
-        models=models,
-        provider={name: loaded[name].provider for name in MODALITIES if name in loaded},
-        notices=notices,
-    )
+    if options.people == "largest":
+        return of_one()
+    return PeopleFusion(of_one, only_speaker=options.people == "speaking")
+
+
+def _models(loaded: dict[str, Any], learned: FusionModel | None) -> dict[str, str | None]:
+    """Names of what was loaded, by part."""
+    models: dict[str, str | None] = {
+        part: loaded[part].name for part in ("words", "detector") if part in loaded
+    }
+    models |= {name: loaded[name].card.file for name in MODALITIES if name in loaded}
+    return models | {"fusion": None if learned is None else learned.card.file}
 
 
 def _model(
