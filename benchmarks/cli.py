@@ -1,17 +1,20 @@
-"""`mmer-bench`: the benchmarks' command line; a dataclass a subcommand, its fields the options."""
+"""`mmer-bench`: the benchmarks' command line; a dataclass a subcommand, its fields the options.
+
+Light to import, so that Ctrl-C is understood early.
+"""
 
 from __future__ import annotations
 
 import shlex
 import sys
 from collections.abc import Sequence
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-import tyro
-
-from mmer.benchmarks.harness.command import Command
 from mmer.models.command import run_command
 from mmer.models.registry import Entry, Registry
+
+if TYPE_CHECKING:
+    from mmer.benchmarks.harness.command import Command
 
 OUTPUTS: Final = ("--json", "--markdown", "--plot", "--cache")
 PLACES: Final = ("--data", "--measured", "--runs", "--stored-voices")
@@ -53,6 +56,8 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 def run(given: Sequence[str]) -> None:
     """Run the subcommand that ``given`` names; the others are only imported to list them all."""
+    import tyro
+
     names = given[:1] if given and given[0] in COMMANDS else COMMANDS
     chosen: Command = tyro.extras.subcommand_cli_from_dict(
         {name: COMMANDS.load(name) for name in names},

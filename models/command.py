@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Callable
 from contextlib import suppress
+from importlib import import_module
 
 from mmer.models.errors import MmerError
 
@@ -24,6 +25,14 @@ def run_command(name: str, command: Callable[[], None], stopped: str = "stopped"
     except KeyboardInterrupt:
         _print_error(f"{name}: {stopped}")
         raise SystemExit(130) from None
+
+
+def run_module(name: str, module: str) -> None:
+    """Import ``module`` and call its ``main``, for entry modules that are light to import.
+
+    Ctrl-C during the import is one line; later ``main`` says itself what it left behind.
+    """
+    run_command(name, lambda: import_module(module).main(), stopped="interrupted")
 
 
 def _print_error(line: str) -> None:

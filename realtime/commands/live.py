@@ -14,12 +14,12 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Entry point: 0 for a session that ended well, 2 with one message for a user's mistake."""
 
     def command() -> None:
+        one_thread_each()
+        few_heaps()
         from mmer.realtime.commands.live_command import run
 
         sys.exit(run(argv))
 
-    one_thread_each()
-    few_heaps()
     try:
         # interrupted before the session, or by a second Ctrl-C
         run_command("mmer-live", command, stopped="interrupted")

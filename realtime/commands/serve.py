@@ -16,6 +16,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Entry point: 0 after Ctrl-C, every session finished; 2 with a message for a mistake."""
 
     def command() -> None:
+        one_thread_each()
         from mmer.realtime.commands.serve_command import run
 
         try:
@@ -25,5 +26,4 @@ def main(argv: Sequence[str] | None = None) -> None:
                 raise
             raise MmerError(f"mmer-serve needs {missing.name}: {_EXTRA}") from missing
 
-    one_thread_each()
     run_command("mmer-serve", command, stopped="interrupted")
