@@ -44,7 +44,8 @@ def annotate(
 
     On the side where there are fewer faces: label and confidence, a bar for each class, and one
     for each modality, as long as its weight and in the colour of its own label. In the other
-    corner time and latency, at the bottom the transcript. Each face has its box, with its label
+    corner time and latency, at the bottom the transcript with the utterance's label, which is paler
+    and has a question mark while it is provisional. Each face has its box, with its label
     above; where several leave no room for the bars, these alone. Letters have a dark outline in
     place of a background, so that nothing hides a face.
     """
@@ -231,14 +232,39 @@ def _clock(pen: _Pen, state: OverlayState, used: int) -> None:
 
 
 def _transcript(pen: _Pen, state: OverlayState) -> None:
-    """The newest transcript at the bottom, as subtitles; its last lines where it is long."""
-    transcript = state.transcript
+    """The newest transcript and its label at the bottom, as subtitles; its last lines if long."""
     pad, row = pen.px(0.5), pen.px(1.2)
     most = min((pen.height - pen.px(10.0)) // row, 3)
-    if transcript is None or most < 1 or state.t - transcript.t1 > TRANSCRIPT_SHOWN_S:
+    if most < 1:
         return
-    lines = pen.wrapped(ascii_text(transcript.text), pen.width - 2 * pad)[-most:]
+    text, label, colour = _said(state)
+    ink = WHITE if state.partial is None else GREY
+    room, gap = pen.width - 2 * pad, pen.px(0.5) if text and label else 0
+    beside = gap + (pen.text_width(label) if label else 0)
+    lines = pen.wrapped(text, max(room - beside, room // 2))[-most:] or ([""] if label else [])
     start = pen.height - pad - row * len(lines)
     for index, line in enumerate(lines):
-        x = max((pen.width - pen.text_width(line)) // 2, pad)
-        pen.text(x, start + index * row + row // 2, line, GREY if transcript.partial else WHITE)
+        tail = beside if index == len(lines) - 1 else 0
+        x = max((pen.width - pen.text_width(line) - tail) // 2, pad)
+        y = start + index * row + row // 2
+        pen.text(x, y, line, ink)
+        if tail:
+            pen.text(x + pen.text_width(line) + gap, y, label, colour)
+
+
+def _said(state: OverlayState) -> tuple[str, str, Colour]:
+    """Text and label of the newest utterance, and the label's colour.
+
+    A provisional label is "joy?", paler, also where there are no words yet.
+    """
+    transcript, provisional = state.transcript, state.provisional
+    if provisional is not None and (transcript is None or not transcript.partial):
+        transcript = None  # it is of the utterance before
+    text = "" if transcript is None else ascii_text(transcript.text)
+    if provisional is not None:
+        pale = tuple((c + g) // 2 for c, g in zip(_colour(provisional), GREY, strict=True))
+        return text, f"{provisional}?", (pale[0], pale[1], pale[2])
+    if transcript is None or state.t - transcript.t1 > TRANSCRIPT_SHOWN_S:
+        return "", "", WHITE
+    label = "" if transcript.partial else state.labels.get(transcript.utterance, "")
+    return text, label, _colour(label)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from mmer.realtime.messages import SpeechState
-from mmer.realtime.sinks.drawing import COLOURS, annotate, blank
+from mmer.realtime.sinks.drawing import COLOURS, GREY, annotate, blank
 from mmer.realtime.sinks.state import OverlayState
 
 SIZES = [
@@ -153,3 +153,54 @@ def test_several_faces_that_leave_no_room_have_their_tags_alone(make: SimpleName
     near = replace(faces[1], box=(200.0, 80.0, 120.0, 130.0))
     drawn = changed(image, annotate(image, state_of(make, faces[0], near, estimate)))
     assert drawn[60:200, 440:].any()  # the bars
+
+
+def below(out: np.ndarray, colour: tuple[int, int, int]) -> int:
+    """Pixels of a colour where the transcript stands."""
+    return int(np.all(out[out.shape[0] * 8 // 10 :] == colour, axis=2).sum())
+
+
+def spoken_label(make: SimpleNamespace, label: str, provisional: bool) -> object:
+    made = make.estimate(2.0, label, window=(0.5, 1.9), utterance=1, final=not provisional)
+    return replace(made, provisional=provisional)
+
+
+@pytest.mark.parametrize("label", ["joy", "anger", "sadness"])
+@pytest.mark.parametrize("words", ["I am so happy", ""])
+@pytest.mark.parametrize("before", [False, True], ids=["first", "after another"])
+def test_a_provisional_label_is_paler_and_goes_when_speech_goes_on(
+    make: SimpleNamespace, label: str, words: str, before: bool
+) -> None:
+    pale = tuple((c + g) // 2 for c, g in zip(COLOURS[label], GREY, strict=True))
+    earlier = (make.transcript(0, 0.1, 0.4, "another sentence"),) if before else ()
+    partial = make.transcript(1, 0.5, 1.9, words, partial=True)
+    state = state_of(make, *earlier, make.speech(1, 0.5, 1.9, SpeechState.PAUSED), partial)
+    plain = annotate(blank(), state)
+    state.update(spoken_label(make, label, provisional=True), None)  # type: ignore[arg-type]
+    shown = annotate(blank(), state)
+    assert below(plain, pale) == 0
+    assert below(shown, pale) > 20
+    assert below(shown, COLOURS[label]) == 0
+    if before and not words:  # the words of the utterance before are not beside it
+        assert changed(blank(), shown)[-60:].sum() < changed(blank(), plain)[-60:].sum()
+    state.update(make.speech(1, 0.5, 2.2, SpeechState.ONGOING), None)
+    assert np.array_equal(annotate(blank(), state)[-60:], plain[-60:])
+
+
+def test_a_final_label_stands_beside_its_words(make: SimpleNamespace) -> None:
+    state = state_of(
+        make,
+        make.transcript(1, 0.5, 1.9, "I am so happy"),
+        spoken_label(make, "joy", provisional=False),
+    )
+    assert below(annotate(blank(), state), COLOURS["joy"]) > 20
+
+
+@pytest.mark.parametrize(("width", "height"), [*SIZES, (1, 1), (16, 9), (50, 400), (400, 50)])
+def test_a_provisional_label_at_every_size(make: SimpleNamespace, width: int, height: int) -> None:
+    events = (
+        make.transcript(1, 0.5, 1.9, "I am so very happy " * 9, partial=True),
+        spoken_label(make, "surprise", provisional=True),
+    )
+    for state in (state_of(make, *events), state_of(make, events[1])):
+        assert annotate(grey(width, height), state).shape == (height, width, 3)
