@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from mmer.models.errors import MmerError
 from mmer.realtime.recordings import recorded_with
 from mmer.realtime.sources.address import is_url, shown
-from mmer.realtime.sources.mixing import Mixer, is_many_tracks
+from mmer.realtime.sources.mixing import Mixer, is_tracks
 from mmer.realtime.sources.reader import Reader, choose_streams, open_container
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ class SourceSound:
         self._zero = min(starts) if recorded_with(address) is None else 0.0
         stream: Any = self._container.streams[found["audio"]]
         layout = stream.codec_context.layout
-        self.channels = 1 if is_many_tracks(layout) else min(max(layout.nb_channels, 1), 2)
+        self.channels = 1 if is_tracks(layout) else min(max(layout.nb_channels, 1), 2)
 
     @property
     def layout(self) -> str:

@@ -258,7 +258,6 @@ class MediaFile(Source):
     def _convert(self, reader: Reader) -> Iterator[tuple[Stream, Captured]]:
         import av
 
-        told = False
         unconverted: set[Stream] = set()
         for kind, raw, item in reader:
             if self._stopped.is_set():
@@ -279,9 +278,7 @@ class MediaFile(Source):
                     unconverted.add(kind)
                     what = f"its {_WORDS[kind]} cannot be decoded here ({error})"
                     yield kind, self._notice(self._tracks[kind].end, what)
-            if kind == "audio" and not told and (channel := self._tracks[kind].channel) is not None:
-                told = True
-                text = f"the channels of its sound cancel each other: channel {channel + 1} is used"
+            for text in self._tracks[kind].reports():
                 end = self._tracks[kind].end
                 yield kind, Notice(end, "warning", "source", f"{self.name}: {text}")
         for kind in sorted(set(reader.first) & self.streams):

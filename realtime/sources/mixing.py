@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -10,71 +11,140 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:
     import av
 
-_SURROUND: Final = 8
+_STEREO: Final = 2
 """More channels than this, without a layout, are tracks of a recorder and no surround sound."""
+_PLANES: Final = 8
+"""PyAV reads beyond the planes of a frame that has as many, or more, and crashes."""
 _SOUNDING: Final = (100 / 32768) ** 2
 """Power below which a channel is silent: full scale is 1."""
-_CANCELLED: Final = 0.02
-"""Power of the mix over that of the same channels, were they independent."""
-_CERTAIN_S: Final = 0.1
+_LOUDEST: Final = 8.0
+"""Floats beyond this are cut off, so that their power is a number; full scale is 1."""
+
+# power of the mix over that of the same channels, were they independent
+_CANCELLED: Final = 0.05
+_CERTAIN_S: Final = 0.2
+_WEAKENED: Final = 0.25
+"""On average over ``_WINDOW_S``: the mix of two is then about 10 dB below the louder one.
+
+Two microphones in one room lose less: speech is like its own echo for moments, not for a second.
+"""
+_WINDOW_S: Final = 1.0
 
 
-def is_many_tracks(layout: Any) -> bool:
-    """Whether a layout is of more channels than FFmpeg knows how to mix, each a track."""
-    many: bool = layout.nb_channels > _SURROUND
-    return many and layout.name == f"{layout.nb_channels} channels"
+def is_tracks(layout: Any) -> bool:
+    """Whether a layout's channels are tracks: it names no places, or FFmpeg cannot mix them.
+
+    FFmpeg guesses places for 3 to 8 channels, and drops what it takes for the subwoofer.
+    """
+    if layout.nb_channels <= _STEREO:
+        return False
+    return layout.name == f"{layout.nb_channels} channels" or _weights(layout.name) is None
 
 
 class Mixer:
     """Frames of any layout in; the frame itself, which FFmpeg can mix, or one in mono, out.
 
-    Many tracks become the mean of those that have had sound so far. Where the mix of sounding
-    channels is silent for 0.1 s (a cable with one pole swapped, a microphone wired as if it were
-    two), the loudest channel alone is used from then on, and ``channel`` is its number from 0.
+    Tracks become the mean of those that have had sound so far. Where the channels cancel each
+    other in the mix (a cable with one pole swapped, a microphone wired as if it were two), the
+    loudest channel alone is used from then on: after 0.2 s of next to nothing, or 1 s of about
+    10 dB below the louder channel.
     """
 
     def __init__(self) -> None:
         self.channel: int | None = None
+        """The one channel that is used, from 0, because the channels cancel each other."""
+        self._reports: list[str] = []
         self._cancelled_s = 0.0
+        self._window = np.zeros(3)  # power mixed, power apart, seconds
         self._used: NDArray[np.bool_] = np.zeros(0, np.bool_)  # shape (channels,)
+
+    def reports(self) -> list[str]:
+        """What was found since the last call, in words, each once."""
+        reports, self._reports = self._reports, []
+        return reports
 
     def push(self, frame: av.AudioFrame) -> av.AudioFrame:
         """``frame``, or its sound in mono."""
         if frame.layout.nb_channels < 2 or not frame.samples:
             return frame
         sound = _channels(frame)
+        tracks = is_tracks(frame.layout)
+        weights = self._weights_of_tracks(sound) if tracks else _weights(frame.layout.name)
+        if weights is None:  # FFmpeg can say best what is wrong
+            return frame
         if self.channel is None:
-            self._look_for_cancelling(sound, frame.sample_rate)
+            self._look_for_cancelling(sound, weights, frame.sample_rate)
         if self.channel is not None:
             return _in_mono(sound[min(self.channel, len(sound) - 1)], frame)
-        if not is_many_tracks(frame.layout):
-            return frame
+        return _in_mono(weights @ sound, frame) if tracks else frame
+
+    def _weights_of_tracks(self, sound: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Equal weights of the tracks that have had sound, else of all: float32 (channels,)."""
         if len(self._used) != len(sound):
             self._used = np.zeros(len(sound), np.bool_)
         self._used |= sound.any(axis=1)
-        used = sound[self._used] if self._used.any() else sound
-        return _in_mono(used.mean(axis=0, dtype=np.float32), frame)
+        used = self._used if self._used.any() else ~self._used
+        return np.asarray(used / used.sum(), np.float32)
 
-    def _look_for_cancelling(self, sound: NDArray[np.float32], rate: int) -> None:
-        power = np.square(sound).mean(axis=1)  # shape (channels,)
+    def _look_for_cancelling(
+        self, sound: NDArray[np.float32], weights: NDArray[np.float32], rate: int
+    ) -> None:
+        power = np.square(sound).mean(axis=1) * (weights > 0)  # shape (channels,)
         if power.max() < _SOUNDING:
             return
-        mixed = float(np.square(sound.mean(axis=0)).mean())
-        if mixed >= _CANCELLED * float(power.sum()) / len(sound) ** 2:
-            self._cancelled_s = 0.0
-            return
-        self._cancelled_s += sound.shape[1] / rate
-        if self._cancelled_s >= _CERTAIN_S:
+        mixed = float(np.square(weights @ sound).mean())
+        apart = float(np.square(weights) @ power)
+        seconds = sound.shape[1] / rate
+        self._cancelled_s = self._cancelled_s + seconds if mixed < _CANCELLED * apart else 0.0
+        self._window += (mixed * seconds, apart * seconds, seconds)
+        weakened = False
+        if self._window[2] >= _WINDOW_S:
+            weakened = self._window[0] < _WEAKENED * self._window[1]
+            self._window[:] = 0.0
+        if weakened or self._cancelled_s >= _CERTAIN_S:
             self.channel = int(power.argmax())
+            self._reports.append(
+                f"the channels of its sound cancel each other: channel {self.channel + 1} is used"
+            )
+
+
+@lru_cache(maxsize=64)
+def _weights(layout: str) -> NDArray[np.float32] | None:
+    """FFmpeg's weights of a layout's channels in mono int16: (channels,); None: it cannot mix."""
+    import av
+
+    n, each = av.AudioLayout(layout).nb_channels, 64
+    samples = np.repeat(np.eye(n, dtype=np.float32) / 2, each, axis=0)  # one channel at a time
+    frame = av.AudioFrame.from_ndarray(samples.reshape(1, -1), format="flt", layout=layout)
+    frame.sample_rate = 16_000
+    resampler = av.AudioResampler(format="s16", layout="mono", rate=16_000)
+    try:
+        mixed = [piece.to_ndarray()[0] for piece in resampler.resample(frame)]
+    except av.FFmpegError:
+        return None
+    weights = np.asarray(np.concatenate(mixed)[each // 2 :: each] / 2**14, np.float32)
+    return weights if len(weights) == n and weights.any() else None
+
+
+def _readable(frame: av.AudioFrame) -> av.AudioFrame:
+    """``frame``, packed if it has more planes than PyAV can read."""
+    import av
+
+    if not frame.format.is_planar or frame.layout.nb_channels < _PLANES:
+        return frame
+    packer = av.AudioResampler(frame.format.packed.name, frame.layout.name, frame.sample_rate)
+    (packed,) = packer.resample(frame)
+    return packed
 
 
 def _channels(frame: av.AudioFrame) -> NDArray[np.float32]:
     """The frame's channels in -1..1: float32 (channels, n)."""
+    frame = _readable(frame)
     array: NDArray[Any] = frame.to_ndarray()
     if not frame.format.is_planar:
         array = array.reshape(-1, frame.layout.nb_channels).T
     if array.dtype.kind == "f":
-        return array.astype(np.float32)
+        return array.clip(-_LOUDEST, _LOUDEST).astype(np.float32)
     full = float(2 ** (8 * array.dtype.itemsize - 1))
     centre = full if array.dtype.kind == "u" else 0.0
     return ((array.astype(np.float32) - centre) / full).astype(np.float32)
@@ -83,9 +153,12 @@ def _channels(frame: av.AudioFrame) -> NDArray[np.float32]:
 def _in_mono(sound: NDArray[np.float32], frame: av.AudioFrame) -> av.AudioFrame:
     import av
 
-    mono = av.AudioFrame.from_ndarray(
-        np.ascontiguousarray(sound[None]), format="fltp", layout="mono"
-    )
-    mono.sample_rate = frame.sample_rate
-    mono.pts, mono.time_base = frame.pts, frame.time_base
-    return mono
+    samples = np.ascontiguousarray(sound[None])
+    return _timed(av.AudioFrame.from_ndarray(samples, format="fltp", layout="mono"), frame)
+
+
+def _timed(made: av.AudioFrame, frame: av.AudioFrame) -> av.AudioFrame:
+    """``made`` at the rate and time of ``frame``."""
+    made.sample_rate = frame.sample_rate
+    made.pts, made.time_base = frame.pts, frame.time_base
+    return made

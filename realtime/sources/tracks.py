@@ -47,10 +47,9 @@ class AudioTrack:
         """Take it for granted that the sound starts at ``t``: nothing is lost before."""
         self._t = t
 
-    @property
-    def channel(self) -> int | None:
-        """The one channel that is used, from 0, because the channels cancel each other."""
-        return self._resampler.mixer.channel
+    def reports(self) -> list[str]:
+        """What was found wrong with the sound since the last call, in words."""
+        return self._resampler.mixer.reports()
 
     def push(self, t: float, frame: av.AudioFrame) -> Iterator[AudioBlock | Gap]:
         """A decoded frame whose first sample sounded at ``t``; dropped if damaged beyond sound."""
@@ -110,6 +109,9 @@ class VideoTrack:
         self._t = t
         if self._thinning.takes(t):
             yield VideoFrame(t, upright(frame, self._placed(frame), self.pixel_aspect))
+
+    def reports(self) -> list[str]:
+        return []
 
     def finish(self) -> Iterator[VideoFrame]:
         return iter(())

@@ -139,13 +139,14 @@ def test_training_cuts_the_live_track_by_the_files_own_timeline(
         assert np.array_equal(part, live[round(start_s * 16_000) : round(end_s * 16_000)])
 
 
-def test_many_channels_are_mixed_in_training_as_live(tmp_path: Path) -> None:
-    path = tmp_path / "32 tracks.wav"
+@pytest.mark.parametrize("channels", [3, 6, 32])
+def test_many_channels_are_mixed_in_training_as_live(tmp_path: Path, channels: int) -> None:
+    path = tmp_path / "tracks.wav"
     with wave.open(str(path), "wb") as file:
-        file.setnchannels(32)
+        file.setnchannels(channels)
         file.setsampwidth(2)
         file.setframerate(16_000)
-        file.writeframes(np.full(32 * 16_000, 5000, "<i2").tobytes())
+        file.writeframes(np.full(channels * 16_000, 5000, "<i2").tobytes())
     assert np.array_equal(decode(path), live_sound(path, 1.0))
     assert decode(path)[8000] == pytest.approx(5000, abs=50)
 
