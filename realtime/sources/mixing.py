@@ -126,6 +126,23 @@ def _weights(layout: str) -> NDArray[np.float32] | None:
     return weights if len(weights) == n and weights.any() else None
 
 
+def of_numbers(frame: av.AudioFrame) -> av.AudioFrame:
+    """``frame``, or one like it with zeros in place of samples that are NaN or infinite."""
+    import av
+
+    if not frame.samples or not frame.format.name.startswith(("flt", "dbl")):
+        return frame
+    whole = _readable(frame)
+    samples = whole.to_ndarray()
+    with np.errstate(over="ignore"):  # FFmpeg makes float32 of float64
+        numbers = np.isfinite(samples.astype(np.float32))
+    if numbers.all():
+        return frame
+    repaired = np.where(numbers, samples, samples.dtype.type(0))
+    made = av.AudioFrame.from_ndarray(repaired, whole.format.name, whole.layout.name)
+    return _timed(made, frame)
+
+
 def _readable(frame: av.AudioFrame) -> av.AudioFrame:
     """``frame``, packed if it has more planes than PyAV can read."""
     import av

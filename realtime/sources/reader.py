@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 from mmer.models.errors import MmerError
 from mmer.realtime.messages import Stream
 from mmer.realtime.sources.frame_size import LARGEST_PX, LIMIT, excess
+from mmer.realtime.sources.mixing import of_numbers
 from mmer.realtime.sources.pipe import Pipe
 from mmer.realtime.sources.resample import is_rate
 from mmer.realtime.sources.riff import outgrown
@@ -111,7 +112,8 @@ class Reader:
     """Decoder of some streams of one container, in their order there.
 
     Damage does not end it: a packet that cannot be decoded is skipped, as FFmpeg does, and the
-    first of each stream is reported as a string in the frame's place.
+    first of each stream is reported as a string in the frame's place. Samples that are NaN or
+    infinite become zeros, reported in the same way.
     """
 
     def __init__(self, container: av.container.InputContainer, indices: Mapping[Stream, int]):
@@ -119,6 +121,7 @@ class Reader:
         self._streams: dict[int, Stream] = {index: kind for kind, index in indices.items()}
         self._clocks = {index: _FrameTimes(container, index) for index in self._streams}
         self._damaged: set[int] = set()
+        self._numberless: set[int] = set()
         self._sizes = {index: _size(container.streams[index]) for index in self._streams}
         self._decoded = self._decode()
         self._peeked: list[Decoded] = []
@@ -187,7 +190,17 @@ class Reader:
                 yield kind, clock.end, f"cannot be decoded here ({self.error})"
             return
         for frame in frames:
-            yield kind, clock.time_of(frame), frame
+            t = clock.time_of(frame)
+            if kind == "audio" and (repaired := of_numbers(frame)) is not frame:
+                frame = repaired
+                if index not in self._numberless:
+                    self._numberless.add(index)
+                    yield (
+                        kind,
+                        t,
+                        "has samples that are NaN or infinite, which are taken as silence",
+                    )
+            yield kind, t, frame
 
     def _why(self, index: int, error: av.FFmpegError) -> str:
         """Why a packet was not decoded, in words.

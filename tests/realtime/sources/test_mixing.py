@@ -111,6 +111,38 @@ def test_two_microphones_in_one_room_are_mixed(tmp_path, delay_s):
     assert played(wav(tmp_path / "room.wav", sound))[1] == []
 
 
+@pytest.mark.parametrize("kind", [np.float32, np.float64])
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize(("channels", "mask"), [(1, None), (2, None), (6, None), (8, 0x63F)])
+def test_samples_that_are_no_numbers_are_silence_and_reported_once(
+    tmp_path, channels, mask, bad, kind
+):
+    sound = np.tile(0.1 * tone(1.0, RATE), (channels, 1)).astype(kind)
+    whole, notices = played(wav(tmp_path / "whole.wav", sound, mask))
+    assert notices == []
+    sound[:, 4_000:4_100] = bad
+    sound[0, 12_000] = bad
+    samples, notices = played(wav(tmp_path / "holes.wav", sound, mask))
+    (notice,) = notices
+    assert "NaN or infinite" in notice
+    assert len(samples) == len(whole)
+    assert not samples[4_000:4_100].any()
+    intact = np.ones(len(whole), bool)
+    intact[4_000:4_100] = intact[12_000] = False
+    assert np.abs(samples.astype(int) - whole)[intact].max() <= 1
+
+
+@pytest.mark.parametrize("channels", [1, 2])
+def test_floats_beyond_all_measure_are_no_error(tmp_path, channels):
+    sound = np.tile(1e30 * tone(0.5, RATE), (channels, 1)).astype(np.float32)
+    samples, notices = played(wav(tmp_path / "huge.wav", sound))
+    assert notices == []
+    assert peak(samples) == pytest.approx(32_768, abs=1_000)
+    samples, (notice,) = played(wav(tmp_path / "huger.wav", 1e270 * sound.astype(np.float64)))
+    assert "NaN or infinite" in notice
+    assert not samples.any()
+
+
 @pytest.mark.parametrize("layout", ["5.1", "7.1", "7.1(wide)"])
 def test_surround_sound_of_planes_is_decoded(tmp_path, layout):
     path = tmp_path / "surround.mkv"
