@@ -40,6 +40,14 @@ class Sheds(Protocol):
         """
 
 
+@runtime_checkable
+class Cuts(Protocol):
+    """A block that can leave an utterance open when it fails."""
+
+    def cut(self) -> None:
+        """Be as after a gap, without calling what has failed: no utterance is open."""
+
+
 def run(block: Block, messages: Iterable[Message]) -> list[Message]:
     """Push all, flush, and return everything that came out."""
     out: list[Message] = []

@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from mmer.models.labels import EMOTIONS, MODALITIES
-from mmer.realtime.blocks.block import Block, Sheds
+from mmer.realtime.blocks.block import Block, Cuts, Sheds
 from mmer.realtime.messages import (
     AudioBlock,
     Clip,
@@ -75,6 +75,7 @@ class Guarded(Block):
         self._name = name
         self._part = PARTS[name]
         self._open: SpeechUpdate | None = None  # newest of an utterance that has not ended
+        self._made: SpeechUpdate | None = None  # the same of those that the block itself has made
         self._t = 0.0  # of the newest message
         self._failing = False
         self._noticed = -math.inf
@@ -96,6 +97,9 @@ class Guarded(Block):
             instead: list[Message] = []
             if self._name == "asr" and self._open is not None:
                 instead = [_empty(self._open, self._part.why)]
+            if isinstance(self.block, Cuts):
+                self.block.cut()
+                instead = self._ended()
             return [*self._report(_in_words(error)), *instead]
 
     def ask_first(self, wanted: Callable[[], bool], late: Callable[[], bool]) -> None:
@@ -104,7 +108,8 @@ class Guarded(Block):
 
     def reset(self) -> None:
         self.block.reset()
-        self._open, self._t, self._failing, self._noticed = None, 0.0, False, -math.inf
+        self._open, self._made = None, None
+        self._t, self._failing, self._noticed = 0.0, False, -math.inf
 
     def _checked(self, made: Sequence[Message]) -> Sequence[Message]:
         """``made`` with null in place of what is no number."""
@@ -113,6 +118,8 @@ class Guarded(Block):
         out: list[Message] = []
         failed = False
         for message in made:
+            if isinstance(message, SpeechUpdate):
+                self._made = None if message.state is SpeechState.ENDED else message
             if isinstance(message, Evidence) and not _numbers(message):
                 failed = True
                 out += self._report("it gave no numbers")
@@ -142,11 +149,25 @@ class Guarded(Block):
         """What the stages behind wait for, in place of the failed answer to ``message``."""
         if isinstance(message, AudioBlock):  # its loss ends the open utterance
             gap = Gap("audio", message.t0, message.t1, self._part.why)
+            ends: Sequence[Message] = ()
             try:
-                return [gap, *self.block.push(replace(gap, t1=math.inf))]
+                ends = self.block.push(replace(gap, t1=math.inf))
             except Exception:  # noqa: BLE001  the same failure once more: it has been reported
-                return [gap]
+                if isinstance(self.block, Cuts):
+                    self.block.cut()
+            ended = {m.utterance for m in ends if isinstance(m, SpeechUpdate)}
+            if self._made is not None and self._made.utterance in ended:
+                self._made = None
+            return [gap, *self._ended(), *ends]
+        if isinstance(self.block, Cuts):
+            self.block.cut()
+            return self._ended()
         return instead_of(self._name, message, self._part.why)
+
+    def _ended(self) -> list[Message]:
+        """The end of the utterance that the block has begun and cannot end any more."""
+        made, self._made = self._made, None
+        return [] if made is None else [replace(made, state=SpeechState.ENDED)]
 
 
 def instead_of(stage: str, message: Message, why: str) -> Sequence[Message]:

@@ -124,11 +124,18 @@ class Vad(Block):
 
     def _begin(self, origin: float | None) -> None:
         """Sound begins at ``origin`` with nothing before it; None: at the next block's time."""
+        self._forget(origin)
+        self._detector.interrupt()
+
+    def cut(self) -> None:
+        """As after a gap, without the detector, which has failed."""
+        self._forget(None)
+
+    def _forget(self, origin: float | None) -> None:
         self._origin = origin
         self._done = 0  # samples processed since the origin
         self._ended_at: int | None = None  # of them, at the end of the last utterance's speech
         self._rest = np.empty(0, np.int16)  # sound that does not fill a frame yet
-        self._detector.interrupt()
         self._past.clear()
         self.state = VadState.QUIET
 

@@ -16,10 +16,13 @@ from mmer.realtime.messages import (
 )
 
 
-def check_events(events: Sequence[Message], complete: bool = True) -> None:
+def check_events(
+    events: Sequence[Message], complete: bool = True, transcribed: bool = True
+) -> None:
     """Estimates in order, labels by evidence alone, each utterance ended and answered once.
 
-    Where the session was cut off, not ``complete``, an utterance may lack its final.
+    Where the session was cut off, not ``complete``, an utterance may lack its final. Without voice
+    activity detection and recognizer, not ``transcribed``, it may lack end and transcript.
     """
     estimates = [e for e in events if isinstance(e, EmotionEstimate)]
     times = [e.t for e in estimates]
@@ -45,6 +48,9 @@ def check_events(events: Sequence[Message], complete: bool = True) -> None:
         assert not once - announced, f"more than once: {once - announced}"
     if complete:
         assert not announced - finals, f"no final: {announced - finals}"
+    if complete and transcribed:
+        assert not announced - ended, f"no end: {announced - ended}"
+        assert not announced - texts, f"no final transcript: {announced - texts}"
 
 
 def check_provisional(estimates: Sequence[EmotionEstimate]) -> None:

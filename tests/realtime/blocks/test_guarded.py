@@ -8,17 +8,22 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from doubles import UNIFORM, PerBlock, in_order, look, pictures, sound, spell
+from injector import Injector
+from small_graph import LoudIsSpeech
 
 from mmer.realtime.blocks.block import Block
 from mmer.realtime.blocks.fusion.block import FusionBlock
 from mmer.realtime.blocks.fusion.people import PeopleFusion
 from mmer.realtime.blocks.guarded import Guarded, instead_of
+from mmer.realtime.blocks.vad import Vad
 from mmer.realtime.messages import (
+    SAMPLE_RATE,
     AudioBlock,
     Clip,
     EmotionEstimate,
     Evidence,
     FaceObservation,
+    Gap,
     Message,
     Missing,
     Notice,
@@ -290,3 +295,36 @@ def test_a_face_that_fails_is_missing_for_its_person_alone(fault: str, of_clips:
     people.push(replace(missing, t0=6.1, t1=6.1))
     why = {e.person: e.why["face"] for e in people.push(Tick(6.25)) if hasattr(e, "person")}
     assert why == {1: "waiting", 2: missing.why}
+
+
+@pytest.mark.parametrize("for_good", [False, True], ids=["once", "for good"])
+@pytest.mark.parametrize("size", [320, 1700, 8000], ids=lambda size: f"{size} samples")
+def test_every_utterance_that_began_has_its_end_wherever_voice_activity_fails(
+    size: int, for_good: bool
+) -> None:
+    loud = np.tile(np.array([8000, -8000], np.int16), 5000)
+    quiet = np.zeros(8000, np.int16)
+    samples = np.concatenate([quiet, loud, quiet, loud, quiet, loud])
+    blocks: list[Message] = [
+        AudioBlock(i / SAMPLE_RATE, samples[i : i + size]) for i in range(0, len(samples), size)
+    ]
+    blocks.insert(len(blocks) // 2, Gap("audio", 1.5, 3.0, "lost"))
+    injector = Injector()
+    begun = 0
+    for n in range(1, 1000, 7):
+        injector.arm("vad", n, for_good, RuntimeError("CUDA error"))
+        with injector.paused():
+            guarded = Guarded("vad", Vad(detector=LoudIsSpeech(injector)))
+        made = [m for block in blocks for m in guarded.push(block)] + [*guarded.flush()]
+        updates = [m for m in made if isinstance(m, SpeechUpdate)]
+        states: dict[int, list[SpeechState]] = {}
+        for update in updates:
+            states.setdefault(update.utterance, []).append(update.state)
+        for number, seen in states.items():
+            assert seen.count(SpeechState.ENDED) == 1, f"use {n}, utterance {number}: {seen}"
+            assert seen[-1] is SpeechState.ENDED
+        begun += len(states)
+        if not injector.fired:
+            break
+    assert n > 50
+    assert begun > n // 7
