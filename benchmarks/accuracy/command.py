@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -112,6 +112,7 @@ def measure(
     """
     outcomes = []
     for number, row in enumerate(rows, 1):
+        row = replace(row, command=row.command.replace("ASR", setting.asr))
         what = f"{number} of {len(rows)}: {row.data}, {row.condition}"
         begin(what)
         outcomes.append(_measure(row, setting))

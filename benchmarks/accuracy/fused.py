@@ -88,7 +88,7 @@ FUSED_ROWS: Final = (
         "fused, recognized words",
         note="one actor who trained nothing; 35 of the videos are rebuilt from 20 pictures each; "
         "the two sentences are the same in every emotion, so that words can only mislead",
-        options=" --asr moonshine",
+        options=" --asr ASR",
     ),
     _clips("gold", "fused, gold words", options=" --gold-words", gold_words=True),
     _clips("no_words", "fused, voice and face", options=" --asr none", asr="none"),
@@ -104,7 +104,7 @@ FUSED_ROWS: Final = (
             **given,
         )
         for name, condition, options, given in (
-            ("recognized", "fused, recognized words", " --asr moonshine", {}),
+            ("recognized", "fused, recognized words", " --asr ASR", {}),
             *_ALONE,
         )
     ),

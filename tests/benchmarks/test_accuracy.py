@@ -96,6 +96,13 @@ def test_without_a_recognizer_the_rows_of_words_are_left_out(
             rows[key].measure(setting)
     assert not given
     rows["fused.clips.no_words"].measure(setting)
+    (outcome,) = run.measure(
+        [rows["fused.clips.recognized"]],
+        Setting(tmp_path, None, asr="vosk"),
+        lambda _: None,
+        lambda _: None,
+    )
+    assert outcome.row.command.endswith("--offline --asr vosk")
     rows["fused.clips.gold"].measure(Setting(tmp_path, None, asr="vosk"))
     assert [options["asr"] for options in given] == ["none", "vosk"]
 
