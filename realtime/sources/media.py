@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 BOTH: Final[frozenset[Stream]] = frozenset({"audio", "video"})
 _WORDS: Final[dict[Stream, str]] = {"audio": "sound", "video": "picture"}
 _TRUSTED_LENGTH: Final = {"mov", "matroska", "avi", "flac"}  # others estimate it
+_FROM_0: Final = {"matroska", "nut"}  # their duration counts from 0, not from the first frame
 _SHORT_S: Final = 0.5  # an end this much before the declared one is reported
 _PRIME_S: Final = 5.0
 _CLOSE_S: Final = 1.0  # how long a read is waited for
@@ -206,8 +207,7 @@ class MediaFile(Source):
         for reader in self._readers:
             reader.keep(self.streams)
         if container.duration:
-            start = (container.start_time or 0) / 1e6
-            self.duration_s = max(0.0, start + container.duration / 1e6 - self._zero)
+            self.duration_s = max(0.0, _end(container) - self._zero)
         self._declared = self._declared_end(container, found)
         return errors
 
@@ -215,7 +215,7 @@ class MediaFile(Source):
         self, container: av.container.InputContainer, found: dict[Stream, int]
     ) -> float | None:
         """When the wanted streams end by the container's word; None if it only guesses."""
-        if not _TRUSTED_LENGTH & set(container.format.name.split(",")):
+        if not _TRUSTED_LENGTH & _formats(container) or _is_estimate(container):
             return None
         ends = []
         for kind in self.streams:
@@ -310,6 +310,28 @@ class MediaFile(Source):
             self._containers.pop().close()
         if self._opened_pipe is not None:
             self._opened_pipe.close()
+
+
+def _formats(container: av.container.InputContainer) -> set[str]:
+    return set(container.format.name.split(","))
+
+
+def _end(container: av.container.InputContainer) -> float:
+    """End of a file whose duration is known, in seconds of its own count."""
+    start, duration = (container.start_time or 0) / 1e6, (container.duration or 0) / 1e6
+    from_0 = _FROM_0 & _formats(container) and not _is_estimate(container)
+    # writers that count from the first frame are told apart where nothing else makes sense
+    return duration if from_0 and duration > start else start + duration
+
+
+def _is_estimate(container: av.container.InputContainer) -> bool:
+    """Whether the duration is FFmpeg's guess by the bit rate: of Matroska, written to a pipe.
+
+    Matroska has one duration for all streams, so FFmpeg knows a stream's only by guessing.
+    """
+    return "matroska" in _formats(container) and any(
+        s.duration is not None and s.start_time is not None for s in container.streams
+    )
 
 
 def _listed(kinds: frozenset[Stream]) -> str:

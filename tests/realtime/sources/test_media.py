@@ -462,6 +462,45 @@ def test_a_file_cut_short_plays_as_far_as_it_goes(tmp_path, name):
     assert "cut_" + name in played.notices[0].text
 
 
+@pytest.mark.parametrize("start_s", [0.0, 5.0, 3600.0])
+@pytest.mark.parametrize("streams", ["both", "sound", "video", "later sound"])
+@pytest.mark.parametrize(
+    ("name", "options"), [("t.mkv", {}), ("t.mkv", {"live": "1"}), ("t.nut", {}), ("t.mov", {})]
+)
+def test_a_whole_file_that_begins_at_any_time_is_whole(tmp_path, name, options, streams, start_s):
+    delay_s = 1.0 if streams == "later sound" else 0.0
+    path = write_media(
+        tmp_path / name,
+        None if streams == "video" else tone(4.0, 48_000),
+        sound_start=start_s + delay_s,
+        sound_codec="pcm_s16le",
+        sound_format="s16",
+        frames=[] if streams == "sound" else pictures(start_s + t for t in steady(4.0, 25)),
+        picture_codec="mpeg4",
+        options=options,
+    )
+    played = Played(path)
+    played.assert_orderly()
+    assert played.notices == []
+    if "live" not in options:  # which declares none: FFmpeg guesses it
+        assert played.source.duration_s == pytest.approx(4.0 + delay_s, abs=0.1)
+    if streams == "both":
+        assert played.gaps == []
+
+
+@pytest.mark.parametrize("start_s", [0.0, 5.0])
+def test_a_matroska_file_cut_short_is_told_wherever_it_begins(tmp_path, start_s):
+    whole = write_media(
+        tmp_path / "t.mkv",
+        tone(4.0, 48_000),
+        sound_start=start_s,
+        frames=pictures(start_s + t for t in steady(4.0, 25)),
+        picture_codec="mpeg4",
+    )
+    (notice,) = Played(cut(whole, 0.6)).notices[-1:]
+    assert "cut short" in notice.text or "cannot be decoded here" in notice.text
+
+
 def test_damage_in_the_middle_is_passed_over(tmp_path):
     frames = pictures(steady(4.0, 25))
     path = write_media(tmp_path / "x.mp4", tone(4.0, 48_000), frames=frames, picture_codec="mpeg4")
