@@ -27,7 +27,8 @@ class Buffer:
 class CaptureRuns:
     """Unbroken runs of sound, with a ``Gap`` between two.
 
-    Buffers of several channels are averaged, those of other rates or of floats resampled.
+    Buffers of several channels are mixed (see ``Mixer``), those of other rates or of floats
+    resampled.
 
     Args:
         latency_s: of the stream, as PortAudio reports it.
@@ -68,6 +69,10 @@ class CaptureRuns:
         yield from self.finish()
         self._started = True
 
+    def reports(self) -> list[str]:
+        """What was found wrong with the sound since the last call, in words."""
+        return self._resampler.mixer.reports()
+
     def _break(self, cause: str) -> Iterator[AudioBlock | Gap]:
         yield from self.finish()
         self._held, self._given = [], 0
@@ -86,14 +91,15 @@ class CaptureRuns:
 
     def _converted(self, buffer: Buffer) -> NDArray[np.int16]:
         samples = buffer.samples
-        if samples.ndim > 1:
-            samples = samples.mean(axis=1).astype(samples.dtype)
-        if buffer.rate == SAMPLE_RATE and samples.dtype == np.int16:
+        channels = 1 if samples.ndim == 1 else samples.shape[1]
+        if channels == 1 and buffer.rate == SAMPLE_RATE and samples.dtype == np.int16:
+            samples = samples.reshape(-1)
             return np.concatenate([self._resampler.flush(), samples])
         import av
 
         kind = "s16" if samples.dtype == np.int16 else "flt"
-        frame = av.AudioFrame.from_ndarray(samples.reshape(1, -1), format=kind, layout="mono")
+        layout = "mono" if channels == 1 else f"{channels} channels"
+        frame = av.AudioFrame.from_ndarray(samples.reshape(1, -1), format=kind, layout=layout)
         frame.sample_rate = buffer.rate
         return self._resampler.push(frame)
 

@@ -242,6 +242,8 @@ class Microphone(Source):
                 text = f"{self.name} gives nothing but zeros: it is muted, or another one is meant"
                 yield Notice(clock.now(), "warning", "microphone", text)
             yield from runs.push(buffer)
+            for text in runs.reports():
+                yield Notice(clock.now(), "warning", "microphone", f"{self.name}: {text}")
 
     def _start_again(self) -> None:
         self._close_stream()

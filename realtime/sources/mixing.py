@@ -177,5 +177,7 @@ def _in_mono(sound: NDArray[np.float32], frame: av.AudioFrame) -> av.AudioFrame:
 def _timed(made: av.AudioFrame, frame: av.AudioFrame) -> av.AudioFrame:
     """``made`` at the rate and time of ``frame``."""
     made.sample_rate = frame.sample_rate
-    made.pts, made.time_base = frame.pts, frame.time_base
+    made.pts = frame.pts
+    if frame.time_base is not None:
+        made.time_base = frame.time_base
     return made

@@ -94,3 +94,21 @@ def test_loss_that_the_device_kept_to_itself_becomes_a_gap():
     assert gap.t1 - gap.t0 == pytest.approx(0.5, abs=0.02)
     assert "did not say so" in gap.cause
     assert out[-1].t1 == pytest.approx(5.5 + 250 * 0.02, abs=0.001)
+
+
+@pytest.mark.parametrize("rate", [16_000, 48_000])
+def test_channels_that_cancel_each_other_are_noticed(rate):
+    size = rate // 50
+    wave = 10_000 * np.sin(2 * np.pi * 440 * np.arange(100 * size) / rate)
+    sound = np.stack([wave, -wave], axis=1).astype(np.int16)
+    runs = CaptureRuns(0.04)
+    out, reports = [], []
+    for i in range(100):
+        piece = sound[i * size : (i + 1) * size]
+        out += runs.push(Buffer(piece, rate, Arrival(5.0 + (i + 1) * 0.02, 0.02)))
+        reports += runs.reports()
+    samples = np.concatenate([b.samples for b in [*out, *runs.finish()]])
+    assert len(samples) == pytest.approx(32_000, abs=2)
+    assert np.abs(samples[16_000:].astype(int)).max() == pytest.approx(10_000, rel=0.02)
+    (report,) = reports
+    assert "cancel each other: channel 1 is used" in report
