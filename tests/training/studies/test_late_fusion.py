@@ -58,7 +58,7 @@ def found(data: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any
             pytest.skip(f"{data / part} is not there")
     shipped = load_recipe("fusion")
     # fewer items and epochs than what ships; both halves read one cache
-    options = {**shipped.options, "per_class": 14, "draws": 6_000}
+    options = {**shipped.options, "per_class": 10, "draws": 6_000}
     smaller = replace(shipped, epochs=5, options=options)
     return paired(smaller, data, cache=tmp_path_factory.mktemp("cache"))
 
