@@ -249,7 +249,6 @@ def exclusive(monkeypatch: pytest.MonkeyPatch) -> Iterator[Exclusive]:
     monkeypatch.setitem(sys.modules, "sounddevice", library)
     monkeypatch.setattr(module, "_POLL_S", 0.01)
     monkeypatch.setattr(module, "_DEAD_S", 0.1)
-    monkeypatch.setattr(module, "_BUSY_S", 0.2)
     monkeypatch.setattr(module, "_CLOSE_S", 0.1)
     monkeypatch.setattr(retry, "_DELAYS_S", (0.005,))
     yield library
@@ -328,6 +327,7 @@ def test_a_device_that_hangs_while_it_is_opened_holds_up_no_other_microphone(
             del source
             gc.collect()
         elif how == "opened":
+            monkeypatch.setattr(module, "_BUSY_S", 0.2)
             with pytest.raises(MmerError, match="busy with another microphone"):
                 opened()
         else:
