@@ -27,3 +27,9 @@ def brief(text: str, most: int = 200) -> str:
     """What a file says, fit for a message: one printable line, ".." where some was left out."""
     line = "".join(c if c.isprintable() else " " for c in text[: 2 * most])
     return line if len(text) <= most else f"{line[:most]}.."
+
+
+def described(error: BaseException) -> str:
+    """Type and text of an exception in one line: "ValueError: odd"."""
+    text = " ".join(brief(str(error)).split())
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__

@@ -9,6 +9,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
+from mmer.models.errors import described
 from mmer.models.labels import EMOTIONS, MODALITIES
 from mmer.realtime.blocks.block import Block, Cuts, Sheds
 from mmer.realtime.messages import (
@@ -87,7 +88,7 @@ class Guarded(Block):
         try:
             made = self.block.push(message)
         except Exception as error:  # noqa: BLE001  whatever a part raises costs that part alone
-            return [*self._report(_in_words(error)), *self._instead(message)]
+            return [*self._report(described(error)), *self._instead(message)]
         return self._checked(made)
 
     def flush(self) -> Sequence[Message]:
@@ -100,7 +101,7 @@ class Guarded(Block):
             if isinstance(self.block, Cuts):
                 self.block.cut()
                 instead = self._ended()
-            return [*self._report(_in_words(error)), *instead]
+            return [*self._report(described(error)), *instead]
 
     def ask_first(self, wanted: Callable[[], bool], late: Callable[[], bool]) -> None:
         if isinstance(self.block, Sheds):
@@ -137,7 +138,7 @@ class Guarded(Block):
             try:
                 self.block.reset()
             except Exception as error:  # noqa: BLE001  an engine that died cannot start over either
-                reason = f"{reason}, then {_in_words(error)}"
+                reason = f"{reason}, then {described(error)}"
         known, self._failing = self._failing, True
         if known or self._t - self._noticed < QUIET_S:
             return []
@@ -250,9 +251,3 @@ def _time_of(message: Message) -> float:
         return message.decided
     t = message.t0 if isinstance(message, Gap) else getattr(message, "t1", None)
     return float(getattr(message, "t", 0.0) if t is None else t)
-
-
-def _in_words(error: Exception) -> str:
-    """Type and first line of an exception."""
-    said = str(error).strip().splitlines()
-    return f"{type(error).__name__}: {said[0][:200]}" if said else type(error).__name__

@@ -6,12 +6,11 @@ import logging
 from collections.abc import Callable, Iterable, Sequence
 from typing import Final, Protocol, runtime_checkable
 
-from mmer.models.errors import MmerError
+from mmer.models.errors import MmerError, described
 from mmer.realtime.messages import Message, Notice, SessionEnd
 from mmer.realtime.sinks.output import ReaderGone
 from mmer.realtime.sinks.sink import SessionInfo, Sink
 from mmer.realtime.sinks.state import event_time
-from mmer.realtime.sinks.text import one_line
 
 log: Final = logging.getLogger("mmer.outputs")
 _EXPECTED: Final = (ReaderGone, MmerError, OSError)
@@ -85,7 +84,7 @@ class Outputs(Sink):
             log.exception("the output %s could not be closed", name)
         self.lost = self.lost or problem
         if sink in self._sinks and not isinstance(problem, ReaderGone):
-            what = f"{problem}" if expected else f"the output {name} failed ({_described(problem)})"
+            what = f"{problem}" if expected else f"the output {name} failed ({described(problem)})"
             self._unsaid.append(f"{what}; the rest goes on")
 
     def _notices(self, event: Message, now: float | None) -> Iterable[Notice]:
@@ -114,10 +113,6 @@ class Outputs(Sink):
         """Reports that came too late for a notice: while the sinks were closed."""
         texts, self._unsaid = self._unsaid, []
         return texts
-
-
-def _described(problem: Exception) -> str:
-    return ": ".join(filter(None, (type(problem).__name__, one_line(str(problem)))))
 
 
 def reports_of(sinks: Sequence[Sink]) -> list[str]:

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from mmer.models.errors import MmerError
+from mmer.models.errors import MmerError, described
 from mmer.realtime.clock import Clock
 from mmer.realtime.messages import AudioBlock, Gap, Notice, Stream, VideoFrame
 from mmer.realtime.pacing import Captured
@@ -64,7 +64,7 @@ class CheckedSource(Source):
         except MmerError:
             raise
         except Exception as error:
-            raise MmerError(f"{self.name} cannot be opened: {_described(error)}") from error
+            raise MmerError(f"{self.name} cannot be opened: {described(error)}") from error
         try:
             self._streams = self._checked_streams()
             _ = self.duration_s
@@ -72,13 +72,13 @@ class CheckedSource(Source):
             self.close()
             if isinstance(error, MmerError):
                 raise
-            raise MmerError(f"{self.name} cannot be used: {_described(error)}") from error
+            raise MmerError(f"{self.name} cannot be used: {described(error)}") from error
 
     def _checked_streams(self) -> frozenset[Stream]:
         value: Any = self._source.streams
         if isinstance(value, str) or not isinstance(value, (frozenset, set, tuple, list)):
             raise MmerError(f"streams of {self.name} is {value!r}, expected a set of names")
-        if unknown := [name for name in value if name not in ("audio", "video")]:
+        if unknown := [name for name in value if name not in _STREAMS]:
             raise MmerError(f"a stream of {self.name} is {unknown[0]!r}: use audio, video")
         return frozenset(value)
 
@@ -107,11 +107,12 @@ class CheckedSource(Source):
 def _problem(message: Any) -> str:
     """What is wrong with a captured message; "" for a good one. Shapes as in the messages."""
     if isinstance(message, AudioBlock):
-        return _time_problem(message.t0) or _array_problem(
-            "sound", message.samples, np.int16, "(n,)"
-        )
+        fits = len(getattr(message.samples, "shape", ())) == 1
+        wrong = _array_problem("sound", message.samples, fits, np.int16, "(n,)")
+        return _time_problem(message.t0) or wrong
     if isinstance(message, VideoFrame):
-        wrong = _array_problem("a frame", message.image, np.uint8, "(H, W, 3)")
+        fits = getattr(message.image, "shape", ())[2:] == (3,)
+        wrong = _array_problem("a frame", message.image, fits, np.uint8, "(H, W, 3)")
         return _time_problem(message.t) or wrong
     if isinstance(message, Gap):
         if message.stream not in _STREAMS:
@@ -126,21 +127,13 @@ def _time_problem(t: Any) -> str:
     return "" if _is_number(t) and math.isfinite(t) else f"the time {t!r}, expected seconds"
 
 
-def _array_problem(what: str, array: Any, kind: type[Any], shape: str) -> str:
-    got = type(array).__name__
-    if isinstance(array, np.ndarray):
-        fits = array.ndim == (1 if shape == "(n,)" else 3) and (
-            array.ndim == 1 or array.shape[2] == 3
-        )
-        if fits and array.dtype == kind:
-            return ""
-        got = f"{array.dtype} {array.shape}"
-    return f"{what} in {got}, expected {kind.__name__} {shape}"
+def _array_problem(what: str, array: Any, fits: bool, kind: type[Any], shape: str) -> str:
+    if not isinstance(array, np.ndarray):
+        return f"{what} in {type(array).__name__}, expected {kind.__name__} {shape}"
+    if fits and array.dtype == kind:
+        return ""
+    return f"{what} in {array.dtype} {array.shape}, expected {kind.__name__} {shape}"
 
 
 def _is_number(value: Any) -> bool:
     return isinstance(value, Real) and not isinstance(value, bool)
-
-
-def _described(error: Exception) -> str:
-    return ": ".join(filter(None, (type(error).__name__, " ".join(str(error).split()))))
