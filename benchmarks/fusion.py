@@ -2,43 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from itertools import combinations
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mmer.benchmarks.fusion_states import NAMES, Items, Moments, sets
 from mmer.benchmarks.harness.command import Asr, Folder, OptionalFolder, Outputs, Say
 from mmer.benchmarks.harness.networks import hashes
-from mmer.benchmarks.personal.clips import Clip, opinion, ravdess_clips
 from mmer.benchmarks.report.report import Report, Row
 from mmer.benchmarks.report.tables import Table
 from mmer.models.errors import MmerError
-from mmer.models.fusion import FusionModel, Opinion
+from mmer.models.fusion import FusionModel
 from mmer.models.labels import EMOTIONS, MODALITIES
-from mmer.realtime.messages import AudioBlock, Message, VideoFrame
 from mmer.training.metrics.bootstrap import resampled
-
-if TYPE_CHECKING:
-    from mmer.training.tasks.fusion_outputs import EncoderOutputs
 
 MOST_BELOW: Final = 1.0
 """Points of recall that the worst cell may lie below the best modality alone."""
-NAMES: Final = {"speech": "voice", "text": "words", "face": "face"}
-NOISE: Final = 650.0
-"""Deviation of the white noise, in units of int16: 34 dB below full scale."""
-LIGHT: Final = 0.1
 RESAMPLES: Final = 2000
-MOMENTS: Final = 1400
-
-Moments = Sequence[Mapping[str, Opinion]]
-Items = NDArray[np.uint64]
-"""Key of each modality's item in each moment, shape (N, 3)."""
-Set = tuple[str, str, Moments, NDArray[np.int64], Items]
-"""Data, state, N moments, their labels (N,) and their items."""
-Change = Callable[[Message], Message]
 
 
 @dataclass(frozen=True)
@@ -69,10 +53,11 @@ class Fusion(Outputs):
     """Whether adding a modality ever makes the answer worse than the best one alone.
 
     Every choice of two and three modalities, as they are and each corrupted in turn: the voice in
-    white noise, in darkness, with misrecognized words. On the clips of one actor, who says
-    the same two sentences in every emotion, so that words can only mislead, and on moments paired
-    by label from held-out items. The best modality is the one with the highest recall there, of
-    its encoder's label or of the fusion's with that modality alone, whichever is better.
+    white noise, the face in dim light and in darkness, words misrecognized or of another sentence.
+    On the clips of one actor, who says the same two sentences in every emotion, so that words can
+    only mislead, and on moments paired by label from held-out items. The best modality is the one
+    with the highest recall there, of its encoder's label or of the fusion's with that modality
+    alone, whichever is better.
     """
 
     data: Folder
@@ -85,7 +70,7 @@ class Fusion(Outputs):
     def run(self, say: Say) -> Report:
         fusion = FusionModel.load()
         cells: list[Cell] = []
-        for drawn in self._sets(say):
+        for drawn in sets(self.data, self.asr, self.cache, say):
             cells += measured(fusion, *drawn)
         if not cells:
             raise MmerError(f"--data {self.data} has neither video nor the corpora of the fusion")
@@ -108,108 +93,6 @@ class Fusion(Outputs):
             rows=[row, *map(_row, cells)],
             tables=[_table(cells)],
         )
-
-    def _sets(self, say: Say) -> Iterator[Set]:
-        if (self.data / "video").is_dir():
-            yield from self._clips(say)
-        if all((self.data / place).is_dir() for place in ("audio/ravdess", "text", "face")):
-            yield from self._paired(say)
-
-    def _clips(self, say: Say) -> Iterator[Set]:
-        clips = {}
-        for state, change in (
-            ("", None),
-            ("voice and words in noise", noisy(np.random.default_rng(0))),
-            ("face in darkness", dark),
-        ):
-            say(f"clips, {state or 'as they are'}")
-            how = state and f"{state}, {NOISE}, {LIGHT}"
-            found = ravdess_clips(self.data, self.asr, self.cache, how, change)
-            labels = np.array([clip.label for clip in found])
-            clips[state or "as they are"] = labels, [of_clip(clip) for clip in found]
-        for state, (labels, moments) in clips.items():
-            items = np.arange(len(labels), dtype=np.uint64)[:, None].repeat(len(MODALITIES), axis=1)
-            yield "RAVDESS Actor_01", state, moments, labels, items
-
-    def _paired(self, say: Say) -> Iterator[Set]:
-        try:
-            from mmer.training.tasks.fusion import half_of
-            from mmer.training.tasks.fusion_outputs import read
-            from mmer.training.tasks.fusion_pairing import Pairing
-        except ImportError as error:
-            raise MmerError(f"{error}: pip install 'mmer-live[train]'") from error
-        say("moments paired by label")
-        outputs = {m: half_of(o, 1) for m, o in read(self.data, None, self.cache, 200).items()}
-        corrupted = {"speech": "noise 0 dB", "text": "bare, 30 % wrong", "face": "dark"}
-        for which in (None, *MODALITIES):
-            states = {m: corrupted[m] if m == which else outputs[m].states[0] for m in MODALITIES}
-            chosen = {m: _only(outputs[m], states[m]) for m in MODALITIES}
-            drawn = Pairing(chosen).draw(MOMENTS, np.random.default_rng(0))
-            name = "as they are" if which is None else f"{NAMES[which]}: {corrupted[which]}"
-            yield (
-                "paired by label",
-                name,
-                list(_opinions(drawn.inputs)),
-                drawn.labels,
-                np.stack(
-                    [chosen[m].contents[drawn.rows[:, k]] for k, m in enumerate(MODALITIES)], axis=1
-                ),
-            )
-
-
-def of_clip(clip: Clip) -> dict[str, Opinion]:
-    """A clip's opinions as the fusion block has them at the utterance's end."""
-    found = {}
-    for modality in MODALITIES:
-        evidence = [e for e in clip.evidence if e.modality == modality and clip.of_utterance(e)]
-        if evidence:
-            found[modality] = opinion(evidence, modality)
-    return found
-
-
-def _only(outputs: EncoderOutputs, state: str) -> EncoderOutputs:
-    """The same items in one of their states."""
-    k = outputs.states.index(state)
-    return replace(
-        outputs,
-        states=(state,),
-        log_probs=outputs.log_probs[:, [k]],
-        quality=outputs.quality[:, [k]],
-    )
-
-
-def _opinions(inputs: Mapping[str, NDArray[np.float32]]) -> Iterator[dict[str, Opinion]]:
-    for n in range(len(inputs["present"])):
-        found = {}
-        for k, modality in enumerate(MODALITIES):
-            if inputs["present"][n, k]:
-                logs = inputs["log_probs"][n, k].astype(np.float64)
-                punctuated = float(inputs["context"][n, k, 0])
-                quality = float(inputs["quality"][n, k])
-                talking = float(modality == "face")  # as at an utterance's end
-                found[modality] = Opinion(
-                    logs, quality, 0.0, punctuated=punctuated, talking=talking
-                )
-        yield found
-
-
-def noisy(rng: np.random.Generator) -> Change:
-    """White noise added to the sound."""
-
-    def change(message: Message) -> Message:
-        if not isinstance(message, AudioBlock):
-            return message
-        mixed = message.samples + NOISE * rng.standard_normal(len(message.samples))
-        return replace(message, samples=np.clip(mixed, -32_768, 32_767).astype(np.int16))
-
-    return change
-
-
-def dark(message: Message) -> Message:
-    """A tenth of the light."""
-    if not isinstance(message, VideoFrame):
-        return message
-    return replace(message, image=(message.image * LIGHT).astype(np.uint8))
 
 
 def measured(

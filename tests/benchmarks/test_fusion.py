@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from mmer.benchmarks import cli
-from mmer.benchmarks.fusion import NOISE, dark, measured, noisy, of_clip
+from mmer.benchmarks.fusion import measured
+from mmer.benchmarks.fusion_states import NOISE, darker, exchanged, noisy, of_clip, other_sentences
 from mmer.benchmarks.personal.clips import Clip
 from mmer.models.fusion import FusionModel, Opinion
 from mmer.models.labels import EMOTIONS, MODALITIES
@@ -153,10 +154,10 @@ def test_corruption_changes_its_stream_alone() -> None:
     assert isinstance(louder, AudioBlock)
     assert louder.samples.std() == pytest.approx(NOISE, rel=0.05)
     assert change(frame) is frame
-    darker = dark(frame)
-    assert isinstance(darker, VideoFrame)
-    assert (darker.image == 10).all()
-    assert dark(sound) is sound
+    dark = darker(0.1)(frame)
+    assert isinstance(dark, VideoFrame)
+    assert (dark.image == 10).all()
+    assert darker(0.1)(sound) is sound
 
 
 def test_a_clips_opinions_are_pooled_as_live() -> None:
@@ -178,3 +179,33 @@ def test_without_data_it_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixtu
         cli.main(["fusion", "--data", str(tmp_path)])
     assert stopped.value.code == 2
     assert "has neither video" in capsys.readouterr().err
+
+
+def test_a_corrupted_modality_takes_the_place_of_the_clean_one_alone() -> None:
+    clean = opinions({"speech": 0.9, "text": 0.5})[:2]
+    worse = Opinion(np.log(np.full(7, 1 / 7)), 0.2, 0.0)
+    first, second = exchanged(clean, "speech", [worse, None])
+    assert first["speech"] is worse
+    assert set(second) == {"text"}
+    for k, moment in enumerate((first, second)):
+        assert moment["text"] is clean[k]["text"]
+        assert clean[k]["speech"] is not worse
+
+
+def test_other_sentences_are_of_every_emotion_and_have_words() -> None:
+    pytest.importorskip("jellyfish", reason="needs the extra train")
+    from mmer.training.tasks.fusion_outputs import EncoderOutputs
+
+    labels = np.repeat(np.arange(7), [1, 40, 1, 1, 1, 2, 1])
+    quality = np.ones((len(labels), 2), np.float32)
+    quality[-2, 1] = 0  # one of the two of sadness has no words
+    logs = np.stack([np.zeros((len(labels), 7)), log_softmax(9 * np.eye(7)[labels])], axis=1)
+    keys = np.arange(len(labels), dtype=np.uint64)
+    texts = EncoderOutputs(
+        ("as written", "as recognized"), logs.astype(np.float32), quality, labels,
+        keys.astype(np.str_), keys,
+    )  # fmt: skip
+    found = other_sentences(texts, 700)
+    shown = np.bincount([int(o.log_probs.argmax()) for o in found], minlength=7)
+    assert shown.min() > 60
+    assert {(o.quality, o.punctuated) for o in found} == {(1.0, 1.0)}
