@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final
 
 from mmer.realtime.blocks.baseline import LONGEST_STEP_S, READING, Offset
 from mmer.realtime.messages import Evidence, Message
 
-LEAST: Final = {"speech": 5.0, "face": 15.0}
+LEAST: Final[Mapping[str, float]] = {"speech": 5.0, "face": 15.0}
 """Utterances and seconds below which nothing is written of a modality."""
 
 
@@ -37,9 +38,9 @@ class Calibration:
         """Utterances and seconds so far, weighed by quality."""
         return {m: offset.seen for m, offset in self._all().items()}
 
-    def offsets(self) -> dict[str, Offset]:
-        """Those with enough behind them."""
-        return {m: offset for m, offset in self._all().items() if offset.seen >= LEAST[m]}
+    def offsets(self, least: Mapping[str, float] = LEAST) -> dict[str, Offset]:
+        """Those with at least so much behind them, by modality."""
+        return {m: offset for m, offset in self._all().items() if offset.seen >= least[m]}
 
     def _all(self) -> dict[str, Offset]:
         found = {"speech": self._speech}

@@ -21,10 +21,11 @@ from mmer.models.fusion import FusionModel, Opinion
 from mmer.models.labels import EMOTIONS, MODALITIES
 from mmer.models.store.store import Store
 from mmer.realtime.assemble import assemble
-from mmer.realtime.blocks.baseline import Baselined
+from mmer.realtime.blocks.baseline import Baselined, KnownOffset
 from mmer.realtime.blocks.block import Block
 from mmer.realtime.blocks.fusion.block import FusionConfig
 from mmer.realtime.blocks.fusion.pooling import normalise, summarise
+from mmer.realtime.calibration import Calibration
 from mmer.realtime.messages import EmotionEstimate, Evidence, Message
 from mmer.realtime.options import Options
 from mmer.realtime.replay import Replay
@@ -36,6 +37,12 @@ from mmer.training.storage import cached_arrays
 CHUNK: Final = 8
 """Clips in a file of the cache."""
 _CONFIG: Final = FusionConfig()
+
+
+WHAT: Final = ("speech", "face", "fused")
+OF_NEUTRAL: Final = "other neutral clips"
+OF_HALF: Final = "other half of the clips"
+"""What a file is made of."""
 
 
 class _Echo(Block):
@@ -72,23 +79,58 @@ class Clips:
 
     def corpora(self) -> list[Corpus]:
         """One for the face, one for the voice and one for the fused answer."""
+        speakers = np.array([c.speaker for c in self._clips])
+        return [
+            self._corpus(self._name, what, speakers, self._answers(what, adapt=True))
+            for what in WHAT
+        ]
+
+    def from_files(self) -> list[Corpus]:
+        """As ``corpora``, with a baseline from a file that is made of other clips of the person.
+
+        Twice: of the other neutral ones, however few there are, and of the other half of all
+        clips, of every emotion, as of somebody who reads aloud without an even voice.
+        """
         labels = np.array([c.label for c in self._clips])
         speakers = np.array([c.speaker for c in self._clips])
+        halves = np.array(
+            [f"{s}, half {h}" for s, h in zip(speakers, _halves(labels), strict=True)]
+        )
+        neutral = labels == EMOTIONS.index("neutral")
+        # by clip, those that its file is made of, shape (N, N)
+        of_neutral = neutral[None] & ~np.eye(len(labels), dtype=np.bool_)
+        of_half = halves[None] != halves[:, None]
+        same = speakers[None] == speakers[:, None]
+        found = []
+        for name, groups, others in (
+            (f"{self._name}, {OF_NEUTRAL}", speakers, of_neutral),
+            (f"{self._name}, {OF_HALF}", halves, of_half),
+        ):
+            known = [self._known(np.flatnonzero(row)) for row in same & others]
+            for what in WHAT:
+                answers = np.array([self._read(r, what, k) for r, k in enumerate(known)])
+                found.append(self._corpus(name, what, groups, partial(np.take, answers, axis=0)))
+        return found
+
+    def _corpus(self, name: str, what: str, speakers: NDArray[np.str_], adapted: Answers) -> Corpus:
+        labels = np.array([c.label for c in self._clips])
         seconds = np.array([c.seconds for c in self._clips])
-        by = "item" if len(np.unique(speakers)) == 1 else "speaker"
-        return [
-            Corpus(
-                self._name,
-                what,
-                labels,
-                speakers,
-                seconds,
-                self._answers(what, adapt=False),
-                self._answers(what, adapt=True),
-                by,
-            )
-            for what in ("speech", "face", "fused")
-        ]
+        by = "item" if len({c.speaker for c in self._clips}) == 1 else "speaker"
+        plain = self._answers(what, adapt=False)
+        return Corpus(name, what, labels, speakers, seconds, plain, adapted, by)
+
+    def _known(self, rows: NDArray[np.int64]) -> dict[str, KnownOffset]:
+        """What a file made of these clips would hold."""
+        calibration = Calibration()
+        for row in rows:
+            for evidence in self._clips[row].evidence:
+                calibration.add(evidence)
+        offsets = calibration.offsets(least={"speech": 0.0, "face": 0.0})
+        return {m: KnownOffset(o.value, o.seen) for m, o in offsets.items()}
+
+    def _read(self, row: int, what: str, known: Mapping[str, KnownOffset]) -> NDArray[np.floating]:
+        blocks = {m: Baselined(_Echo(), m, known=offset) for m, offset in known.items()}
+        return self._answer(self._clips[row], what, blocks)
 
     def _answers(self, what: str, adapt: bool) -> Answers:
         def answers(rows: NDArray[np.int64]) -> NDArray[np.floating]:
@@ -136,6 +178,16 @@ def opinion(evidence: Sequence[Evidence], modality: str) -> Opinion:
         talking=float(modality == "face"),
         baseline=newest.baseline,
     )
+
+
+def _halves(labels: NDArray[np.int64]) -> NDArray[np.int64]:
+    """A random half, 0 or 1, of each item; every emotion's are in both as often, but for one."""
+    rng = np.random.default_rng(0)
+    halves = np.zeros(len(labels), np.int64)
+    for k, emotion in enumerate(np.unique(labels)):
+        rows = rng.permutation(np.flatnonzero(labels == emotion))
+        halves[rows] = (np.arange(len(rows)) + k) % 2
+    return halves
 
 
 def switches(data: Path, baseline: str) -> tuple[int, float]:

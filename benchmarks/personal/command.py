@@ -29,7 +29,7 @@ from mmer.benchmarks.personal.sessions import (
     changes,
     once_each,
 )
-from mmer.benchmarks.personal.voices import Voices, voices
+from mmer.benchmarks.personal.voices import READ, Voices, voices
 from mmer.benchmarks.report.report import Report, Row
 from mmer.benchmarks.report.tables import Table
 from mmer.models.errors import MmerError
@@ -108,9 +108,10 @@ class PersonalBaseline(Outputs):
         known = [c for v in heard if (c := v.read_aloud()) is not None]
         if (self.data / "video").is_dir():
             say("clips")
-            clips = ravdess_clips(self.data, self.asr, self.cache)
-            of_clips = Clips(CLIPS, clips, FusionModel.load()).corpora()
+            clips = Clips(CLIPS, ravdess_clips(self.data, self.asr, self.cache), FusionModel.load())
+            of_clips = clips.corpora()
             corpora += of_clips
+            known += clips.from_files()
             say(f"{ONCE} orders of the clips")
             actor = each_once({c.modality: once_each(c, ONCE) for c in of_clips})
             say("switches of the running label")
@@ -127,7 +128,10 @@ class PersonalBaseline(Outputs):
             raise MmerError(f"nothing to measure: {'; '.join(missing)}")
         tables = [
             _table(found, "Learned in the session (`--baseline session`)"),
-            _table(read, "From a file (`--baseline FILE`), of up to 12 neutral items"),
+            _table(
+                read,
+                f"From a file (`--baseline FILE`), of up to {READ} neutral items but where said",
+            ),
         ]
         if self.study:
             tables.append(_study([v for v in heard if v.name not in alone], self.orders, say))
@@ -203,7 +207,7 @@ def stored_voices(
     for key, row in result.rows.items():
         how, _, of = key.partition(" ")
         modality, _, name = of.partition(" ")
-        if how not in found or modality != "speech" or name == CLIPS:
+        if how not in found or modality != "speech" or name.startswith(CLIPS):
             continue
         found[how][name, modality] = mixes_of(row["values"])
     lines = [t["lines"] for t in whole["tables"] if t["headings"] == NOT_HERE]

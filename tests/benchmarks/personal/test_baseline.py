@@ -11,7 +11,7 @@ import pytest
 
 from mmer.benchmarks import cli
 from mmer.benchmarks.compare import Stored, read_stored
-from mmer.benchmarks.personal.clips import Clip, Clips
+from mmer.benchmarks.personal.clips import OF_HALF, OF_NEUTRAL, WHAT, Clip, Clips
 from mmer.benchmarks.personal.command import (
     each_once,
     evaluated,
@@ -129,6 +129,35 @@ def test_clips_are_corrected_by_modality_and_fused() -> None:
         right = [(a.argmax(axis=1) == corpus.labels).mean() for a in (plain, adapted)]
         assert right[1] > right[0]
         np.testing.assert_array_equal(adapted, corpus.adapted(rows))  # nobody is remembered
+
+
+def test_files_of_clips_are_of_the_persons_others() -> None:
+    """An item counts in no file that corrects it: another answer of its own changes no other's."""
+    rng = np.random.default_rng(0)
+    made = [clip(k % 7, SHIFTS[0], rng) for k in range(28)]
+    row = 4  # neutral
+    changed = [*made]
+    changed[row] = clip(4, 6 * SHIFTS[1], rng)
+    read, again = (Clips("made", c, FusionModel.load()).from_files() for c in (made, changed))
+    assert [(c.name, c.modality) for c in read] == [
+        (f"made, {of}", what) for of in (OF_NEUTRAL, OF_HALF) for what in WHAT
+    ]
+    rows = np.arange(28)
+    for before, after in zip(read, again, strict=True):
+        plain, adapted = before.plain(rows), before.adapted(rows)
+        right = [(a.argmax(axis=1) == before.labels).mean() for a in (plain, adapted)]
+        assert right[1] >= right[0]
+        assert np.abs(adapted - plain).max() > 0.1
+        moved = np.abs(after.adapted(rows) - adapted).max(axis=1) > 1e-6
+        if OF_NEUTRAL in before.name:
+            assert moved.all()  # its own answer, and every file but its own
+        else:  # its own answer, and the files of the other half
+            np.testing.assert_array_equal(
+                moved, (rows == row) | (before.speakers != before.speakers[row])
+            )
+    assert len(read[-1].people()) == 2
+    halves = [read[-1].labels[read[-1].speakers == who] for who in read[-1].people()]
+    np.testing.assert_array_equal(*(np.bincount(half) for half in halves))
 
 
 def test_the_fusion_is_told_how_far_the_baseline_has_come() -> None:
