@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final
 
@@ -19,17 +18,12 @@ from mmer.models.cards.seen import digest64
 from mmer.models.face_baseline import FaceBaseline
 from mmer.models.fusion import FusionModel, Opinion
 from mmer.models.labels import EMOTIONS, MODALITIES
-from mmer.models.store.store import Store
-from mmer.realtime.assemble import assemble
 from mmer.realtime.blocks.baseline import Baselined, KnownOffset
 from mmer.realtime.blocks.block import Block
 from mmer.realtime.blocks.fusion.block import FusionConfig
 from mmer.realtime.blocks.fusion.pooling import normalise, summarise
 from mmer.realtime.calibration import Calibration
-from mmer.realtime.messages import EmotionEstimate, Evidence, Message
-from mmer.realtime.options import Options
-from mmer.realtime.replay import Replay
-from mmer.realtime.sources.media import MediaFile
+from mmer.realtime.messages import Evidence, Message
 from mmer.training.datasets.item import Item
 from mmer.training.datasets.registry import read
 from mmer.training.storage import cached_arrays
@@ -188,36 +182,6 @@ def _halves(labels: NDArray[np.int64]) -> NDArray[np.int64]:
         rows = rng.permutation(np.flatnonzero(labels == emotion))
         halves[rows] = (np.arange(len(rows)) + k) % 2
     return halves
-
-
-def switches(data: Path, baseline: str) -> tuple[int, float]:
-    """Changes of the running label in the clips of RAVDESS, and how many seconds these last.
-
-    Voice and face alone, in replay; one person, whose baseline goes on from clip to clip.
-    """
-    options = Options(source="clip", asr="none", offline=True, pace="max", baseline=baseline)
-    made = assemble(options, frozenset({"audio", "video"}), Store(offline=True))
-    changed, seconds = 0, 0.0
-    for item in read("ravdess", data / "video", "clip", "all").items:
-        for stage in made.pipeline.stages:
-            if isinstance(stage.block, Baselined):
-                stage.block.next_stream()
-            else:
-                stage.block.reset()
-        source = MediaFile(str(item.path), video_fps=options.video_fps)
-        replay = Replay(made.pipeline, source, options.hop_s)
-        try:
-            source.open(replay.clock)
-            running = [
-                e.label
-                for e in replay.events()
-                if isinstance(e, EmotionEstimate) and not e.of_utterance and e.label is not None
-            ]
-        finally:
-            source.close()
-        changed += sum(a != b for a, b in pairwise(running))
-        seconds += replay.clock.now()
-    return changed, seconds
 
 
 def ravdess_clips(

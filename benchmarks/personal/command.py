@@ -20,7 +20,9 @@ from mmer.benchmarks.harness.command import (
     Say,
 )
 from mmer.benchmarks.harness.networks import hashes
-from mmer.benchmarks.personal.clips import Clips, ravdess_clips, switches
+from mmer.benchmarks.personal.clips import Clips, ravdess_clips
+from mmer.benchmarks.personal.running import BASELINES, running_labels, stable
+from mmer.benchmarks.personal.running import table as table_of_holds
 from mmer.benchmarks.personal.sessions import (
     BALANCED,
     MINUTE,
@@ -105,6 +107,7 @@ class PersonalBaseline(Outputs):
             stored, missing = stored_voices(read_stored(self.stored_voices), self.orders)
         corpora = [v.corpus() for v in heard]
         actor: list[Row] = []
+        holds: list[Table] = []
         known = [c for v in heard if (c := v.read_aloud()) is not None]
         if (self.data / "video").is_dir():
             say("clips")
@@ -115,7 +118,9 @@ class PersonalBaseline(Outputs):
             say(f"{ONCE} orders of the clips")
             actor = each_once({c.modality: once_each(c, ONCE) for c in of_clips})
             say("switches of the running label")
-            actor.append(stable({b: switches(self.data, b) for b in ("none", "session")}))
+            running = {b: running_labels(self.data, b) for b in BASELINES}
+            actor.append(stable(running))
+            holds = [table_of_holds(running)]
         else:
             missing.append("clips: DATA/video is not there")
         alone = [c.name for c in corpora if len(c.people()) < 2 and c.resampled == "speaker"]
@@ -133,6 +138,7 @@ class PersonalBaseline(Outputs):
                 f"From a file (`--baseline FILE`), of up to {READ} neutral items but where said",
             ),
         ]
+        tables += holds
         if self.study:
             tables.append(_study([v for v in heard if v.name not in alone], self.orders, say))
         if missing:
@@ -296,19 +302,6 @@ def each_once(recalls: Mapping[str, NDArray[np.float64]]) -> list[Row]:
         )
     )
     return rows
-
-
-def stable(found: Mapping[str, tuple[int, float]]) -> Row:
-    """Switches of the running label a minute, without and with the baseline."""
-    before, after = (60 * found[b][0] / found[b][1] for b in ("none", "session"))
-    return Row(
-        "switches",
-        "switches of the running label a minute, RAVDESS Actor_01, voice and face",
-        f"{before:.1f} without, {after:.1f} with",
-        "not more with it",
-        after <= before,
-        values={"without": before, "with": after},
-    )
 
 
 def _row(of: tuple[tuple[str, str], Changes], how: str) -> Row:

@@ -16,7 +16,6 @@ from mmer.benchmarks.personal.command import (
     each_once,
     evaluated,
     mixes_of,
-    stable,
     stored_voices,
 )
 from mmer.benchmarks.personal.sessions import (
@@ -277,10 +276,3 @@ def test_mistakes_are_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str
     assert "nothing to measure" in capsys.readouterr().err
     shown = cli.repeatable(["baseline", "--data", "/x", "--runs", "/y", "--cache", "/z"])
     assert shown == "mmer-bench baseline --data DATA --runs RUNS"
-
-
-def test_switches_are_a_minute_and_must_not_rise() -> None:
-    calmer = stable({"none": (20, 120.0), "session": (8, 120.0)})
-    assert calmer.passed
-    assert calmer.values == {"without": 10.0, "with": 4.0}
-    assert not stable({"none": (4, 60.0), "session": (5, 60.0)}).passed
