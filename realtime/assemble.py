@@ -15,7 +15,7 @@ from mmer.models.labels import MODALITIES
 from mmer.models.store.store import Store
 from mmer.realtime.asr.interface import AsrModel
 from mmer.realtime.asr.selection import Selection, load, select
-from mmer.realtime.blocks.baseline import MODALITIES_WITH_BASELINE, Baselined
+from mmer.realtime.blocks.baseline import MODALITIES_WITH_BASELINE, Baselined, Baselines
 from mmer.realtime.blocks.block import Block
 from mmer.realtime.choose import Choice, find_detector, load_detector
 from mmer.realtime.messages import Notice, Stream
@@ -174,6 +174,8 @@ def _baselines(
         return FaceBaseline.of(loaded["face"].card, bundle.path)
 
     def baselined(modality: str, block: Block) -> Block:
+        if modality == "speech" and options.people != "largest":
+            return block  # whose voice it is, the fusion finds out
         if options.baseline == "session":
             return Baselined(block, modality, learned=learned(modality))
         return Baselined(block, modality, known[modality]) if modality in known else block
@@ -279,7 +281,8 @@ def _fusion_block(
 
     if options.people == "largest":
         return of_one()
-    return PeopleFusion(of_one, only_speaker=options.people == "speaking")
+    voices = Baselines("speech") if options.baseline == "session" else None
+    return PeopleFusion(of_one, options.people == "speaking", voices)
 
 
 def _models(loaded: dict[str, Any], learned: FusionModel | None) -> dict[str, str | None]:

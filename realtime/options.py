@@ -121,10 +121,10 @@ class Options:
                 raise MmerError(f"{option} is about a recording: name its folder with --record")
         if self.people != "largest" and ("face" not in self.modalities or self.video == "none"):
             raise MmerError(f"--people {self.people} needs video: without it nobody is told apart")
-        if self.people != "largest" and self.baseline != "none":
+        if self.people != "largest" and self.baseline not in BASELINES:
             raise MmerError(
-                f"--people {self.people} with --baseline {self.baseline}: a baseline is of one "
-                "person's voice; leave one out"
+                f"--people {self.people} with --baseline {self.baseline}: a file is of one person; "
+                "leave one out, or use --baseline session"
             )
         if self.modalities == ("text",) and self.asr == "none":
             raise MmerError("--modalities text with --asr none leaves nothing to recognize")

@@ -22,6 +22,7 @@ from typing import Any
 
 from mmer.realtime.blocks.baseline import Baselined
 from mmer.realtime.blocks.block import Block
+from mmer.realtime.blocks.fusion.people import PeopleFusion
 from mmer.realtime.blocks.guarded import Guarded
 from mmer.realtime.mailbox import Delivery
 from mmer.realtime.messages import (
@@ -102,11 +103,15 @@ class Pipeline:
         return Pipeline(blocks.pop("fusion"), **blocks, people=self.people)
 
     def baseline(self) -> dict[str, int]:
-        """By modality with a baseline: utterances or seconds behind it (``Baselined.seen``)."""
-        blocks = (getattr(stage.block, "block", stage.block) for stage in self.stages)
-        inner = [s.block for s in self.stages if isinstance(s.block, Baselined)]
-        found = [*inner, *(b for b in blocks if isinstance(b, Baselined) and b not in inner)]
-        return {block.modality: block.seen for block in found}
+        """By modality with a baseline: utterances or seconds behind it (``Baselines.seen``)."""
+        found = {}
+        for stage in self.stages:
+            for block in (stage.block, getattr(stage.block, "block", None)):  # guarded or not
+                if isinstance(block, Baselined):
+                    found[block.baselines.modality] = block.baselines.seen
+                elif isinstance(block, PeopleFusion) and block.voices is not None:
+                    found[block.voices.modality] = block.voices.seen
+        return found
 
     @property
     def fusion(self) -> Stage:

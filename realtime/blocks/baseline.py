@@ -223,20 +223,82 @@ def begun(modality: str, learned: FaceBaseline | None = None) -> Offset | Relati
     return Offset(config) if learned is None else Relative(learned, config)
 
 
-class Baselined(Block):
-    """An encoder's block whose Evidence is corrected for the person; one person a face track.
+class Baselines:
+    """Baselines of one modality, one a person, and the correction of that modality's Evidence.
 
     Speech (and clips of a face) count once, with the evidence that is not partial, weighed by
     quality: a provisional answer is corrected as if it were the final one, so that both agree, and
     one that is withdrawn leaves no trace. A frame of a face counts for the time since the last one.
-    Other messages, embeddings and qualities pass as they are.
 
     Args:
-        block: the encoder's.
         modality: "speech" or "face".
         known: the person's offset from a file, of whoever is seen or heard; left out, each
             person's is learned in this session, from nothing.
         learned: the face network's own correction; left out, an ``Offset``.
+    """
+
+    def __init__(
+        self,
+        modality: str,
+        known: KnownOffset | None = None,
+        learned: FaceBaseline | None = None,
+    ) -> None:
+        self.modality = modality
+        self._known = known
+        self._learned = learned
+        self.forget()
+
+    @property
+    def seen(self) -> int:
+        """Weight behind the person last corrected: utterances of speech, seconds of a face."""
+        return self._seen
+
+    def corrected(self, evidence: Evidence, person: int | None) -> Evidence:
+        """Evidence of one person, corrected; the baseline learns from it afterwards."""
+        if self._known is not None:
+            log_probs = self._known.corrected(evidence.log_probs)
+            return replace(evidence, log_probs=log_probs, baseline=self._known.progress)
+        own = self._of(person)
+        frame = self.modality == "face" and evidence.t0 == evidence.t1
+        length = 1.0 if self.modality == "speech" else evidence.t1 - evidence.t0
+        weight = evidence.quality * (self._step_s(evidence.t1, person) if frame else length)
+        log_probs = own.corrected(evidence.log_probs, weight)
+        made = replace(evidence, log_probs=log_probs, baseline=own.progress)
+        if frame or not evidence.partial:
+            own.add(evidence.log_probs, weight)
+        self._seen = int(own.seen)
+        return made
+
+    def next_stream(self) -> None:
+        """Forget the times of the stream, but nobody in it."""
+        self._last_t.clear()
+
+    def forget(self) -> None:
+        """Forget everybody."""
+        self._people: OrderedDict[int | None, Offset | Relative] = OrderedDict()
+        self._last_t: dict[int | None, float] = {}
+        self._seen = 0 if self._known is None else round(self._known.seen)
+
+    def _of(self, person: int | None) -> Offset | Relative:
+        own = self._people.setdefault(person, begun(self.modality, self._learned))
+        self._people.move_to_end(person)
+        while len(self._people) > TRACKS:
+            gone, _ = self._people.popitem(last=False)
+            self._last_t.pop(gone, None)
+        return own
+
+    def _step_s(self, t: float, person: int | None) -> float:
+        before = self._last_t.get(person)
+        self._last_t[person] = t
+        if before is None:
+            return 0.0
+        return min(LONGEST_STEP_S, max(0.0, t - before))
+
+
+class Baselined(Block):
+    """An encoder's block whose Evidence is corrected for the person; one person a face track.
+
+    Other messages, embeddings and qualities pass as they are. Arguments as of ``Baselines``.
     """
 
     def __init__(
@@ -246,16 +308,8 @@ class Baselined(Block):
         known: KnownOffset | None = None,
         learned: FaceBaseline | None = None,
     ) -> None:
-        self._learned = learned
         self.block = block
-        self.modality = modality
-        self._known = known
-        self._forget()
-
-    @property
-    def seen(self) -> int:
-        """Weight behind the person last corrected: utterances of speech, seconds of a face."""
-        return self._seen
+        self.baselines = Baselines(modality, known, learned)
 
     def push(self, message: Message) -> Sequence[Message]:
         return [self._with_baseline(made) for made in self.block.push(message)]
@@ -266,50 +320,18 @@ class Baselined(Block):
     def reset(self) -> None:
         """Forget the stream and everybody in it."""
         self.block.reset()
-        self._forget()
+        self.baselines.forget()
 
     def next_stream(self) -> None:
         """Forget the stream, but not the person: another recording of the same one follows."""
         self.block.reset()
-        self._last_t.clear()
+        self.baselines.next_stream()
 
     def forget(self) -> None:
         """Forget everybody, but not the stream."""
-        self._forget()
-
-    def _forget(self) -> None:
-        self._people: OrderedDict[int | None, Offset | Relative] = OrderedDict()
-        self._last_t: dict[int | None, float] = {}
-        self._seen = 0 if self._known is None else round(self._known.seen)
+        self.baselines.forget()
 
     def _with_baseline(self, message: Message) -> Message:
-        if not isinstance(message, Evidence) or message.modality != self.modality:
+        if not isinstance(message, Evidence) or message.modality != self.baselines.modality:
             return message
-        if self._known is not None:
-            corrected = self._known.corrected(message.log_probs)
-            return replace(message, log_probs=corrected, baseline=self._known.progress)
-        person = self._person(message.track)
-        frame = self.modality == "face" and message.t0 == message.t1
-        length = 1.0 if self.modality == "speech" else message.t1 - message.t0
-        weight = message.quality * (self._step_s(message) if frame else length)
-        corrected = person.corrected(message.log_probs, weight)
-        made = replace(message, log_probs=corrected, baseline=person.progress)
-        if frame or not message.partial:
-            person.add(message.log_probs, weight)
-        self._seen = int(person.seen)
-        return made
-
-    def _person(self, track: int | None) -> Offset | Relative:
-        person = self._people.setdefault(track, begun(self.modality, self._learned))
-        self._people.move_to_end(track)
-        while len(self._people) > TRACKS:
-            gone, _ = self._people.popitem(last=False)
-            self._last_t.pop(gone, None)
-        return person
-
-    def _step_s(self, message: Evidence) -> float:
-        before = self._last_t.get(message.track)
-        self._last_t[message.track] = message.t1
-        if before is None:
-            return 0.0
-        return min(LONGEST_STEP_S, max(0.0, message.t1 - before))
+        return self.baselines.corrected(message, message.track)

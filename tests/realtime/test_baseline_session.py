@@ -104,6 +104,24 @@ def test_the_shipped_face_network_has_a_learned_baseline_that_starts_with_each_s
     assert max(np.abs(np.exp(a) - np.exp(b)).max() for a, b in zip(first, plain, strict=True)) > 0.1
 
 
+def test_of_several_people_faces_are_corrected_by_track_and_voices_by_speaker(
+    models: SharedModels,
+) -> None:
+    options = Options(source="clip", asr="none", offline=True, baseline="session", people="all")
+    streams = frozenset({"audio", "video"})
+    made = assemble(options, streams, Store(offline=True), shared=models).pipeline  # type: ignore[arg-type]
+    corrected = {s.name for s in made.stages if isinstance(s.block, Baselined)}
+    assert corrected == {"face"}  # of a voice nobody knows yet whose it is
+    plain = [e for u in utterances(4) for e in pipeline(models, "none").push(u)]
+    several = [e for u in utterances(4) for e in made.push(u)]
+    of_voice = [[e for e in m if isinstance(e, Evidence)] for m in (plain, several)]
+    for before, after in zip(*of_voice, strict=True):
+        np.testing.assert_array_equal(before.log_probs, after.log_probs)
+    counts = made.guarded().baseline()
+    assert set(counts) == {"speech", "face"}
+    assert counts["speech"] >= 1  # the voice to which no mouth moves
+
+
 def test_a_file_is_used_from_the_first_word_on(models: SharedModels, tmp_path: Path) -> None:
     offset = Offset(READING["speech"], neutral=True)
     plain, _ = pushed(models, "none")

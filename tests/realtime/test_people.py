@@ -53,9 +53,10 @@ def test_a_file_without_video_is_one_line(tmp_path: Path) -> None:
         mmer.Recognizer(path, people="speaking", asr="none", pace="max").prepare()
 
 
-def test_a_baseline_is_of_one_person() -> None:
-    with pytest.raises(MmerError, match="a baseline is of one person's voice"):
-        Options(people="all", baseline="session")
+def test_a_baseline_from_a_file_is_of_one_person() -> None:
+    with pytest.raises(MmerError, match=r"me\.json: a file is of one person"):
+        Options(people="all", baseline="me.json")
+    assert Options(people="all", baseline="session").baseline == "session"
 
 
 def test_an_unknown_choice_names_those_there_are() -> None:

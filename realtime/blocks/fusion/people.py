@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
+from mmer.realtime.blocks.baseline import Baselines
 from mmer.realtime.blocks.block import Block
 from mmer.realtime.blocks.fusion.block import FusionBlock
 from mmer.realtime.blocks.fusion.speaker import NOBODY, Mouths
@@ -57,9 +58,16 @@ class PeopleFusion(Block):
         make: a fusion block for one more person.
         only_speaker: running estimates of the person who spoke last alone; before anybody has
             spoken, of the one who came first.
+        voices: baselines of the voices, by person; left out, voices count as they are.
     """
 
-    def __init__(self, make: Callable[[], FusionBlock], only_speaker: bool = False) -> None:
+    def __init__(
+        self,
+        make: Callable[[], FusionBlock],
+        only_speaker: bool = False,
+        voices: Baselines | None = None,
+    ) -> None:
+        self.voices = voices
         self._make = make
         self._only_speaker = only_speaker
         self._lost_end_s = make().lost_end_s
@@ -89,6 +97,8 @@ class PeopleFusion(Block):
         return out
 
     def reset(self) -> None:
+        if self.voices is not None:
+            self.voices.forget()
         self._blocks: dict[int, FusionBlock] = {}
         self._seen: dict[int, float] = {}  # when each face was last there
         self._mouths = Mouths()
@@ -177,6 +187,8 @@ class PeopleFusion(Block):
             self._blocks[person] = self._make()
             for gap in self._gaps:
                 self._blocks[person].push(gap)
+        if isinstance(message, Evidence) and message.modality == "speech" and self.voices:
+            message = self.voices.corrected(message, person)
         return self._of(person, self._blocks[person].push(message))
 
     @staticmethod

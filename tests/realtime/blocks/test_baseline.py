@@ -135,7 +135,7 @@ def test_provisional_and_final_answers_of_an_utterance_count_once_and_agree() ->
         final = through(block, evidence(x, utterance=k))
         np.testing.assert_array_equal(provisional, final)
         np.testing.assert_array_equal(final, through(once, evidence(x, utterance=k)))
-    assert block.seen == once.seen == 9
+    assert block.baselines.seen == once.baselines.seen == 9
 
 
 def test_a_withdrawn_answer_leaves_no_trace() -> None:
@@ -154,7 +154,7 @@ def test_a_face_counts_by_the_time_it_is_seen_whatever_the_frame_rate() -> None:
         block = Baselined(Echo(), "face")
         for k in range(20 * fps + 1):
             last = through(block, evidence(x, "face", t0=k / fps, t1=k / fps, partial=True))
-        assert block.seen in (19, 20)
+        assert block.baselines.seen in (19, 20)
         ends.append(last)
     np.testing.assert_allclose(*ends, atol=0.02)
 
@@ -170,23 +170,23 @@ def test_each_track_has_its_own_baseline_and_the_oldest_are_dropped() -> None:
     for k in range(600):
         frame(1, k / 10, SHIFT)
         frame(2, k / 10, -SHIFT)
-    people = block._people
+    people = block.baselines._people
     first, second = people[1].value, people[2].value
     assert np.corrcoef(first, SHIFT)[0, 1] > 0.8
     assert np.corrcoef(second, -SHIFT)[0, 1] > 0.8
     for track in range(10, 10 + TRACKS):
         frame(track, 60.0, SHIFT)
     assert set(people) == set(range(10, 10 + TRACKS))
-    assert set(block._last_t) == set(people)
+    assert set(block.baselines._last_t) == set(people)
 
 
 def test_a_clip_of_a_face_counts_once_for_its_length() -> None:
     block = Baselined(Echo(), "face")
     x = shown(4, np.random.default_rng(6))
     through(block, evidence(x, "face", t0=0.0, t1=3.0, partial=True))
-    assert block.seen == 0
+    assert block.baselines.seen == 0
     through(block, evidence(x, "face", t0=0.0, t1=5.0))
-    assert block.seen == 5
+    assert block.baselines.seen == 5
 
 
 def test_a_known_offset_is_the_same_throughout() -> None:
@@ -196,14 +196,14 @@ def test_a_known_offset_is_the_same_throughout() -> None:
     expected = log_softmax(x - SHIFT)
     for _ in range(3):
         np.testing.assert_allclose(through(block, evidence(x)), expected, atol=1e-5)
-    assert block.seen == 14
+    assert block.baselines.seen == 14
     assert known.progress == pytest.approx(14 / 26)  # half a minute of reading is no whole baseline
     assert KnownOffset(SHIFT, 0.0).progress == 0
 
     for track in range(100):  # whoever passes by leaves nothing
         through(block, evidence(x, "speech", track=track))
-    assert not block._people
-    assert not block._last_t
+    assert not block.baselines._people
+    assert not block.baselines._last_t
 
 
 def test_other_messages_and_modalities_pass_as_they_are() -> None:
@@ -230,7 +230,7 @@ def test_reset_forgets_the_person_and_next_stream_does_not() -> None:
     block.reset()
     assert inner.resets == 2
     np.testing.assert_array_equal(through(block, evidence(x, partial=True)), fresh)
-    assert block.seen == 0
+    assert block.baselines.seen == 0
 
 
 def test_reading_aloud_takes_the_reader_to_be_neutral() -> None:

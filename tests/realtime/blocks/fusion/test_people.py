@@ -7,6 +7,7 @@ import pytest
 from sounds import silence, voice
 
 from mmer.models.labels import EMOTIONS
+from mmer.realtime.blocks.baseline import Baselines
 from mmer.realtime.blocks.fusion.block import FusionBlock, FusionConfig
 from mmer.realtime.blocks.fusion.people import PeopleFusion
 from mmer.realtime.blocks.fusion.speaker import NOBODY, Mouths
@@ -270,3 +271,56 @@ def test_a_mouth_that_is_still_or_hardly_seen_has_no_score() -> None:
     assert set(mouths.scores(update(1, 1.0, 2.9, SpeechState.PAUSED))) == {3}
     mouths.forget(3)
     assert mouths.scores(update(1, 1.0, 2.9, SpeechState.PAUSED)) == {}
+
+
+def said_by(person: int, number: int, t0: float) -> list[Message]:
+    """One utterance of somebody whose voice is read as sadness, while two faces are seen."""
+    messages: list[Message] = []
+    for n in range(round(3.0 * FPS)):
+        t = t0 + n / FPS
+        for track in (1, 2):
+            messages.append(seen(track, t, moving(t, t0) if track == person else 0.0005))
+            messages.append(face(track, t, "neutral"))
+    messages.append(update(number, t0, t0 + 2.0, SpeechState.PAUSED))
+    messages.append(update(number, t0, t0 + 2.0, SpeechState.ENDED))
+    messages.append(spoken("speech", number, t0, t0 + 2.0, "sadness"))
+    return [*messages, Tick(t0 + 3.0)]
+
+
+def voices_of(speakers: list[int], fusion: PeopleFusion) -> list[np.ndarray]:
+    """What the voice says in each utterance's final; one after the other."""
+    found = []
+    for number, person in enumerate(speakers, 1):
+        made = [
+            m for message in said_by(person, number, 5.0 * number) for m in fusion.push(message)
+        ]
+        (final,) = [m for m in made if isinstance(m, EmotionEstimate) and m.final]
+        assert final.person == person
+        speech = final.modalities["speech"]
+        assert speech is not None
+        found.append(speech.probs)
+    return found
+
+
+def people_with_voices() -> PeopleFusion:
+    config = FusionConfig()
+    return PeopleFusion(
+        lambda: FusionBlock(config, expects=("speech",)), voices=Baselines("speech")
+    )
+
+
+def test_each_speaker_has_a_baseline_of_the_voice() -> None:
+    first, *_, sixth, other = voices_of([1, 1, 1, 1, 1, 1, 2], people_with_voices())
+    sadness = EMOTIONS.index("sadness")
+    assert sixth[sadness] < first[sadness] - 0.02
+    np.testing.assert_array_equal(other, first)  # of another person nothing is known yet
+
+
+def test_baselines_of_voices_are_forgotten_with_the_stream() -> None:
+    fusion = people_with_voices()
+    first = voices_of([1, 1, 1], fusion)
+    assert fusion.voices is not None
+    assert fusion.voices.seen == 2  # of quality 0.9 each
+    fusion.reset()
+    assert fusion.voices.seen == 0
+    np.testing.assert_array_equal(first, voices_of([1, 1, 1], fusion))
