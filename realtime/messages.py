@@ -231,6 +231,9 @@ class EmotionEstimate:
     then has the reason under "label". An absent modality is None in ``modalities`` and
     has its reason in ``why``.
 
+    ``label`` is the most probable one and ``confidence`` its probability; earlier estimates do not
+    count.
+
     A ``provisional`` one is made of an utterance that may have ended, for it was silent for a
     moment: the final follows, ``revised`` where its label differs, unless speech goes on.
     """
