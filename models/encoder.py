@@ -24,7 +24,7 @@ from mmer.models.preparation.grey_face import GreyFace
 from mmer.models.preparation.logmel import SAMPLE_RATE
 from mmer.models.preparation.opening import open_preparation
 from mmer.models.preparation.preparation import Preparation, Utterance, stack
-from mmer.models.preparation.sound import SoundPreparation
+from mmer.models.preparation.sound import GrowingSound, SoundPreparation
 from mmer.models.preparation.text_style import STYLES, TextStyle
 from mmer.models.preparation.text_tokens import TokenPreparation
 
@@ -72,8 +72,8 @@ class EncoderModel:
         engine = open_network(card, path, provider, preparation.names, ("mask",), lengths=lengths)
         return cls(card, engine, preparation)
 
-    def _predict(self, raw: Any, usable: float = 1.0) -> Prediction:
-        row = self.preparation(raw)
+    def _predict(self, row: tuple[NDArray[Any], ...] | None, usable: float = 1.0) -> Prediction:
+        """Prediction from a prepared signal; None is one with nothing to evaluate."""
         if row is None:
             return Prediction.unknown()
         arrays = dict(zip(self.engine.inputs, stack([row]), strict=False))  # mask or none
@@ -100,9 +100,15 @@ class SpeechModel(EncoderModel):
         super().__init__(card, engine, preparation)
         assert isinstance(preparation, SoundPreparation)
         self.min_s, self.max_s = card.number("min_s"), preparation.longest_s
+        self.growing = preparation.growing
 
-    def predict(self, samples: NDArray[np.int16]) -> Prediction:
+    def predict(
+        self, samples: NDArray[np.int16], begin: int = 0, prepare: GrowingSound | None = None
+    ) -> Prediction:
         """Emotion of int16 (n,) at 16 kHz mono, of which the last ``max_s`` count.
+
+        Of a sound that grows, ``samples`` may be the newest part, from its sample ``begin`` on, and
+        ``prepare`` what ``growing()`` made for it: the same prediction with less work.
 
         Silence and no samples at all are ``Prediction.unknown()``; of a sound shorter than
         ``min_s``, ``usable`` is the share of it that is there. Whether a sound is speech is for the
@@ -113,8 +119,8 @@ class SpeechModel(EncoderModel):
         """
         if samples.ndim != 1 or samples.dtype != np.int16:
             raise ValueError(f"expected samples int16 (n,), got {samples.dtype} {samples.shape}")
-        samples = samples[-round(self.max_s * SAMPLE_RATE) :]
-        return self._predict(samples, min(1.0, len(samples) / round(self.min_s * SAMPLE_RATE)))
+        row = self.preparation(samples) if prepare is None else prepare(samples, begin)
+        return self._predict(row, min(1.0, len(samples) / round(self.min_s * SAMPLE_RATE)))
 
 
 class TextModel(EncoderModel):
@@ -137,7 +143,7 @@ class TextModel(EncoderModel):
         the end. A text without a word is ``Prediction.unknown()``. ``style`` is how all are
         written; networks trained on one style ignore it.
         """
-        return self._predict(Utterance(text, tuple(past), style))
+        return self._predict(self.preparation(Utterance(text, tuple(past), style)))
 
 
 class FaceModel(EncoderModel):
@@ -174,7 +180,8 @@ class FaceModel(EncoderModel):
         Raises:
             ValueError: another shape or type.
         """
-        return self._predict(images[None] if self.clips and images.ndim == 3 else images)
+        one = images[None] if self.clips and images.ndim == 3 else images
+        return self._predict(self.preparation(one))
 
 
 ENCODER_MODELS: Final[Mapping[str, type[EncoderModel]]] = {

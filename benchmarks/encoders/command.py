@@ -11,7 +11,7 @@ from typing import Annotated, Any, Final
 import tyro
 
 from mmer.benchmarks.encoders.plot import draw_encoders
-from mmer.benchmarks.encoders.subjects import Subject, subjects
+from mmer.benchmarks.encoders.subjects import GROWN_S, Subject, subjects
 from mmer.benchmarks.encoders.timing import Times, time_calls
 from mmer.benchmarks.encoders.variants import Variants, make_variants
 from mmer.benchmarks.harness.command import (
@@ -78,12 +78,12 @@ class Encoders(PlotOutputs):
                 say(f"{subject.card.modality}: making its precisions")
                 variants = make_variants(subject, Path(folder))
                 timed += _time_all(subject, variants, self, say)
-        prepared = [(s, time_calls(s.prepare, self.calls)) for s in found if s.prepare is not None]
-        lines = [[s.prepared_by, *_shown(times)] for s, times in prepared]
+        prepared = _time_preparations(found, self.calls)
+        lines = [[what, *_shown(times)] for _, what, times in prepared]
         before = Table(["preparation", "p50", "p99"], lines, "Before the network, milliseconds")
         rows = [
             *_rows(timed),
-            *(_row(f"{s.card.modality}.preparation", s.prepared_by, t, {}) for s, t in prepared),
+            *(_row(key, what, times, {}) for key, what, times in prepared),
         ]
         return Report(
             kind="encoders",
@@ -141,6 +141,19 @@ def _time_all(subject: Subject, variants: Variants, settings: Encoders, say: Say
                 same = compare(reference, engine, variants.inputs, calls=1).label_agreement
             times = {rows: _time(engine, subject, rows, settings.calls) for rows in BATCHES}
             out.append(Timed(*what, times, same))
+    return out
+
+
+def _time_preparations(found: Sequence[Subject], calls: int) -> list[tuple[str, str, Times]]:
+    """Key, description and times of each."""
+    out = []
+    for s in found:
+        key = f"{s.card.modality}.preparation"
+        if s.prepare is not None:
+            out.append((key, s.prepared_by, time_calls(s.prepare, calls)))
+        if s.grow is not None:
+            what = f"{s.prepared_by}, {GROWN_S:g} s of it new"
+            out.append((f"{key}.growing", what, time_calls(s.grow, calls)))
     return out
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import count
 from pathlib import Path
 from typing import Any, Final
 
@@ -21,8 +22,10 @@ from mmer.models.prediction import log_softmax
 from mmer.models.preparation.face_crop import align
 from mmer.models.preparation.logmel import SAMPLE_RATE
 from mmer.models.preparation.preparation import Preparation, Utterance, stack
+from mmer.realtime.blocks.speech_encoder import SpeechEncoderConfig
 
 SPEECH_S: Final = 3.0
+GROWN_S: Final = SpeechEncoderConfig.step_s
 EYES: Final = np.array([(280, 200), (350, 205)], np.float32)
 """Of a face a metre from a webcam of 640x480."""
 Inputs = Mapping[str, NDArray[np.generic]]
@@ -40,6 +43,8 @@ class Subject:
     preparation: Preparation[Any] | None = None
     prepare: Callable[[], object] | None = None
     prepared_by: str = ""  # what ``prepare`` does, described
+    grow: Callable[[], object] | None = None
+    """As ``prepare``, of a sound that has grown by ``GROWN_S`` since the last call."""
 
     def batch(self, rows: int) -> dict[str, NDArray[np.generic]]:
         """The same input ``rows`` times."""
@@ -92,7 +97,21 @@ def _speech(bundle: Bundle) -> Subject:
     sound = np.concatenate([u.samples for u in demo_utterances()])[: round(SPEECH_S * SAMPLE_RATE)]
     model = SpeechModel.load(place, "cpu")
     what, how = f"{SPEECH_S:g} s of speech", f"{model.preparation.title} of {SPEECH_S:g} s"
-    return _subject(model, place, what, lambda: sound, how)
+    subject = _subject(model, place, what, lambda: sound, how)
+    return replace(subject, grow=_growing(model, sound))
+
+
+def _growing(model: SpeechModel, sound: NDArray[np.int16]) -> Callable[[], object]:
+    """Prepares the newest part of ``sound`` (n,) played over and over, as long as it."""
+    prepare, twice = model.growing(), np.concatenate([sound, sound])
+    begins = count(step=round(GROWN_S * SAMPLE_RATE))
+
+    def grow() -> object:
+        begin = next(begins)
+        at = begin % len(sound)
+        return prepare(twice[at : at + len(sound)], begin)
+
+    return grow
 
 
 def _text(bundle: Bundle) -> Subject:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any, TypeAlias
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -17,6 +20,10 @@ SHIFT = 160
 """Samples from one window to the next, 10 ms."""
 
 
+GrowingSound: TypeAlias = Callable[[Sound, int], "tuple[NDArray[Any], ...] | None"]
+"""Prepares the newest part of a growing sound; the number is the part's first sample in it."""
+
+
 class SoundPreparation(Preparation[Sound]):
     """Preparation of int16 (n,) at 16 kHz, of which the last ``longest_s`` seconds count."""
 
@@ -30,6 +37,14 @@ class SoundPreparation(Preparation[Sound]):
 
     def example(self, rng: np.random.Generator) -> Sound:
         return voice(rng, rng.uniform(min(0.5, self.longest_s), self.longest_s))
+
+    def growing(self) -> GrowingSound:
+        """The same of one growing sound, with what need not be computed again kept.
+
+        Its arrays are those of a call with the part alone, to the bit. Not safe to call from
+        several threads.
+        """
+        return lambda raw, begin: self(raw)
 
 
 class WindowedPreparation(SoundPreparation):

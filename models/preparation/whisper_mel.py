@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from typing import Final
 
 import numpy as np
@@ -12,13 +12,15 @@ from numpy.typing import NDArray
 from mmer.models.errors import MmerError
 from mmer.models.preparation.logmel import SAMPLE_RATE
 from mmer.models.preparation.preparation import Lengths, Sound
-from mmer.models.preparation.sound import SHIFT, WINDOW, SoundPreparation
+from mmer.models.preparation.sound import SHIFT, WINDOW, GrowingSound, SoundPreparation
 
 BINS: Final = 80
 LOWEST: Final = 1e-10
 """Whisper's least power of a mel band; also that of digital silence."""
 LEVEL: Final = -1.0
 """log10 of the mean mel power to which a segment is brought: speech of a mean square of 0.01."""
+EDGE: Final = 2
+"""First frames of a segment whose windows reach beyond its begin."""
 
 
 @cache
@@ -37,6 +39,41 @@ def mel_filters() -> NDArray[np.float32]:
     fall = (hertz[2:] - bands) / (hertz[2:] - hertz[1:-1])
     filters = np.maximum(0, np.minimum(rise, fall)) * 2 / (hertz[2:] - hertz[:-2])
     return np.asarray(filters, np.float32)
+
+
+def mel_power(windows: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Mel power of windows (T, 400): float32 (T, 80), the same bits however many there are."""
+    hann = np.hanning(WINDOW + 1)[:-1].astype(np.float32)  # periodic, as torch's
+    spectrum = np.fft.rfft(windows * hann)
+    power = (spectrum.real**2 + spectrum.imag**2).astype(np.float32)
+    # a product for each frame: how BLAS sums in one of them all depends on their number
+    return np.asarray(np.matmul(power[:, None], mel_filters())[:, 0], np.float32)
+
+
+class MelFrames:
+    """Mel power of the frames of a growing sound whose windows lie within it: it is final."""
+
+    def __init__(self) -> None:
+        self._power = np.zeros((0, BINS), np.float32)
+        self._at = 0  # sample of the sound in the middle of the first of them
+
+    def power(self, signal: NDArray[np.float32], begin: int) -> NDArray[np.float32]:
+        """Mel power (n // 160, 80) of the newest part (n,) of the sound, its sample ``begin`` on.
+
+        Whatever was asked for before, it is the power of ``signal`` by itself.
+        """
+        count = len(signal) // SHIFT
+        padded = np.pad(signal, WINDOW // 2, mode="reflect")
+        windows = np.lib.stride_tricks.sliding_window_view(padded, WINDOW)[::SHIFT][:count]
+        at = begin + EDGE * SHIFT
+        final = max(0, (len(signal) - WINDOW // 2) // SHIFT + 1 - EDGE)  # from frame EDGE on
+        known = self._power[:0]
+        if at >= self._at and (at - self._at) % SHIFT == 0:
+            known = self._power[(at - self._at) // SHIFT :][:final]
+        new = mel_power(windows[EDGE + len(known) :])
+        power = np.concatenate([mel_power(windows[:EDGE]), known, new])
+        self._power, self._at = power[EDGE : EDGE + final], at
+        return power
 
 
 @dataclass(frozen=True)
@@ -59,23 +96,20 @@ class WhisperMel:
         """Number of frames of ``n_samples``: one each 10 ms."""
         return n_samples // SHIFT
 
-    def raw(self, samples: NDArray[np.generic]) -> NDArray[np.float32]:
+    def raw(
+        self, samples: NDArray[np.generic], begin: int = 0, kept: MelFrames | None = None
+    ) -> NDArray[np.float32]:
         """Natural-log mel power of 16 kHz samples, int16 or float (n,): float32 (n // 160, 80).
 
-        The loudest sample is brought to 1 first.
+        It is relative to the loudest sample. Of a growing sound, ``samples`` are the newest part,
+        from sample ``begin`` on, and ``kept`` its frames: the same result with less work.
         """
-        count = self.frames(len(samples))
-        if not count:
+        if not self.frames(len(samples)):
             return np.zeros((0, BINS), np.float32)
         signal = samples.astype(np.float32)
-        signal /= max(float(np.abs(signal).max(initial=0.0)), 1e-30)
-        signal = np.pad(signal, WINDOW // 2, mode="reflect")
-        windows = np.lib.stride_tricks.sliding_window_view(signal, WINDOW)[::SHIFT][:count]
-        hann = np.hanning(WINDOW + 1)[:-1].astype(np.float32)  # periodic, as torch's
-        spectrum = np.fft.rfft(windows * hann)
-        power = (spectrum.real**2 + spectrum.imag**2).astype(np.float32)
-        mel = np.maximum(power @ mel_filters(), LOWEST)
-        return np.asarray(np.log(mel), np.float32)
+        peak = max(float(np.abs(signal).max()), 1e-12)
+        power = (kept or MelFrames()).power(signal, begin)
+        return np.asarray(np.log(np.maximum(power / np.float32(peak**2), LOWEST)), np.float32)
 
     def normalise(self, raw: NDArray[np.generic]) -> NDArray[np.float32]:
         """Whisper's scaling of a raw spectrogram (T, 80) at a mean power of ``LEVEL``: float32."""
@@ -86,9 +120,11 @@ class WhisperMel:
         x += np.float32(LEVEL - np.log10(max(float((10.0 ** x.astype(np.float64)).mean()), 1e-30)))
         return np.asarray((np.maximum(x, x.max() - self.range_db / 10) + 4) / 4, np.float32)
 
-    def __call__(self, samples: NDArray[np.generic]) -> NDArray[np.float32]:
-        """Normalised log-mel of samples (n,): float32 (n // 160, 80)."""
-        return self.normalise(self.raw(samples))
+    def __call__(
+        self, samples: NDArray[np.generic], begin: int = 0, kept: MelFrames | None = None
+    ) -> NDArray[np.float32]:
+        """Normalised log-mel of samples (n,): float32 (n // 160, 80); arguments as of ``raw``."""
+        return self.normalise(self.raw(samples, begin, kept))
 
 
 @dataclass(frozen=True)
@@ -117,11 +153,22 @@ class WhisperSegment(SoundPreparation):
             raise MmerError(f"{self.kind}: range_db is {self.range_db:g}, expected above 0, to 200")
 
     def __call__(self, raw: Sound) -> tuple[NDArray[np.float32], ...] | None:
+        return self._prepare(raw, 0, None)
+
+    def growing(self) -> GrowingSound:
+        return partial(self._prepare, kept=MelFrames())
+
+    def _prepare(
+        self, raw: Sound, begin: int, kept: MelFrames | None
+    ) -> tuple[NDArray[np.float32], ...] | None:
         samples = raw[-round(self.longest_s * SAMPLE_RATE) :]
         if not samples.any():
             return None
-        least = round(self.least_s * SAMPLE_RATE)
-        return (WhisperMel(self.range_db)(np.pad(samples, (0, max(0, least - len(samples))))),)
+        mel = WhisperMel(self.range_db)
+        missing = round(self.least_s * SAMPLE_RATE) - len(samples)
+        if missing > 0:
+            return (mel(np.pad(samples, (0, missing))),)
+        return (mel(samples, begin + len(raw) - len(samples), kept),)
 
     def lengths(self) -> Lengths:
         least, most = (round(s * SAMPLE_RATE) // SHIFT for s in (self.least_s, self.longest_s))

@@ -84,6 +84,7 @@ class SpeechEncoder(Block):
         self._due = self._least
         self._ended = False
         self._newest = None
+        self._prepare = self._model.growing()
 
     def _evaluate(self, update: SpeechUpdate, partial: bool) -> Evidence | Missing:
         samples = update.samples[-self._longest :]
@@ -91,7 +92,8 @@ class SpeechEncoder(Block):
         if len(samples) < self._least or quality <= 0.0:
             why = "too short" if len(samples) < self._least else "too quiet"
             return Missing("speech", update.t0, update.t1, why, partial, update.utterance)
-        prediction = self._model.predict(samples)
+        begin = len(update.samples) - len(samples)
+        prediction = self._model.predict(samples, begin, self._prepare)
         if prediction.usable <= 0.0:  # the part that the model inputs is digital silence
             return Missing("speech", update.t0, update.t1, "too quiet", partial, update.utterance)
         return Evidence(

@@ -128,6 +128,9 @@ class Network:
     def __init__(self, boundary: str, injector: Injector) -> None:
         self._boundary, self._injector = boundary, injector
 
+    def growing(self) -> None:
+        """Nothing is kept."""
+
     def predict(self, *inputs: object) -> Prediction:
         return Prediction(NAN if self._injector.use(self._boundary) else SURE, None)
 

@@ -119,3 +119,10 @@ def test_inputs_are_of_the_usual_size() -> None:
     assert found["text"].inputs["turns"].max() == 5
     assert found["fusion"].batch(8)["log_probs"].shape == (8, 3, 7)
     assert found["fusion"].prepare is None
+    grow = found["speech"].grow
+    assert grow is not None
+    # half a second later each time, to and over the end of what is played over and over
+    shown = [grow()[0] for _ in range(8)]  # type: ignore[index]
+    assert {row.shape for row in shown} == {(300, 80)}
+    assert np.array_equal(shown[1], shown[7])
+    assert not np.array_equal(shown[1], shown[2])

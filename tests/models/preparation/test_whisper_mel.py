@@ -5,10 +5,17 @@ import numpy as np
 import pytest
 
 from mmer.models.errors import MmerError
+from mmer.models.preparation import whisper_mel
 from mmer.models.preparation.logmel import SAMPLE_RATE
 from mmer.models.preparation.opening import open_preparation
 from mmer.models.preparation.preparation import Lengths
-from mmer.models.preparation.whisper_mel import LEVEL, WhisperMel, WhisperSegment, mel_filters
+from mmer.models.preparation.whisper_mel import (
+    LEVEL,
+    MelFrames,
+    WhisperMel,
+    WhisperSegment,
+    mel_filters,
+)
 
 MEL = WhisperMel()
 
@@ -77,6 +84,44 @@ def test_a_segment_is_the_end_of_a_sound() -> None:
     assert short[0].shape == (50, 80)
     assert prepare(long[:0]) is prepare(np.zeros(9000, np.int16)) is None
     assert prepare.lengths() == Lengths(50, 125, 200)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_growing_sound_has_the_features_of_a_whole_one_to_the_bit(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    prepare = WhisperSegment(longest_s=2.0)
+    grown = prepare.growing()
+    fades_in = np.linspace(0, 1, 5 * SAMPLE_RATE)  # its loudest sample changes again and again
+    whole = (sound(5.0) * fades_in).astype(np.int16)
+    ends = np.sort(rng.integers(1, len(whole), 40)) // rng.choice([1, 160, 320], 40)
+    ends *= rng.choice([1, 160, 320], 40)
+    for end in np.minimum(ends, len(whole)):  # shorter ones again, and begins off the frames' grid
+        begin = max(0, int(end) - int(rng.integers(2, 4)) * SAMPLE_RATE)
+        alone, after = prepare(whole[:end]), grown(whole[begin:end], begin)
+        if alone is None or after is None:
+            assert alone is after
+        else:
+            np.testing.assert_array_equal(alone[0], after[0])
+
+
+def test_frames_of_a_growing_sound_are_computed_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    computed: list[int] = []
+    compute = whisper_mel.mel_power
+
+    def counted(windows: np.ndarray) -> np.ndarray:
+        computed.append(len(windows))
+        return compute(windows)
+
+    monkeypatch.setattr(whisper_mel, "mel_power", counted)
+    kept = MelFrames()
+    whole = sound(6.0)
+    for end in range(SAMPLE_RATE, len(whole) + 1, SAMPLE_RATE // 2):
+        begin = max(0, end - 2 * SAMPLE_RATE)
+        computed.clear()
+        MEL(whole[begin:end], begin, kept)
+        # of half a second, and those at both edges of the window
+        assert sum(computed) <= (100 if end == SAMPLE_RATE else 50 + 4)
+        assert len(kept._power) <= 200
 
 
 def test_it_is_made_again_from_json(tmp_path: Path) -> None:

@@ -3,7 +3,9 @@ from dataclasses import dataclass, field
 import numpy as np
 import pytest
 
+from mmer.models.encoder import SpeechModel
 from mmer.models.errors import MmerError
+from mmer.models.preparation.sound import voice
 from mmer.realtime.blocks.block import run
 from mmer.realtime.blocks.speech_encoder import (
     SpeechEncoder,
@@ -26,7 +28,10 @@ class FakeModel:
     min_s: float = 0.5
     heard: list[int] = field(default_factory=list)
 
-    def predict(self, samples: np.ndarray) -> Answer:
+    def growing(self) -> None:
+        return None
+
+    def predict(self, samples: np.ndarray, begin: int = 0, prepare: None = None) -> Answer:
         assert samples.dtype == np.int16
         self.heard.append(len(samples))
         return Answer(LOGS, np.ones(4, np.float32))
@@ -120,7 +125,7 @@ def test_what_cannot_be_evaluated_is_missing_once(seconds, amplitude, why):
 
 def test_what_the_model_calls_unusable_is_missing():
     class Deaf(FakeModel):
-        def predict(self, samples: np.ndarray) -> Answer:
+        def predict(self, samples: np.ndarray, begin: int = 0, prepare: None = None) -> Answer:
             return Answer(LOGS, None, usable=0.0)
 
     out = run(SpeechEncoder(Deaf()), [update(1.0), update(1.5, ENDED)])
@@ -164,3 +169,19 @@ def test_wrong_settings_are_refused():
         SpeechEncoderConfig(longest_s=0.1)
     with pytest.raises(MmerError, match="silent_dbfs"):
         SpeechEncoderConfig(silent_dbfs=-30)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_answers_do_not_depend_on_which_updates_were_evaluated_before(seed):
+    rng = np.random.default_rng(seed)
+    sound = voice(rng, 6.0)
+    model = SpeechModel.load(provider="cpu")
+    lengths = np.sort(rng.integers(8000 // 320, len(sound) // 320, 8)) * 320
+    block = SpeechEncoder(model, SpeechEncoderConfig(step_s=0.02))
+    for n in (*lengths, len(sound)):
+        state = ENDED if n == len(sound) else SpeechState.ONGOING
+        t1 = 10.0 + n / SAMPLE_RATE
+        out = block.push(SpeechUpdate(1, 10.0, t1, state, sound[:n], t1))
+        alone = model.predict(sound[:n])
+        assert out[0].log_probs.tobytes() == alone.log_probs.tobytes()
+        assert out[0].embedding.tobytes() == alone.embedding.tobytes()

@@ -39,7 +39,10 @@ class FakeSpeech:
     min_s: float = 0.5
     sounds: list[np.ndarray] = field(default_factory=list)
 
-    def predict(self, samples: np.ndarray) -> Prediction:
+    def growing(self) -> None:
+        return None
+
+    def predict(self, samples: np.ndarray, begin: int = 0, prepare: None = None) -> Prediction:
         self.sounds.append(samples)
         return Prediction(LOGS, None, self.usable)
 
