@@ -20,7 +20,7 @@ from mmer.realtime.sinks.output import refuse_input
 
 COMPARISON_VERSION: Final = 1
 """``v`` of the comparison's JSON; it changes when a key changes its meaning or goes."""
-LENGTHS: Final = ("minutes", "hours", "played_s")
+LENGTHS: Final = ("minutes", "hours", "played_s", "runs")
 """Settings of the length: another one makes an interval wider, not wrong."""
 PLACES: Final = ("data",)
 """Settings of a place: its content shows in the clip."""

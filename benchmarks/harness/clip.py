@@ -171,12 +171,6 @@ def repeated(clip: AnnotatedClip, times: int) -> AnnotatedClip:
     if times == 1:
         return clip
     path = clip.path.with_name(f"{clip.path.stem}-x{times}.mkv")
-    length = clip.seconds * SAMPLE_RATE
-    spans = tuple(
-        replace(s, begin=s.begin + i * length, end=s.end + i * length)
-        for i in range(times)
-        for s in clip.spans
-    )
     if not path.exists():
         with (
             whole_file(path) as part,
@@ -194,6 +188,17 @@ def repeated(clip: AnnotatedClip, times: int) -> AnnotatedClip:
                     packet.dts += shift
                     packet.stream = streams[packet.stream.index]
                     out.mux(packet)
+    return over_and_over(clip, path, times)
+
+
+def over_and_over(clip: AnnotatedClip, path: Path, times: int) -> AnnotatedClip:
+    """What is spoken in ``path``, which is the clip ``times`` over."""
+    length = clip.seconds * SAMPLE_RATE
+    spans = tuple(
+        replace(s, begin=s.begin + i * length, end=s.end + i * length)
+        for i in range(times)
+        for s in clip.spans
+    )
     return AnnotatedClip(path, clip.seconds * times, spans)
 
 

@@ -4,12 +4,20 @@ from __future__ import annotations
 
 import json
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Final
 
-from mmer.benchmarks.harness.clip import AnnotatedClip, describe, make_clip, repeated, rounds_of
+from mmer.benchmarks.harness.clip import (
+    AnnotatedClip,
+    describe,
+    make_clip,
+    over_and_over,
+    repeated,
+    rounds_of,
+)
 from mmer.benchmarks.harness.command import (
     OptionalFloat,
     OptionalFolder,
@@ -21,9 +29,11 @@ from mmer.benchmarks.harness.media import read_media
 from mmer.benchmarks.harness.play import record_session
 from mmer.benchmarks.harness.process import Watched, has_content, time_to_labels, watch
 from mmer.benchmarks.harness.ravdess import ravdess_utterances
+from mmer.benchmarks.harness.trace import Recording
 from mmer.benchmarks.harness.utterances import demo_utterances
 from mmer.benchmarks.live import estimates, trends
 from mmer.benchmarks.live.finals import final_rows, provisional_rows, stable_rows
+from mmer.benchmarks.live.runs import over_runs, together
 from mmer.benchmarks.live.stages import draw_stages, find_stages, stage_rows
 from mmer.benchmarks.report.report import Report, Row
 from mmer.benchmarks.report.statistics import thinned
@@ -35,16 +45,16 @@ from mmer.realtime.own_process import MMER_LIVE
 FIRST_LABEL_RUNS: Final = 3
 LEAST_WITH_ASR: Final = 4.0  # times real time
 LEAST_WITHOUT: Final = 4.0
-RAVDESS_CLIPS: Final = 40  # more than fit into a minute
+RAVDESS_CLIPS: Final = 40  # more than fit into the clip
 
 
 @dataclass(frozen=True, kw_only=True)
 class Live(SessionOptions):
     """Delays, their parts, cost and memory of the live recognizer on an annotated clip.
 
-    The clip is 60 s of 640x480 video with the bundled demo's face and 16 kHz sound, half of it
+    The clip is 90 s of 640x480 video with the bundled demo's face and 16 kHz sound, half of it
     sentences between silences; their begins and ends are known to the sample. Measured are:
-    replay at --pace max, with ASR and without; a run at the world's pace (capture to
+    replay at --pace max, with ASR and without; runs at the world's pace (capture to
     estimate, end of speech to final label, onset to the first label that stays, each apart into
     waiting and work; wait and work of every stage; queues, processor time, memory, trends); the
     same without ASR; from the command's start to its first label. benchmarks/README.md
@@ -53,10 +63,13 @@ class Live(SessionOptions):
     """
 
     minutes: OptionalFloat = None
-    """Length of the run at the world's pace: the clip over and over; left out: once. Slopes of
+    """Length of a run at the world's pace: the clip over and over; left out: once. Slopes of
     delays are evaluated from 30 on, that of memory from 2 on."""
-    seconds: int = 60
-    """Length of the clip; replay is evaluated from 60 on."""
+    runs: int = 1
+    """Runs at the world's pace, with ASR and without: percentiles are of the values of all runs,
+    and beside them stand the lowest and the highest of one run."""
+    seconds: int = 90
+    """Length of the clip: its utterances are evaluated from 20 on, replay from 60 s on."""
     quick: Flag = False
     """A clip of 20 s, to see that everything runs."""
     data: OptionalFolder = None
@@ -82,31 +95,31 @@ class Live(SessionOptions):
         if not 15 <= self.clip_s <= 3600:
             raise MmerError(f"a clip of {self.clip_s} s: it must last 15 to 3600 s")
         rounds_of(self.minutes, self.clip_s)  # refuses what is no length
-        check_ranges(("--noise-db", self.noise_db, -100, -20))
+        check_ranges(("--noise-db", self.noise_db, -100, -20), ("--runs", self.runs, 1, 100))
         Options(source="clip", hangover_s=self.hangover_s)  # refuses what the recognizer would
 
     def run(self, say: Say) -> Report:
-
         say("assembling the clip")
         clip = self.assemble()
         frames = len(frame_times(clip.path))
         long = repeated(clip, self.rounds)
-        options = self.recognizer(long.path) | {"hangover_s": self.hangover_s}
         with tempfile.TemporaryDirectory() as folder:
             first = self.first_label(clip, say)
             replayed_rows, replayed = self.replay(clip, frames, Path(folder), say)
-            say(f"playing {long.seconds} s at the world's pace")
-            recording, watched = record_session(options)
-            asr = recording.models.get("words")
-            cost_rows = [trends.cpu_row(watched, long.seconds, trends.engine(asr))]
+            recordings, watched = self.play(long, self.asr, say)
+            asr = recordings[0].models.get("words")
+            cost_rows = [self.cpu_row(watched, long.seconds, trends.engine(asr))]
             if asr is not None:
-                say(f"playing {clip.seconds} s at the world's pace, --asr none")
-                options |= {"source": str(clip.path), "asr": "none"}
-                _, without = record_session(options)
-                cost_rows.append(trends.cpu_row(without, clip.seconds, "none"))
-        stages = find_stages(recording.stages, long.seconds)
-        written = estimates.while_playing(recording.estimates, long.seconds)
-        delays = [(e.written, 1000 * e.face_delay_s) for e in written if e.face_delay_s]
+                _, without = self.play(clip, "none", say)
+                cost_rows.append(self.cpu_row(without, clip.seconds, "none"))
+        recording = together(recordings, long.seconds)
+        every = over_and_over(long, long.path, self.runs)
+        delay_rows = over_runs(
+            self.delay_rows(recording, every), [self.delay_rows(r, long) for r in recordings]
+        )
+        stages = find_stages(recording.stages, every.seconds)
+        largest = max(watched, key=lambda run: run.peak_mb)
+        delays = [(e.written, 1000 * e.face_delay_s) for e in recording.estimates if e.face_delay_s]
         return Report(
             kind="live",
             title=f"mmer-bench live: {clip.seconds} s clip, {len(clip.spans)} utterances, "
@@ -117,21 +130,48 @@ class Live(SessionOptions):
             provider=recording.provider,
             rows=[
                 *replayed_rows,
-                estimates.face_delay_row(written),
-                estimates.analysed_row(recording, long.seconds),
-                *provisional_rows(recording, long),
-                *final_rows(recording, long, self.hangover_s),
-                *stable_rows(recording, long),
+                *delay_rows,
                 first,
-                *trends.slope_rows(recording, long),
+                *trends.slope_rows(recordings[0], long),
                 trends.queue_row(recording),
-                *trends.memory_rows(watched, replayed, asr),
+                *trends.memory_rows(largest, replayed, asr),
                 *cost_rows,
                 *stage_rows(stages),
             ],
-            series={"memory_mb": watched.memory, "face_delay_ms": thinned(delays)},
+            series={"memory_mb": largest.memory, "face_delay_ms": thinned(delays)},
             draw=lambda path: draw_stages(stages, cost_rows[0].values, path),
         )
+
+    def play(
+        self, clip: AnnotatedClip, asr: str, say: Say
+    ) -> tuple[list[Recording], list[Watched]]:
+        """The clip at the world's pace, ``runs`` times."""
+        options = self.recognizer(clip.path) | {"hangover_s": self.hangover_s, "asr": asr}
+        recordings, watched = [], []
+        for n in range(self.runs):
+            of = f", run {n + 1} of {self.runs}" if self.runs > 1 else ""
+            say(f"playing {clip.seconds} s at the world's pace, --asr {asr}{of}")
+            recording, run = record_session(options)
+            recordings.append(recording)
+            watched.append(run)
+        return recordings, watched
+
+    def delay_rows(self, recording: Recording, clip: AnnotatedClip) -> list[Row]:
+        """Rows of the estimates and utterances of one run, or of all together."""
+        written = estimates.while_playing(recording.estimates, clip.seconds)
+        return [
+            estimates.face_delay_row(written),
+            estimates.analysed_row(recording, clip.seconds),
+            *provisional_rows(recording, clip),
+            *final_rows(recording, clip, self.hangover_s),
+            *stable_rows(recording, clip),
+        ]
+
+    def cpu_row(self, watched: Sequence[Watched], seconds: float, asr: str) -> Row:
+        """Processor time of all runs, with that of each."""
+        every = trends.cpu_row(watched, seconds, asr)
+        (row,) = over_runs([every], [[trends.cpu_row([one], seconds, asr)] for one in watched])
+        return row
 
     def assemble(self) -> AnnotatedClip:
         """The clip: sentences of the demo, or of RAVDESS in ``data``; raises MmerError."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from statistics import mean
 from typing import Final
 
 from mmer.benchmarks.harness.clip import AnnotatedClip
@@ -120,9 +121,16 @@ def memory_slope_row(paced: Watched) -> Row:
     return replace(row, note=note).evaluated(found.per_minute * found.minutes <= MAY_GROW_MB)
 
 
-def cpu_row(paced: Watched, seconds: float, asr: str) -> Row:
-    """Processor time for each second of the clip, once it runs; children and all threads in it."""
-    per_second = (paced.cpu_s - paced.ready_cpu_s) / seconds
+def cpu_row(paced: Sequence[Watched], seconds: float, asr: str) -> Row:
+    """Processor time for each second of the clip, once it runs; children and all threads in it.
+
+    The mean of the runs, each on a clip of ``seconds``.
+    """
+    spent = mean(run.cpu_s - run.ready_cpu_s for run in paced)
+    start_s, children_s = (
+        mean(getattr(run, name) for run in paced) for name in ("ready_cpu_s", "children_cpu_s")
+    )
+    per_second = spent / seconds
     apart = asr == "none"
     most = MOST_CPU if apart else MOST_CPU_WITH_ASR
     row = Row(
@@ -130,14 +138,14 @@ def cpu_row(paced: Watched, seconds: float, asr: str) -> Row:
         what=f"processor time a second of clip, {'without ASR' if apart else f'ASR by {asr}'}",
         measured=f"{per_second:.3f} s",
         target=f"at most {most} s",
-        note=f"paced; all cores together; start-up, {paced.ready_cpu_s:.1f} s, apart; "
-        f"{paced.children_cpu_s / seconds:.3f} s of it in other processes that it started",
+        note=f"paced; all cores together; start-up, {start_s:.1f} s, apart; "
+        f"{children_s / seconds:.3f} s of it in other processes that it started",
         values={
             "cpu_s_per_s": per_second,
-            "children_cpu_s_per_s": paced.children_cpu_s / seconds,
-            "start_cpu_s": paced.ready_cpu_s,
+            "children_cpu_s_per_s": children_s / seconds,
+            "start_cpu_s": start_s,
         },
-        samples={"cpu_s_per_s": paced.cpu_per_second},
+        samples={"cpu_s_per_s": [s for run in paced for s in run.cpu_per_second]},
     )
     return row.evaluated(
         per_second <= most, seconds >= LEAST_CPU_S, "evaluated with a clip of 60 s"

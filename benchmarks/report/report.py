@@ -43,6 +43,8 @@ class Row:
     values: Mapping[str, float | None] = field(default_factory=dict)
     samples: Mapping[str, Sequence[float]] = field(default_factory=dict)
     better: Literal["less", "more"] = "less"
+    runs: Mapping[str, Sequence[float | None]] = field(default_factory=dict)
+    """Of several runs, some of ``values`` as each run by itself has them."""
 
     def evaluated(self, passed: bool, enough: bool = True, otherwise: str = "") -> Row:
         """The row with its verdict; where the run is not ``enough``, without one, and why."""
@@ -83,6 +85,9 @@ class Report:
         """JSON, version 2; null stands for a figure that could not be had, or never came."""
         whole = {"v": VERSION, "type": "benchmark", **asdict(replace(self, draw=None))}
         del whole["draw"]
+        for row in whole["rows"]:
+            if not row["runs"]:
+                del row["runs"]
         if not self.tables:
             del whole["tables"]
         text = json.dumps(rounded(whole), indent=1, allow_nan=False) + "\n"

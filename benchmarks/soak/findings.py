@@ -55,7 +55,7 @@ def rows(
     played = played_part(clip, recording.until, watched.interrupted)
     queues = trends.queue_row(recording)
     asr = trends.engine(recording.models.get("words"))
-    cost = trends.cpu_row(watched, played.seconds, asr)
+    cost = trends.cpu_row([watched], played.seconds, asr)
     return [
         pace_row(recording, played, watched.interrupted),
         *count_rows(recording, clip, played.seconds // round_s, round_s),

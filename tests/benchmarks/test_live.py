@@ -9,13 +9,15 @@ from pathlib import Path
 
 import pytest
 
-from mmer.benchmarks.harness.clip import AnnotatedClip, Span
+from mmer.benchmarks.harness.clip import AnnotatedClip, Span, over_and_over
 from mmer.benchmarks.harness.matching import Result
 from mmer.benchmarks.harness.process import Sample, Watched
 from mmer.benchmarks.harness.trace import Estimate, Recording
 from mmer.benchmarks.live import estimates, trends
 from mmer.benchmarks.live.finals import final_rows, provisional_rows, stable_rows, stable_since
+from mmer.benchmarks.live.runs import over_runs, together
 from mmer.benchmarks.live.stages import draw_stages, find_stages, stage_rows
+from mmer.benchmarks.report.report import Row
 from mmer.benchmarks.report.statistics import thinned
 from mmer.realtime.stage_times import StageTime
 
@@ -292,14 +294,85 @@ def test_peak_memory_is_that_of_the_larger_process() -> None:
 
 def test_processor_time_without_start_up() -> None:
     run = Watched(62, 2.0, 14.0, 500, ready_cpu_s=2.0)
-    row = trends.cpu_row(run, 60, "none")
+    row = trends.cpu_row([run], 60, "none")
     assert row.values["cpu_s_per_s"] == pytest.approx(12 / 60)
     assert row.verdict == "pass"
-    assert trends.cpu_row(replace(run, cpu_s=16.0), 60, "none").verdict == "miss"
-    assert trends.cpu_row(run, 20, "none").verdict == "not evaluated"
+    assert trends.cpu_row([replace(run, cpu_s=16.0)], 60, "none").verdict == "miss"
+    assert trends.cpu_row([run], 20, "none").verdict == "not evaluated"
     with_words = replace(run, cpu_s=2.0 + 0.29 * 60)
-    assert trends.cpu_row(with_words, 60, "moonshine").verdict == "pass"
-    assert trends.cpu_row(replace(run, cpu_s=23.0), 60, "moonshine").verdict == "miss"
+    assert trends.cpu_row([with_words], 60, "moonshine").verdict == "pass"
+    assert trends.cpu_row([replace(run, cpu_s=23.0)], 60, "moonshine").verdict == "miss"
+
+
+def test_processor_time_of_several_runs_is_their_mean() -> None:
+    runs = [Watched(62, 2.0, 2.0 + 60 * s, 500, ready_cpu_s=2.0) for s in (0.2, 0.25)]
+    row = trends.cpu_row(runs, 60, "moonshine")
+    assert row.values["cpu_s_per_s"] == pytest.approx(0.225)
+    each = [[trends.cpu_row([run], 60, "moonshine")] for run in runs]
+    (shown,) = over_runs([row], each)
+    assert shown.measured == "0.225 s; runs 0.200 to 0.250"
+    assert shown.runs == {"cpu_s_per_s": pytest.approx([0.2, 0.25])}
+
+
+def all_rows(recording: Recording, clip: AnnotatedClip) -> list[Row]:
+    written = estimates.while_playing(recording.estimates, clip.seconds)
+    return [
+        estimates.face_delay_row(written),
+        *provisional_rows(recording, clip),
+        *final_rows(recording, clip, 0.3),
+    ]
+
+
+def test_percentiles_of_several_runs_are_of_the_values_of_all() -> None:
+    """A sentence that one run missed is missed among all; utterances of two runs stay apart."""
+    first, second = with_provisional(0.17, ["joy"] * 20), answered(0.34, but=2)
+    late = Estimate(61.0, 61.0, 57, 61, False, 60.9, "joy", None)  # after the clip's end
+    first.estimates += [late, *at_ticks(90, 0.05)]
+    second.estimates += at_ticks(90, 0.07)
+    recordings = [first, second]
+    every = over_and_over(CLIP, CLIP.path, 2)
+    rows = over_runs(
+        all_rows(together(recordings, 60), every), [all_rows(r, CLIP) for r in recordings]
+    )
+    by = {row.key: row for row in rows}
+    final = by["final_label_ms"]
+    delays = [320] * 20 + [340] * 18 + [math.inf] * 2
+    assert sorted(final.samples["delay_ms"]) == pytest.approx(delays)
+    assert final.runs == {"p50": pytest.approx([320, 340]), "p95": pytest.approx([320, math.inf])}
+    assert final.measured.endswith("; runs p50 320 to 340, p95 320 to never")
+    assert "38 of 40" in final.note
+    provisional = by["provisional_label_ms"]
+    assert provisional.samples["delay_ms"][:20] == pytest.approx([170] * 20)
+    assert (provisional.values["given"], provisional.values["standing"]) == (20, 20)
+    assert by["provisional_equal"].runs == {"share": [1.0, None]}
+    face = by["face_delay_ms"]
+    assert face.values["n"] == 180  # none of after a clip's end
+    assert face.measured.endswith("; runs p50 50 to 70, p95 50 to 70")
+
+
+def test_few_utterances_of_several_runs_are_enough_together() -> None:
+    few = AnnotatedClip(CLIP.path, 60, CLIP.spans[:16])
+    one = answered(0.31)
+    one.estimates = [e for e in one.estimates if (e.utterance or 0) < 16]
+    assert final_rows(one, few, 0.3)[0].verdict == "not evaluated"
+    row = final_rows(together([one] * 3, 60), over_and_over(few, few.path, 3), 0.3)[0]
+    assert (row.values["n"], row.values["matched"], row.verdict) == (48, 48, "pass")
+
+
+def test_one_run_has_no_range() -> None:
+    rows = all_rows(answered(0.31), CLIP)
+    assert over_runs(rows, [rows]) == rows
+
+
+def test_stages_queues_and_drops_of_several_runs() -> None:
+    one = Recording(MODELS, frames=[1.0], tracked=2, drops={"video": 3}, stages=TIMES)
+    one.health = [(1.0, {"audio": 0.01})]
+    whole = together([one, one], 60)
+    assert (whole.frames, whole.tracked, whole.drops) == ([1.0, 61.0], 4, {"video": 6})
+    assert [t for t, _ in whole.health] == [1.0, 61.0]
+    found = {f.part.key: f for f in find_stages(whole.stages, 20.0)}
+    assert found["voice"].work.n == 100
+    assert found["words_final"].work.p95 == pytest.approx(100)
 
 
 def test_first_label_is_the_median() -> None:
