@@ -24,7 +24,7 @@ def test_it_follows_the_speakers_pauses_within_bounds(pause_s: float, wait_s: fl
     for _ in range(60):
         patience.went_on(pause_s)
         waits.append(patience.wait_s(None))
-    assert waits == sorted(waits, reverse=wait_s < 0.3)
+    assert waits == pytest.approx(sorted(waits, reverse=wait_s < 0.3))
     assert abs(waits[0] - 0.3) < 0.03  # one pause says little
     assert waits[-1] == pytest.approx(wait_s, abs=0.02)
     assert LEAST_S <= min(waits) <= max(waits) <= MOST_S
@@ -43,7 +43,21 @@ def test_gaps_within_a_sound_and_between_utterances_are_no_pauses() -> None:
 def test_noise_makes_it_longer() -> None:
     patience = Patience(0.3)
     waits = [patience.wait_s(level) for level in (-90.0, -68.0, -63.0, -58.0, -30.0)]
-    assert waits == pytest.approx([0.3, 0.3, 0.375, 0.45, 0.45])
+    assert waits == pytest.approx([0.3, 0.3, 0.39, 0.48, 0.48])
+
+
+def test_the_wait_gets_shorter_by_many_pauses_and_none_that_is_longer() -> None:
+    patience = Patience(0.3)
+    for _ in range(59):
+        patience.went_on(0.06)
+        assert patience.wait_s(None) == pytest.approx(0.3)
+    patience.went_on(0.06)
+    assert patience.wait_s(None) == pytest.approx(0.25 * 0.3 + 0.75 * 0.18)
+    patience.went_on(0.25)
+    assert patience.wait_s(None) == pytest.approx(0.3)
+    for _ in range(7):  # an eighth of them halting: now it is longer
+        patience.went_on(0.25)
+    assert patience.wait_s(None) == pytest.approx(0.3 + 0.75 * 0.07)
 
 
 class Script:
@@ -106,13 +120,13 @@ def test_who_halts_is_waited_for() -> None:
 
 
 def test_in_noise_the_wait_is_longer_from_the_first_utterance_on() -> None:
-    assert ends_s([(True, 0.5), (False, 1.0)], noise_dbfs=-50.0) == pytest.approx([0.44])
+    assert ends_s([(True, 0.5), (False, 1.0)], noise_dbfs=-50.0) == pytest.approx([0.48])
 
 
 def test_speech_that_lifts_the_noise_floor_is_no_noise() -> None:
     sentences = [(True, 2.0), (False, 1.0)] * 2
     ends = ends_s(sentences, -90.0, in_speech_dbfs=-50.0)
-    assert ends == pytest.approx([0.3, 0.44])  # by the second it was there before the speech
+    assert ends == pytest.approx([0.3, 0.48])  # by the second it was there before the speech
 
 
 def test_a_fixed_hangover_learns_nothing() -> None:
