@@ -33,9 +33,9 @@ class Patience:
     """Follows a speaker's pauses (as LiveKit's endpointing does) and the noise.
 
     The constants were chosen on RAVDESS sentences of actors 2-16 and on EmoDB's that
-    ``mmer-bench hangover`` does not use: in quiet as few splits as with a fixed 0.3 s, in noise fewer. A wait
-    too short by a little splits a sentence, one too long costs that little: so it takes more to
-    shorten it than to lengthen it.
+    ``mmer-bench hangover`` does not use: in quiet as few splits as with a fixed 0.3 s, in noise
+    fewer. A wait too short by a little splits a sentence, one too long costs that little: so it
+    takes more to shorten it than to lengthen it.
 
     Args:
         first_s: wait before anything is known of the speaker, in seconds.

@@ -77,7 +77,7 @@ def test_an_unknown_recognizer_is_refused_at_the_door(
     assert "{" + ",".join(asr_names()) + "}" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize(("minutes", "rounds"), [(None, 1), (0.5, 1), (1.5, 2), (10, 10)])
+@pytest.mark.parametrize(("minutes", "rounds"), [(None, 1), (0.5, 1), (1.5, 1), (1.6, 2), (10, 7)])
 def test_minutes_are_whole_rounds_of_the_clip(minutes: float | None, rounds: int) -> None:
     assert Live(minutes=minutes).rounds == rounds
 
