@@ -90,7 +90,8 @@ class EncoderModel:
 class SpeechModel(EncoderModel):
     """Speech emotion model; ``min_s`` and ``max_s`` bound the sound that it evaluates, in seconds.
 
-    A shorter sound is less usable; of a longer one the end counts.
+    A shorter sound is less usable; of a longer one the end counts. ``growing()`` is the preparation
+    of one sound that grows, a stream's own.
     """
 
     modality = "speech"

@@ -49,7 +49,7 @@ def annotate(
     above; where several leave no room for the bars, these alone. Letters have a dark outline in
     place of a background, so that nothing hides a face.
     """
-    out = np.ascontiguousarray(image).copy()
+    out = np.array(image, order="C")
     height, width = out.shape[:2]
     pen = _Pen(out, _unit(width, height))
     state.turn_bars(width / scale)

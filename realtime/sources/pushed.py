@@ -190,14 +190,13 @@ class PushSource(Source):
         kind, shape = _kind(image)
         if kind != np.uint8 or len(shape) != 3 or shape[2] != 3 or 0 in shape:
             raise MmerError(f"a frame is uint8 (H, W, 3) BGR, got {kind} {shape}")
-        copied = np.array(image, order="C")
         with self._changed:
             now = self._now("video")
             t = now if t is None else _end_time(t, 0.0, now)
             if t <= self._frame_t or self._frame is not None:
                 self.dropped_frames += 1
             if t > self._frame_t:
-                self._frame, self._frame_t = VideoFrame(t, copied), t
+                self._frame, self._frame_t = VideoFrame(t, np.array(image, order="C")), t
                 self._interrupted = False
                 self._changed.notify_all()
 
