@@ -116,7 +116,7 @@ def provisional_rows(recording: Recording, clip: AnnotatedClip) -> list[Row]:
         Row(
             key="provisional_equal",
             what="provisional label equals the final one",
-            measured="none was given" if share is None else f"{share:.1%}",
+            measured="none with a label" if share is None else f"{share:.1%}",
             target="at least 95 %",
             note=f"{equal} of {len(labelled)} with a label, {len(labelled) - equal} revised; "
             f"{len(pairs) - len(labelled)} had none, both times",

@@ -82,7 +82,7 @@ def test_pairs_without_a_label_are_not_equal_labels() -> None:
     assert "8 of 8 with a label, 0 revised; 12 had none" in equal.note
     recording.estimates[:] = [replace(e, label=None) for e in unsure]
     _, equal = provisional_rows(recording, CLIP)
-    assert (equal.measured, equal.values["share"]) == ("none was given", None)
+    assert (equal.measured, equal.values["share"]) == ("none with a label", None)
 
 
 def test_without_a_provisional_label_the_final_is_the_first() -> None:
