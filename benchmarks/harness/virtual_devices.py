@@ -239,9 +239,9 @@ class MjpegCamera:
 
 
 def write_wav(path: Path, samples: NDArray[np.int16], rate: int = 16_000) -> None:
-    """A mono WAV file of int16 (n,)."""
+    """A WAV file of int16: (n,), mono, or (n, channels)."""
     with wave.open(str(path), "wb") as file:
-        file.setnchannels(1)
+        file.setnchannels(1 if samples.ndim == 1 else samples.shape[1])
         file.setsampwidth(2)
         file.setframerate(rate)
         file.writeframes(samples.tobytes())

@@ -22,6 +22,7 @@ from mmer.realtime.sources.retry import reopen
 from mmer.realtime.sources.source import Source
 from mmer.realtime.sources.standstill import Standstill
 
+_CHANNELS: Final = 2  # asked for at most: a sound server offers 32 for any device
 _LATENCY_S: Final = 0.1  # how long the callback may be kept waiting before sound is lost
 _POLL_S: Final = 0.1
 _DEAD_S: Final = 2.0  # without a buffer: the device is gone
@@ -107,7 +108,9 @@ def choose_device(wanted: int | str | None, devices: list[InputDevice]) -> Input
 class Microphone(Source):
     """A live sound input: 16 kHz mono int16 in blocks of about ``block_s``.
 
-    16 kHz mono is asked of the device; one that refuses is opened as it likes and resampled.
+    16 kHz is asked of the device, and two channels where it has as many: mixed by the driver, two
+    that cancel each other would be silence. They are mixed as those of a file (``Mixer``). A device
+    that refuses is opened as it likes and resampled.
     PortAudio's callback only copies each buffer into a ring of ``ring_s`` seconds and never
     waits; a lost stretch (PortAudio's overflow flag, or the ring overflowing because the reader
     was too slow) comes out as a ``Gap``, and the sound after it is timed afresh. See
@@ -160,8 +163,11 @@ class Microphone(Source):
 
     def _open_stream(self, sd: Any, device: InputDevice, clock: Clock) -> None:
         """Open the device, as it likes where it refuses; its caller holds PortAudio."""
-        own = round(device.rate)
-        tried = [(SAMPLE_RATE, 1), (own, 1), (own, device.channels)]
+        own, few = round(device.rate), min(device.channels, _CHANNELS)
+        tried = [
+            *((SAMPLE_RATE, few), (own, few)),
+            *((SAMPLE_RATE, 1), (own, 1), (own, device.channels)),
+        ]
         problem: Exception | None = None
         for rate, channels in dict.fromkeys(tried):
             ring = _Ring(clock, rate, channels, self._size, self._stopped)

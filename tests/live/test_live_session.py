@@ -360,6 +360,26 @@ def test_another_default_microphone_is_followed(
     assert share_heard(lines, [sentences[1][0]]) >= 0.5
 
 
+def test_a_stereo_microphone_whose_channels_cancel_each_other_is_heard(
+    microphone: VirtualMicrophone,
+    sentences: list[tuple[str, NDArray[np.int16]]],
+    tmp_path: Path,
+) -> None:
+    said = [sentences[i][0] for i in (0, 6)]
+    speech = sound_of(wav(tmp_path / "one.wav", [sentences[i][1] for i in (0, 6)], 0.8, 0.8))
+    write_wav(tmp_path / "two.wav", np.stack([speech, -speech], axis=1))
+    moonshine_files()
+    arguments = ["--video", "none", "--offline"]
+    with LiveProgram(arguments, tmp_path / "out.jsonl", microphone.env) as live:
+        live.wait_for("an estimate", lambda lines: of(lines, "emotion"))
+        microphone.play(tmp_path / "two.wav")
+        live.wait_for("a final", finals, 15.0)
+        live.wait_for("the last sentence", lambda lines: share_heard(lines, said) >= 0.5, 15.0)
+        lines = live.end(signal.SIGINT)
+    check_contract(lines)
+    assert "cancel each other" in notices(lines)
+
+
 def notices(lines: list[dict[str, Any]]) -> str:
     return "; ".join(line["text"] for line in of(lines, "notice"))
 

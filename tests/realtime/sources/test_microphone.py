@@ -142,20 +142,27 @@ def test_without_portaudio_the_package_to_install_is_named(monkeypatch):
         opened()
 
 
-def test_16_khz_mono_is_asked_for_first(sounddevice):
-    source = opened()
+@pytest.mark.parametrize(("device", "has", "asked"), [(1, 2, 2), (2, 1, 1), (1, 32, 2)])
+def test_16_khz_and_at_most_two_channels_are_asked_for_first(
+    sounddevice, monkeypatch, device, has, asked
+):
+    there = [d | {"max_input_channels": has} if i == device else d for i, d in enumerate(DEVICES)]
+    monkeypatch.setattr(sounddevice, "query_devices", lambda: there)
+    source = opened(device=device)
     options = sounddevice.stream.options
-    assert (options["samplerate"], options["channels"], options["dtype"]) == (16_000, 1, "int16")
+    assert (options["samplerate"], options["channels"]) == (16_000, asked)
+    assert options["dtype"] == "int16"
     assert options["blocksize"] == 320
-    assert options["device"] == 1
+    assert options["device"] == device
     assert source.streams == {"audio"}
-    assert source.name == "microphone 'USB Audio'"
+    assert source.name == f"microphone {DEVICES[device]['name']!r}"
     source.close()
     assert sounddevice.stream.closed
 
 
 @pytest.mark.parametrize(
-    ("accepted", "rate", "channels"), [((48_000, 1), 48_000, 1), ((48_000, 2), 48_000, 2)]
+    ("accepted", "rate", "channels"),
+    [((16_000, 1), 16_000, 1), ((48_000, 1), 48_000, 1), ((48_000, 2), 48_000, 2)],
 )
 def test_a_device_that_refuses_is_opened_as_it_likes_and_resampled(
     sounddevice, accepted, rate, channels
@@ -170,6 +177,38 @@ def test_a_device_that_refuses_is_opened_as_it_likes_and_resampled(
     samples = np.concatenate([m.samples for m in source.messages()])
     assert len(samples) == pytest.approx(16_000, abs=2)
     assert np.median(samples) == pytest.approx(1000, abs=2)
+
+
+def sound_of(source):
+    messages = list(source.messages())
+    sound = np.concatenate([m.samples for m in messages if isinstance(m, AudioBlock)])
+    return sound, [m.text for m in messages if isinstance(m, Notice)]
+
+
+def test_channels_that_cancel_each_other_are_noticed_and_one_is_used(sounddevice):
+    clock = ManualClock()
+    source = Microphone()
+    source.open(clock)
+    for i in range(250):
+        clock.set(0.02 * (i + 1))
+        sounddevice.stream.feed([3000, -3000])
+    source.stop()
+    sound, notices = sound_of(source)
+    text = "the channels of its sound cancel each other: channel 1 is used"
+    assert notices == [f"microphone 'USB Audio': {text}"]
+    assert len(sound) == pytest.approx(5 * 16_000, abs=2)
+    assert np.abs(sound[:3200]).max() <= 1  # until it is certain
+    assert np.abs(sound[8000:] - 3000).max() <= 1
+
+
+def test_one_microphone_in_both_channels_is_as_loud_as_alone(sounddevice):
+    source = opened()
+    for value in range(-30_000, 30_001, 1000):
+        sounddevice.stream.feed([value, value])
+    source.stop()
+    sound, notices = sound_of(source)
+    assert not notices
+    np.testing.assert_array_equal(sound, np.repeat(np.arange(-30_000, 30_001, 1000), 320))
 
 
 def test_a_device_that_refuses_everything_is_told(sounddevice):
