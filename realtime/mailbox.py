@@ -12,6 +12,8 @@ from typing import Final, Generic, TypeVar
 T = TypeVar("T")
 
 MONOTONIC: Final = time.monotonic
+REMEMBERED: Final = 256
+"""Utterances given back that are remembered: more than can wait in a box."""
 
 
 class Delivery(Enum):
@@ -42,7 +44,7 @@ class Mailbox(Generic[T]):
 
     ``capacity`` is in messages (LATEST always holds one). ``dropped`` counts messages that a newer
     one replaced or displaced; ``waited_s`` is how long the message last taken had waited.
-    ``given_back`` has the utterances whose end was given back.
+    ``given_back`` has the utterances whose end was given back, the newest ``REMEMBERED``.
     After ``close`` the receiver still gets what waits, then ``Closed``; ``abandon`` empties and
     closes at once, for a receiver that died.
     """
@@ -61,7 +63,7 @@ class Mailbox(Generic[T]):
         self.capacity = 1 if delivery is Delivery.LATEST else capacity
         self.dropped = 0
         self.waited_s = 0.0
-        self.given_back: set[int] = set()
+        self.given_back: dict[int, None] = {}  # in order
         self._seconds = seconds
         self._closed = False
         self._waiting: deque[tuple[float, T]] = deque()  # (when it was put, message)
@@ -97,7 +99,9 @@ class Mailbox(Generic[T]):
         if utterance is not None and getattr(
             oldest, "final", not getattr(oldest, "partial", False)
         ):
-            self.given_back.add(utterance)  # before the receiver takes what comes after it
+            self.given_back[utterance] = None  # before the receiver takes what comes after it
+            if len(self.given_back) > REMEMBERED:
+                del self.given_back[next(iter(self.given_back))]
         return oldest
 
     def _replace(self, message: T) -> bool:

@@ -322,7 +322,7 @@ class Session:
         return made
 
     def _route(self, message: Message, after: Stage | None = None) -> None:
-        given_back = set() if after is None else self._inboxes[after.name].given_back
+        given_back = {} if after is None else self._inboxes[after.name].given_back
         if isinstance(message, Transcript | Evidence | Missing) and message.utterance in given_back:
             return  # it has been answered in the stage's place
         self._hand_on(message, after)

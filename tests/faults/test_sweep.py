@@ -23,12 +23,14 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+from held import held_bytes
 from injector import Injector
 from invariants import check_events
 from small_graph import Device, SteppedClock, small_graph, write_clip
 
 from mmer.models.errors import MmerError
 from mmer.realtime.assemble import Assembly
+from mmer.realtime.blocks.guarded import Guarded
 from mmer.realtime.clock import SessionClock
 from mmer.realtime.commands.show import Views, show
 from mmer.realtime.mailbox import Mailbox
@@ -40,6 +42,8 @@ from mmer.realtime.messages import (
     VideoFrame,
 )
 from mmer.realtime.options import Options
+from mmer.realtime.replay import Replay
+from mmer.realtime.session import Session
 from mmer.realtime.sinks import output as output_module
 from mmer.realtime.sinks.jsonl import JsonLines
 from mmer.realtime.sinks.sink import SessionInfo, Sink
@@ -48,6 +52,9 @@ from mmer.realtime.sources.camera import Camera
 
 LIMIT_S = 2.0
 """Beyond the length of the clip: how long a run with a fault may take to its end."""
+
+SLACK = 16_000
+"""Bytes that a session may hold beyond one without a fault: the sound of half a second."""
 
 
 def _ffmpeg_error() -> Exception:
@@ -129,13 +136,18 @@ class Recorder(Sink):
 
 @dataclass
 class Run:
-    """What a run gave: its events, lines, end, and the error that it raised."""
+    """What a run gave: its events, lines, end, and the error that it raised.
+
+    ``held`` is of the runner at its end: mailboxes, blocks, fusion and sources; 0: none was made.
+    """
 
     events: list[Message]
     lines: list[dict[str, Any]]
     end: SessionEnd | None
     error: Exception | None
     took_s: float
+    uses: Counter[str]  # of each boundary
+    held: int  # bytes
 
     def of(self, kind: type) -> list[Any]:
         return [event for event in self.events if isinstance(event, kind)]
@@ -146,6 +158,7 @@ class Rig:
 
     def __init__(self, folder: Path, clip: Path, patch: pytest.MonkeyPatch) -> None:
         self.injector = Injector()
+        self.runners: list[Replay | Session] = []
         self._clip, self._output = clip, folder / "out.jsonl"
         self._recorder = Recorder()
         self._patch(patch)
@@ -173,6 +186,13 @@ class Rig:
                 injector.use("thread")
             start(thread)
 
+        def kept(kind: type[Any]) -> Callable[..., Any]:
+            def make(*args: Any, **options: Any) -> Any:
+                self.runners.append(kind(*args, **options))
+                return self.runners[-1]
+
+            return make
+
         def put(box: Mailbox[Any], message: object) -> None:
             put_in(box, message)
             assert len(box) <= box.capacity
@@ -196,12 +216,14 @@ class Rig:
             "mmer.realtime.sources.camera.Camera",
             lambda *args, **options: Device("video", injector),
         )
+        patch.setattr("mmer.realtime.replay.Replay", kept(Replay))
+        patch.setattr("mmer.realtime.session.Session", kept(Session))
         patch.setattr(threading.Thread, "start", started)
         patch.setattr(Mailbox, "put", put)
 
     @cache  # noqa: B019  as long as the module
-    def clean_uses(self, live: bool) -> Counter[str]:
-        """Uses of each boundary in a run in which nothing fails."""
+    def clean(self, live: bool) -> Run:
+        """A run in which nothing fails."""
         self.injector.arm("", 0)
         run = self.run(live)
         assert run.error is None
@@ -212,10 +234,11 @@ class Rig:
         if not live:  # there a stage may be late
             assert all(all(e.modalities.values()) for e in finals)
         assert not [m for m in run.of(Notice) if m.level == "error"]
-        return Counter(self.injector.uses)
+        return run
 
     def run(self, live: bool) -> Run:
         self._recorder.__init__()  # type: ignore[misc]
+        self.runners.clear()
         self._output.unlink(missing_ok=True)
         options = Options(pace="real") if live else Options(str(self._clip), pace="max")
         error = None
@@ -228,7 +251,8 @@ class Rig:
         text = self._output.read_text() if self._output.exists() else ""
         lines = [json.loads(line) for line in text.splitlines()]
         recorder = self._recorder
-        return Run(recorder.events, lines, recorder.end, error, took_s)
+        uses, held = Counter(self.injector.uses), held_bytes(*self.runners)
+        return Run(recorder.events, lines, recorder.end, error, took_s, uses, held)
 
 
 @pytest.fixture(scope="module")
@@ -275,7 +299,8 @@ def check(run: Run) -> None:
 
 def sweep(rig: Rig, boundary: Boundary, for_good: bool, live: bool, numbers: Iterator[int]) -> int:
     """Run once for each n of ``numbers`` until nothing fires; how many did."""
-    uses = rig.clean_uses(live)[boundary.name]
+    clean = rig.clean(live)
+    uses = clean.uses[boundary.name]
     before = handles()
     fired = 0
     for n in numbers:
@@ -291,6 +316,7 @@ def sweep(rig: Rig, boundary: Boundary, for_good: bool, live: bool, numbers: Ite
         check(run)
         assert run.took_s < LIMIT_S
         assert not left_over(before)
+        assert run.held <= clean.held + SLACK, "the session holds more than without the fault"
         if run.error is None:
             assert run.end is not None
         elif boundary.own:
@@ -346,6 +372,21 @@ def test_every_use_in_a_replay(rig: Rig, boundary: Boundary, for_good: bool) -> 
 @every(LIVE)
 def test_every_use_in_a_live_session(rig: Rig, boundary: Boundary, for_good: bool) -> None:
     assert sweep(rig, boundary, for_good, live=True, numbers=iter(range(1, 10_000))) >= 1
+
+
+@pytest.mark.parametrize("live", [False, True])
+def test_what_a_part_keeps_of_its_failures_is_found(
+    rig: Rig, live: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    instead = Guarded._instead
+
+    def leaking(guarded: Any, message: Message) -> Any:
+        guarded.kept = [*getattr(guarded, "kept", ()), message]
+        return instead(guarded, message)
+
+    monkeypatch.setattr(Guarded, "_instead", leaking)
+    with pytest.raises(AssertionError, match="holds more"):
+        sweep(rig, PARTS[0], for_good=True, live=live, numbers=growing())
 
 
 class Capture:

@@ -223,3 +223,36 @@ class Device:
         self._stopped = True
 
     def close(self) -> None: ...
+
+
+class Repeated:
+    """The clip over and over, in memory: a source for replay."""
+
+    live = False
+    name = "the clip, over and over"
+    streams: frozenset[Stream] = frozenset({"audio", "video"})
+
+    def __init__(self, rounds: int) -> None:
+        self._rounds = rounds
+        self._stopped = False
+
+    @property
+    def duration_s(self) -> float:
+        return self._rounds * LENGTH_S
+
+    def open(self, clock: Clock) -> None: ...
+
+    def messages(self) -> Iterator[AudioBlock | VideoFrame]:
+        sound, size = voice(), round(SAMPLE_RATE / FPS)
+        for n in range(round(self.duration_s * FPS)):
+            if self._stopped:
+                return
+            begin = n * size % len(sound)
+            block = np.concatenate((sound, sound))[begin : begin + size]
+            yield VideoFrame(n / FPS, picture())
+            yield AudioBlock(n / FPS, block)
+
+    def stop(self) -> None:
+        self._stopped = True
+
+    def close(self) -> None: ...
