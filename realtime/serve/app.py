@@ -224,6 +224,8 @@ class Endpoints:
                     "longest_s": limits.longest_s,
                     "resume_s": limits.resume_s,
                     "upload_bytes": limits.upload_bytes,
+                    "frame_px": limits.frame_px,
+                    "job_s": limits.job_s,
                     "credit": CREDIT,
                 },
                 "policy": self._service.policy.name,

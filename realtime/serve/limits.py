@@ -28,6 +28,8 @@ class Limits:
     upload_bytes: int = 256 * 1024 * 1024
     upload_s: float = 600.0  # for one upload; 20 s for each of its pieces
     piece_s: float = 20.0
+    frame_px: int = 10_000_000  # of a file's video frames: 4K; to decode 8K takes up to 0.8 GB
+    job_s: float = 3600.0  # for one file to be analysed
     # of one stream, and twice that at once: packets of 20 ms and 30 pictures a second are 80
     messages_per_s: float = 150.0
     bytes_per_s: float = 4e6

@@ -11,6 +11,7 @@ import logging
 import os
 import shutil
 import tempfile
+import threading
 import time
 from collections.abc import Mapping
 from contextlib import suppress
@@ -25,6 +26,9 @@ from starlette.responses import JSONResponse, Response
 from starlette.types import Message, Receive, Scope, Send
 
 from mmer.models.errors import MmerError
+from mmer.realtime.messages import Notice, SessionEnd
+from mmer.realtime.open_sources import wanted_streams
+from mmer.realtime.options import Options
 from mmer.realtime.recognizer import Recognizer
 from mmer.realtime.serve.connections import Connections
 from mmer.realtime.serve.limits import Limits
@@ -32,6 +36,7 @@ from mmer.realtime.serve.protocol import client_options
 from mmer.realtime.serve.security import bearer
 from mmer.realtime.serve.service import Full, Service
 from mmer.realtime.sinks.jsonl import LineWriter
+from mmer.realtime.sources.media import MediaFile
 
 log = logging.getLogger("mmer.serve")
 
@@ -90,7 +95,14 @@ class Recognize:
         """Stream the lines of ``file``; False where they are not all. Raises MmerError before."""
         service = self._service
         chosen = {**service.defaults, **options, "pace": "max"}
-        recognizer = Recognizer(file, models=service.models, offline=service.offline, **chosen)
+        settings = Options(source=str(file), offline=service.offline, **chosen)
+        source = MediaFile(
+            file,
+            video_fps=settings.video_fps,
+            wanted=wanted_streams(settings),
+            largest_px=service.limits.frame_px,
+        )
+        recognizer = Recognizer(source, models=service.models, offline=service.offline, **chosen)
         try:
             await asyncio.to_thread(recognizer.prepare)
             return await self._stream(request, send, recognizer)
@@ -99,7 +111,8 @@ class Recognize:
 
     async def _stream(self, request: Request, send: Send, recognizer: Recognizer) -> bool:
         loop = asyncio.get_running_loop()
-        stall_s = self._service.limits.stall_s
+        stall_s, job_s = self._service.limits.stall_s, self._service.limits.job_s
+        late = threading.Event()
         headers = [(b"content-type", b"application/x-ndjson"), (b"x-accel-buffering", b"no")]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
 
@@ -111,8 +124,12 @@ class Recognize:
             writer = LineWriter()
             events = recognizer.events()
             info = recognizer.info
-            lines = [writer.first(replace(info, source={**info.source, "name": "upload"}))]
+            source = {**info.source, "kind": "file", "name": "upload"}
+            lines = [writer.first(replace(info, source=source))]
             for event in events:
+                if late.is_set() and isinstance(event, SessionEnd):
+                    why = f"the file took more than {job_s:g} s of work: it is cut off here"
+                    event = Notice(event.t, "error", "server", why)
                 lines.append(writer.event(event, None) or b"")
                 if text := b"".join(lines):
                     asyncio.run_coroutine_threadsafe(body(text), loop).result()
@@ -123,7 +140,12 @@ class Recognize:
                 pass
             recognizer.stop()
 
+        def give_up() -> None:
+            late.set()
+            recognizer.stop()
+
         watching = asyncio.ensure_future(leaving())
+        timer = loop.call_later(job_s, give_up)
         try:
             await asyncio.to_thread(work)
         except (asyncio.TimeoutError, OSError):  # the client does not read, or has gone
@@ -132,10 +154,11 @@ class Recognize:
             log.exception("a file failed")
             return False
         finally:
+            timer.cancel()
             watching.cancel()
             with suppress(asyncio.CancelledError):
                 await watching
-        return True
+        return not late.is_set()
 
 
 async def received(request: Request, folder: Path, limits: Limits) -> Path:

@@ -19,7 +19,7 @@ from mmer.models.errors import MmerError
 from mmer.realtime.clock import Clock
 from mmer.realtime.messages import Gap, Notice, Stream, VideoFrame
 from mmer.realtime.sources.address import is_url, shown
-from mmer.realtime.sources.frame_size import excess
+from mmer.realtime.sources.frame_size import LARGEST_PX, excess
 from mmer.realtime.sources.retry import reopen
 from mmer.realtime.sources.source import Source
 from mmer.realtime.sources.standstill import Standstill
@@ -152,7 +152,8 @@ class Camera(Source):
             device = str(Path(device).absolute())
         capture = cv2.VideoCapture(device, cv2.CAP_FFMPEG, limits)
         size = (cv2.CAP_PROP_FRAME_WIDTH, cv2.CAP_PROP_FRAME_HEIGHT)
-        if capture.isOpened() and (too_large := excess(*map(capture.get, size))):
+        width, height = map(capture.get, size)
+        if capture.isOpened() and (too_large := excess(width, height, LARGEST_PX)):
             capture.release()
             raise MmerError(f"{self.name} gives frames that are too large: {too_large}")
         if not is_url(device) and capture.isOpened():

@@ -14,7 +14,7 @@ from mmer.realtime.clock import Clock
 from mmer.realtime.messages import Gap, Notice, Stream
 from mmer.realtime.pacing import Captured, captured_at
 from mmer.realtime.sources.address import is_url, resolved, shown
-from mmer.realtime.sources.frame_size import LIMIT
+from mmer.realtime.sources.frame_size import LARGEST_PX, limit
 from mmer.realtime.sources.jumps import Jumps
 from mmer.realtime.sources.pipe import PIPES_CAN_WAIT, Pipe
 from mmer.realtime.sources.reader import Reader, choose_streams, open_container, pixel_aspect
@@ -41,7 +41,8 @@ class MediaFile(Source):
     Second 0 is the earliest first frame of the file's sound and video, whichever of them is
     ``wanted``, or ``zero_s`` of the file's own count; their offset is
     kept. Sound comes as 16 kHz mono in blocks of ``block_s`` (the last may be shorter), frames
-    upright in BGR, at most ``video_fps`` a second (None = all).
+    upright in BGR, at most ``video_fps`` a second (None = all); those of more than ``largest_px``
+    pixels are not decoded.
     Messages come as fast as they are decoded, in order of availability: a block when its last
     sample is over, a frame at its time. A stream that the file lacks is a ``Gap`` to infinity.
 
@@ -60,6 +61,7 @@ class MediaFile(Source):
         block_s: float = 0.02,
         wanted: frozenset[Stream] = BOTH,
         zero_s: float | None = None,
+        largest_px: int = LARGEST_PX,
     ) -> None:
         self._address = resolved(str(path))
         self._url = is_url(self._address)
@@ -67,13 +69,14 @@ class MediaFile(Source):
         self._wanted = wanted
         self._tracks: dict[Stream, Any] = {
             "audio": AudioTrack(block_s),
-            "video": VideoTrack(video_fps),
+            "video": VideoTrack(video_fps, largest_px),
         }
         self._containers: list[av.container.InputContainer] = []
         self._readers: list[Reader] = []
         self._pipe = False
         self._opened_pipe: Pipe | None = None
         self._given_zero = zero_s
+        self._largest_px = largest_px
         self._zero = 0.0
         self._declared: float | None = None
         self._before: list[Captured] = []  # what is known before the first frame
@@ -143,7 +146,9 @@ class MediaFile(Source):
         try:
             if self._pipe and PIPES_CAN_WAIT:
                 self._opened_pipe = Pipe(self._address, self._stopped)
-            container = open_container(self._opened_pipe or self._address, network=self._url)
+            container = open_container(
+                self._opened_pipe or self._address, self._url, self._largest_px
+            )
         except (av.FFmpegError, OSError, ValueError) as error:
             raise MmerError(self._why_unreadable(error)) from error
         self._containers.append(container)
@@ -180,11 +185,11 @@ class MediaFile(Source):
         Returns what was wrong with a stream.
         """
         if once:
-            readers = [Reader(container, found)]
+            readers = [Reader(container, found, self._largest_px)]
         else:
             opened = [container, *(self._open_container() for _ in range(len(found) - 1))]
             pairs = zip(opened, found.items(), strict=True)
-            readers = [Reader(c, {kind: index}) for c, (kind, index) in pairs]
+            readers = [Reader(c, {kind: index}, self._largest_px) for c, (kind, index) in pairs]
         first: dict[Stream, float] = {}
         errors: dict[Stream, str] = {}
         for reader in readers:
@@ -195,7 +200,7 @@ class MediaFile(Source):
         if not self.streams:
             what = "nothing" if not first else f"no {_listed(self._wanted)}"
             why = next((r.error for r in readers if r.error), "no frames")
-            smaller = ", in smaller frames" if LIMIT in why else ""
+            smaller = ", in smaller frames" if limit(self._largest_px) in why else ""
             raise MmerError(
                 f"{what} in {self.name} can be decoded ({why}): it was cut short or damaged; "
                 f"copy or record it again{smaller}"

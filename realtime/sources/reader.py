@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from mmer.models.errors import MmerError
 from mmer.realtime.messages import Stream
-from mmer.realtime.sources.frame_size import LARGEST_PX, LIMIT, excess
+from mmer.realtime.sources.frame_size import LARGEST_PX, excess, limit
 from mmer.realtime.sources.mixing import of_numbers
 from mmer.realtime.sources.pipe import Pipe
 from mmer.realtime.sources.resample import is_rate
@@ -38,8 +38,10 @@ _INDEX_BYTES: Final = "65536"
 """Of FFmpeg's index for seeking, a stream: it grows with every packet, and nobody seeks here."""
 
 
-def open_container(address: str | Pipe, network: bool) -> av.container.InputContainer:
-    """``av.open`` for reading; frames of more than ``LARGEST_PX`` fail before they are decoded.
+def open_container(
+    address: str | Pipe, network: bool, largest_px: int = LARGEST_PX
+) -> av.container.InputContainer:
+    """``av.open`` for reading; frames of more than ``largest_px`` fail before they are decoded.
 
     Raises ``av.FFmpegError``, and MmerError for sound without a header, whose rate and channels
     FFmpeg can only guess.
@@ -47,8 +49,8 @@ def open_container(address: str | Pipe, network: bool) -> av.container.InputCont
     import av
 
     options: dict[str, Any] = {"timeout": _NETWORK_TIMEOUT_S if network else None}
-    limit = {"max_pixels": str(LARGEST_PX)}
-    inner = options["options"] = dict(limit)  # FFmpeg decodes some frames to learn their size
+    most = {"max_pixels": str(largest_px)}
+    inner = options["options"] = dict(most)  # FFmpeg decodes some frames to learn their size
     name = address.lower() if isinstance(address, str) else ""
     if not name.endswith(".avi"):  # which may be read by its index
         inner["indexmem"] = _INDEX_BYTES
@@ -61,7 +63,7 @@ def open_container(address: str | Pipe, network: bool) -> av.container.InputCont
     container: av.container.InputContainer = av.open(address, **options)
     for video in container.streams.video:
         if video.codec_context is not None:
-            video.codec_context.options = dict(limit)
+            video.codec_context.options = dict(most)
     if _HEADERLESS.fullmatch(kind := container.format.name):
         container.close()
         name = Path(container.name).name
@@ -113,11 +115,18 @@ class Reader:
 
     Damage does not end it: a packet that cannot be decoded is skipped, as FFmpeg does, and the
     first of each stream is reported as a string in the frame's place. Samples that are NaN or
-    infinite become zeros, reported in the same way.
+    infinite become zeros, reported in the same way. ``largest_px`` is what the container was opened
+    with.
     """
 
-    def __init__(self, container: av.container.InputContainer, indices: Mapping[Stream, int]):
+    def __init__(
+        self,
+        container: av.container.InputContainer,
+        indices: Mapping[Stream, int],
+        largest_px: int = LARGEST_PX,
+    ) -> None:
         self.container = container
+        self._largest_px = largest_px
         self._streams: dict[int, Stream] = {index: kind for kind, index in indices.items()}
         self._clocks = {index: _FrameTimes(container, index) for index in self._streams}
         self._damaged: set[int] = set()
@@ -211,10 +220,10 @@ class Reader:
         reason = error.strerror or str(error)
         if self._streams[index] != "video":
             return reason
-        if too_large := excess(*self._sizes[index]):
+        if too_large := excess(*self._sizes[index], self._largest_px):
             return too_large
         if error.errno == errno.EINVAL or 0 in _size(self.container.streams[index]):
-            return f"more than {LIMIT}, or damaged: {reason}"
+            return f"more than {limit(self._largest_px)}, or damaged: {reason}"
         return reason
 
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from mmer.realtime.messages import SAMPLE_RATE, AudioBlock, Gap, Stream, VideoFrame
 from mmer.realtime.pacing import Captured, Thinning, captured_at
-from mmer.realtime.sources.frame_size import excess
+from mmer.realtime.sources.frame_size import LARGEST_PX, excess
 from mmer.realtime.sources.resample import Resampler, is_rate
 
 if TYPE_CHECKING:
@@ -87,11 +87,13 @@ class AudioTrack:
 class VideoTrack:
     """Video frames, thinned by timestamp to at most ``fps``, upright and in shape, as BGR.
 
-    ``pixel_aspect`` is the width of the file's pixels over their height, 1 unless set.
+    ``pixel_aspect`` is the width of the file's pixels over their height, 1 unless set. Frames of
+    more than ``largest_px`` raise ValueError.
     """
 
-    def __init__(self, fps: float | None) -> None:
+    def __init__(self, fps: float | None, largest_px: int = LARGEST_PX) -> None:
         self.pixel_aspect = Fraction(1)
+        self._largest_px = largest_px
         self._thinning = Thinning(fps)
         self._t = -1.0
         self._rotation = 0
@@ -108,7 +110,8 @@ class VideoTrack:
             return
         self._t = t
         if self._thinning.takes(t):
-            yield VideoFrame(t, upright(frame, self._placed(frame), self.pixel_aspect))
+            placed, largest_px = self._placed(frame), self._largest_px
+            yield VideoFrame(t, upright(frame, placed, self.pixel_aspect, largest_px))
 
     def reports(self) -> list[str]:
         return []
@@ -165,7 +168,10 @@ def placement(frame: av.VideoFrame) -> Placement:
 
 
 def upright(
-    frame: av.VideoFrame, placed: Placement, pixel_aspect: Fraction = Fraction(1)
+    frame: av.VideoFrame,
+    placed: Placement,
+    pixel_aspect: Fraction = Fraction(1),
+    largest_px: int = LARGEST_PX,
 ) -> NDArray[np.uint8]:
     """The frame as people see it: upright, square pixels, uint8 (H, W, 3) BGR, C-contiguous.
 
@@ -173,7 +179,7 @@ def upright(
     ValueError where that makes the frame too large.
     """
     width = max(1, round(frame.width * pixel_aspect))
-    if too_large := excess(width, frame.height):
+    if too_large := excess(width, frame.height, largest_px):
         raise ValueError(too_large)
     shape: dict[str, Any] = {} if pixel_aspect == 1 else {"width": width}
     image = frame.to_ndarray(**_conversion(), **shape)  # shape (H, W, 3)

@@ -170,9 +170,9 @@ class Rig:
             with injector.paused():
                 return Assembly(small_graph(injector), {}, {}, [])
 
-        def opened(address: str, network: bool) -> Any:
+        def opened(*args: Any) -> Any:
             injector.use("opening")
-            return injector.container(real_container(address, network))
+            return injector.container(real_container(*args))
 
         def counted(convert: Callable[..., Any]) -> Callable[..., Any]:
             def conversion(*args: Any) -> Any:

@@ -19,7 +19,7 @@ pytest.importorskip("starlette", reason="needs the extra: pip install 'mmer-live
 
 from serve_rig import TOKEN, Rig
 from sounds import silence, voice
-from synthetic_media import write_wav
+from synthetic_media import pictures, steady, write_media, write_wav
 from websockets.exceptions import InvalidStatus
 
 import mmer
@@ -71,6 +71,7 @@ def test_a_file_gives_the_lines_of_the_command_and_leaves_nothing(
     lines = [json.loads(line) for line in answer.splitlines()]
     assert lines[0]["config"]["hop_s"] == 0.5
     assert lines[0]["source"]["name"] == "upload"
+    assert lines[0]["source"]["kind"] == "file"
     assert str(uploads) not in answer.decode()
     assert lines[-1]["type"] == "end"
     assert lines[-1]["utterances"] == 1
@@ -116,6 +117,31 @@ def test_an_upload_is_limited_in_size_time_and_number(wav: bytes, uploads: Path)
             status, text = error_of(rig.request("POST", "/v1/recognize", b"x"))
             assert (status, "try again" in text) == (503, True)
             assert b" 408 " in slow.recv(4096).splitlines()[0]
+    assert list(uploads.iterdir()) == []
+
+
+def test_an_upload_is_limited_in_the_size_of_its_frames(uploads: Path) -> None:
+    images = pictures(steady(0.4, 25))  # 64x48
+    film = write_media(uploads / "film.mp4", frames=images).read_bytes()
+    (uploads / "film.mp4").unlink()
+    with Rig(Limits(frame_px=64 * 48)) as rig:
+        assert rig.request("POST", "/v1/recognize", film)[0] == 200
+    with Rig(Limits(frame_px=64 * 48 - 1)) as rig:
+        status, text = error_of(rig.request("POST", "/v1/recognize", film))
+    assert status == 422
+    assert "64x48 is more than 0.003071 million pixels" in text
+    assert list(uploads.iterdir()) == []
+
+
+def test_a_file_that_takes_too_long_is_cut_off_with_a_notice(uploads: Path) -> None:
+    long = write_wav(uploads / "long.wav", np.tile(SPOKEN, 600)[np.newaxis]).read_bytes()
+    (uploads / "long.wav").unlink()
+    with Rig(Limits(job_s=0.2)) as rig, pytest.raises(http.client.IncompleteRead) as cut:
+        rig.request("POST", "/v1/recognize?asr=none", long)
+    lines = [json.loads(line) for line in cut.value.partial.splitlines()]
+    assert lines[-1]["type"] == "notice"
+    assert "more than 0.2 s of work" in lines[-1]["text"]
+    assert lines[-1]["t"] < 500.0
     assert list(uploads.iterdir()) == []
 
 

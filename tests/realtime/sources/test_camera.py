@@ -17,7 +17,6 @@ from mmer.models.errors import MmerError
 from mmer.realtime.clock import SessionClock
 from mmer.realtime.messages import Gap, Notice, VideoFrame
 from mmer.realtime.sources import camera as module
-from mmer.realtime.sources import frame_size
 from mmer.realtime.sources.camera import Camera, CameraDevice, cameras
 
 
@@ -417,5 +416,5 @@ def test_an_address_that_is_back_is_used_again():
 def test_a_camera_of_frames_that_are_too_large_is_refused(tmp_path, monkeypatch):
     path = write_media(tmp_path / "v.mp4", frames=pictures(steady(1.0, 25)))
     opened(str(path)).close()
-    monkeypatch.setattr(frame_size, "LARGEST_PX", 64 * 48 - 1)
+    monkeypatch.setattr(module, "LARGEST_PX", 64 * 48 - 1)
     assert "64x48 is more than" in refusal(str(path))

@@ -19,7 +19,6 @@ from mmer.models.errors import MmerError
 from mmer.realtime.clock import ManualClock
 from mmer.realtime.messages import AudioBlock, Gap, Notice, VideoFrame
 from mmer.realtime.pacing import captured_at
-from mmer.realtime.sources import frame_size, reader
 from mmer.realtime.sources.media import MediaFile
 
 
@@ -323,14 +322,12 @@ def test_frames_that_are_too_large_are_refused_before_they_are_decoded(tmp_path,
         ("a.webm", "libvpx", "yuv420p"),
     ],
 )
-def test_the_limit_of_a_frame_holds_for_every_codec(tmp_path, monkeypatch, name, codec, pixels):
+def test_the_limit_of_a_frame_holds_for_every_codec(tmp_path, name, codec, pixels):
     path = write_media(
         tmp_path / name, frames=pictures(steady(0.4, 25)), picture_codec=codec, pixels=pixels
     )
     assert len(Played(path, video_fps=None).frames) == 10
-    for module in (reader, frame_size):
-        monkeypatch.setattr(module, "LARGEST_PX", 64 * 48 - 1)
-    assert "more than 36 million pixels" in refusal(path)
+    assert "more than 0.003071 million pixels" in refusal(path, largest_px=64 * 48 - 1)
 
 
 def test_a_frame_that_is_too_large_among_others_is_left_out(tmp_path):
@@ -343,15 +340,13 @@ def test_a_frame_that_is_too_large_among_others_is_left_out(tmp_path):
     assert notice.t == pytest.approx(0.5)
 
 
-def test_sound_beside_frames_that_are_too_large_is_used(tmp_path, monkeypatch):
+def test_sound_beside_frames_that_are_too_large_is_used(tmp_path):
     path = write_media(tmp_path / "b.mp4", tone(1.0, 48_000), frames=pictures(steady(1.0, 25)))
-    for module in (reader, frame_size):
-        monkeypatch.setattr(module, "LARGEST_PX", 64 * 48 - 1)
-    played = Played(path)
+    played = Played(path, largest_px=64 * 48 - 1)
     assert played.source.streams == {"audio"}
     assert len(played.samples) == pytest.approx(16_000, abs=1200)
     (notice,) = played.notices
-    assert "picture cannot be decoded (64x48 is more than 36 million pixels)" in notice.text
+    assert "picture cannot be decoded (64x48 is more than 0.003071 million pixels)" in notice.text
 
 
 @pytest.mark.parametrize("size", [(7680, 4320), (4320, 7680), (8192, 4320)])
