@@ -31,10 +31,11 @@ class EveryThird(Injector):
         return super().use(boundary)
 
 
-def check_memory(injector: Injector) -> None:
+def check_memory(injector: Injector, clips: bool = False) -> None:
     """Most bytes held from second 80 to 120 are no more than from 40 to 80."""
     rounds = round(3 * SETTLED_S / LENGTH_S)
-    runner = Replay(small_graph(injector).guarded(), Repeated(rounds))  # type: ignore[arg-type]
+    graph = small_graph(injector, baseline=True, clips=clips).guarded()
+    runner = Replay(graph, Repeated(rounds))  # type: ignore[arg-type]
     earlier, later = [0], [0]
     for event in runner.events():
         if isinstance(event, Health) and event.t > SETTLED_S:
@@ -58,6 +59,13 @@ def test_a_part_that_fails_for_minutes_leaves_nothing_behind(
     injector = kind()
     injector.arm(boundary, 3, for_good=True, error=error)
     check_memory(injector)
+
+
+@pytest.mark.parametrize("boundary", ["detector", "face"])
+def test_the_same_of_a_network_of_clips(boundary: str) -> None:
+    injector = EveryThird()
+    injector.arm(boundary, 3, error=DEAD)
+    check_memory(injector, clips=True)
 
 
 def test_what_is_kept_of_each_failure_is_found(monkeypatch: pytest.MonkeyPatch) -> None:

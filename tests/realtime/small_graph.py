@@ -17,6 +17,9 @@ from synthetic_media import steady, write_media
 from mmer.models.prediction import Prediction
 from mmer.models.preparation.face_crop import CropGeometry
 from mmer.realtime.asr.interface import Hypothesis
+from mmer.realtime.blocks.baseline import Baselined
+from mmer.realtime.blocks.block import Block
+from mmer.realtime.blocks.clip_collector import ClipCollector
 from mmer.realtime.blocks.face_detector import DetectedFace
 from mmer.realtime.blocks.face_encoder import FaceEncoder
 from mmer.realtime.blocks.face_tracker import FaceTracker
@@ -150,15 +153,21 @@ def small_pool(injector: Injector) -> Pool:
     return pool
 
 
-def small_graph(injector: Injector) -> Pipeline:
+def small_graph(injector: Injector, baseline: bool = False, clips: bool = False) -> Pipeline:
+    """``baseline``: of the session, behind speech and face; ``clips``: the face is one of clips."""
+    speech: Block = SpeechEncoder(Network("speech", injector))
+    face: Block = FaceEncoder(Network("face", injector))
+    if baseline:
+        speech, face = Baselined(speech, "speech"), Baselined(face, "face")
     return Pipeline(
         FusionBlock(pool=small_pool(injector)),
         vad=Vad(detector=LoudIsSpeech(injector)),
         asr=Transcriber(SameWords(injector)),
-        speech=SpeechEncoder(Network("speech", injector)),
+        speech=speech,
         text=TextEncoder(Network("text", injector)),
         tracker=FaceTracker(OneFace(injector), CropGeometry()),
-        face=FaceEncoder(Network("face", injector)),
+        clips=ClipCollector(count=4, side=48) if clips else None,
+        face=face,
     )
 
 
