@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mmer.benchmarks.asr import reference
 from mmer.benchmarks.asr.clips import DEV_ACTORS, grid, in_noise, ravdess, sounds
 from mmer.benchmarks.asr.decoding import (
     Decoding,
@@ -76,6 +77,9 @@ class SpeechRecognition(Outputs):
         for name, model in models.items():
             open_model = unthresholded() if name == "moonshine" else None
             rows += engine_rows(model, material, say, open_model)
+            if name == "moonshine":
+                say(f"{reference.NAME}, whole clip, RAVDESS")
+                rows.append(reference_row(material.spoken["RAVDESS"]))
         rows += [missing_row(name, why) for name, why in missing.items()]
         return Report(
             kind="asr",
@@ -248,6 +252,17 @@ def no_speech_row(asr: str, path: str, texts: Sequence[str], before: Sequence[st
         note=quoted + more,
         values=values,
     )
+
+
+def reference_row(clips: Sequence[Utterance]) -> Row:
+    """Word error rate of Moonshine's network by its makers' own library."""
+    folder = ENGINES["moonshine"].find(Store(offline=True))[0].parent
+    try:
+        found = reference.MakersRecognizer(folder).decode_all(clips)
+    except Unavailable as problem:
+        missing = missing_row(reference.NAME, str(problem))
+        return replace(missing, what=f"{reference.NAME}: word error rate, RAVDESS, whole clip")
+    return error_row(reference.NAME, "whole clip", "RAVDESS", clips, found)
 
 
 def missing_row(asr: str, why: str) -> Row:

@@ -34,6 +34,7 @@ from mmer.realtime.asr.registry import ENGINES
 
 THRESHOLDS: Final = tuple(round(-1.0 + 0.05 * k, 2) for k in range(15))  # -1.0 to -0.3
 SNRS_DB: Final = (None, 10.0, 0.0)  # None: clean
+SHIPPED: Final = ("clean", "10 dB")  # what is decoded by the model as shipped too
 PARTS_S: Final = (1.0, 2.0)  # parts of ESC-10, beside the whole clips of 5 s
 MADE: Final = 48  # sounds of each synthetic kind
 BURSTS: Final = 180  # of EmoGator
@@ -80,7 +81,9 @@ def study(data: Path, say: Say) -> Report:
     bursts = sounds(data / "audio" / "emogator", "**/*.opus", BURSTS)
     other = other_scores(environment, bursts, model, say)
     remaining = other_scores(environment, bursts, shipped, say)
-    speech = noisy_speech_scores(clips, environment, model, say)
+    noisy = degraded(clips, environment)
+    speech = {name: all_speech_scores(name, sounds, model, say) for name, sounds in noisy.items()}
+    transcribed = {name: all_speech_scores(name, noisy[name], shipped, say) for name in SHIPPED}
     return Report(
         kind="asr_threshold",
         title="mmer-bench asr: Moonshine's no-speech threshold",
@@ -94,28 +97,34 @@ def study(data: Path, say: Say) -> Report:
         rows=[
             *(speech_row(name, scored, other) for name, scored in speech.items()),
             *(other_row(name, scored, speech) for name, scored in other.items()),
+            *(shipped_speech_row(name, transcribed[name], speech[name]) for name in SHIPPED),
             *(shipped_row(name, remaining[name], scored) for name, scored in other.items()),
             *(threshold_row(value, speech, other) for value in THRESHOLDS),
         ],
     )
 
 
-def noisy_speech_scores(
-    clips: Sequence[Utterance],
-    environment: Sequence[NDArray[np.int16]],
-    model: AsrModel,
-    say: Say,
-) -> dict[str, list[Scored]]:
-    """Scores of the clips' utterances, clean and by the ratio of the noise under them."""
-    speech: dict[str, list[Scored]] = {}
-    for snr_db in SNRS_DB:
-        name = "clean" if snr_db is None else f"{snr_db:g} dB"
-        degraded = clips if snr_db is None else in_noise(clips, environment, snr_db)
-        speech[name] = []
-        for k, clip in enumerate(degraded):
-            say(f"speech, {name}: {k} of {len(degraded)}")
-            speech[name] += speech_scores(clip, model)
-    return speech
+def degraded(
+    clips: Sequence[Utterance], environment: Sequence[NDArray[np.int16]]
+) -> dict[str, Sequence[Utterance]]:
+    """The clips, clean and by the ratio of the noise under them."""
+    return {
+        "clean" if snr_db is None else f"{snr_db:g} dB": clips
+        if snr_db is None
+        else in_noise(clips, environment, snr_db)
+        for snr_db in SNRS_DB
+    }
+
+
+def all_speech_scores(
+    name: str, clips: Sequence[Utterance], model: AsrModel, say: Say
+) -> list[Scored]:
+    """Scores of the utterances of all clips of a kind."""
+    scored = []
+    for k, clip in enumerate(clips):
+        say(f"speech, {name}: {k} of {len(clips)}")
+        scored += speech_scores(clip, model)
+    return scored
 
 
 def other_scores(
@@ -208,6 +217,28 @@ def other_row(name: str, other: Sequence[Scored], speech: Mapping[str, Sequence[
         values={f"auc_{row_key(kind)}": area for kind, area in areas.items()} | {"n": len(other)},
         samples={"log_prob": [s.score for s in other]},
         better="more",
+    )
+
+
+def shipped_speech_row(name: str, shipped: Sequence[Scored], alone: Sequence[Scored]) -> Row:
+    """Words of speech that the model as shipped drops, beside those of the threshold alone."""
+    whole = total(alone)
+    dropped = total(a for a, s in zip(alone, shipped, strict=True) if a.text and not s.text)
+    by_score = total(a for a in alone if a.score < NO_SPEECH)
+    values = {
+        "right": dropped.hits / max(1, whole.hits),
+        "wrong": dropped.wrong / max(1, whole.wrong),
+        "right_threshold_alone": by_score.hits / max(1, whole.hits),
+        "wrong_threshold_alone": by_score.wrong / max(1, whole.wrong),
+    }
+    right, wrong, right_alone, wrong_alone = (f"{100 * v:.1f}" for v in values.values())
+    return Row(
+        key=f"shipped_speech_{row_key(name)}",
+        what=f"speech, {name}: words dropped, as shipped",
+        measured=f"right {right} %, wrong {wrong} %; "
+        f"by the threshold alone {right_alone}, {wrong_alone} %",
+        note=f"{whole.hits} right words, {whole.wrong} wrong ones by the decoder alone",
+        values=values,
     )
 
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from difflib import SequenceMatcher
 from pathlib import Path
 from typing import Final
 
@@ -35,6 +36,11 @@ SURE: Final = -0.1
 """Mean token log-probability from which a final transcript is accepted at once. Below it, the
 sound is decoded between silences too, and the more probable transcript is taken, by its mean and by
 its whole log-probability (README of asr)."""
+DOUBTFUL: Final = -0.2
+"""Mean token log-probability below which the second try must confirm the first."""
+ALIKE: Final = 0.5
+"""Similarity of two texts from which they confirm each other. Of a sound without speech the decoder
+writes another text as soon as silence is added (README of asr)."""
 LONGEST_AGAIN: Final = 8 * SAMPLE_RATE
 """Longer sound is decoded once: another transcript would come too late."""
 SILENCE_BEFORE: Final = SAMPLE_RATE // 4  # of the second try
@@ -65,6 +71,7 @@ class Decoded:
 
     tokens: tuple[int, ...]
     mean_log_prob: float  # natural, over the tokens and END; 0 for sound that was not decoded
+    refuted: bool = False  # doubtful, and a second try wrote another text
 
     @property
     def log_prob(self) -> float:
@@ -195,19 +202,24 @@ class MoonshineModel:
         again = self.decode(np.pad(samples, (SILENCE_BEFORE, SILENCE_AFTER)), first.tokens)
         # by both, so that neither a shorter nor a longer transcript has an advantage
         surer = again.mean_log_prob > first.mean_log_prob and again.log_prob > first.log_prob
-        return again if surer and self.hypothesis(again).text else first
+        best = again if surer and self.hypothesis(again).text else first
+        if first.mean_log_prob < DOUBTFUL:
+            texts = (self._vocabulary.text(d.tokens) for d in (first, again))
+            return replace(best, refuted=similarity(*texts) < ALIKE)
+        return best
 
     def hypothesis(self, decoded: Decoded) -> Hypothesis:
         """Transcript of what was decoded; empty, with the reason, where it is no speech."""
         text = self._vocabulary.text(decoded.tokens)
-        if not any(c.isalnum() for c in text) or self._is_invented(text, decoded.mean_log_prob):
+        if not any(c.isalnum() for c in text) or self._is_invented(text, decoded):
             return Hypothesis(self.name, style="asr", why="no speech")
         return Hypothesis(self.name, text, confidence=math.exp(decoded.mean_log_prob), style="asr")
 
-    def _is_invented(self, text: str, mean_log_prob: float) -> bool:
+    def _is_invented(self, text: str, decoded: Decoded) -> bool:
         if self._no_speech is None:
             return False
-        return mean_log_prob < self._no_speech or text in INVENTED or MUSIC in text
+        improbable = decoded.mean_log_prob < self._no_speech or decoded.refuted
+        return improbable or text in INVENTED or MUSIC in text
 
 
 class MoonshineStream:
@@ -301,6 +313,15 @@ def _accept(logits: NDArray[np.float32], draft: Sequence[int]) -> tuple[list[int
         if k == len(draft) or token != draft[k]:
             break
     return tokens, log_probs
+
+
+def similarity(a: str, b: str) -> float:
+    """Share of the letters and digits of two texts that match in order, 0..1 (Ratcliff and
+    Obershelp's measure); case does not count. 0 where one has none."""
+    first, second = ("".join(c for c in text.lower() if c.isalnum()) for text in (a, b))
+    if not first or not second:
+        return 0.0
+    return SequenceMatcher(None, first, second, autojunk=False).ratio()
 
 
 def cut_loop(tokens: Sequence[int]) -> Sequence[int]:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -21,6 +23,7 @@ from mmer.benchmarks.asr.command import (
     engine_rows,
     error_row,
     missing_row,
+    reference_row,
 )
 from mmer.benchmarks.harness.utterances import Utterance
 from mmer.models.errors import MmerError
@@ -122,6 +125,7 @@ def test_every_engine_on_this_machine_is_measured(
     monkeypatch.setattr(AsrEngine, "find", lambda self, store: ())
     monkeypatch.setattr(AsrEngine, "load", load)
     monkeypatch.setattr(asr_run, "unthresholded", lambda: CountingModel("You"))
+    monkeypatch.setattr(asr_run, "reference_row", lambda clips: missing_row("theirs", "no package"))
     monkeypatch.setattr(Material, "read", lambda data: material())
     report = SpeechRecognition(data=tmp_path).run(lambda line: None)
     rows = {row.key: row for row in report.rows}
@@ -130,6 +134,36 @@ def test_every_engine_on_this_machine_is_measured(
         assert report.models[name] == "a double"
     assert "without the threshold" in rows["moonshine_no_speech_live"].measured
     assert "without the threshold" not in rows["vosk_no_speech_live"].measured
+
+
+def test_the_makers_own_library_is_measured_where_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    clips = material().spoken["RAVDESS"]
+    monkeypatch.setattr(AsrEngine, "find", lambda self, store: (Path("folder/encoder.ort"),))
+    monkeypatch.setitem(sys.modules, "moonshine_voice", None)  # as where there is no wheel
+    row = reference_row(clips)
+    assert row.measured == "not on this machine"
+    assert "moonshine_voice cannot be loaded" in row.note
+    made = []
+
+    class Transcriber:
+        def __init__(self, folder: str, arch: str, options: dict[str, str]) -> None:
+            made.append((folder, arch, options))
+
+        def transcribe_without_streaming(self, wave: list[float], rate: int) -> SimpleNamespace:
+            assert max(map(abs, wave)) < 1
+            assert (len(wave), rate) == (len(SPOKEN), 16_000)
+            lines = [
+                SimpleNamespace(text="Kids are"),
+                SimpleNamespace(text=" walking by the door."),
+            ]
+            return SimpleNamespace(lines=lines)
+
+    theirs = SimpleNamespace(Transcriber=Transcriber, ModelArch=SimpleNamespace(TINY="tiny"))
+    monkeypatch.setitem(sys.modules, "moonshine_voice", theirs)
+    row = reference_row(clips)
+    assert (row.key, row.measured) == ("moonshine_voice_wer_ravdess_whole_clip", "16.7%")
+    assert row.passed is None
+    assert made == [("folder", "tiny", {"vad_threshold": "0.0"})]
 
 
 @pytest.mark.data

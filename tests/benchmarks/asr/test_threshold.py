@@ -20,6 +20,7 @@ from mmer.benchmarks.asr.threshold import (
     non_speech,
     other_row,
     shipped_row,
+    shipped_speech_row,
     sound_score,
     speech_row,
     speech_scores,
@@ -76,6 +77,19 @@ def test_what_the_shipped_model_leaves_stands_beside_the_threshold_alone() -> No
     assert row.note == "So (1)"
     assert shipped_row("music", [Scored(SILENT)], OTHER["noise"]).verdict == "pass"
     assert shipped_row("ESC-10", [Scored(-0.3, "So")], OTHER["noise"]).verdict == ""
+
+
+def test_words_of_speech_that_the_shipped_model_drops() -> None:
+    alone = [
+        Scored(-0.1, "a", WordErrors(hits=6)),
+        Scored(-0.7, "b", WordErrors(hits=3, substitutions=1)),
+        Scored(-0.4, "c", WordErrors(hits=1, substitutions=3)),
+        Scored(SILENT),
+    ]
+    shipped = [Scored(-0.1, "a"), Scored(SILENT), Scored(SILENT), Scored(SILENT)]
+    row = shipped_speech_row("10 dB", shipped, alone)
+    assert row.key == "shipped_speech_10_db"
+    assert row.measured == "right 40.0 %, wrong 100.0 %; by the threshold alone 30.0, 25.0 %"
 
 
 def test_scores_are_log_probabilities() -> None:

@@ -25,6 +25,7 @@ from mmer.realtime.asr.moonshine import (
     MoonshineModel,
     MoonshineStream,
     cut_loop,
+    similarity,
     split_at_quiet,
 )
 from mmer.realtime.asr.moonshine_vocabulary import END, Vocabulary
@@ -318,7 +319,7 @@ LONGER = round(0.35 * RATE)
 
 def test_an_unsure_final_takes_the_more_probable_transcript_of_two(doubles: Doubles) -> None:
     model, encoder, decoder = doubles
-    decoder.logit = lambda samples: 6 if samples == RATE else 20
+    decoder.logit = lambda samples: 6.5 if samples == RATE else 20  # unsure, not doubtful
     decoder.answer = lambda tokens, samples: END if tokens else FIRST_WORD + (samples > RATE)
     assert model.transcribe(sound(1)).text == "w11"
     assert encoder.lengths == [RATE, RATE + LONGER]
@@ -335,14 +336,14 @@ def test_the_first_transcript_is_the_draft_of_the_second_try(doubles: Doubles) -
 
 def test_a_longer_transcript_is_not_taken_for_its_mean_alone(doubles: Doubles) -> None:
     model, _, decoder = doubles
-    decoder.logit = lambda samples: 6 if samples == RATE else 6.3  # 1 against 4 words, each surer
+    decoder.logit = lambda samples: 6.5 if samples == RATE else 6.8  # 1 against 4 words, surer
     decoder.answer = lambda tokens, samples: (
         END if len(tokens) >= (1 if samples == RATE else 4) else FIRST_WORD + len(tokens)
     )
     assert model.transcribe(sound(1)).text == "w10"
 
 
-@pytest.mark.parametrize(("logit", "text", "calls"), [(20, "w10", 1), (6, "w10", 2), (4, "", 1)])
+@pytest.mark.parametrize(("logit", "text", "calls"), [(20, "w10", 1), (6.5, "w10", 2), (4, "", 1)])
 def test_unsure_speech_alone_gets_a_second_try(
     doubles: Doubles, logit: float, text: str, calls: int
 ) -> None:
@@ -351,6 +352,39 @@ def test_unsure_speech_alone_gets_a_second_try(
     decoder.answer = lambda tokens, samples: END if tokens else FIRST_WORD + (samples > RATE)
     assert model.transcribe(sound(1)).text == text  # the other is no surer
     assert len(encoder.lengths) == calls
+
+
+@pytest.mark.parametrize(
+    ("logit", "again", "text"),
+    [(6, "four", "four"), (6, "foe", "four"), (6, "rain", ""), (6, "♪", ""), (6.5, "rain", "four")],
+)
+def test_a_doubtful_text_is_one_where_silence_around_the_sound_leaves_half_of_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, logit: float, again: str, text: str
+) -> None:
+    model, _, decoder = double(tmp_path, monkeypatch, t30="▁four", t31=f"▁{again}")
+    decoder.logit = lambda samples: logit
+    decoder.answer = lambda tokens, samples: END if tokens else 30 + (samples > RATE)
+    found = model.transcribe(sound(1))
+    assert (found.text, found.why) == (text, "" if text else "no speech")
+    stream = model.stream()  # late, it has no second try
+    stream.ask_first(wanted=lambda: True, late=lambda: True)
+    stream.accept(sound(1), pause=True)
+    assert stream.finish().text == "four"
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "share"),
+    [
+        ("Dogs are sitting.", "dogs, are SITTING", 1.0),
+        ("It's you", "Its you", 1.0),
+        ("Anx,", "Thanks.", 2 * 2 / 9),  # "an"
+        ("Thank you.", "Thank", 2 * 5 / 13),
+        ("Oh.", "\N{BEAMED EIGHTH NOTES}", 0.0),
+        ("", "", 0.0),
+    ],
+)
+def test_the_similarity_of_two_texts_is_that_of_their_letters(a: str, b: str, share: float) -> None:
+    assert similarity(a, b) == similarity(b, a) == pytest.approx(share)
 
 
 def test_a_partial_that_is_not_wanted_is_left_out_or_left_off(doubles: Doubles) -> None:
