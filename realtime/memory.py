@@ -9,17 +9,19 @@ from typing import Final
 _MMAP_THRESHOLD: Final = -3  # of mallopt, in malloc.h
 _ARENA_MAX: Final = -8
 ARENAS: Final = 2
-LARGE: Final = 256 * 1024
-"""Bytes from which on memory is mapped by itself; half a frame of 640x480 has more."""
+LARGE: Final = 64 * 1024
+"""Bytes from which on memory is mapped by itself: frames, crops, and the inputs of networks."""
 
 
 def few_heaps() -> None:
     """Have glibc keep ``ARENAS`` heaps for all threads, and large arrays in none of them.
 
     Left alone it gives each of a session's threads a heap of its own, and from the first frame
-    that is freed on, it keeps frames in them: their ends rise for minutes. Mapping frames costs
-    some 0.02 s of processor time a second of video. Nothing on other systems, and only for
-    programs of our own: a program that embeds the recognizer decides for itself.
+    that is freed on, it keeps frames in them: their ends rise for minutes. Crops and inputs of
+    networks come and go in many sizes, and between them small blocks that stay spread over ever
+    more pages, for a quarter of an hour. Mapping frames costs some 0.02 s of processor time a
+    second of video. Nothing on other systems, and only for programs of our own: a program that
+    embeds the recognizer decides for itself.
     """
     if (library := _glibc()) is not None:
         library.mallopt(_ARENA_MAX, ARENAS)

@@ -31,8 +31,9 @@ Seconds: TypeAlias = tuple[float, float]
 """A stretch of time: begin and end."""
 Note: TypeAlias = Callable[[str, Any], None]
 """Function of the name of a field of `Recording` and a value for it."""
-REMEMBERED: Final = 1000
-"""Pieces of evidence whose sound is remembered: minutes of it, in a run of hours as well."""
+REMEMBERED: Final = 200
+"""Pieces of evidence whose sound is remembered: two minutes of it, so that a soak, which measures
+from then on, does not measure them."""
 R = TypeVar("R", bound="Recording")
 
 

@@ -21,11 +21,8 @@ class _Mallinfo(ctypes.Structure):
     ]
 
 
-def heaps_mb() -> tuple[float, float] | None:
-    """MB in use (large blocks included) and MB free in the heaps; None where it is not glibc 2.33.
-
-    Free memory is resident until it is trimmed, and looks like a leak from outside.
-    """
+def mallinfo() -> _Mallinfo | None:
+    """glibc's own account of this process; None where it is not glibc 2.33."""
     if sys.platform != "linux":
         return None
     try:
@@ -33,5 +30,15 @@ def heaps_mb() -> tuple[float, float] | None:
     except AttributeError:
         return None
     mallinfo2.restype = _Mallinfo
-    found = mallinfo2()
+    found: _Mallinfo = mallinfo2()
+    return found
+
+
+def heaps_mb() -> tuple[float, float] | None:
+    """MB in use (large blocks included) and MB free in the heaps; None where it is not glibc 2.33.
+
+    Free memory is resident until it is trimmed, and looks like a leak from outside.
+    """
+    if (found := mallinfo()) is None:
+        return None
     return (found.uordblks + found.hblkhd) / MEGA, found.fordblks / MEGA
