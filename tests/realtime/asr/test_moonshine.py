@@ -16,6 +16,7 @@ from moonshine_files import SENTENCE, moonshine, moonshine_files, spoken
 from numpy.typing import NDArray
 from sounds import joined, noise, silence, tone, voice
 
+from mmer.benchmarks.asr.clips import music
 from mmer.models.errors import MmerError
 from mmer.realtime.asr import moonshine as module
 from mmer.realtime.asr.interface import Hypothesis
@@ -603,6 +604,15 @@ def plucked(seconds: float) -> NDArray[np.int16]:
 )
 def test_no_text_is_invented_where_there_is_no_speech(samples: NDArray[np.int16]) -> None:
     assert moonshine().transcribe(samples) == Hypothesis("moonshine", style="asr", why="no speech")
+
+
+def test_music_of_which_the_decoder_is_half_sure_is_no_speech() -> None:
+    """Once "Thank you.", "Mm." and a sentence twice over."""
+    pieces = music(20, seed=2)
+    for k in (6, 8, 19):
+        assert moonshine().decode(pieces[k]).mean_log_prob > NO_SPEECH
+        found = moonshine().transcribe(pieces[k])
+        assert (found.text, found.why) == ("", "no speech")
 
 
 @pytest.mark.parametrize("size", [1, 160, 1600, 3999])
