@@ -43,6 +43,7 @@ from mmer.realtime.options import Options
 from mmer.realtime.own_process import MMER_LIVE
 
 FIRST_LABEL_RUNS: Final = 3
+LEAST_S: Final = 15  # of the clip
 LEAST_WITH_ASR: Final = 4.0  # times real time
 LEAST_WITHOUT: Final = 4.0
 RAVDESS_CLIPS: Final = 40  # more than fit into the clip
@@ -92,8 +93,8 @@ class Live(SessionOptions):
 
     def check(self) -> None:
         super().check()
-        if not 15 <= self.clip_s <= 3600:
-            raise MmerError(f"a clip of {self.clip_s} s: it must last 15 to 3600 s")
+        if not LEAST_S <= self.clip_s <= 3600:
+            raise MmerError(f"a clip of {self.clip_s} s: it must last {LEAST_S} to 3600 s")
         rounds_of(self.minutes, self.clip_s)  # refuses what is no length
         check_ranges(("--noise-db", self.noise_db, -100, -20), ("--runs", self.runs, 1, 100))
         Options(source="clip", hangover_s=self.hangover_s)  # refuses what the recognizer would

@@ -55,7 +55,7 @@ def test_a_short_run_of_a_loop_and_of_the_session(
     moonshine_files()
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     found, picture = tmp_path / "found.json", tmp_path / "found.png"
-    options = ["--seconds", "8", "--only", "recorder,session", "--detector", "haar"]
+    options = ["--seconds", "5", "--only", "recorder,session", "--detector", "haar"]
     cli.main(["against", *options, "--json", str(found), "--plot", str(picture)])
     report = json.loads(found.read_text())
     rows = {row["key"]: row for row in report["rows"]}
