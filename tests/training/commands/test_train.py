@@ -31,10 +31,6 @@ def command(*arguments: str | Path) -> list[str]:
     return [sys.executable, "-m", "mmer.training.commands.train", *map(str, arguments)]
 
 
-def train(*arguments: str | Path, cwd: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(command(*arguments), capture_output=True, text=True, cwd=cwd, check=False)
-
-
 def train_here(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
@@ -62,9 +58,9 @@ def test_it_trains_exports_and_resumes(
     pytest.importorskip("torch", reason="training needs torch: pip install 'mmer-live[train]'")
     need_dlib()
     (tmp_path / "tiny.toml").write_text(TINY)
-    done = train("tiny.toml", "--data", corpora, cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
-    told = " ".join(done.stderr.split())
+    status, told = train_here(monkeypatch, capsys, tmp_path, "tiny.toml", "--data", corpora)
+    assert status == 0, told
+    told = " ".join(told.split())
     assert "fer2013: 70 items of train" in told
     assert "training on c" in told  # cpu or cuda
     assert "epoch 1 loss" in told
@@ -108,11 +104,16 @@ def test_ctrl_c_is_one_line(corpora: Path, tmp_path: Path) -> None:
     assert checkpoint.exists()
 
 
-def test_help_tells_every_option(tmp_path: Path) -> None:
-    done = train("--help", cwd=tmp_path)
-    assert done.returncode == 0
+def test_help_tells_every_option(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["mmer-train", "--help"])
+    with pytest.raises(SystemExit) as ended:
+        module.main()
+    assert not ended.value.code
+    told = capsys.readouterr().out
     for word in ("RECIPE", "--data", "--output", "--cache", "--resume"):
-        assert word in done.stdout
+        assert word in told
 
 
 @pytest.mark.parametrize(

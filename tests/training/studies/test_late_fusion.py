@@ -19,6 +19,8 @@ from mmer.training.recipes.recipe import load_recipe
 from mmer.training.studies.late_fusion import ALL, iemocap, mean, measure, paired, product
 from mmer.training.tasks.fusion import ONLY
 
+pytestmark = pytest.mark.usefixtures("without_pictures")
+
 INPUTS = {
     "log_probs": np.log(np.float32([[[0.8, 0.2], [0.4, 0.6]], [[0.5, 0.5], [0.1, 0.9]]])),
     "quality": np.ones((2, 2), np.float32),
