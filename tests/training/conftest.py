@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import gzip
 import wave
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -158,11 +157,3 @@ def corpora(tmp_path_factory: pytest.TempPathFactory) -> Path:
     make_faces(root, rng)
     make_texts(root, rng)
     return root
-
-
-@pytest.fixture(scope="module")
-def without_pictures() -> Iterator[None]:
-    """Runs draw no curves.png: it takes longer than a tiny training."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("mmer.training.loop.trainer.draw_curves", lambda *args: None)
-        yield

@@ -34,8 +34,6 @@ from mmer.training.multimodal import sources
 from mmer.training.multimodal.run import run_recipe
 from mmer.training.recipes.recipe import Recipe, load_recipe, recipe_names
 
-pytestmark = pytest.mark.usefixtures("without_pictures")
-
 TINY = {"transformer": "bert", "vit-bilstm": "vit"}
 """Which tiny transformer stands for an encoder of another name."""
 SIZES: Mapping[str, Mapping[str, Any]] = {

@@ -41,7 +41,7 @@ from mmer.training.multimodal.run import open_run, write_results  # noqa: E402
 from mmer.training.multimodal.task import MultimodalTask  # noqa: E402
 from mmer.training.recipes.recipe import Recipe  # noqa: E402
 
-pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("without_pictures")]
+pytestmark = pytest.mark.slow
 
 ALL = ("speech", "text", "face")
 RUNS: dict[str, dict[str, Any]] = {

@@ -28,8 +28,6 @@ from mmer.training.multimodal.run import open_run, predict, summary, write_resul
 from mmer.training.multimodal.task import MultimodalTask  # noqa: E402
 from mmer.training.recipes.recipe import Recipe  # noqa: E402
 
-pytestmark = pytest.mark.usefixtures("without_pictures")
-
 THREE = ("joy", "sadness", "anger")
 
 

@@ -19,8 +19,6 @@ from mmer.training.recipes.recipe import load_recipe
 from mmer.training.studies.late_fusion import ALL, iemocap, mean, measure, paired, product
 from mmer.training.tasks.fusion import ONLY
 
-pytestmark = pytest.mark.usefixtures("without_pictures")
-
 INPUTS = {
     "log_probs": np.log(np.float32([[[0.8, 0.2], [0.4, 0.6]], [[0.5, 0.5], [0.1, 0.9]]])),
     "quality": np.ones((2, 2), np.float32),
@@ -62,7 +60,10 @@ def found(data: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any
     # fewer items and epochs than what ships; both halves read one cache
     options = {**shipped.options, "per_class": 10, "draws": 6_000}
     smaller = replace(shipped, epochs=5, options=options)
-    return paired(smaller, data, cache=tmp_path_factory.mktemp("cache"))
+    with pytest.MonkeyPatch.context() as patch:
+        # fourteen trainings: to draw the curves of one takes a third of it
+        patch.setattr("mmer.training.loop.trainer.draw_curves", lambda *args: None)
+        return paired(smaller, data, cache=tmp_path_factory.mktemp("cache"))
 
 
 @pytest.mark.data
