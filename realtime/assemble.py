@@ -281,7 +281,8 @@ def _fusion_block(
 
     if options.people == "largest":
         return of_one()
-    voices = Baselines("speech") if options.baseline == "session" else None
+    heard = options.baseline == "session" and "speech" in expects
+    voices = Baselines("speech") if heard else None
     return PeopleFusion(of_one, options.people == "speaking", voices)
 
 

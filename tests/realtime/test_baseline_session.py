@@ -122,6 +122,15 @@ def test_of_several_people_faces_are_corrected_by_track_and_voices_by_speaker(
     assert counts["speech"] >= 1  # the voice to which no mouth moves
 
 
+@pytest.mark.parametrize("people", ["largest", "all"])
+def test_a_voice_that_is_not_recognized_has_no_baseline(models: SharedModels, people: str) -> None:
+    options = Options(
+        source="clip", modalities=("face",), offline=True, baseline="session", people=people
+    )
+    made = assemble(options, frozenset({"video"}), Store(offline=True), shared=models)
+    assert set(made.pipeline.guarded().baseline()) == {"face"}
+
+
 def test_a_file_is_used_from_the_first_word_on(models: SharedModels, tmp_path: Path) -> None:
     offset = Offset(READING["speech"], neutral=True)
     plain, _ = pushed(models, "none")
