@@ -47,7 +47,8 @@ class Mixer:
     Tracks become the mean of those that have had sound so far. Where the channels cancel each
     other in the mix (a cable with one pole swapped, a microphone wired as if it were two), the
     loudest channel alone is used from then on: after 0.2 s of next to nothing, or 1 s of about
-    10 dB below the louder channel.
+    10 dB below the louder channel. Where it has been silent for 1 s in which another was not (the
+    sound is of another device by now), all are used again.
     """
 
     def __init__(self) -> None:
@@ -55,6 +56,7 @@ class Mixer:
         """The one channel that is used, from 0, because the channels cancel each other."""
         self._reports: list[str] = []
         self._cancelled_s = 0.0
+        self._silent_s = 0.0  # of the one channel, while another had sound
         self._window = np.zeros(3)  # power mixed, power apart, seconds
         self._used: NDArray[np.bool_] = np.zeros(0, np.bool_)  # shape (channels,)
 
@@ -74,6 +76,8 @@ class Mixer:
             return frame
         if self.channel is None:
             self._look_for_cancelling(sound, weights, frame.sample_rate)
+        else:
+            self._look_for_silence(sound, self.channel, frame.sample_rate)
         if self.channel is not None:
             return _in_mono(sound[min(self.channel, len(sound) - 1)], frame)
         return _in_mono(weights @ sound, frame) if tracks else frame
@@ -106,6 +110,17 @@ class Mixer:
             self._reports.append(
                 f"the channels of its sound cancel each other: channel {self.channel + 1} is used"
             )
+
+    def _look_for_silence(self, sound: NDArray[np.float32], used: int, rate: int) -> None:
+        power = np.square(sound).mean(axis=1)  # shape (channels,)
+        if power[min(used, len(power) - 1)] >= _SOUNDING:
+            self._silent_s = 0.0
+        elif power.max() >= _SOUNDING:
+            self._silent_s += sound.shape[1] / rate
+        if self._silent_s >= _WINDOW_S:
+            self.channel, self._silent_s, self._cancelled_s = None, 0.0, 0.0
+            self._window[:] = 0.0
+            self._reports.append(f"channel {used + 1} of its sound is silent: all are used again")
 
 
 @lru_cache(maxsize=64)

@@ -99,6 +99,21 @@ def test_channels_that_cancel_each_other_in_part_are_noticed(tmp_path, share):
         assert peak(samples[2 * RATE :]) == pytest.approx(20_000, rel=0.02)
 
 
+def test_the_one_channel_that_is_used_is_given_up_once_it_alone_is_silent(tmp_path):
+    """As where a device with its microphone in the other channel takes a lost one's place."""
+    voice, pause = 20_000 * 2 * tone(3.0, RATE), np.zeros((2, 3 * RATE))
+    cancelling, other = voice * np.array([[-0.9], [1]]), voice * np.array([[1], [0]])
+    sound = np.concatenate([cancelling, pause, cancelling, other, cancelling], axis=1)
+    samples, notices = played(wav(tmp_path / "two.wav", np.int16(sound)))
+    assert [n.split("; ")[0].split(": ", 1)[1] for n in notices] == [
+        "the channels of its sound cancel each other: channel 2 is used",
+        "channel 2 of its sound is silent: all are used again",
+        "the channels of its sound cancel each other: channel 2 is used",
+    ]
+    parts = [samples[k * RATE : (k + 1) * RATE] for k in (2, 7, 11, 14)]
+    assert [peak(p) for p in parts] == pytest.approx([20_000, 20_000, 10_000, 20_000], rel=0.02)
+
+
 @pytest.mark.parametrize("delay_s", [0.0003, 0.001, 0.003])
 def test_two_microphones_in_one_room_are_mixed(tmp_path, delay_s):
     hum = np.random.default_rng(0).normal(0, 1, 4 * RATE)
