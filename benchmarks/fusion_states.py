@@ -139,14 +139,12 @@ def other_sentences(texts: EncoderOutputs, n: int) -> list[Opinion]:
     rng = np.random.default_rng(0)
     k = texts.states.index("as recognized")
     rows = [np.flatnonzero((texts.labels == c) & (texts.quality[:, k] > 0)) for c in range(7)]
-    drawn = [int(rng.choice(rows[int(rng.integers(len(rows)))])) for _ in range(n)]
-    return [
-        Opinion(
-            texts.log_probs[r, k].astype(np.float64), float(texts.quality[r, k]), 0.0,
-            punctuated=1.0,
-        )
-        for r in drawn
-    ]  # fmt: skip
+    found = []
+    for _ in range(n):
+        r = int(rng.choice(rows[int(rng.integers(len(rows)))]))
+        logs, quality = texts.log_probs[r, k].astype(np.float64), float(texts.quality[r, k])
+        found.append(Opinion(logs, quality, 0.0, punctuated=1.0))
+    return found
 
 
 def _paired(held_out: Mapping[str, EncoderOutputs], say: Say) -> Iterator[Set]:

@@ -82,7 +82,7 @@ def study(data: Path, say: Say) -> Report:
     other = other_scores(environment, bursts, model, say)
     remaining = other_scores(environment, bursts, shipped, say)
     noisy = degraded(clips, environment)
-    speech = {name: all_speech_scores(name, sounds, model, say) for name, sounds in noisy.items()}
+    speech = {name: all_speech_scores(name, each, model, say) for name, each in noisy.items()}
     transcribed = {name: all_speech_scores(name, noisy[name], shipped, say) for name in SHIPPED}
     return Report(
         kind="asr_threshold",
@@ -108,12 +108,8 @@ def degraded(
     clips: Sequence[Utterance], environment: Sequence[NDArray[np.int16]]
 ) -> dict[str, Sequence[Utterance]]:
     """The clips, clean and by the ratio of the noise under them."""
-    return {
-        "clean" if snr_db is None else f"{snr_db:g} dB": clips
-        if snr_db is None
-        else in_noise(clips, environment, snr_db)
-        for snr_db in SNRS_DB
-    }
+    noisy = {f"{db:g} dB": in_noise(clips, environment, db) for db in SNRS_DB if db is not None}
+    return {"clean": clips, **noisy}
 
 
 def all_speech_scores(

@@ -25,7 +25,7 @@ _SHOWN: Final[dict[str, Callable[[float], str]]] = {
 def together(recordings: Sequence[Recording], seconds: float) -> Recording:
     """The runs of a clip of ``seconds`` as one of the clip over and over, in their order.
 
-    Running estimates of after a clip's end are left out; utterances are numbered on.
+    Running estimates from after a clip's end are left out; utterances are numbered on.
     """
     whole = Recording(recordings[0].models, recordings[0].provider)
     numbered = 0

@@ -31,8 +31,6 @@ from mmer.training.storage import cached_arrays
 CHUNK: Final = 8
 """Clips in a file of the cache."""
 _CONFIG: Final = FusionConfig()
-
-
 WHAT: Final = ("speech", "face", "fused")
 OF_NEUTRAL: Final = "other neutral clips"
 OF_HALF: Final = "other half of the clips"

@@ -29,7 +29,6 @@ MOST: Final = 3.2
 """Switches a minute: those with the first networks, without a baseline."""
 HOLDS_S: Final = (0.0, 0.25, 0.5, 1.0)
 _STEP_S: Final = 0.05
-
 BASELINES: Final = ("none", "session")
 
 

@@ -346,7 +346,7 @@ def test_percentiles_of_several_runs_are_of_the_values_of_all() -> None:
     assert (provisional.values["given"], provisional.values["standing"]) == (20, 20)
     assert by["provisional_equal"].runs == {"share": [1.0, None]}
     face = by["face_delay_ms"]
-    assert face.values["n"] == 180  # none of after a clip's end
+    assert face.values["n"] == 180  # none from after a clip's end
     assert face.measured.endswith("; runs p50 50 to 70, p95 50 to 70")
 
 
