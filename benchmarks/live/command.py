@@ -118,7 +118,7 @@ class Live(SessionOptions):
         delay_rows = over_runs(
             self.delay_rows(recording, every), [self.delay_rows(r, long) for r in recordings]
         )
-        stages = find_stages(recording.stages, every.seconds)
+        stages = find_stages([r.stages for r in recordings], every.seconds)
         largest = max(watched, key=lambda run: run.peak_mb)
         delays = [(e.written, 1000 * e.face_delay_s) for e in recording.estimates if e.face_delay_s]
         return Report(

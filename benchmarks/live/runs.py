@@ -40,7 +40,6 @@ def together(recordings: Sequence[Recording], seconds: float) -> Recording:
         whole.health += [(t + shift, queue) for t, queue in one.health]
         for name, dropped in one.drops.items():
             whole.drops[name] = whole.drops.get(name, 0) + dropped
-        whole.stages += one.stages
         numbers = [r.utterance for r in (*one.transcripts, *one.ends)]
         numbers += [e.utterance for e in estimates]
         numbered += max((n or 0 for n in numbers), default=0) + 1

@@ -69,11 +69,12 @@ class StageFinding:
     works_ms: Sequence[float]
 
 
-def find_stages(times: Sequence[StageTime], seconds: float) -> list[StageFinding]:
-    """Every part of which there was any work, in the pipeline's order."""
+def find_stages(runs: Sequence[Sequence[StageTime]], seconds: float) -> list[StageFinding]:
+    """Every part of which there was any work in the runs, ``seconds`` in all, in the pipeline's
+    order."""
     found = []
     for part in PARTS:
-        mine = part.of([t for t in times if t.stage == part.stage])
+        mine = [t for run in runs for t in part.of([t for t in run if t.stage == part.stage])]
         if mine:
             waits = [1000 * t.wait_s for t in mine]
             works = [1000 * t.work_s for t in mine]

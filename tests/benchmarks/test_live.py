@@ -364,15 +364,12 @@ def test_one_run_has_no_range() -> None:
     assert over_runs(rows, [rows]) == rows
 
 
-def test_stages_queues_and_drops_of_several_runs() -> None:
-    one = Recording(MODELS, frames=[1.0], tracked=2, drops={"video": 3}, stages=TIMES)
+def test_queues_and_drops_of_several_runs() -> None:
+    one = Recording(MODELS, frames=[1.0], tracked=2, drops={"video": 3})
     one.health = [(1.0, {"audio": 0.01})]
     whole = together([one, one], 60)
     assert (whole.frames, whole.tracked, whole.drops) == ([1.0, 61.0], 4, {"video": 6})
     assert [t for t, _ in whole.health] == [1.0, 61.0]
-    found = {f.part.key: f for f in find_stages(whole.stages, 20.0)}
-    assert found["voice"].work.n == 100
-    assert found["words_final"].work.p95 == pytest.approx(100)
 
 
 def test_first_label_is_the_median() -> None:
@@ -398,7 +395,7 @@ TIMES = [
 
 
 def test_stages_by_what_they_did() -> None:
-    found = {f.part.key: f for f in find_stages(TIMES, 10.0)}
+    found = {f.part.key: f for f in find_stages([TIMES], 10.0)}
     assert list(found) == ["voice", "words_partial", "words_final", "fusion", "output"]
     assert found["words_final"].work.p50 == pytest.approx(100)
     assert found["words_final"].wait.p95 == pytest.approx(2)
@@ -411,6 +408,14 @@ def test_stages_by_what_they_did() -> None:
     assert len(row.samples["wait_ms"]) == 50
 
 
+def test_an_utterance_cut_off_by_the_end_of_one_run_shifts_no_other() -> None:
+    started = [*TIMES, stage("asr", "SpeechUpdate", False, 0, 0.1)]
+    found = {f.part.key: f for f in find_stages([started, TIMES], 20.0)}
+    assert found["voice"].work.n == 100
+    assert found["words_final"].work.n == 2
+    assert found["words_final"].work.p50 == found["words_final"].work.p95 == pytest.approx(100)
+
+
 def test_samples_are_thinned_evenly() -> None:
     assert thinned(list(range(10)), 4) == [0, 3, 6, 9]
     assert thinned([1.0], 4) == [1.0]
@@ -419,5 +424,5 @@ def test_samples_are_thinned_evenly() -> None:
 
 def test_the_picture_is_drawn(tmp_path: Path) -> None:
     cpu = {"cpu_s_per_s": 0.2, "children_cpu_s_per_s": 0.05}
-    draw_stages(find_stages(TIMES, 10.0), cpu, tmp_path / "stages.png")
+    draw_stages(find_stages([TIMES], 10.0), cpu, tmp_path / "stages.png")
     assert (tmp_path / "stages.png").read_bytes().startswith(b"\x89PNG")
