@@ -156,7 +156,7 @@ def table(found: Mapping[str, Sequence[Running]]) -> Table:
         ["after", "a minute, without", "right, without", "a minute, with", "right, with"],
         lines,
         "Switches of the running label if another one must last so long first (it need not), and "
-        "share of the time of speech in which it is right",
+        "share of the time of speech in which it is right, mean of the clips",
     )
 
 

@@ -128,7 +128,7 @@ class Recognize:
             lines = [writer.first(replace(info, source=source))]
             for event in events:
                 if late.is_set() and isinstance(event, SessionEnd):
-                    why = f"the file took more than {job_s:g} s of work: it is cut off here"
+                    why = f"the file took more than {job_s:g} s: the answer ends here"
                     event = Notice(event.t, "error", "server", why)
                 lines.append(writer.event(event, None) or b"")
                 if text := b"".join(lines):
