@@ -54,7 +54,7 @@ def assemble(
 ) -> Assembly:
     """Build the pipeline for a source that has ``streams``; raises MmerError where that fails.
 
-    What ``auto`` lets be absent (a speech recognizer, BlazeFace) becomes a notice.
+    The speech recognizer, which ``auto`` lets be absent, becomes a notice then.
     Without ``abstain``, which is for measurements, there is a label however unsure it is, and a
     fusion that fails raises. ``shared`` has the networks, which
     are of the options' ``weights`` and ``provider``; left out, they are loaded.
@@ -72,7 +72,7 @@ def assemble(
     if video and "face" in chosen:
         if bundle.needs_faces:
             found = find_detector(options.detector, store)
-            loads["detector"] = lambda: load_detector(found)
+            loads["detector"] = lambda: load_detector(found, shared)
         loads["face"] = _model("face", bundle, options, shared)
     if options.weights is None or "fusion" in bundle.cards:
         loads["fusion"] = bundle.load_fusion if shared is None else shared.fusion
@@ -303,5 +303,7 @@ def _model(
     return lambda: bundle.load_encoder(name, options.provider)
 
 
-def _asr(selection: Selection, shared: SharedModels | None) -> Callable[[], Choice[AsrModel]]:
+def _asr(
+    selection: Selection, shared: SharedModels | None
+) -> Callable[[], Choice[AsrModel | None]]:
     return lambda: load(selection) if shared is None else shared.asr(selection)

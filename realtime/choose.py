@@ -6,25 +6,26 @@ runs in threads, side by side with the networks).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Generic, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
-from mmer.models.errors import MmerError
 from mmer.models.registry import Entry, Registry
-from mmer.models.store.store import Store, Unavailable
+from mmer.models.store.store import Store
 from mmer.realtime.blocks.face_detector import FaceDetector
 from mmer.realtime.messages import Notice
+
+if TYPE_CHECKING:
+    from mmer.realtime.shared_models import SharedModels
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True)
 class Choice(Generic[T]):
-    """What was loaded (None: nothing could be), its name, and why not something better."""
+    """What was loaded, its name, and why not something better."""
 
-    made: T | None
+    made: T
     name: str | None
     notices: tuple[Notice, ...] = ()
 
@@ -34,7 +35,7 @@ class DetectorEntry(Entry):
     """A face detector: its class takes the path of ``asset``, or nothing where there is none."""
 
     asset: str = ""  # name in the store
-    auto: bool = True  # taken by "auto" where those before it are not available
+    shared: str = ""  # method of ``SharedModels`` that has its network, which it takes then
     origin: str = ""  # what it comes with, where it has no file of its own
     notice: str = ""  # for the user
 
@@ -44,16 +45,16 @@ DETECTORS: Final = Registry(
     {
         "blazeface": DetectorEntry(
             "mmer.realtime.blocks.blazeface_detector:BlazeFaceDetector",
-            "BlazeFace, run by OpenCV",
+            "BlazeFace, run by ONNX Runtime",
             "Bazarevsky et al. 2019",
-            asset="face-detector",
+            shared="blazeface",
+            origin="blazeface.onnx",
         ),
         "mediapipe": DetectorEntry(
             "mmer.realtime.blocks.mediapipe_detector:MediaPipeDetector",
             "BlazeFace, run by MediaPipe",
             "Bazarevsky et al. 2019",
             asset="face-detector",
-            auto=False,  # its library reports usage, which cannot be switched off
             notice="MediaPipe's library sends usage figures (no images) to its makers when it can",
         ),
         "haar": DetectorEntry(
@@ -65,8 +66,16 @@ DETECTORS: Final = Registry(
     },
 )
 
-Found: TypeAlias = Mapping[str, "Path | Unavailable | None"]
-"""Files by detector, best detector first; None where it needs none."""
+AUTO: Final = "blazeface"
+"""What "auto" takes."""
+
+
+@dataclass(frozen=True)
+class FoundDetector:
+    """A detector by its name, and the file that it needs (None: none but those of mmer)."""
+
+    name: str
+    file: Path | None
 
 
 def detector_names() -> tuple[str, ...]:
@@ -78,48 +87,32 @@ DETECTOR_METAVAR: Final = "{" + ",".join(detector_names()) + "}"
 """The same, for the help of a command."""
 
 
-def find_detector(detector: str, store: Store) -> Found:
-    """Files of the detector named, or of all that "auto" may take; fetched where missing.
+def find_detector(detector: str, store: Store) -> FoundDetector:
+    """The detector that ``--detector`` names, with its file, fetched where it is missing.
 
     Raises:
-        Unavailable: the detector was named and its file is not to be had.
+        Unavailable: the file is not to be had.
     """
-    if detector != "auto":
-        return {detector: _file(detector, store)}
-    found: dict[str, Path | Unavailable | None] = {}
-    for name, entry in DETECTORS.items():
-        if entry.auto:
-            try:
-                found[name] = _file(name, store)
-            except Unavailable as problem:
-                found[name] = problem.with_traceback(None)  # which would keep every model alive
-    return found
+    name = AUTO if detector == "auto" else detector
+    asset = DETECTORS[name].asset
+    return FoundDetector(name, store.get(store.asset(asset)) if asset else None)
 
 
-def load_detector(found: Found) -> Choice[FaceDetector]:
-    """The first face detector of those found that can be loaded.
+def load_detector(found: FoundDetector, models: SharedModels | None = None) -> Choice[FaceDetector]:
+    """Load the detector that was found; ``models`` may have its network.
 
     Raises:
-        MmerError: none can be loaded.
+        MmerError: it cannot be loaded.
     """
-    problems: list[MmerError] = []
-    for name, file in found.items():
-        entry = DETECTORS[name]
-        try:
-            if isinstance(file, Unavailable):
-                raise file
-            made: FaceDetector = DETECTORS.load(name)(*([] if file is None else [file]))
-        except MmerError as problem:
-            problems.append(problem.with_traceback(None))
-            continue
-        reasons = [f"{problem}; using {entry.summary}" for problem in problems]
-        reasons += [entry.notice] if entry.notice else []
-        origin = entry.origin if file is None else file.name
-        notices = tuple(Notice(0.0, "info", "face", reason) for reason in reasons)
-        return Choice(made, f"{name} ({origin})" if origin else name, notices)
-    raise problems[-1]
-
-
-def _file(detector: str, store: Store) -> Path | None:
-    asset = DETECTORS[detector].asset
-    return store.get(store.asset(asset)) if asset else None
+    entry = DETECTORS[found.name]
+    make = DETECTORS.load(found.name)
+    made: FaceDetector
+    if found.file is not None:
+        made = make(found.file)
+    elif models is not None and entry.shared:
+        made = make(getattr(models, entry.shared)())
+    else:
+        made = make()
+    notices = (Notice(0.0, "info", "face", entry.notice),) if entry.notice else ()
+    origin = entry.origin if found.file is None else found.file.name
+    return Choice(made, f"{found.name} ({origin})" if origin else found.name, notices)

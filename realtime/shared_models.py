@@ -12,6 +12,7 @@ from mmer.models.engine.batching import BatchingEngine
 from mmer.models.errors import MmerError
 
 if TYPE_CHECKING:
+    from mmer.models.blazeface import BlazeFace
     from mmer.models.fusion import FusionModel
     from mmer.realtime.asr.interface import AsrModel
     from mmer.realtime.asr.selection import Selection
@@ -27,10 +28,10 @@ class SharedModels:
         first = mmer.Recognizer("a.mp4", models=models)
         second = mmer.Recognizer("b.mp4", models=models)
 
-    Every recognizer has its own state and face detector; the networks, those of speech recognition
-    too, lie in memory once. What comes at the same time for a network that is not in int8 (of the
-    shipped ones the face's) runs as one (``BatchingEngine``), by which a probability may differ in
-    its last digits from that of a recognizer alone.
+    Every recognizer has its own state; the networks, those of speech recognition and of the face
+    detector too, lie in memory once. What comes at the same time for an encoder that is not in int8
+    (of the shipped ones the face's) runs as one (``BatchingEngine``), by which a probability may
+    differ in its last digits from that of a recognizer alone.
     """
 
     def __init__(self, weights: str | Path | None = None, provider: str = "auto") -> None:
@@ -41,8 +42,8 @@ class SharedModels:
         self.weights = None if weights is None else Path(os.fsdecode(weights))
         self.provider = provider
         self._loaded: dict[str, Any] = {}
-        self._asr: dict[Selection, Choice[AsrModel]] = {}
-        self._locks = {name: threading.Lock() for name in (*KINDS, "asr")}
+        self._asr: dict[Selection, Choice[AsrModel | None]] = {}
+        self._locks = {name: threading.Lock() for name in (*KINDS, "asr", "blazeface")}
 
     def encoder(self, name: str, place: Path | None) -> Any:
         """The model "speech", "text" or "face", whose card is ``place`` (None: the shipped one).
@@ -61,7 +62,7 @@ class SharedModels:
                 self._loaded[name] = model
             return self._loaded[name]
 
-    def asr(self, selection: Selection) -> Choice[AsrModel]:
+    def asr(self, selection: Selection) -> Choice[AsrModel | None]:
         """The speech recognizer of a selection, loaded by the first who asks for that one.
 
         Raises:
@@ -73,6 +74,16 @@ class SharedModels:
             if selection not in self._asr:
                 self._asr[selection] = load(selection)
             return self._asr[selection]
+
+    def blazeface(self) -> BlazeFace:
+        """The face detector's network, which ships, on the CPU; raises MmerError."""
+        from mmer.models.blazeface import BlazeFace
+
+        with self._locks["blazeface"]:
+            if "blazeface" not in self._loaded:
+                self._loaded["blazeface"] = BlazeFace.load()
+            loaded: BlazeFace = self._loaded["blazeface"]
+            return loaded
 
     def fusion(self) -> FusionModel:
         """The fusion of ``weights``, on the CPU; raises MmerError as ``encoder`` does."""

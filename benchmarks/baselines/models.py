@@ -8,7 +8,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmer.models.encoder import FaceModel, SpeechModel, TextModel
-from mmer.models.errors import MmerError
 from mmer.models.prediction import Prediction
 from mmer.models.preparation.face_crop import align
 from mmer.models.store.store import Store
@@ -26,8 +25,6 @@ class Models:
     def __init__(self, asr: str, detector: str, provider: str) -> None:
         store = Store(offline=True)
         found = load_detector(find_detector(detector, store))
-        if found.made is None:
-            raise MmerError("there is no face detector here: see mmer-live --check")
         self._detector = found.made
         asr_model = load(select(asr, store))
         self._asr = None if asr_model.made is None else asr_model.made.stream()

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
+from mmer.models.blazeface import FILE as BLAZEFACE
 from mmer.models.bounded_json import read_json
 from mmer.models.cards.card import KINDS, weights_dir
 
@@ -16,13 +17,19 @@ def model_files(weights: Path | None) -> list[Path]:
     """Existing files of the models that ``weights`` means, for outputs to stay away from.
 
     ``weights`` is a folder of cards, a card NAME.json or a network NAME.onnx; None: the shipped
-    ones. A damaged card is listed without the files that it should name.
+    ones. With a folder's goes the shipped face detector. A damaged card is listed without the files
+    that it should name.
     """
     folder = weights_dir() if weights is None else weights
-    cards = [folder / f"{name}.json" for name in _NAMES]
-    if not folder.is_dir():
-        cards = [folder.with_suffix(".json")]
-    return [file for card in cards if card.is_file() for file in (card, *_named_by(card))]
+    if folder.is_dir():
+        cards = [folder / f"{name}.json" for name in _NAMES]
+        others = [weights_dir() / BLAZEFACE]
+    else:
+        cards, others = [folder.with_suffix(".json")], []
+    return [
+        *(file for card in cards if card.is_file() for file in (card, *_named_by(card))),
+        *(file for file in others if file.is_file()),
+    ]
 
 
 def _named_by(card: Path) -> list[Path]:

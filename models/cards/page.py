@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Final
 
+from mmer.models.blazeface import FILE, SHA256
 from mmer.models.cards.card import Card, Development, Measured, load_card, weights_dir
 from mmer.models.face_baseline import NAME as FACE_BASELINE
 from mmer.models.labels import EMOTIONS, MODALITIES
@@ -26,6 +27,14 @@ _GENERATED: Final = """\
 Development data of `fusion` are moments whose modalities are independent given the emotion, those
 of `face-baseline` sequences made of single images: easier than people. For the clips of a person
 see *On other data* of `fusion`."""
+_BLAZEFACE: Final = f"""\
+## blazeface
+
+Where faces are in an image. `{FILE}`, sha256 `{SHA256[:16]}...`. Not trained by us, and without a
+card: BlazeFace short range by Bazarevsky et al. 2019 (Google), Apache-2.0, converted from
+MediaPipe's `face_detection_short_range.tflite` (`weights/LICENSE.md`). Its makers' card:
+https://storage.googleapis.com/mediapipe-assets/MediaPipe%20BlazeFace%20Model%20Card%20(Short%20Range).pdf
+"""
 KINDS: Final = {
     "development": "Development data: not trained on, but recipes, temperatures and thresholds "
     "were chosen by them; expect less elsewhere.",
@@ -175,7 +184,9 @@ def _section(card: Card, folder: Path) -> str:
 
 
 def render(folder: Path) -> str:
-    """The page for the models in ``folder``, in Markdown; fusion and face baseline where there.
+    """The page for the models in ``folder``, in Markdown.
+
+    Fusion, face baseline and face detector are on it where they are there.
 
     Raises:
         MmerError: a card is missing or not valid.
@@ -189,7 +200,10 @@ def render(folder: Path) -> str:
     ]
     overview = _table(("model", *_FIGURES, "size", "one item"), rows)
     made = [_GENERATED, ""] if len(names) > len(MODALITIES) else []
-    return "\n".join([_HEAD, *overview, *made, *(_section(card, folder) for card in cards)])
+    sections = [_section(card, folder) for card in cards]
+    if (folder / FILE).is_file():
+        sections.append(_BLAZEFACE)
+    return "\n".join([_HEAD, *overview, *made, *sections])
 
 
 if __name__ == "__main__":

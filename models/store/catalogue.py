@@ -56,7 +56,8 @@ FACE_DETECTOR: Final = Asset(
     sha256="bbff11cebd1eb27a1e004cae0b0e63ec8c551cbf34a4451148b4908b8db3eca8",
     size="0.2 MB",
 )
-"""Apache-2.0; the address and hash are those that MediaPipe's own build pins."""
+"""For MediaPipe's own library alone: the same network ships as ``models/weights/blazeface.onnx``.
+Apache-2.0; the address and hash are those that MediaPipe's own build pins."""
 
 VOSK_MODEL: Final = Asset(
     name="vosk",

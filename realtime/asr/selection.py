@@ -59,7 +59,7 @@ def select(asr: str, store: Store) -> Selection:
     return Selection(asr, (), tuple(unavailable))
 
 
-def load(selection: Selection) -> Choice[AsrModel]:
+def load(selection: Selection) -> Choice[AsrModel | None]:
     """The selected model: of two engines, the online one's partials and the other's finals.
 
     Raises:

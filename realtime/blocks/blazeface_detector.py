@@ -1,24 +1,18 @@
-"""Face detector BlazeFace, run by OpenCV.
+"""Face detector BlazeFace (Bazarevsky et al. 2019), run by ONNX Runtime.
 
-The network is MediaPipe's own file (``face_detection_short_range.tflite``; Bazarevsky et al. 2019,
-"BlazeFace: Sub-millisecond Neural Face Detection on Mobile GPUs"). The steps around it are those of
-MediaPipe's face detection graph: letterbox to 128x128, boxes relative to a fixed grid of anchors,
-and overlapping boxes blended by score.
+The steps around the network are those of MediaPipe's face detection graph: letterbox to 128x128,
+boxes relative to a fixed grid of anchors, and overlapping boxes blended by score.
 """
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 from numpy.typing import NDArray
 
-from mmer.models.errors import MmerError
+from mmer.models.blazeface import SIDE, BlazeFace
 from mmer.realtime.blocks.face_detector import DetectedFace, FaceDetector, load_cv2
 
-_SIDE = 128  # of the network's input, pixels
 _GRIDS = ((16, 2), (8, 6))  # cells a side, anchors a cell
-_ANCHORS = sum(cells * cells * each for cells, each in _GRIDS)
 _CLOSER = 2.5  # side of the second look's square, in sides of the box
 _SAME_FACE = 0.3  # intersection over union from which two boxes are one face
 
@@ -30,31 +24,16 @@ class BlazeFaceDetector(FaceDetector):
     face is searched for only around its last place, which is half the work; where it is not found
     there, the whole image is searched again.
 
-    ``model`` is the file above. Faces scored below ``min_score`` are not reported. Raises MmerError
-    when the file cannot be read or is another model, or when OpenCV cannot be loaded. For one
-    thread at a time.
+    ``network`` may be shared with other detectors; by default it is loaded. Faces scored below
+    ``min_score`` are not reported. Raises MmerError when the network or OpenCV cannot be loaded.
+    For one thread at a time.
     """
 
     name = "blazeface"
 
-    def __init__(self, model: Path, min_score: float = 0.5) -> None:
-        cv2 = load_cv2()
-        try:
-            content = model.read_bytes()
-        except OSError as error:
-            raise MmerError(f"cannot read the face detector {model}: {error.strerror}") from error
-        try:
-            self._net = cv2.dnn.readNetFromTFLite(np.frombuffer(content, np.uint8))
-            scores, boxes = self._run(np.zeros((_SIDE, _SIDE, 3), np.uint8))
-        except cv2.error as error:
-            raise MmerError(
-                f"{model} cannot be opened as a face detector: delete it and fetch it again "
-                f"(OpenCV: {error.err})"
-            ) from error
-        if scores.shape != (_ANCHORS,) or boxes.shape != (_ANCHORS, 16):
-            raise MmerError(
-                f"{model} is another model: expected BlazeFace short range with {_ANCHORS} anchors"
-            )
+    def __init__(self, network: BlazeFace | None = None, min_score: float = 0.5) -> None:
+        load_cv2()
+        self._network = BlazeFace.load() if network is None else network
         self._min_score = min_score
         self._centres = _anchor_centres()
         self._last: DetectedFace | None = None  # the only face of the last image
@@ -90,7 +69,7 @@ class BlazeFaceDetector(FaceDetector):
     def _look(self, image: NDArray[np.uint8]) -> list[DetectedFace]:
         """Faces of the network on the whole image, as MediaPipe's detector reports them."""
         square, scale, margin = _letterbox(image)
-        scores, raw = self._run(square)
+        scores, raw = self._network.run(square)
         sure = np.flatnonzero(scores >= self._min_score)
         # shape (n, 8, 2): centre and size of the box, then six points, in pixels of the square
         found = raw[sure].reshape(-1, 8, 2)
@@ -136,24 +115,13 @@ class BlazeFaceDetector(FaceDetector):
         self._last = None
         self._squares = 0
 
-    def _run(self, square: NDArray[np.uint8]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Scores (896,) in 0..1 and boxes (896, 16) relative to their anchors, of a BGR square."""
-        import cv2
-
-        self._net.setInput(
-            cv2.dnn.blobFromImage(square, 1 / 127.5, mean=(127.5, 127.5, 127.5), swapRB=True)
-        )
-        logits, boxes = self._net.forward(["classificators", "regressors"])
-        scores = 1 / (1 + np.exp(-logits.ravel().astype(np.float64).clip(-100, 100)))
-        return scores, boxes[0].astype(np.float64)
-
 
 def _anchor_centres() -> NDArray[np.float64]:
     """Centres of the anchors in the square, (896, 2) x, y: the middles of the cells, row by row."""
     grids = []
     for cells, each in _GRIDS:
         y, x = np.divmod(np.arange(cells * cells), cells)
-        middles = (np.stack([x, y], axis=1) + 0.5) * _SIDE / cells
+        middles = (np.stack([x, y], axis=1) + 0.5) * SIDE / cells
         grids.append(np.repeat(middles, each, axis=0))
     return np.concatenate(grids)
 
@@ -166,15 +134,15 @@ def _letterbox(
 
     height, width = image.shape[:2]
     # first by a whole number, which is ten times as fast; what does not go into it is cut off
-    step = max(1, min(max(height, width) // _SIDE, height, width))
+    step = max(1, min(max(height, width) // SIDE, height, width))
     height, width = height - height % step, width - width % step
     small = cv2.resize(
         image[:height, :width], (width // step, height // step), interpolation=cv2.INTER_AREA
     )
-    scale = _SIDE / max(height, width)
+    scale = SIDE / max(height, width)
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
-    left, top = (_SIDE - size[0]) // 2, (_SIDE - size[1]) // 2
-    square = np.zeros((_SIDE, _SIDE, 3), np.uint8)
+    left, top = (SIDE - size[0]) // 2, (SIDE - size[1]) // 2
+    square = np.zeros((SIDE, SIDE, 3), np.uint8)
     square[top : top + size[1], left : left + size[0]] = cv2.resize(
         small, size, interpolation=cv2.INTER_LINEAR
     )

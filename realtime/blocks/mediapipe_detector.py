@@ -92,7 +92,7 @@ def _open(model: Path, min_score: float) -> tuple[Any, Any, Any]:
     except ImportError as error:
         raise MmerError(
             f"MediaPipe cannot be imported ({error}); pip install 'mmer-live[mediapipe]', "
-            "or use the Haar detector, which works without"
+            "or use --detector blazeface, the same network without it"
         ) from error
     options = face_detector.FaceDetectorOptions(
         base_options=BaseOptions(model_asset_buffer=content),
@@ -105,7 +105,7 @@ def _open(model: Path, min_score: float) -> tuple[Any, Any, Any]:
     except OSError as error:
         raise MmerError(
             f"MediaPipe cannot load its library ({error}); on Debian or Ubuntu: {_APT}; "
-            "the Haar detector works without"
+            "--detector blazeface runs the same network without it"
         ) from error
     except (ValueError, RuntimeError) as error:
         raise MmerError(

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeAlias
 
+from mmer.models.blazeface import blazeface_file
 from mmer.models.cards.card import KINDS, check_file, load_card, weights_dir
 from mmer.models.encoder import preparation_of
 from mmer.models.engine import open_best
@@ -161,8 +162,16 @@ def _models(store: Store, weights: Path) -> Iterator[Item]:
         else:
             detail = f"{card.file}, {path.stat().st_size / 1e6:.1f} MB, as its card says"
             yield Item(group, name, "ok", detail)
+    try:
+        path = blazeface_file()
+    except MmerError as problem:
+        remedy = "pip install --force-reinstall mmer-live"
+        yield Item(group, "blazeface", "missing", str(problem), remedy)
+    else:
+        detail = f"{path.name}, {path.stat().st_size / 1e6:.1f} MB, as it was shipped"
+        yield Item(group, "blazeface", "ok", detail)
     without = {
-        store.face.name: "faces are found by OpenCV's Haar cascade",
+        store.face.name: "--detector mediapipe does not run",
         **{a.name: "speech is transcribed by Vosk, where that is here" for a in store.moonshine},
         store.vosk.name: "there are no word times, and partial transcripts cost more",
     }

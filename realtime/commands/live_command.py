@@ -51,7 +51,7 @@ class Arguments:
     """Speech recognizer; auto: Moonshine's transcripts, with Vosk's partial ones where its model is
     on this machine; where only one of them can be had, that one."""
     detector: Annotated[str, tyro.conf.arg(metavar=DETECTOR_METAVAR)] = "auto"
-    """Face detector; auto: BlazeFace run by OpenCV, else OpenCV's Haar cascade."""
+    """Face detector; auto: blazeface."""
     provider: Provider = "auto"
     """What runs the networks; auto: the best that works; a named one that cannot run is an error.
     tensorrt builds its plans where mmer-engine build has not, which takes minutes, once."""

@@ -91,8 +91,8 @@ def predictions(modality: str) -> list[dict[str, Any]]:
 
 
 def shipped() -> list[str]:
-    """The names of the networks."""
-    return sorted(path.stem for path in weights_dir().glob("*.onnx"))
+    """The names of the networks that have a card."""
+    return sorted(p.stem for p in weights_dir().glob("*.onnx") if p.with_suffix(".json").is_file())
 
 
 def main() -> None:

@@ -76,7 +76,8 @@ def test_a_machine_that_has_what_a_file_needs_is_good(store: Store, weights: Pat
     assert set(files) == {"moonshine-encoder", "moonshine-decoder", "moonshine-vocabulary"}
     for item in (*files.values(), models["vosk"]):
         assert (item.state, item.remedy) == ("absent", "mmer-live --fetch")
-    assert "Haar" in items["face-detector"].detail
+    assert (items["blazeface"].state, items["blazeface"].remedy) == ("ok", "")
+    assert items["face-detector"].detail.endswith("--detector mediapipe does not run")
     assert (items["face-baseline"].state, items["face-baseline"].remedy) == ("absent", "")
     (weights / "face-baseline.json").write_text("{}")
     assert items_of(check(store, weights))["face-baseline"].state == "ok"
@@ -97,6 +98,18 @@ def test_networks_that_are_not_there_make_it_fail(store: Store, tmp_path: Path) 
     items = items_of(report)
     assert report.exit_code == 1
     assert all(items[name].state == "missing" and items[name].remedy for name in MODALITIES)
+
+
+def test_a_face_detector_that_is_damaged_makes_it_fail(
+    store: Store, weights: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "blazeface.onnx").write_bytes(b"not the network")
+    monkeypatch.setattr("mmer.models.blazeface.weights_dir", lambda: tmp_path)
+    report = check(store, weights)
+    item = items_of(report)["blazeface"]
+    assert report.exit_code == 1
+    assert (item.state, item.remedy) == ("missing", "pip install --force-reinstall mmer-live")
+    assert "is damaged" in item.detail
 
 
 @pytest.mark.parametrize(

@@ -8,10 +8,17 @@ import numpy as np
 import pytest
 
 import mmer
+from mmer.models.blazeface import BlazeFace
 from mmer.models.errors import MmerError
 from mmer.models.store.store import Store, Unavailable
 from mmer.realtime.blocks.face_detector import DetectedFace
-from mmer.realtime.choose import DETECTORS, DetectorEntry, find_detector, load_detector
+from mmer.realtime.choose import (
+    DETECTORS,
+    DetectorEntry,
+    FoundDetector,
+    find_detector,
+    load_detector,
+)
 
 
 class Owl:
@@ -29,7 +36,7 @@ class Owl:
 @pytest.fixture
 def with_owl(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(DETECTORS, "_entries", dict(DETECTORS.items()))  # taken back afterwards
-    DETECTORS.add("owl", DetectorEntry(f"{__name__}:Owl", "An owl", auto=False, notice="hoot"))
+    DETECTORS.add("owl", DetectorEntry(f"{__name__}:Owl", "An owl", notice="hoot"))
 
 
 @pytest.fixture
@@ -57,28 +64,46 @@ def test_its_name_is_in_the_message_for_a_wrong_one(with_owl: None) -> None:
         mmer.Recognizer(detector="olw")
 
 
-def test_auto_takes_the_next_one_and_says_why(store: Store) -> None:
+def test_auto_is_blazeface_and_needs_no_download(store: Store) -> None:
     found = find_detector("auto", store)
-    assert list(found) == ["blazeface", "haar"]
-    assert isinstance(found["blazeface"], Unavailable)
+    assert found == find_detector("blazeface", store) == FoundDetector("blazeface", None)
     choice = load_detector(found)
-    assert choice.name == "haar (opencv)"
-    (notice,) = choice.notices
-    assert notice.text == f"{found['blazeface']}; using OpenCV's Haar cascade"
+    assert choice.name == "blazeface (blazeface.onnx)"
+    assert choice.made.name == "blazeface"
+    assert choice.notices == ()
 
 
-def test_a_damaged_file_is_passed_over_by_auto_alone(tmp_path: Path) -> None:
-    damaged = tmp_path / "face.tflite"
-    damaged.write_bytes(b"no network")
-    choice = load_detector({"blazeface": damaged, "haar": None})
-    assert choice.name == "haar (opencv)"
-    assert str(damaged) in choice.notices[0].text
-    with pytest.raises(MmerError, match=r"face\.tflite"):
-        load_detector({"blazeface": damaged})
+def test_a_session_names_the_detector_that_auto_took(brief_clip: Path) -> None:
+    with mmer.Recognizer(brief_clip, modalities=("face",), pace="max", offline=True) as recognizer:
+        assert recognizer.info.models["detector"] == "blazeface (blazeface.onnx)"
 
 
-def test_a_named_one_that_is_not_there_is_an_error(store: Store) -> None:
-    for name in ("blazeface", "mediapipe"):
-        with pytest.raises(Unavailable):
-            find_detector(name, store)
-    assert find_detector("haar", store) == {"haar": None}
+def test_mediapipe_needs_its_file_and_haar_none(store: Store) -> None:
+    with pytest.raises(Unavailable, match=r"face_detection_short_range\.tflite"):
+        find_detector("mediapipe", store)
+    assert find_detector("haar", store) == FoundDetector("haar", None)
+    assert load_detector(FoundDetector("haar", None)).name == "haar (opencv)"
+
+
+def test_recognizers_of_shared_models_have_one_network_of_the_detector(
+    brief_clip: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loaded: list[BlazeFace] = []
+    load = BlazeFace.load
+
+    def counted() -> BlazeFace:
+        loaded.append(load())
+        return loaded[-1]
+
+    monkeypatch.setattr(BlazeFace, "load", counted)
+    models = mmer.SharedModels()
+    options = {"modalities": ("face",), "pace": "max", "offline": True}
+    for _ in range(2):
+        with mmer.Recognizer(brief_clip, models=models, **options) as recognizer:  # type: ignore[arg-type]
+            recognizer.prepare()
+    assert len(loaded) == 1
+    found = FoundDetector("blazeface", None)
+    assert load_detector(found, models).made is not load_detector(found, models).made
+    assert len(loaded) == 1
+    load_detector(found)
+    assert len(loaded) == 2

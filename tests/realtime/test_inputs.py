@@ -116,6 +116,11 @@ def test_what_is_no_file_is_passed_over() -> None:
     read = files_read(Options(video="rtsp://camera/1", baseline="session"))
     assert read == (Path("rtsp:/camera/1"), *model_files(None))
     shipped = {path.name for path in model_files(None)}
-    assert {"face-baseline.onnx", "text-tokenizer.json", "fusion.seen.npz"} <= shipped
+    assert {
+        "face-baseline.onnx",
+        "text-tokenizer.json",
+        "fusion.seen.npz",
+        "blazeface.onnx",
+    } <= shipped
     names = {"text.json", "text.onnx", "text-tokenizer.json", "text.seen.npz"}
     assert {path.name for path in model_files(weights_dir() / "text.onnx")} == names

@@ -144,9 +144,8 @@ def _faces(
 
 @cache
 def _tracker(size: int, thread: int) -> FaceTracker:
-    """BlazeFace where its file is on this machine, else Haar; one a thread, as it has state."""
+    """With the default detector; one a thread, as it has state."""
     choice = load_detector(find_detector("auto", Store(offline=True)))
-    assert choice.made is not None  # Haar's comes with OpenCV
     return FaceTracker(choice.made, CropGeometry(size))
 
 

@@ -49,7 +49,6 @@ class FaceAnswerer:
     def _tracker(self) -> FaceTracker:
         found = find_detector("auto", Store(offline=self._offline or None))
         choice = load_detector(found)
-        assert choice.made is not None  # Haar's comes with OpenCV
         self._detector = choice.name
         self.notices += [notice.text for notice in choice.notices]
         return FaceTracker(choice.made, self._model.geometry)
