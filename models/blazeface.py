@@ -63,8 +63,8 @@ class BlazeFace:
     def run(self, square: NDArray[np.uint8]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Scores (896,), 0..1, and boxes (896, 16) of the anchors, of BGR (128, 128, 3).
 
-        A box is eight points x, y in pixels of the square, relative to its anchor's centre: centre,
-        size (relative to nothing), eyes, nose, mouth, ears.
+        A box is eight pairs x, y in pixels of the square: its centre, its size, two eyes, nose,
+        mouth, two ears; all but the size are relative to the anchor's centre.
         """
         image = np.ascontiguousarray(square[None, :, :, ::-1], np.float32)
         image -= 127.5

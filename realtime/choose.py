@@ -23,7 +23,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Choice(Generic[T]):
-    """What was loaded, its name, and why not something better."""
+    """What was loaded, its name (None: nothing was), and notices, as of why nothing better."""
 
     made: T
     name: str | None

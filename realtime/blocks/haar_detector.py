@@ -1,4 +1,4 @@
-"""Face detector of OpenCV's bundled Haar cascades (Viola and Jones 2001): no download.
+"""Face detector of OpenCV's bundled Haar cascades (Viola and Jones 2001).
 
 A cascade is too slow for every frame and misses tilted heads, so it runs only now and then, and
 sparse optical flow (Lucas and Kanade 1981) carries the faces from frame to frame.
