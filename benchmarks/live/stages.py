@@ -118,7 +118,7 @@ def draw_stages(found: Sequence[StageFinding], cpu: Mapping[str, float | None], 
     """
     from matplotlib.figure import Figure
 
-    names = [*(f.part.name for f in found), "process of the ASR", "the rest: reading, decoding"]
+    names = [*(f.part.name for f in found), "other processes", "the rest: reading, decoding"]
     figure = Figure(figsize=(11.5, 0.42 * len(names) + 1.6), layout="constrained")
     left, right = figure.subplots(1, 2, width_ratios=(3, 1), sharey=True)
     for shift, which, alpha in ((-0.19, "p50", 1.0), (0.19, "p95", 0.45)):
