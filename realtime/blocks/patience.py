@@ -19,7 +19,8 @@ REJOINED_S: Final = 0.7
 """An utterance that begins so soon after another is taken for the rest of it: its pause counts."""
 KEPT: Final = 60
 """Newest pauses that are counted. Only so many shorten the wait, and by the longest of them: of a
-speaker's pauses at most 5 % are longer than the longest of 60 (95 % confidence, rule of three)."""
+speaker's pauses at most 5 % are longer than the longest of 60 (95 % confidence, rule of three, were
+they independent)."""
 PRIOR: Final = 20
 """Number of pauses at which they weigh as much as the wait that the session began with."""
 NOISE_S: Final = 0.18
