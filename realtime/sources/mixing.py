@@ -17,6 +17,8 @@ _PLANES: Final = 8
 """PyAV reads beyond the planes of a frame that has as many, or more, and crashes."""
 _SOUNDING: Final = (100 / 32768) ** 2
 """Power below which a channel is silent: full scale is 1."""
+_HEARD: Final = (10 / 32768) ** 2
+"""Power below which a channel has had no sound: an input without a microphone is not quite zero."""
 _LOUDEST: Final = 8.0
 """Floats beyond this are cut off, so that their power is a number; full scale is 1."""
 
@@ -44,11 +46,12 @@ def is_tracks(layout: Any) -> bool:
 class Mixer:
     """Frames of any layout in; the frame itself, which FFmpeg can mix, or one in mono, out.
 
-    Tracks become the mean of those that have had sound so far. Where the channels cancel each
-    other in the mix (a cable with one pole swapped, a microphone wired as if it were two), the
-    loudest channel alone is used from then on: after 0.2 s of next to nothing, or 1 s of about
-    10 dB below the louder channel. Where it has been silent for 1 s in which another was not (the
-    sound is of another device by now), all are used again.
+    Tracks become the mean of those that have had sound so far, and so does stereo: one microphone
+    at an input for two is as loud as in mono. Where the channels cancel each other in the mix (a
+    cable with one pole swapped, a microphone wired as if it were two), the loudest channel alone is
+    used from then on: after 0.2 s of next to nothing, or 1 s of about 10 dB below the louder
+    channel. Where it has been silent for 1 s in which another was not (the sound is of another
+    device by now), all are used again.
     """
 
     def __init__(self) -> None:
@@ -58,7 +61,7 @@ class Mixer:
         self._cancelled_s = 0.0
         self._silent_s = 0.0  # of the one channel, while another had sound
         self._window = np.zeros(3)  # power mixed, power apart, seconds
-        self._used: NDArray[np.bool_] = np.zeros(0, np.bool_)  # shape (channels,)
+        self._had_sound: NDArray[np.bool_] = np.zeros(0, np.bool_)  # shape (channels,)
 
     def reports(self) -> list[str]:
         """What was found since the last call, in words, each once."""
@@ -70,8 +73,11 @@ class Mixer:
         if frame.layout.nb_channels < 2 or not frame.samples:
             return frame
         sound = _channels(frame)
-        tracks = is_tracks(frame.layout)
-        weights = self._weights_of_tracks(sound) if tracks else _weights(frame.layout.name)
+        heard = self._heard(sound)
+        tracks = is_tracks(frame.layout) or (len(sound) == _STEREO and not heard.all())
+        weights = (
+            np.asarray(heard / heard.sum(), np.float32) if tracks else _weights(frame.layout.name)
+        )
         if weights is None:  # FFmpeg can say best what is wrong
             return frame
         if self.channel is None:
@@ -82,13 +88,12 @@ class Mixer:
             return _in_mono(sound[min(self.channel, len(sound) - 1)], frame)
         return _in_mono(weights @ sound, frame) if tracks else frame
 
-    def _weights_of_tracks(self, sound: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Equal weights of the tracks that have had sound, else of all: float32 (channels,)."""
-        if len(self._used) != len(sound):
-            self._used = np.zeros(len(sound), np.bool_)
-        self._used |= sound.any(axis=1)
-        used = self._used if self._used.any() else ~self._used
-        return np.asarray(used / used.sum(), np.float32)
+    def _heard(self, sound: NDArray[np.float32]) -> NDArray[np.bool_]:
+        """The channels that have had sound so far, all where none has: bool (channels,)."""
+        if len(self._had_sound) != len(sound):
+            self._had_sound = np.zeros(len(sound), np.bool_)
+        self._had_sound |= np.square(sound).mean(axis=1) >= _HEARD
+        return self._had_sound if self._had_sound.any() else ~self._had_sound
 
     def _look_for_cancelling(
         self, sound: NDArray[np.float32], weights: NDArray[np.float32], rate: int
@@ -120,6 +125,7 @@ class Mixer:
         if self._silent_s >= _WINDOW_S:
             self.channel, self._silent_s, self._cancelled_s = None, 0.0, 0.0
             self._window[:] = 0.0
+            self._had_sound[:] = False
             self._reports.append(f"channel {used + 1} of its sound is silent: all are used again")
 
 

@@ -111,7 +111,30 @@ def test_the_one_channel_that_is_used_is_given_up_once_it_alone_is_silent(tmp_pa
         "the channels of its sound cancel each other: channel 2 is used",
     ]
     parts = [samples[k * RATE : (k + 1) * RATE] for k in (2, 7, 11, 14)]
-    assert [peak(p) for p in parts] == pytest.approx([20_000, 20_000, 10_000, 20_000], rel=0.02)
+    assert [peak(p) for p in parts] == pytest.approx([20_000] * 4, rel=0.02)
+
+
+@pytest.mark.parametrize("noise", [0.0, 3.0])
+@pytest.mark.parametrize("place", [0, 1])
+def test_a_microphone_in_one_channel_of_two_is_as_loud_as_in_mono(tmp_path, place, noise):
+    voice = 20_000 * 2 * tone(2.0, RATE)[0]
+    sound = np.random.default_rng(0).normal(0, noise, (2, 6 * RATE))  # of the empty input, -80 dBFS
+    sound[place, : 4 * RATE] += np.tile(voice, 2)
+    sound[1 - place, 4 * RATE :] += voice  # and now there is one
+    samples, notices = played(wav(tmp_path / "one.wav", np.int16(sound)))
+    assert notices == []
+    assert len(samples) == 6 * RATE
+    parts = [samples[k * RATE : (k + 1) * RATE] for k in (0, 2, 5)]
+    assert [peak(p) for p in parts] == pytest.approx([20_000, 20_000, 10_000], rel=0.02)
+
+
+def test_two_channels_with_sound_are_mixed_from_the_first_frame_on(tmp_path):
+    voice = 10_000 * 2 * tone(1.0, RATE)
+    for share in (1.0, 0.1, 0.003):  # the last 50 dB below the other, and still heard
+        sound = np.int16(voice * np.array([[1], [share]]))
+        samples, notices = played(wav(tmp_path / "stereo.wav", sound))
+        assert notices == []
+        assert peak(samples) == pytest.approx(10_000 * (1 + share) / 2, rel=0.02), share
 
 
 @pytest.mark.parametrize("delay_s", [0.0003, 0.001, 0.003])
