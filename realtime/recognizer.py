@@ -35,7 +35,7 @@ from mmer.realtime.sinks.outputs import Outputs
 from mmer.realtime.sinks.registry import Target, make_output
 from mmer.realtime.sinks.sink import SessionInfo, Sink
 from mmer.realtime.sinks.state import event_time
-from mmer.realtime.sources.pushed import abandon, abandoned_on_error
+from mmer.realtime.sources.abandon import abandon, abandoned_on_error
 from mmer.realtime.sources.source import Source
 from mmer.realtime.stage_times import Listener
 

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import logging
 import math
 import threading
 from collections import deque
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from numbers import Real
 from typing import Any, Final
@@ -23,7 +21,6 @@ from mmer.realtime.sources.capture import Buffer, CaptureRuns
 from mmer.realtime.sources.source import Source
 from mmer.realtime.sources.stall import STALL_S, Stall
 
-log: Final = logging.getLogger("mmer.source")
 _HOLE_S: Final = 0.040  # stamps of sound that stray less than this are jitter
 _AHEAD_S: Final = 1.0  # so far before the start and in the future: two clocks are never the same
 RATES: Final = range(4_000, 384_001)
@@ -387,32 +384,6 @@ class PushSource(Source):
         self._settle()
         self._sound_end = self._counted_end = t + duration_s
         return end, lost
-
-
-def abandon(source: object) -> None:
-    """End a source that no session will open, so that whoever feeds it stops waiting.
-
-    One of a session that runs goes on; what is no `Source` object is left alone.
-    """
-    if isinstance(source, PushSource):
-        source.abandon()
-    elif not isinstance(source, type) and callable(getattr(source, "messages", None)):
-        close = getattr(source, "close", None)
-        if callable(close):
-            try:
-                close()
-            except Exception:  # the error for which it is abandoned is raised
-                log.exception("a source could not be closed")
-
-
-@contextmanager
-def abandoned_on_error(source: object) -> Iterator[None]:
-    """``abandon(source)`` where the body raises."""
-    try:
-        yield
-    except BaseException:
-        abandon(source)
-        raise
 
 
 def _check_seconds(name: str, value: Any, low: float = 0.0) -> None:
