@@ -15,6 +15,7 @@ from mmer.realtime.messages import Evidence, Message, Missing, Transcript
 if TYPE_CHECKING:
     from mmer.models.encoder import TextModel
     from mmer.models.prediction import Prediction
+    from mmer.models.preparation.text_style import TextStyle
 
 _REMEMBERED = 32
 """More utterances than any model reads."""
@@ -44,7 +45,7 @@ class TextEncoder(Block):
 
     A partial transcript is evaluated when its words differ from the last ones (case and spaces
     aside), or at a pause; the final gives exactly one Evidence or Missing with ``partial=False``.
-    Where the words are the same, the last prediction is taken over.
+    Where the words are the same, and written in the same style, the last prediction is taken over.
 
     The context is input too: the final transcripts of the last ``past_s`` seconds, of which
     the model takes as many utterances as it was trained on; never a partial. One microphone hears
@@ -53,7 +54,8 @@ class TextEncoder(Block):
 
     _utterance: int | None
     _words: str  # normalised, of the last transcript
-    _prediction: Prediction | None  # of those words
+    _style: TextStyle  # of the last transcript
+    _prediction: Prediction | None  # of those words in that style
     _ended: bool
 
     def __init__(self, model: TextModel, config: TextEncoderConfig | None = None) -> None:
@@ -74,8 +76,8 @@ class TextEncoder(Block):
         if self._ended or (words == self._words and not waited_for):
             return ()
         self._ended = not message.partial
-        if words != self._words:
-            self._words, self._prediction = words, None
+        if (words, message.style) != (self._words, self._style):
+            self._words, self._style, self._prediction = words, message.style, None
         text = " ".join(message.text.split())
         past = tuple(said for _, said in self._past)
         trust, full_words = self._config.trust, self._config.full_words
@@ -117,6 +119,6 @@ class TextEncoder(Block):
             self._past.popleft()
 
     def _forget_words(self) -> None:
-        self._words = ""
+        self._words, self._style = "", "bare"
         self._prediction = None
         self._ended = False

@@ -84,6 +84,20 @@ def test_the_style_of_the_transcript_is_passed_on():
     assert model.past[-1] == ("I am so happy.",)
 
 
+def test_the_same_words_in_another_style_are_evaluated_anew():
+    """Of two passes the partial is bare and the final, which may be the same words, is not."""
+    model = FakeModel()
+    run(
+        TextEncoder(model),
+        [
+            said("thank you", style="bare"),
+            said("Thank you", pause=True, unchanged=True, style="asr"),
+            said("Thank you", partial=False, style="asr"),
+        ],
+    )
+    assert model.styles == ["bare", "asr"]
+
+
 @pytest.mark.parametrize("partial", [True, False])
 def test_the_engines_reason_is_why_the_text_is_missing(partial):
     silent = said("", partial=partial, style="asr", why="no speech")
