@@ -117,7 +117,8 @@ class Session:
         self._error: BaseException | None = None
         self._error_lock = threading.Lock()
         self._threads: list[threading.Thread] = []
-        self._quiet: dict[str, float] = {}  # by part: until when its lateness is not reported
+        # by part and level: until when its lateness is not reported
+        self._quiet: dict[tuple[str, str], float] = {}
         self._shed_until = 0.0  # no partial transcripts before, on the session's clock
         self._skipped_ticks = 0
         self._gap_s = 0.0
@@ -352,9 +353,13 @@ class Session:
             self._report(Notice(now, "info", PARTS[stage.name].about, text), stage)
 
     def _report(self, notice: Notice, stage: Stage) -> None:
-        """Hand on a notice about a stage's lateness, unless there was one a short while ago."""
-        if notice.t >= self._quiet.get(notice.about, 0.0):
-            self._quiet[notice.about] = notice.t + QUIET_S
+        """Hand on a notice about a stage's lateness, unless there was one a short while ago.
+
+        One that partial transcripts are left out does not hide the one that final ones are.
+        """
+        if notice.t >= self._quiet.get((notice.about, notice.level), 0.0):
+            for level in {"info", notice.level}:
+                self._quiet[notice.about, level] = notice.t + QUIET_S
             self._hand_on(notice, stage)
 
     def _give_up(self, message: Message, stage: Stage) -> None:

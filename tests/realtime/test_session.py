@@ -422,10 +422,9 @@ def test_a_stage_that_hangs_holds_up_no_other_and_its_utterances_are_answered_on
     assert {n for name, n in answers if name == modality} == set(range(1, last + 1))
     kind = Transcript if stage == "asr" else Missing
     given_up = [e for e in events if isinstance(e, kind) and "too far behind" in e.why]
-    assert len(given_up) >= 20
-    assert one_is_open or not any(e.partial for e in given_up)
-    (notice,) = [e for e in events if isinstance(e, Notice)]
-    assert notice.level == "warning"
+    # a begin that gave way has a partial answer, which the final one mostly replaces in the output
+    assert sum(not e.partial for e in given_up) >= 20
+    (notice,) = [e for e in events if isinstance(e, Notice) and e.level == "warning"]
     assert "too far behind" in notice.text
 
 
@@ -549,6 +548,21 @@ def test_no_partial_transcript_is_made_while_the_end_of_speech_waits() -> None:
     box.put(LAST)
     assert not words.wanted()
     assert not words.late()
+
+
+def test_lost_transcripts_are_told_after_late_ones_and_each_once() -> None:
+    session = Session(pipeline(asr=Asking()), [ListSource([])], SessionClock())
+    stage = next(s for s in session._pipeline.stages if s.name == "asr")
+    for _ in range(2):
+        session._shed_if_late(-5.0, stage)
+        session._give_up(LAST, stage)
+    told: list[Notice] = []
+    while len(session._fusion_inbox):
+        message = session._fusion_inbox.get()
+        told += [message] if isinstance(message, Notice) else []
+    assert [n.level for n in told] == ["info", "warning"]
+    assert "partial transcripts are left out" in told[0].text
+    assert "too far behind" in told[1].text
 
 
 class Asking(Block):
