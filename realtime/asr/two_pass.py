@@ -49,9 +49,11 @@ class TwoPassStream:
                 stream.ask_first(wanted, late)
 
     def reset(self) -> None:
-        self._first.reset()
-        self._second.reset()
         self._waiting = []
+        try:
+            self._first.reset()
+        finally:  # an engine that has died raises: the other keeps no sound of this utterance
+            self._second.reset()
 
     def _take_waiting(self) -> NDArray[np.int16]:
         sound = np.concatenate([np.empty(0, np.int16), *self._waiting])

@@ -77,10 +77,11 @@ class VoskStream:
         return Hypothesis(VoskModel.name, " ".join(words), self._settled)
 
     def finish(self) -> Hypothesis:
-        self._settle(self._recognizer.FinalResult())
-        hypothesis = _of_words(self._settled)
-        self._start, self._settled = self._fed, ()
-        return hypothesis
+        try:
+            self._settle(self._recognizer.FinalResult())
+            return _of_words(self._settled)
+        finally:  # where Vosk raises too: the next utterance has none of these words
+            self._start, self._settled = self._fed, ()
 
     def reset(self) -> None:
         # Not Vosk's Reset: that leaves the last moments of sound to the next utterance.

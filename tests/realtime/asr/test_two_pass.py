@@ -114,6 +114,24 @@ def test_each_utterance_begins_anew_and_a_reset_drops_it(engines: tuple[Model, M
     assert stream.finish().text == "whole 0"  # nothing was said
 
 
+def test_a_reset_that_the_first_engine_fails_drops_the_utterance_of_the_second(
+    engines: tuple[Model, Model], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def dead() -> None:
+        raise RuntimeError("dead")
+
+    stream, first, second = opened(engines)
+    stream.accept(sound(100), pause=True)
+    stream.accept(sound(50, 100))
+    with monkeypatch.context() as patch:
+        patch.setattr(first, "reset", dead)
+        with pytest.raises(RuntimeError, match="dead"):
+            stream.reset()
+    stream.accept(sound(10))
+    assert stream.finish().text == "whole 10"
+    np.testing.assert_array_equal(second.utterances[-1], sound(10))
+
+
 def test_streams_have_engines_of_their_own(engines: tuple[Model, Model]) -> None:
     model = TwoPassModel(*engines)
     one, other = model.stream(), model.stream()

@@ -137,6 +137,22 @@ def test_reset_forgets_the_utterance_but_not_the_count(recognizer: VoskStream) -
     assert spans(recognizer.finish()) == [("w0", 0, 1)]
 
 
+def test_words_of_an_utterance_that_failed_are_not_in_the_next(
+    recognizer: VoskStream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(self: FakeKaldiRecognizer) -> str:
+        raise RuntimeError("out of memory")
+
+    recognizer.accept(SECOND)
+    recognizer.accept(QUIET)  # an endpoint: these words are settled
+    with monkeypatch.context() as patch:
+        patch.setattr(FakeKaldiRecognizer, "FinalResult", fail)
+        with pytest.raises(RuntimeError):
+            recognizer.reset()
+    recognizer.accept(SECOND)
+    assert spans(recognizer.finish()) == [("w0", 0, 1)]
+
+
 def test_sounds_that_are_no_words_are_left_out(
     recognizer: VoskStream, monkeypatch: pytest.MonkeyPatch
 ) -> None:
