@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from mmer.models.blazeface import BlazeFace
     from mmer.models.fusion import FusionModel
     from mmer.realtime.asr.interface import AsrModel
+    from mmer.realtime.asr.registry import AsrEngine
     from mmer.realtime.asr.selection import Selection
     from mmer.realtime.choose import Choice
 
@@ -43,6 +44,7 @@ class SharedModels:
         self.provider = provider
         self._loaded: dict[str, Any] = {}
         self._asr: dict[Selection, Choice[AsrModel | None]] = {}
+        self._asr_engines: dict[tuple[AsrEngine, tuple[Path, ...]], AsrModel] = {}
         self._locks = {name: threading.Lock() for name in (*KINDS, "asr", "blazeface")}
 
     def encoder(self, name: str, place: Path | None) -> Any:
@@ -65,6 +67,8 @@ class SharedModels:
     def asr(self, selection: Selection) -> Choice[AsrModel | None]:
         """The speech recognizer of a selection, loaded by the first who asks for that one.
 
+        An engine that several selections have, as "auto" and its name, is loaded once.
+
         Raises:
             MmerError: it was asked for by name and cannot be loaded.
         """
@@ -72,8 +76,13 @@ class SharedModels:
 
         with self._locks["asr"]:
             if selection not in self._asr:
-                self._asr[selection] = load(selection)
+                self._asr[selection] = load(selection, self._asr_engine)
             return self._asr[selection]
+
+    def _asr_engine(self, engine: AsrEngine, paths: tuple[Path, ...]) -> AsrModel:
+        if (engine, paths) not in self._asr_engines:
+            self._asr_engines[engine, paths] = engine.load(paths)
+        return self._asr_engines[engine, paths]
 
     def blazeface(self) -> BlazeFace:
         """The face detector's network, which ships, on the CPU; raises MmerError."""

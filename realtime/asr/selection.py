@@ -6,6 +6,7 @@ runs in threads, side by side with the networks).
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -59,8 +60,18 @@ def select(asr: str, store: Store) -> Selection:
     return Selection(asr, (), tuple(unavailable))
 
 
-def load(selection: Selection) -> Choice[AsrModel | None]:
+def load_engine(engine: AsrEngine, paths: tuple[Path, ...]) -> AsrModel:
+    """One engine's model of these files; raises MmerError where they are damaged."""
+    return engine.load(paths)
+
+
+def load(
+    selection: Selection,
+    load_one: Callable[[AsrEngine, tuple[Path, ...]], AsrModel] = load_engine,
+) -> Choice[AsrModel | None]:
     """The selected model: of two engines, the online one's partials and the other's finals.
+
+    ``load_one`` makes the model of one engine, or has made it before.
 
     Raises:
         MmerError: an engine that was asked for by name cannot be loaded.
@@ -71,7 +82,7 @@ def load(selection: Selection) -> Choice[AsrModel | None]:
     reasons = list(selection.reasons)
     for engine, paths in selection.engines:
         try:
-            loaded.append((engine, engine.load(paths)))
+            loaded.append((engine, load_one(engine, paths)))
         except MmerError as problem:
             if selection.asr != "auto":
                 raise

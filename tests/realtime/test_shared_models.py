@@ -14,7 +14,7 @@ from sounds import voice
 
 import mmer
 from mmer.models.encoder import SpeechModel, TextModel
-from mmer.realtime.asr.registry import AsrEngine
+from mmer.realtime.asr.registry import ENGINES, AsrEngine
 from mmer.realtime.asr.selection import Selection
 from mmer.realtime.choose import Choice
 from mmer.realtime.demo import clip
@@ -67,7 +67,7 @@ class Loads:
         self.failures = failures
         self.selections: list[Selection] = []
 
-    def __call__(self, selection: Selection) -> Choice[Any]:
+    def __call__(self, selection: Selection, load_one: object) -> Choice[Any]:
         self.selections.append(selection)
         time.sleep(0.05)
         if len(self.selections) <= self.failures:
@@ -89,6 +89,24 @@ def test_threads_that_ask_at_once_share_one_speech_recognizer(
     assert len({id(c.made) for c in choices[:8]}) == len({id(c.made) for c in choices[8:]}) == 1
     assert choices[0].made is not choices[8].made
     assert all(len(c.notices) == 1 for c in choices)  # each recognizer says what it lacks
+
+
+def test_an_engine_of_several_selections_is_loaded_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    loaded: list[str] = []
+
+    def load(self: AsrEngine, paths: tuple[Path, ...]) -> FixedWords:
+        loaded.append(self.name)
+        return FixedWords("hello")
+
+    monkeypatch.setattr(AsrEngine, "load", load)
+    models = mmer.SharedModels()
+    both = tuple((ENGINES[name], (Path(name),)) for name in ("moonshine", "vosk"))
+    models.asr(Selection("auto", both))
+    named = [models.asr(Selection(engine.name, ((engine, paths),))).made for engine, paths in both]
+    assert loaded == ["moonshine", "vosk"]
+    assert named[0] is models.asr(Selection("auto", both[:1])).made
+    models.asr(Selection("vosk", ((ENGINES["vosk"], (Path("another model"),)),)))
+    assert loaded == ["moonshine", "vosk", "vosk"]
 
 
 def test_a_speech_recognizer_that_failed_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
