@@ -63,15 +63,17 @@ def load(cache: Path) -> dict[str, str]:
         return {}
     found: dict[str, str] = {}
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
+        lines = path.read_bytes().split(b"\n")
+    except OSError as error:
         raise MmerError(f"cannot read {path}: {error}") from error
-    for line in lines:
+    for line in filter(None, lines):
         try:
-            row = json.loads(line)
-        except json.JSONDecodeError:
-            continue  # an interrupted run's last line
-        found[row["text"]] = row["transcript"]
+            row = json.loads(line.decode("utf-8"))
+            found[row["text"]] = row["transcript"]
+        except (ValueError, KeyError, TypeError) as error:
+            # an interrupted run's last line may end amid a character
+            if not (isinstance(error, ValueError) and line.startswith(b"{")):
+                raise MmerError(f"cannot read {path}: it holds no transcripts of texts") from error
     return found
 
 
@@ -87,7 +89,10 @@ def speak(text: str, voice: str, stretch: float) -> NDArray[np.int16]:
         command = ["flite", "-voice", voice, "--setf", f"duration_stretch={stretch:.2f}"]
         # lower case: flite spells words of capitals
         command += ["-t", text.lower(), "-o", made.name]
-        done = subprocess.run(command, capture_output=True, timeout=TIMEOUT_S, check=False)
+        try:
+            done = subprocess.run(command, capture_output=True, timeout=TIMEOUT_S, check=False)
+        except subprocess.TimeoutExpired as error:
+            raise MmerError(f"flite takes more than {TIMEOUT_S:g} s for {text!r}") from error
         try:
             with wave.open(made.name) as sound:
                 samples = np.frombuffer(sound.readframes(sound.getnframes()), "<i2")

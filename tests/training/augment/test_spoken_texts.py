@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -99,9 +100,22 @@ def test_an_interrupted_run_goes_on(
     assert load(tmp_path / "cache") == {row["text"]: row["transcript"] for row in rows}
 
 
+def test_a_line_that_ends_amid_a_character_is_left_out(tmp_path: Path) -> None:
+    whole = json.dumps({"text": "Café…", "transcript": "Cafe."}, ensure_ascii=False).encode()
+    for cut in range(1, len(whole)):
+        (tmp_path / FILE).write_bytes(b'{"text": "a", "transcript": "b"}\n' + whole[:cut])
+        assert load(tmp_path) == {"a": "b"}
+    (tmp_path / FILE).write_bytes(whole[:14] + b"\n" + whole + b"\n")  # a run that went on
+    assert load(tmp_path) == {"Café…": "Cafe."}
+
+
 def test_nothing_made_yet(tmp_path: Path) -> None:
     assert load(tmp_path) == {}
-    (tmp_path / FILE).write_bytes(b"\xff\xfe")
+
+
+@pytest.mark.parametrize("content", [b"\xff\xfe", b"[1]", b"12", b"no JSON", b'{"text": "a"}'])
+def test_a_file_of_another_kind_is_told(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / FILE).write_bytes(content)
     with pytest.raises(MmerError, match="cannot read"):
         load(tmp_path)
 
@@ -122,6 +136,16 @@ def test_a_corpus_that_is_not_there_is_told(tmp_path: Path) -> None:
 def test_without_flite_it_is_said_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shutil, "which", lambda name: None)
     with pytest.raises(MmerError, match="apt-get install -y flite"):
+        speak("hello", "slt", 1.0)
+
+
+def test_a_flite_that_hangs_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    def hang(command: list[str], **options: object) -> None:
+        raise subprocess.TimeoutExpired(command, 60.0)
+
+    monkeypatch.setattr(shutil, "which", lambda name: name)
+    monkeypatch.setattr(subprocess, "run", hang)
+    with pytest.raises(MmerError, match="flite takes more than 60 s for 'hello'"):
         speak("hello", "slt", 1.0)
 
 
