@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from mmer.models.errors import MmerError
 from mmer.models.preparation.text_style import TextStyle
 from mmer.training.augment.asr_errors import ErrorModel
 from mmer.training.datasets.texts import RESTYLE
@@ -26,6 +27,17 @@ class TextChanges:
     """Share of the other ``asr`` and ``bare`` windows with simulated recognition errors."""
     word_error_rate: tuple[float, float] = (0.05, 0.35)
     """Range of the rate of those errors."""
+
+    def __post_init__(self) -> None:
+        names = ("asr_probability", "bare_probability", "spoken_probability", "error_probability")
+        for name in names:
+            if not 0 <= getattr(self, name) <= 1:
+                raise MmerError(f"{name} must be 0..1, got {getattr(self, name)!r}")
+        if self.asr_probability + self.bare_probability > 1:
+            raise MmerError("asr_probability and bare_probability must be 1 at most together")
+        rates = tuple(self.word_error_rate)
+        if len(rates) != 2 or not 0 <= rates[0] <= rates[1] <= 1:
+            raise MmerError(f"word_error_rate must be a range within 0..1, got {list(rates)}")
 
 
 def change_texts(

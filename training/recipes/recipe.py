@@ -132,7 +132,7 @@ class Recipe:
 
 
 def from_table(kind: type[T], table: Mapping[str, Any], where: str) -> T:
-    """Build a dataclass from a table; a misspelt or missing key is an MmerError."""
+    """Build a dataclass from a table; raises MmerError for a wrong key or value."""
     known = {f.name for f in fields(kind)}  # type: ignore[arg-type]
     if unknown := sorted(set(table) - known):
         raise MmerError(
@@ -140,7 +140,7 @@ def from_table(kind: type[T], table: Mapping[str, Any], where: str) -> T:
         )
     try:
         return kind(**table)
-    except TypeError as error:
+    except (TypeError, MmerError) as error:
         raise MmerError(f"{where}: {error}") from error
 
 

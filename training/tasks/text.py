@@ -84,9 +84,6 @@ class TextTask(Task):
         where = f"recipe {recipe.name}: options"
         self._recipe = recipe
         self._options = options = from_table(TextOptions, recipe.options, where)
-        for share in ("self_training", "taught"):
-            if not 0 <= getattr(options, share) <= 1:
-                raise MmerError(f"{where}: {share} must be 0..1: {getattr(options, share)}")
         if (options.self_training or options.taught) and not recipe.start:
             raise MmerError(f"{where}: soft labels need a teacher: name a run in start")
         changes = from_table(TextChanges, options.changes, f"{where}.changes")

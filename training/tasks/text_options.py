@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
+
+from mmer.models.errors import MmerError
+
+MOST_LAYERS: Final = 6  # of the starting point
 
 
 @dataclass(frozen=True)
@@ -45,3 +49,15 @@ class TextOptions:
     spoken_texts: bool = False
     """Use the transcripts of ``training.augment.spoken_texts``, which must be in the cache."""
     changes: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if not self.shares or not all(share > 0 for share in self.shares.values()):
+            raise MmerError(f"shares must name corpora, each with more than 0: {self.shares}")
+        if not 1 <= self.layers <= MOST_LAYERS:
+            raise MmerError(f"layers must be 1..{MOST_LAYERS}, as MiniLM has, got {self.layers}")
+        for name in ("draws", "piece_count", "word_count", "window", "embedding"):
+            if getattr(self, name) < 1:
+                raise MmerError(f"{name} must be 1 or more, got {getattr(self, name)}")
+        for name in ("self_training", "taught"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise MmerError(f"{name} must be 0..1, got {getattr(self, name)}")

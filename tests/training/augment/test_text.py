@@ -1,11 +1,13 @@
 from collections import Counter
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import pytest
 
 pytest.importorskip("jellyfish", reason="needs jellyfish: pip install 'mmer-live[eval]'")
 
+from mmer.models.errors import MmerError
 from mmer.models.preparation.text_style import TextStyle
 from mmer.training.augment.asr_errors import ErrorModel
 from mmer.training.augment.text import TextChanges, change_texts
@@ -29,6 +31,22 @@ def change(
 WRITTEN = {"asr_probability": 0.0, "bare_probability": 0.0}
 ASR = {"asr_probability": 1.0, "bare_probability": 0.0}
 BARE = {"asr_probability": 0.0, "bare_probability": 1.0}
+
+
+@pytest.mark.parametrize(
+    ("by", "told"),
+    [
+        ({"spoken_probability": -0.1}, r"spoken_probability must be 0\.\.1, got -0\.1"),
+        ({"error_probability": 1.5}, r"error_probability must be 0\.\.1"),
+        ({"asr_probability": 0.6, "bare_probability": 0.5}, "1 at most together"),
+        ({"word_error_rate": [0.3, 1.5]}, r"a range within 0\.\.1, got \[0\.3, 1\.5\]"),
+        ({"word_error_rate": [0.3, 0.1]}, "a range within"),
+        ({"word_error_rate": [0.3]}, "a range within"),
+    ],
+)
+def test_probabilities_out_of_range_are_told(by: dict[str, Any], told: str) -> None:
+    with pytest.raises(MmerError, match=told):
+        TextChanges(**by)
 
 
 def test_a_stretch_has_one_style_as_a_whole() -> None:

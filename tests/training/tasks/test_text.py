@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -164,8 +165,30 @@ def test_soft_labels_need_a_teacher(corpora: Path) -> None:
     options = {"shares": {"meld": 1}, "draws": 64, "layers": 1, "piece_count": 1, "taught": 0.5}
     with pytest.raises(MmerError, match="soft labels need a teacher: name a run in start"):
         TextTask(Recipe("text", "text", 1, 16, 1e-4, options=options), corpora)
-    with pytest.raises(MmerError, match=r"taught must be 0\.\.1: 2"):
-        TextTask(Recipe("text", "text", 1, 16, 1e-4, options=options | {"taught": 2}), corpora)
+
+
+@pytest.mark.parametrize(
+    ("changed", "told"),
+    [
+        ({"taught": 2}, r"recipe text: options: taught must be 0\.\.1, got 2"),
+        ({"self_training": -0.1}, r"self_training must be 0\.\.1, got -0\.1"),
+        ({"layers": 7}, r"layers must be 1\.\.6, as MiniLM has, got 7"),
+        ({"layers": 0}, r"layers must be 1\.\.6"),
+        ({"window": 0}, "window must be 1 or more, got 0"),
+        ({"draws": 0}, "draws must be 1 or more"),
+        ({"shares": {}}, "shares must name corpora"),
+        ({"shares": {"meld": 0}}, "each with more than 0: {'meld': 0}"),
+        ({"draws": "many"}, "recipe text: options: .*not supported"),
+        (
+            {"changes": {"error_probability": 7}},
+            r"changes: error_probability must be 0",
+        ),
+    ],
+)
+def test_options_out_of_range_are_told(corpora: Path, changed: dict[str, Any], told: str) -> None:
+    options = {"shares": {"meld": 1}, "draws": 64, "layers": 1, "piece_count": 1} | changed
+    with pytest.raises(MmerError, match=told):
+        TextTask(Recipe("text", "text", 1, 16, 1e-4, options=options), corpora)
 
 
 def test_the_development_data_are_the_same_items_in_each_condition(task: TextTask) -> None:
