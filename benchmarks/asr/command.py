@@ -66,6 +66,8 @@ class SpeechRecognition(Outputs):
         super().check()
         if self.asr not in ("auto", *ENGINES):
             raise MmerError(f"--asr {self.asr!r} is unknown: use auto, {', '.join(ENGINES)}")
+        if self.threshold_study and self.asr not in ("auto", "moonshine"):
+            raise MmerError(f"--threshold-study measures moonshine: leave out --asr {self.asr}")
 
     def run(self, say: Say) -> Report:
         if self.threshold_study:

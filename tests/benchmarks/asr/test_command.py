@@ -44,6 +44,13 @@ def rows_of(model: CountingModel, **options: CountingModel) -> dict[str, asr_run
     return {row.key: row for row in rows}
 
 
+def test_the_study_of_another_engine_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(MmerError, match="measures moonshine: leave out --asr vosk"):
+        SpeechRecognition(data=tmp_path, asr="vosk", threshold_study=True).check()
+    for asr in ("auto", "moonshine"):
+        SpeechRecognition(data=tmp_path, asr=asr, threshold_study=True).check()
+
+
 def test_a_recognizer_without_errors_passes() -> None:
     rows = rows_of(CountingModel("Kids are talking by the door."))
     evaluated = rows["double_wer_ravdess_live"]
