@@ -29,6 +29,7 @@ GRID_WORDS: Final[tuple[dict[str, str], ...]] = (
 )
 """Words of a GRID command (Cooke et al. 2006, JASA 120:2421) by the letters of its file name."""
 LENGTHS_S: Final = (0.5, 1.0, 2.0, 5.0)
+LONG_S: Final = (10.0, 20.0, 29.0)
 HARMONICS: Final = 8
 SCALE: Final = (0, 2, 4, 5, 7, 9, 11)  # semitones of a major key
 
@@ -110,26 +111,33 @@ def mixed(
     return np.asarray(np.rint(both / max(1.0, peak / 32767)), np.int16)
 
 
-def white_noise(count: int, low_db: float, high_db: float, seed: int) -> list[NDArray[np.int16]]:
-    """White noise of 0.5 to 5 s with levels from ``low_db`` to ``high_db`` dBFS."""
+def white_noise(
+    count: int,
+    low_db: float,
+    high_db: float,
+    seed: int,
+    lengths_s: Sequence[float] = LENGTHS_S,
+) -> list[NDArray[np.int16]]:
+    """White noise of these lengths in turn, with levels from ``low_db`` to ``high_db`` dBFS."""
     random = np.random.default_rng(seed)
     out = []
     for k in range(count):
-        size = round(LENGTHS_S[k % len(LENGTHS_S)] * SAMPLE_RATE)
+        size = round(lengths_s[k % len(lengths_s)] * SAMPLE_RATE)
         level = 10 ** (random.uniform(low_db, high_db) / 20)
         out.append(_int16(random.normal(0, level, size)))
     return out
 
 
-def music(count: int, seed: int) -> list[NDArray[np.int16]]:
-    """Melodies and chords of 0.5 to 5 s at -30 to -12 dBFS: decaying tones of eight harmonics.
+def music(count: int, seed: int, lengths_s: Sequence[float] = LENGTHS_S) -> list[NDArray[np.int16]]:
+    """Melodies and chords of these lengths in turn at -30 to -12 dBFS: decaying tones of eight
+    harmonics.
 
     One to four voices of a major key, a note each 0.15 to 0.5 s.
     """
     random = np.random.default_rng(seed)
     out = []
     for k in range(count):
-        size = round(LENGTHS_S[k % len(LENGTHS_S)] * SAMPLE_RATE)
+        size = round(lengths_s[k % len(lengths_s)] * SAMPLE_RATE)
         note = round(random.uniform(0.15, 0.5) * SAMPLE_RATE)
         voices = int(random.integers(1, 5))
         root = random.uniform(45, 65)  # MIDI: 110 to 350 Hz

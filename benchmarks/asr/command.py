@@ -20,7 +20,7 @@ from mmer.benchmarks.asr.decoding import (
     joined_speech,
     partial_costs,
 )
-from mmer.benchmarks.asr.threshold import row_key, study, unthresholded
+from mmer.benchmarks.asr.threshold import STUDIED, row_key, study, unthresholded
 from mmer.benchmarks.asr.word_errors import WordErrors, rate_interval, word_errors
 from mmer.benchmarks.harness.command import Asr, Folder, Outputs, Say
 from mmer.benchmarks.harness.utterances import Utterance, trimmed
@@ -66,8 +66,8 @@ class SpeechRecognition(Outputs):
         super().check()
         if self.asr not in ("auto", *ENGINES):
             raise MmerError(f"--asr {self.asr!r} is unknown: use auto, {', '.join(ENGINES)}")
-        if self.threshold_study and self.asr not in ("auto", "moonshine"):
-            raise MmerError(f"--threshold-study measures moonshine: leave out --asr {self.asr}")
+        if self.threshold_study and self.asr not in (STUDIED, "auto"):
+            raise MmerError(f"--threshold-study measures {STUDIED}: leave out --asr {self.asr}")
 
     def run(self, say: Say) -> Report:
         if self.threshold_study:
@@ -97,14 +97,14 @@ class SpeechRecognition(Outputs):
         )
 
     def _engines(self, store: Store) -> tuple[dict[str, AsrModel], dict[str, str]]:
-        """Engines on this machine, and why others are not; raises Unavailable for a named one."""
+        """Engines that can be loaded, and why others cannot; raises MmerError for a named one."""
         models: dict[str, AsrModel] = {}
         missing: dict[str, str] = {}
         for name in ENGINES if self.asr == "auto" else (self.asr,):
             engine = ENGINES[name]
             try:
                 models[name] = engine.load(engine.find(store))
-            except Unavailable as problem:
+            except MmerError as problem:
                 if self.asr != "auto":
                     raise
                 missing[name] = str(problem)
@@ -269,4 +269,4 @@ def reference_row(clips: Sequence[Utterance]) -> Row:
 
 def missing_row(asr: str, why: str) -> Row:
     """An engine of the registry that could not be measured."""
-    return Row(key=asr, what=f"{asr}: all of the above", measured="not on this machine", note=why)
+    return Row(key=asr, what=f"{asr}: all of the above", measured="not measured", note=why)

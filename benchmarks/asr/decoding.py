@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmer.benchmarks.harness.utterances import vad_updates
-from mmer.realtime.asr.interface import AsrModel, Hypothesis
+from mmer.realtime.asr.interface import AsrModel, Hypothesis, transcribe
 from mmer.realtime.blocks.transcriber import Transcriber
 from mmer.realtime.messages import SAMPLE_RATE, SpeechState, Transcript
 
@@ -66,13 +66,6 @@ def decode_utterances(samples: NDArray[np.int16], model: AsrModel) -> list[Hypot
     """Final hypotheses of a clip's utterances, as live, without the cost of the partial ones."""
     ended = (u for u in vad_updates(samples) if u.state is SpeechState.ENDED)
     return [transcribe(update.samples, model) for update in ended]
-
-
-def transcribe(samples: NDArray[np.int16], model: AsrModel) -> Hypothesis:
-    """Final hypothesis of a sound (n,) that is one utterance."""
-    stream = model.stream()
-    stream.accept(samples, pause=True)
-    return stream.finish()
 
 
 def partial_costs(samples: NDArray[np.int16], model: AsrModel) -> list[float]:

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmer.benchmarks.asr.clips import (
+    LONG_S,
     TRAINING_ACTORS,
     in_noise,
     loudest_part,
@@ -22,26 +23,29 @@ from mmer.benchmarks.asr.clips import (
     sounds,
     white_noise,
 )
-from mmer.benchmarks.asr.decoding import decode_utterances, transcribe
+from mmer.benchmarks.asr.decoding import decode_utterances
 from mmer.benchmarks.asr.word_errors import WordErrors, word_errors
 from mmer.benchmarks.harness.command import Say
 from mmer.benchmarks.harness.utterances import Utterance
 from mmer.benchmarks.report.report import Report, Row
 from mmer.models.store.store import Store
-from mmer.realtime.asr.interface import AsrModel, Hypothesis
+from mmer.realtime.asr.interface import AsrModel, Hypothesis, transcribe
 from mmer.realtime.asr.moonshine import NO_SPEECH, MoonshineModel
 from mmer.realtime.asr.registry import ENGINES
 
+STUDIED: Final = "moonshine"
 THRESHOLDS: Final = tuple(round(-1.0 + 0.05 * k, 2) for k in range(15))  # -1.0 to -0.3
 SNRS_DB: Final = (None, 10.0, 0.0)  # None: clean
 SHIPPED: Final = ("clean", "10 dB")  # what is decoded by the model as shipped too
 PARTS_S: Final = (1.0, 2.0)  # parts of ESC-10, beside the whole clips of 5 s
 MADE: Final = 48  # sounds of each synthetic kind
+MADE_LONG: Final = 24
 BURSTS: Final = 180  # of EmoGator
 OFTEN: Final = 4  # texts that the row of a kind of sound quotes
 SILENT: Final = -math.inf  # score of a sound that gave no text at any threshold
 NO_WORDS: Final = WordErrors()
-NO_TEXT: Final = ("music",)  # sounds of which none may give a text
+LONG: Final = "long noise and music"
+NO_TEXT: Final = ("music", LONG)  # sounds of which none may give a text
 
 
 @dataclass(frozen=True)
@@ -148,6 +152,10 @@ def non_speech(environment: Sequence[NDArray[np.int16]]) -> dict[str, list[NDArr
         "white noise": white_noise(MADE, -55, -15, seed=0),
         "near silence": white_noise(MADE, -85, -65, seed=1),
         "music": music(MADE, seed=2),
+        LONG: [
+            *white_noise(MADE_LONG, -55, -15, seed=3, lengths_s=LONG_S),
+            *music(MADE_LONG, seed=4, lengths_s=LONG_S),
+        ],
     }
 
 
@@ -289,7 +297,7 @@ def total(scored: Iterable[Scored]) -> WordErrors:
 
 
 def _moonshine(no_speech: float | None) -> MoonshineModel:
-    encoder, decoder, vocabulary = ENGINES["moonshine"].find(Store(offline=True))
+    encoder, decoder, vocabulary = ENGINES[STUDIED].find(Store(offline=True))
     return MoonshineModel(encoder, decoder, vocabulary, no_speech)
 
 

@@ -76,3 +76,10 @@ class AsrModel(Protocol):
 
     def stream(self) -> AsrStream:
         """Open a stream with a state of its own."""
+
+
+def transcribe(samples: NDArray[np.int16], model: AsrModel) -> Hypothesis:
+    """Final hypothesis of sound, int16 (n,), 16 kHz mono, that is one utterance."""
+    stream = model.stream()
+    stream.accept(samples, pause=True)
+    return stream.finish()

@@ -38,11 +38,14 @@ sound is decoded between silences too, and the more probable transcript is taken
 its whole log-probability (README of asr)."""
 DOUBTFUL: Final = -0.2
 """Mean token log-probability below which the second try must confirm the first."""
+SPARSE: Final = 1.0
+"""Tokens a second of long sound, below which the second try must confirm the first however sure the
+decoder is: speech has some four."""
 ALIKE: Final = 0.5
 """Similarity of two texts from which they confirm each other. Of a sound without speech the decoder
 writes another text as soon as silence is added (README of asr)."""
-LONGEST_AGAIN: Final = 8 * SAMPLE_RATE
-"""Longer sound is decoded once: another transcript would come too late."""
+LONG: Final = 8 * SAMPLE_RATE
+"""Sound from which a second try costs too much to be made for what is unsure, but not doubtful."""
 SILENCE_BEFORE: Final = SAMPLE_RATE // 4  # of the second try
 SILENCE_AFTER: Final = SAMPLE_RATE // 10
 TOKENS_PER_S: Final = 6.5
@@ -70,7 +73,8 @@ class Decoded:
     """Tokens of a transcript without START and END, and how sure the decoder was of them."""
 
     tokens: tuple[int, ...]
-    mean_log_prob: float  # natural, over the tokens and END; 0 for sound that was not decoded
+    mean_log_prob: float  # natural, over the tokens and END; 0 for sound that was not decoded. Of
+    # a phrase in a loop the first time alone counts: all others are nearly certain
     refuted: bool = False  # doubtful, and a second try wrote another text
 
     @property
@@ -112,12 +116,6 @@ class MoonshineModel:
 
     def stream(self) -> MoonshineStream:
         return MoonshineStream(self)
-
-    def transcribe(self, samples: NDArray[np.int16]) -> Hypothesis:
-        """Final hypothesis of one utterance, int16 (n,), 16 kHz mono."""
-        stream = self.stream()
-        stream.accept(samples, pause=True)
-        return stream.finish()
 
     def decode(self, samples: NDArray[np.int16], draft: Sequence[int] = ()) -> Decoded:
         """Greedy transcript of int16 (n,); ``draft`` as in ``decode_while``."""
@@ -179,10 +177,10 @@ class MoonshineModel:
             pending = [tokens[-1]]
         else:
             return None
-        mean = float(np.mean(log_probs))
         if tokens[-1] == END:
-            return Decoded(tuple(tokens[:-1]), mean)
-        return Decoded(tuple(cut_loop(tokens)), mean)
+            return Decoded(tuple(tokens[:-1]), float(np.mean(log_probs)))
+        kept = cut_loop(tokens)
+        return Decoded(tuple(kept), float(np.mean(log_probs[: len(kept)])))
 
     def decode_surest(
         self, samples: NDArray[np.int16], late: Callable[[], bool] | None = None
@@ -191,19 +189,22 @@ class MoonshineModel:
 
         Sound that is no speech by itself stays so: a second try must not turn noise into words. It
         has the first transcript for its draft: mostly they differ in a word or two. Where it is
-        ``late``, there is none.
+        ``late``, there is none; of long sound there is one only where it must confirm the first.
         """
         first = self.decode(samples)
-        if self._no_speech is None or len(samples) > LONGEST_AGAIN:
+        if self._no_speech is None or first.mean_log_prob < self._no_speech:
             return first
-        unsure = self._no_speech <= first.mean_log_prob < SURE
+        long = len(samples) > LONG
+        sparse = long and len(first.tokens) < SPARSE * len(samples) / SAMPLE_RATE
+        doubtful = sparse or first.mean_log_prob < DOUBTFUL
+        unsure = doubtful or (not long and first.mean_log_prob < SURE)
         if not unsure or (late is not None and late()):
             return first
         again = self.decode(np.pad(samples, (SILENCE_BEFORE, SILENCE_AFTER)), first.tokens)
         # by both, so that neither a shorter nor a longer transcript has an advantage
         surer = again.mean_log_prob > first.mean_log_prob and again.log_prob > first.log_prob
         best = again if surer and self.hypothesis(again).text else first
-        if first.mean_log_prob < DOUBTFUL:
+        if doubtful:
             texts = (self._vocabulary.text(d.tokens) for d in (first, again))
             return replace(best, refuted=similarity(*texts) < ALIKE)
         return best
@@ -325,12 +326,15 @@ def similarity(a: str, b: str) -> float:
 
 
 def cut_loop(tokens: Sequence[int]) -> Sequence[int]:
-    """Tokens whose end is one phrase at least three times over, with that phrase once."""
-    for period in range(1, len(tokens) // 3 + 1):
+    """Tokens whose end is one phrase over and over, with that phrase once.
+
+    It is there at least three times, or twice where it has four tokens or more.
+    """
+    for period in range(1, len(tokens) // 2 + 1):
         start = len(tokens) - period
         while start > 0 and tokens[start - 1] == tokens[start - 1 + period]:
             start -= 1
-        if len(tokens) - start >= 3 * period:
+        if len(tokens) - start >= (2 if period >= 4 else 3) * period:
             return tokens[: start + period]
     return tokens
 

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from mmer.models.command import run_command
 from mmer.models.errors import MmerError
-from mmer.realtime.asr.interface import AsrModel
+from mmer.realtime.asr.interface import AsrModel, transcribe
 from mmer.training.augment.recording import in_noise, limited
 from mmer.training.datasets.media import decode, sound_files
 from mmer.training.datasets.registry import read
@@ -109,7 +109,6 @@ def transcripts(
 
     Random numbers depend on the text alone, so an interrupted run continues identically.
     """
-    stream = model.stream()
     for text in texts:
         digest = hashlib.sha256(text.encode()).digest()
         rng = np.random.default_rng(int.from_bytes(digest[:8], "big"))
@@ -118,8 +117,7 @@ def transcripts(
         snr_db = float(rng.uniform(*SNR_DB))
         noise = noises[int(rng.integers(len(noises)))]
         noise = np.roll(noise, int(rng.integers(len(noise))))
-        stream.accept(limited(in_noise(speech, noise, snr_db)))
-        transcript = stream.finish().text
+        transcript = transcribe(limited(in_noise(speech, noise, snr_db)), model).text
         yield {"text": text, "transcript": transcript, "voice": voice, "snr_db": round(snr_db, 1)}
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cache
 
 from mmer.models.preparation.preparation import Utterance
-from mmer.realtime.asr.interface import AsrModel
+from mmer.realtime.asr.interface import AsrModel, transcribe
 from mmer.realtime.asr.registry import load_model
 from mmer.training.datasets.item import Item
 from mmer.training.datasets.signals import sound_of
@@ -22,9 +22,7 @@ def recognized(item: Item) -> Utterance | None:
     samples = sound_of(item)
     if samples is None:
         return None
-    stream = _model().stream()
-    stream.accept(samples)
-    text = stream.finish().text
+    text = transcribe(samples, _model()).text
     return Utterance(text) if text else None
 
 

@@ -103,6 +103,8 @@ def test_sounds_made_by_code_are_seeded_and_as_loud_as_said() -> None:
     tunes, again = no_speech.music(4, seed=1), no_speech.music(4, seed=1)
     assert all((a == b).all() for a, b in zip(tunes, again, strict=True))
     assert all(np.abs(t).max() > 500 for t in tunes)
+    long = no_speech.music(2, seed=1, lengths_s=no_speech.LONG_S)
+    assert [len(n) / 16000 for n in long] == [10, 20]
     faint = no_speech.white_noise(4, -85, -65, seed=0)
     assert all(np.abs(n).max() < 100 for n in faint)
 

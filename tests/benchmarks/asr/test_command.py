@@ -85,7 +85,7 @@ def test_text_on_sounds_without_speech_is_counted_with_and_without_the_threshold
 
 def test_an_engine_that_is_not_here_says_so() -> None:
     row = missing_row("vosk", "the model is not on this machine")
-    assert (row.measured, row.verdict) == ("not on this machine", "")
+    assert (row.measured, row.verdict) == ("not measured", "")
 
 
 def test_an_unknown_engine_is_refused(tmp_path: Path) -> None:
@@ -101,6 +101,21 @@ def no_engine(monkeypatch: pytest.MonkeyPatch) -> None:
         raise Unavailable(f"no files of {self.name}")
 
     monkeypatch.setattr(AsrEngine, "find", find)
+
+
+def test_an_engine_whose_files_are_damaged_is_a_row_where_it_was_not_asked_for(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def load(self: AsrEngine, paths: tuple[Path, ...]) -> CountingModel:
+        raise MmerError(f"{self.name} is damaged")
+
+    monkeypatch.setattr(AsrEngine, "find", lambda self, store: ())
+    monkeypatch.setattr(AsrEngine, "load", load)
+    monkeypatch.setattr(Material, "read", lambda data: material())
+    rows = SpeechRecognition(data=tmp_path).run(lambda line: None).rows
+    assert [row.note for row in rows] == [f"{name} is damaged" for name in ENGINES]
+    with pytest.raises(MmerError, match="vosk is damaged"):
+        SpeechRecognition(data=tmp_path, asr="vosk").run(lambda line: None)
 
 
 @pytest.mark.usefixtures("no_engine")
@@ -148,7 +163,7 @@ def test_the_makers_own_library_is_measured_where_it_is(monkeypatch: pytest.Monk
     monkeypatch.setattr(AsrEngine, "find", lambda self, store: (Path("folder/encoder.ort"),))
     monkeypatch.setitem(sys.modules, "moonshine_voice", None)  # as where there is no wheel
     row = reference_row(clips)
-    assert row.measured == "not on this machine"
+    assert row.measured == "not measured"
     assert "moonshine_voice cannot be loaded" in row.note
     made = []
 

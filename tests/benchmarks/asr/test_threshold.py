@@ -10,8 +10,8 @@ import sounds
 from asr_doubles import CountingModel
 
 from mmer.benchmarks.asr.clips import sounds as recordings
-from mmer.benchmarks.asr.decoding import transcribe
 from mmer.benchmarks.asr.threshold import (
+    LONG,
     SILENT,
     THRESHOLDS,
     Scored,
@@ -31,6 +31,7 @@ from mmer.benchmarks.asr.word_errors import WordErrors
 from mmer.benchmarks.harness.utterances import Utterance
 from mmer.models.errors import MmerError
 from mmer.models.store.store import Store
+from mmer.realtime.asr.interface import transcribe
 from mmer.realtime.asr.moonshine import NO_SPEECH
 from mmer.realtime.asr.registry import ENGINES
 
@@ -106,7 +107,7 @@ def test_scores_are_log_probabilities() -> None:
 def test_sounds_without_speech_of_every_kind() -> None:
     kinds = non_speech([sounds.noise(5.0)])
     assert [len(sound) for sound in kinds["ESC-10"]] == [80000, 16000, 32000]
-    assert set(kinds) == {"ESC-10", "white noise", "near silence", "music"}
+    assert set(kinds) == {"ESC-10", "white noise", "near silence", "music", LONG}
 
 
 @pytest.mark.data

@@ -19,7 +19,7 @@ from sounds import joined, noise, silence, tone, voice
 from mmer.benchmarks.asr.clips import music
 from mmer.models.errors import MmerError
 from mmer.realtime.asr import moonshine as module
-from mmer.realtime.asr.interface import Hypothesis
+from mmer.realtime.asr.interface import Hypothesis, transcribe
 from mmer.realtime.asr.moonshine import (
     NO_SPEECH,
     Decoded,
@@ -131,7 +131,7 @@ def test_a_decoder_in_a_loop_says_its_phrase_once(
 
     model, _, _ = double(tmp_path, monkeypatch, loop)
     assert model.decode(sound(4)).tokens == (10, 11, 20, 21, 22)
-    assert model.transcribe(sound(4)).text == "w10 w11 w20 w21 w22"
+    assert transcribe(sound(4), model).text == "w10 w11 w20 w21 w22"
 
 
 @pytest.mark.parametrize(
@@ -145,6 +145,8 @@ def test_a_decoder_in_a_loop_says_its_phrase_once(
         ([1, 2, 1, 2], 4),
         ([1, 2, 1, 2, 1, 2], 2),
         ([9, 1, 2, 1, 2, 1, 2, 1], 3),  # cut amid the phrase
+        ([9, 1, 2, 3, 4, 1, 2, 3, 4, 1], 5),  # long phrases twice are a loop
+        ([9, 1, 2, 3, 4, 1, 2, 3], 8),
         ([1, 1, 1, 2], 4),  # a loop that was left is a text
         ([1, 2, 3, 4, 5, 6], 6),
     ],
@@ -157,7 +159,7 @@ def test_sound_without_a_word_is_not_decoded(doubles: Doubles) -> None:
     model, encoder, _ = doubles
     for samples in (silence(0), silence(3), sound(0.1), sound(0.2499)):
         assert model.decode(samples) == Decoded((), 0.0)
-        hypothesis = model.transcribe(samples)
+        hypothesis = transcribe(samples, model)
         assert hypothesis.text == ""
         assert hypothesis.why == ("no speech" if len(samples) else "")
     assert encoder.lengths == []
@@ -208,10 +210,10 @@ def test_without_a_threshold_the_decoder_alone_answers(
     assert model.hypothesis(Decoded((25,), -0.05)).why == "no speech"  # no word
     decoder.logit = lambda samples: 6  # unsure
     decoder.answer = lambda tokens, samples: END if tokens else FIRST_WORD
-    assert model.transcribe(sound(1)).text == "w10"
+    assert transcribe(sound(1), model).text == "w10"
     assert encoder.lengths == [RATE]  # no second try
-    assert model.transcribe(sound(0.1)).text == "w10"
-    assert model.transcribe(silence(1)).why == "no speech"
+    assert transcribe(sound(0.1), model).text == "w10"
+    assert transcribe(silence(1), model).why == "no speech"
 
 
 @pytest.mark.parametrize(("threshold", "calls"), [(-2.0, 2), (NO_SPEECH, 1)])
@@ -221,7 +223,7 @@ def test_the_models_own_threshold_decides_on_a_second_try(
     model, encoder, decoder = double(tmp_path, monkeypatch, no_speech=threshold)
     decoder.logit = lambda samples: 4  # a log-probability of -1.2
     decoder.answer = lambda tokens, samples: END if tokens else FIRST_WORD
-    model.transcribe(sound(1))
+    transcribe(sound(1), model)
     assert len(encoder.lengths) == calls
 
 
@@ -322,7 +324,7 @@ def test_an_unsure_final_takes_the_more_probable_transcript_of_two(doubles: Doub
     model, encoder, decoder = doubles
     decoder.logit = lambda samples: 6.5 if samples == RATE else 20  # unsure, not doubtful
     decoder.answer = lambda tokens, samples: END if tokens else FIRST_WORD + (samples > RATE)
-    assert model.transcribe(sound(1)).text == "w11"
+    assert transcribe(sound(1), model).text == "w11"
     assert encoder.lengths == [RATE, RATE + LONGER]
 
 
@@ -330,7 +332,7 @@ def test_the_first_transcript_is_the_draft_of_the_second_try(doubles: Doubles) -
     model, encoder, decoder = doubles
     decoder.logit = lambda samples: 6
     decoder.answer = lambda tokens, samples: END if len(tokens) == 4 else FIRST_WORD + len(tokens)
-    assert model.transcribe(sound(2)).text == words(4)
+    assert transcribe(sound(2), model).text == words(4)
     assert len(encoder.lengths) == 2
     assert decoder.rows == [1] * 5 + [5]  # one call, which finds the draft right
 
@@ -341,7 +343,7 @@ def test_a_longer_transcript_is_not_taken_for_its_mean_alone(doubles: Doubles) -
     decoder.answer = lambda tokens, samples: (
         END if len(tokens) >= (1 if samples == RATE else 4) else FIRST_WORD + len(tokens)
     )
-    assert model.transcribe(sound(1)).text == "w10"
+    assert transcribe(sound(1), model).text == "w10"
 
 
 @pytest.mark.parametrize(("logit", "text", "calls"), [(20, "w10", 1), (6.5, "w10", 2), (4, "", 1)])
@@ -351,7 +353,7 @@ def test_unsure_speech_alone_gets_a_second_try(
     model, encoder, decoder = doubles
     decoder.logit = lambda samples: logit
     decoder.answer = lambda tokens, samples: END if tokens else FIRST_WORD + (samples > RATE)
-    assert model.transcribe(sound(1)).text == text  # the other is no surer
+    assert transcribe(sound(1), model).text == text  # the other is no surer
     assert len(encoder.lengths) == calls
 
 
@@ -365,7 +367,7 @@ def test_a_doubtful_text_is_one_where_silence_around_the_sound_leaves_half_of_it
     model, _, decoder = double(tmp_path, monkeypatch, t30="▁four", t31=f"▁{again}")
     decoder.logit = lambda samples: logit
     decoder.answer = lambda tokens, samples: END if tokens else 30 + (samples > RATE)
-    found = model.transcribe(sound(1))
+    found = transcribe(sound(1), model)
     assert (found.text, found.why) == (text, "" if text else "no speech")
     stream = model.stream()  # late, it has no second try
     stream.ask_first(wanted=lambda: True, late=lambda: True)
@@ -397,7 +399,7 @@ def test_a_partial_that_is_not_wanted_is_left_out_or_left_off(doubles: Doubles) 
     assert not encoder.lengths
     assert stream.accept(sound(1)).text == ""
     assert len(decoder.rows) == 1  # of four or more
-    assert stream.finish().text == model.transcribe(sound(3)).text != ""
+    assert stream.finish().text == transcribe(sound(3), model).text != ""
 
 
 def test_a_late_final_gets_no_second_try(doubles: Doubles) -> None:
@@ -415,15 +417,49 @@ def test_a_late_final_gets_no_second_try(doubles: Doubles) -> None:
     assert len(encoder.lengths) == 3
 
 
-def test_long_sound_and_partials_are_decoded_once(doubles: Doubles) -> None:
+def test_partials_are_decoded_once(doubles: Doubles) -> None:
     model, encoder, decoder = doubles
     decoder.logit = lambda samples: 6
-    model.transcribe(sound(9))
     stream = model.stream()
     stream.accept(sound(1))
-    assert encoder.lengths == [9 * RATE, RATE]
+    assert encoder.lengths == [RATE]
     stream.finish()
-    assert encoder.lengths[2:] == [RATE, RATE + LONGER]
+    assert encoder.lengths[1:] == [RATE, RATE + LONGER]
+
+
+@pytest.mark.parametrize(("logit", "calls"), [(20, 1), (6.5, 1), (6, 2), (4, 1)])
+def test_long_sound_full_of_words_gets_a_second_try_where_it_is_doubtful(
+    doubles: Doubles, logit: float, calls: int
+) -> None:
+    model, encoder, decoder = doubles
+    decoder.logit = lambda samples: logit
+    assert transcribe(sound(9), model).text == ("" if logit == 4 else words(18))
+    assert len(encoder.lengths) == calls
+
+
+@pytest.mark.parametrize(("seconds", "calls"), [(3, 1), (4, 1), (9, 2)])
+@pytest.mark.parametrize("alike", [False, True])
+def test_a_few_words_for_long_sound_must_be_confirmed_however_sure_they_are(
+    doubles: Doubles, seconds: int, calls: int, alike: bool
+) -> None:
+    model, encoder, decoder = doubles
+    size = seconds * RATE
+    decoder.answer = lambda tokens, samples: (
+        END if len(tokens) == 2 else (10 if alike or samples == size else 77) + len(tokens)
+    )
+    found = transcribe(sound(seconds), model)
+    assert len(encoder.lengths) == calls
+    assert found.text == ("w10 w11" if alike or calls == 1 else "")
+
+
+def test_the_tokens_of_a_loop_after_its_first_time_do_not_make_it_surer(doubles: Doubles) -> None:
+    model, _, decoder = doubles
+    decoder.answer = lambda tokens, samples: 10 + len(tokens) % 5
+    decoder.logit = lambda samples: 4 if len(decoder.rows) <= 5 else 20
+    decoded = model.decode(sound(3))
+    assert decoded.tokens == (10, 11, 12, 13, 14)
+    assert decoded.mean_log_prob < NO_SPEECH
+    assert model.hypothesis(decoded).text == ""
 
 
 def test_each_utterance_begins_anew(doubles: Doubles) -> None:
@@ -451,7 +487,7 @@ def test_the_callers_arrays_may_be_views_that_overlap(doubles: Doubles) -> None:
 @pytest.mark.parametrize("seconds", [29.9, 30, 30.1, 70, 100])
 def test_long_sound_is_decoded_in_pieces(doubles: Doubles, seconds: float) -> None:
     model, encoder, _ = doubles
-    hypothesis = model.transcribe(sound(seconds))
+    hypothesis = transcribe(sound(seconds), model)
     pieces_ = encoder.lengths
     assert sum(pieces_) == round(seconds * RATE)
     assert all(20 * RATE <= n <= 30 * RATE for n in pieces_[:-1])
@@ -462,11 +498,11 @@ def test_long_sound_is_decoded_in_pieces(doubles: Doubles, seconds: float) -> No
 
 def test_pieces_without_speech_leave_no_trace(doubles: Doubles) -> None:
     model, _, _ = doubles
-    hypothesis = model.transcribe(joined(silence(40), sound(1)))
+    hypothesis = transcribe(joined(silence(40), sound(1)), model)
     # the first pieces are digital silence, the last holds the sound
     assert hypothesis.text.startswith("w10")
     assert hypothesis.why == ""
-    assert model.transcribe(silence(40)) == Hypothesis("moonshine", style="asr", why="no speech")
+    assert transcribe(silence(40), model) == Hypothesis("moonshine", style="asr", why="no speech")
 
 
 def test_sound_is_cut_where_it_is_quietest() -> None:
@@ -539,7 +575,7 @@ def test_a_network_cut_short_is_one_line(tmp_path: Path, which: int) -> None:
 
 
 def test_a_sentence_with_case_and_punctuation() -> None:
-    hypothesis = moonshine().transcribe(spoken())
+    hypothesis = transcribe(spoken(), moonshine())
     assert hypothesis.text == SENTENCE
     assert (hypothesis.asr, hypothesis.style, hypothesis.why) == ("moonshine", "asr", "")
     assert hypothesis.confidence is not None
@@ -550,7 +586,7 @@ def test_a_sentence_with_case_and_punctuation() -> None:
 
 @pytest.mark.slow
 def test_a_sentence_is_the_same_in_any_block_size() -> None:
-    whole = moonshine().transcribe(spoken())
+    whole = transcribe(spoken(), moonshine())
     for size in (160, 1600, 12_345):
         stream = moonshine().stream()
         partials = fed(stream, spoken(), size)
@@ -576,7 +612,7 @@ def test_a_draft_hardly_changes_a_word(name: str) -> None:
 @pytest.mark.parametrize("text", ["You.", "No.", "Sorry.", "Thank you."])
 def test_short_words_are_no_inventions(text: str) -> None:
     padded = joined(noise(0.2, -70), spoken(text), noise(0.1, -70))
-    found = moonshine().transcribe(padded).text
+    found = transcribe(padded, moonshine()).text
     assert found.rstrip(".,!?").lower() == text.rstrip(".").lower()
 
 
@@ -603,7 +639,7 @@ def plucked(seconds: float) -> NDArray[np.int16]:
     ],
 )
 def test_no_text_is_invented_where_there_is_no_speech(samples: NDArray[np.int16]) -> None:
-    assert moonshine().transcribe(samples) == Hypothesis("moonshine", style="asr", why="no speech")
+    assert transcribe(samples, moonshine()) == Hypothesis("moonshine", style="asr", why="no speech")
 
 
 def test_music_of_which_the_decoder_is_half_sure_is_no_speech() -> None:
@@ -611,14 +647,14 @@ def test_music_of_which_the_decoder_is_half_sure_is_no_speech() -> None:
     pieces = music(20, seed=2)
     for k in (6, 8, 19):
         assert moonshine().decode(pieces[k]).mean_log_prob > NO_SPEECH
-        found = moonshine().transcribe(pieces[k])
+        found = transcribe(pieces[k], moonshine())
         assert (found.text, found.why) == ("", "no speech")
 
 
 @pytest.mark.parametrize("size", [1, 160, 1600, 3999])
 def test_a_moment_of_sound_is_no_speech(size: int) -> None:
     for samples in (spoken()[8000 : 8000 + size], noise(size / RATE)):
-        assert moonshine().transcribe(samples).why == "no speech"
+        assert transcribe(samples, moonshine()).why == "no speech"
 
 
 STORY = (
@@ -640,7 +676,7 @@ def bare_words(text: str) -> list[str]:
 def test_speech_without_a_pause_for_a_long_time(times: int) -> None:
     """25 s, decoded as one, and 77 s, in pieces."""
     one = spoken(STORY)
-    hypothesis = moonshine().transcribe(np.tile(one, times))
+    hypothesis = transcribe(np.tile(one, times), moonshine())
     found, said = Counter(bare_words(hypothesis.text)), Counter(bare_words(STORY))
     said = Counter({word: n * times for word, n in said.items()})
     assert (found & said).total() >= 0.85 * said.total()
