@@ -80,7 +80,10 @@ class HostAndOrigin:
         origins = headers.getlist("origin")
         if not origins:
             return ""
-        parts = urlsplit(origins[0])
+        try:
+            parts = urlsplit(origins[0])
+        except ValueError:  # such as http://[
+            return "origin"
         same = parts.netloc.lower() == hosts[0].lower() and parts.scheme in ("http", "https")
         return "" if same and len(origins) == 1 else "origin"
 

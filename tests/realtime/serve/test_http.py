@@ -243,6 +243,7 @@ def test_no_other_file_is_served(rig: Rig, name: str) -> None:
         ({"Host": "localhost:1", "Origin": "http://evil.example"}, False),
         ({"Host": "localhost:1", "Origin": "null"}, False),
         ({"Host": "localhost:1", "Origin": "file://localhost:1"}, False),
+        ({"Host": "localhost:1", "Origin": "http://["}, False),
     ],
 )
 def test_foreign_names_and_pages_are_refused(
