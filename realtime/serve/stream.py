@@ -37,6 +37,7 @@ log = logging.getLogger("mmer.serve")
 _WARN_S: Final = 5.0  # between two warnings
 _CONTEXT: Final = 8  # typed texts before one
 _BY_CLIENT: Final = (1000, 1001)  # a client that closes so does not come back
+_NO_CODE: Final = 1005  # RFC 6455: the connection ended without one
 
 
 class Client:
@@ -47,6 +48,7 @@ class Client:
         self._stall_s = stall_s
         self._connections = connections
         self.gone = False
+        self.taken = False  # another connection has resumed its session
 
     async def send(self, text: str) -> bool:
         if self.gone:
@@ -128,11 +130,6 @@ async def _started(websocket: WebSocket, client: Client, service: Service) -> Se
         session = service.sessions.get(start.resume)
         if session is None or session.done.is_set():
             session = await service.revive(start)
-        before = session.socket
-        if before is not None:
-            session.detach(before)
-            assert isinstance(before, Client)
-            await before.close(Close.TAKEN, "the session was resumed by another connection")
     else:
         session = await service.open(start)
     await _welcome(client, session, start, service)
@@ -149,7 +146,14 @@ async def _welcome(client: Client, session: ServedSession, start: Start, service
         resume_s=service.limits.resume_s,
         **place,
     )
+    before = session.socket
+    if before is not None:
+        assert isinstance(before, Client)
+        before.taken = True
+        session.detach(before)
     await session.attach(client, start.received if start.resume is not None else 0)
+    if before is not None:  # after: it may not read, and meanwhile yet another one could come
+        await before.close(Close.TAKEN, "the session was resumed by another connection")
     await session.ready()
 
 
@@ -234,8 +238,10 @@ class Conversation:
         while True:
             message = await self._websocket.receive()
             arrived = time.monotonic()
+            if self._client.taken:  # what still waited here is not the session's
+                return _NO_CODE
             if message["type"] == "websocket.disconnect":
-                return int(message.get("code") or 1005)
+                return int(message.get("code") or _NO_CODE)
             data, text = message.get("bytes"), message.get("text")
             if data is not None:
                 await self._take_packet(unpack(data))

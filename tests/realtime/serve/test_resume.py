@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 import socket as sockets
@@ -20,6 +21,7 @@ import mmer.client
 from mmer.realtime.messages import EmotionEstimate, Notice, SessionEnd
 from mmer.realtime.serve.limits import Limits
 from mmer.realtime.serve.protocol import Close
+from mmer.realtime.serve.stream import Client
 
 SPOKEN = np.concatenate([voice(0.6), silence(0.35)])
 
@@ -67,6 +69,44 @@ def test_a_second_connection_takes_the_session_over(rig: Rig) -> None:
             other.await_type("started")
             assert one.rest() == Close.TAKEN
             other.await_type("emotion")
+
+
+def test_what_still_waits_on_a_connection_that_was_taken_over_does_nothing() -> None:
+    with Rig(Limits(messages_per_s=10.0)) as rig, rig.started(video={}) as one:
+        key = one.of("started")[0]["resume"]
+        for t in range(30):  # more than is read at once
+            one.say(type="ping", t=t)
+        one.say(type="stop")
+        time.sleep(0.2)
+        with rig.socket() as socket:
+            other = Stream(socket)
+            other.say(type="start", token=TOKEN, resume=key)
+            other.await_type("started")
+            assert one.rest() == Close.TAKEN
+            until = time.monotonic() + 2.5
+            while time.monotonic() < until:
+                assert other.next()["type"] != "end"
+
+
+def test_of_two_that_resume_at_once_the_later_has_the_session(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    close = Client.close
+
+    async def slow(client: Client, code: int, reason: str = "") -> None:
+        await asyncio.sleep(0.5)  # as for a client that does not read
+        await close(client, code, reason)
+
+    with rig.started(video={}) as one, rig.socket() as second, rig.socket() as third:
+        monkeypatch.setattr(Client, "close", slow)
+        key = one.of("started")[0]["resume"]
+        both = [Stream(second), Stream(third)]
+        for stream in both:
+            stream.say(type="start", token=TOKEN, resume=key)
+            time.sleep(0.2)
+        assert one.rest() == Close.TAKEN
+        assert both[0].rest() == Close.TAKEN
+        both[1].await_type("emotion")
 
 
 def test_a_session_is_given_up_when_nobody_comes_back() -> None:
