@@ -42,7 +42,10 @@ class Address:
     @classmethod
     def parse(cls, url: str, token: str | None = None) -> Address:
         """``http(s)://HOST:PORT/?token=TOKEN``; ``token`` in its place."""
-        parts = urlsplit(url)
+        try:
+            parts = urlsplit(url)
+        except ValueError:  # such as http://[
+            parts = urlsplit("")
         scheme = {"http": "ws", "ws": "ws", "https": "wss", "wss": "wss"}.get(parts.scheme)
         if scheme is None or not parts.netloc:
             raise MmerError(f"{url!r} is no server: expected http://HOST:PORT/?token=TOKEN")
@@ -152,12 +155,15 @@ class Session:
             self._unacked += 1
             self._seq += 1
             seq = self._seq
-        data = picture if isinstance(picture, bytes) else _encoded(picture, self._virtual)
-        if self._send(pack("video", data, t, seq)):
-            return True
-        with self._acked:
-            self._unacked = max(0, self._unacked - 1)
-        return False
+        sent = False
+        try:
+            data = picture if isinstance(picture, bytes) else _encoded(picture, self._virtual)
+            sent = self._send(pack("video", data, t, seq))
+        finally:
+            if not sent:  # also where it cannot be encoded: no ``ack`` will follow
+                with self._acked:
+                    self._unacked = max(0, self._unacked - 1)
+        return sent
 
     def push_text(self, text: str) -> bool:
         """Send a typed text; a `JudgedText` answers it. False where it was dropped.
@@ -203,8 +209,9 @@ class Session:
     # --- incoming --------------------------------------------------------------------------------
 
     def __iter__(self) -> Generator[Event, None, None]:
+        if self._connection is None:
+            raise MmerError("the session is not open: use it in a with statement")
         while not self._closed:
-            assert self._connection is not None
             try:
                 message = self._connection.recv()
             except ConnectionClosed as closed:

@@ -20,7 +20,7 @@ from mmer.models.labels import EMOTIONS
 from mmer.realtime.open_sources import wanted_streams
 from mmer.realtime.options import Options
 from mmer.realtime.recordings import LINES, MEDIA
-from mmer.realtime.serve.protocol import CLIENT_OPTIONS, LONGEST_TEXT
+from mmer.realtime.serve.protocol import CLIENT_OPTIONS, CREDIT, LONGEST_TEXT
 
 URL = "http://127.0.0.1:9/?token=x"
 
@@ -140,3 +140,17 @@ def test_a_text_that_is_too_long_ends_the_session_with_the_reason(rig: Rig) -> N
         session.push_text("a" * (LONGEST_TEXT + 1))
         with pytest.raises(MmerError, match=f"{LONGEST_TEXT} characters"):
             list(session)
+
+
+@pytest.mark.parametrize("pace", ["real", "max"])
+def test_a_picture_that_cannot_be_sent_costs_no_credit(pace: str) -> None:
+    session = mmer.client.Session(URL, video=True, options={"pace": pace})
+    for _ in range(CREDIT + 1):
+        with pytest.raises(MmerError, match="a picture is uint8"):
+            session.push_picture(np.zeros((4, 4), np.uint8))
+    assert session.dropped_pictures == 0
+
+
+def test_a_session_that_is_not_open_has_no_messages() -> None:
+    with pytest.raises(MmerError, match="not open"):
+        next(iter(mmer.client.Session(URL, video=True)))

@@ -98,6 +98,7 @@ def test_a_self_signed_certificate_is_known_by_its_sha256() -> None:
     [
         ("ftp://x", "is no server"),
         ("localhost", "is no server"),
+        ("http://[::1/", "is no server"),
         ("http://127.0.0.1:9/?token=x", "cannot be reached"),
         ("http://no.such.host.invalid/", "cannot be reached"),
     ],
