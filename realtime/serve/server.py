@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import re
 import secrets
 import signal
 import socket
@@ -17,6 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
 from typing import Any, Final
+from urllib.parse import quote
 
 import uvicorn
 from starlette.applications import Starlette
@@ -32,6 +34,8 @@ from mmer.realtime.serve.tls import Certificate, certificate
 from mmer.realtime.shared_models import SharedModels
 from mmer.realtime.sources.address import is_loopback
 
+_ANY: Final = ("0.0.0.0", "::")  # hosts that are all addresses of this machine
+_NAME: Final = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_.-]*[A-Za-z0-9_])?")
 _HEADERS_BYTES: Final = 16 * 1024  # of one request
 SWITCH_S: Final = 0.002
 """Python's turn of a thread: the event loop waits for it, and there are ten threads a session."""
@@ -68,6 +72,14 @@ class ServeOptions:
             raise MmerError("--token is auto, none, or a text of at least 8 characters")
         if not (self.token.isascii() and self.token.isprintable() and " " not in self.token):
             raise MmerError("--token is of plain ASCII characters without spaces")
+        if not self.host.isascii():
+            raise MmerError(f"--host {self.host}: give its xn-- form")
+        for name in self.names:
+            if not _NAME.fullmatch(name):
+                raise MmerError(
+                    f"--name {name!r} is no name of a machine: letters, digits, dots and dashes, "
+                    "without http:// and port; of an international one its xn-- form"
+                )
 
     @property
     def is_local(self) -> bool:
@@ -110,7 +122,8 @@ class Serving:
     def __enter__(self) -> Serving:
         options = self.options
         names = {"localhost"} if options.is_local else set(names_of_this_machine())
-        names |= {name.lower() for name in options.names}
+        called = () if options.host in _ANY else (options.host,)
+        names |= {name.lower() for name in (*options.names, *called)}
         try:
             self._socket = _bind(options.host, options.port)
             self._leaving.callback(self._socket.close)
@@ -165,14 +178,14 @@ class Serving:
     @property
     def url(self) -> str:
         """The page's address, the token in it."""
-        query = f"?token={self.token}" if self.token else ""
+        query = f"?token={quote(self.token, safe='')}" if self.token else ""
         return f"{self.base_url}/{query}"
 
     @property
     def base_url(self) -> str:
         """Scheme, host and port."""
         host = self.options.host
-        host = {"0.0.0.0": socket.gethostname(), "::": socket.gethostname()}.get(host, host)
+        host = socket.gethostname() if host in _ANY else host
         shown = f"[{host}]" if ":" in host else host
         return f"{'http' if self.certificate is None else 'https'}://{shown}:{self.port}"
 
@@ -227,8 +240,8 @@ def _bind(host: str, port: int) -> socket.socket:
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )[0]
         made = socket.socket(family, kind, protocol)
-    except OSError as error:
-        raise MmerError(f"--host {host}: {error.strerror or error}") from error
+    except (OSError, UnicodeError) as error:  # a name that cannot be one: an empty or long part
+        raise MmerError(f"--host {host}: {getattr(error, 'strerror', None) or error}") from error
     try:
         made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         made.bind(address)
@@ -244,7 +257,7 @@ def _bind(host: str, port: int) -> socket.socket:
 def _addresses(host: str) -> set[str]:
     """Addresses that a certificate has to name."""
     found = {"127.0.0.1", "::1"}
-    if host not in ("0.0.0.0", "::"):
+    if host not in _ANY:
         return found | {host}
     with contextlib.suppress(OSError):
         known = socket.getaddrinfo(socket.gethostname(), None)

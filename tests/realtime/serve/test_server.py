@@ -23,6 +23,8 @@ import mmer.client
 from mmer.models.errors import MmerError
 from mmer.realtime.commands.serve import main
 from mmer.realtime.messages import SessionEnd
+from mmer.realtime.serve import server
+from mmer.realtime.serve.client_session import Address
 from mmer.realtime.serve.server import ServeOptions, Serving
 
 COMMAND = (sys.executable, "-c", "from mmer.realtime.commands.serve import main; main()")
@@ -39,6 +41,10 @@ COMMAND = (sys.executable, "-c", "from mmer.realtime.commands.serve import main;
         (["--tls", "no.pem,no.key"], "cannot be used"),
         (["--port", "70000"], "--port is 70000"),
         (["--host", "no.such.host.invalid"], "--host"),
+        (["--host", "no..such", "--tls", "self-signed"], "--host no..such"),
+        (["--host", "bücher.example", "--tls", "self-signed"], "its xn-- form"),
+        (["--name", "bücher.example"], "its xn-- form"),
+        (["--name", "box.example:8765"], "without http:// and port"),
         (["--max-sessions", "0"], "--max-sessions is 0"),
         (["--hop-s", "99"], "--hop-s is 99"),
         (["--weights", "/no/such/folder"], "/no/such/folder"),
@@ -64,6 +70,23 @@ def test_a_port_that_is_taken_is_one_line() -> None:
         options = ServeOptions(port=taken.getsockname()[1])
         with pytest.raises(MmerError, match="choose another --port"), Serving(options):
             pass
+
+
+def test_a_token_of_any_characters_is_in_the_address_as_browsers_read_it() -> None:
+    token = "a+b&c#d%20e?f=/g"
+    with Rig(token=token) as rig:
+        path = rig.url.removeprefix(rig.serving.base_url)
+        assert rig.request("GET", path, token=None)[0] == 200
+        assert Address.parse(rig.url).token == token
+
+
+def test_the_name_it_listens_on_is_one_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    bound = server._bind
+    monkeypatch.setattr(server, "_bind", lambda host, port: bound("127.0.0.1", port))
+    monkeypatch.setattr(server, "certificate", lambda *given: None)
+    with Serving(ServeOptions(host="Box.example", port=0, tls="self-signed")) as serving:
+        hosts = [m.kwargs["hosts"] for m in serving.app.user_middleware if "hosts" in m.kwargs]
+        assert "box.example" in hosts[0]
 
 
 @pytest.mark.slow
