@@ -81,11 +81,16 @@ def _paths(text: str) -> Iterator[str]:
 
 
 def _below(folder: str) -> Iterator[str]:
-    for place, folders, names in os.walk(folder):
+    for place, folders, names in os.walk(folder, onerror=_unreadable):
         folders[:] = [name for name in folders if not name.startswith(".")]
         for name in names:
             if not name.startswith(".") and _is_media(name):
                 yield os.path.join(place, name)
+
+
+def _unreadable(error: OSError) -> None:
+    """Raise MmerError: a batch without what lies in a folder would look like a whole one."""
+    raise MmerError(f"cannot read the folder {error.filename}: {error.strerror}") from error
 
 
 def _is_media(name: str) -> bool:

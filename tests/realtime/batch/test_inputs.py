@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -83,6 +86,21 @@ def test_what_names_nothing_is_refused(corpus: Path, given: str, reason: str) ->
     (corpus / "latin.txt").write_bytes(b"M\xe4dchen.wav\n")
     with pytest.raises(MmerError, match=reason):
         find_items([given if "://" in given else str(corpus / given)])
+
+
+def test_a_folder_that_cannot_be_read_is_no_empty_one(
+    corpus: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scan = os.scandir
+
+    def refusing(path: str) -> Any:
+        if os.path.basename(path) == "b":
+            raise PermissionError(errno.EACCES, "Permission denied", path)
+        return scan(path)
+
+    monkeypatch.setattr(os, "scandir", refusing)
+    with pytest.raises(MmerError, match=r"cannot read the folder .*a/b: Permission denied"):
+        find_items([str(corpus)])
 
 
 def test_no_input_says_what_there_could_be() -> None:
