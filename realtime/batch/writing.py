@@ -15,6 +15,7 @@ from mmer.models.whole_file import PART, whole_file
 FACTS: Final = "batch.json"
 """Options and models of the folder's lines."""
 _LOCK: Final = ".lock"
+_ABSENT: Final = "absent"  # a key that another version of mmer has
 
 
 def write_lines(path: Path, lines: Iterable[bytes]) -> None:
@@ -59,15 +60,18 @@ def _read(folder: Path) -> dict[str, Any] | None:
         raise MmerError(f"cannot read {path}: {error.strerror or error}") from error
     except ValueError:
         found = None
-    if not isinstance(found, dict) or "options" not in found:
+    if not isinstance(found, dict) or not isinstance(found.get("options"), dict):
         raise MmerError(f"{path} is damaged: choose another --output, or remove the folder")
     return found
 
 
 def _mixed(folder: Path, before: Mapping[str, Any], now: Mapping[str, Any]) -> MmerError:
-    key = next(key for key in now if before.get(key) != now[key])
+    for key in {**now, **before}:
+        was, wanted = before.get(key, _ABSENT), now.get(key, _ABSENT)
+        if was != wanted:
+            break
     return MmerError(
-        f"{folder} holds results with {key} {before.get(key)}, now it is {now[key]}: "
+        f"{folder} holds results with {key} {was}, now it is {wanted}: "
         "choose another --output, or remove the folder"
     )
 

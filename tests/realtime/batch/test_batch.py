@@ -146,9 +146,15 @@ def test_a_folder_of_other_options_or_models_is_refused(corpus: Path, tmp_path: 
     facts = json.loads((out / "batch.json").read_text())
     with pytest.raises(MmerError, match="models"):
         settle(out, json.dumps({**facts, "models": {"speech": "other.onnx"}}))
-    (out / "batch.json").write_bytes(b"{")
-    with pytest.raises(MmerError, match="damaged"):
-        run(corpus, out, Engine())
+    for other in (None, 7):
+        of_another_version = {**facts, "options": {**facts["options"], "other": other}}
+        (out / "batch.json").write_text(json.dumps(of_another_version))
+        with pytest.raises(MmerError, match=f"results with other {other}, now it is absent"):
+            run(corpus, out, Engine())
+    for damaged in (b"{", b'{"options": 5}'):
+        (out / "batch.json").write_bytes(damaged)
+        with pytest.raises(MmerError, match="damaged"):
+            run(corpus, out, Engine())
 
 
 def test_two_batches_do_not_write_into_one_folder(tmp_path: Path) -> None:
