@@ -84,10 +84,11 @@ export class Capture {
       this.video.requestVideoFrameCallback
         ? this.video.requestVideoFrameCallback(step)
         : requestAnimationFrame((now) => step(now, {}));
+    const { media } = this;
     let sentAt = 0;
     let busy = false;
     const step = async (now, frame) => {
-      if (!this.media) return;
+      if (this.media !== media) return; // stopped, or started again with a loop of its own
       next(step);
       const t = (frame.captureTime ?? now) / 1000;
       if (seconds() - sentAt < 0.9 / PICTURES_PER_S) return;

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import shutil
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -47,6 +49,36 @@ def test_the_notice_and_the_consent_are_there_before_any_script_runs() -> None:
     page = (PAGE / "index.html").read_text(encoding="utf-8")
     assert page.index("A system that estimates emotion is running") < page.index("<main>")
     assert "I agree: start camera and microphone" in page
+
+
+LOOPS = """
+globalThis.document = { createElement: () => ({}) };
+const { Capture } = await import(process.argv[1]);
+let waiting = [];
+const video = { videoWidth: 0, requestVideoFrameCallback: (step) => waiting.push(step) };
+const capture = new Capture(video, { ready: () => false });
+for (let session = 0; session < 3; session++) {
+  capture.media = { getTracks: () => [] };
+  capture.watch();
+  for (let frame = 0; frame < 2; frame++) {
+    const steps = waiting;
+    waiting = [];
+    for (const step of steps) step(0, {});
+  }
+  console.log(waiting.length);
+  capture.stop();
+}
+"""
+
+
+@pytest.mark.skipif(not shutil.which("node"), reason="needs node")
+def test_a_camera_that_is_started_again_has_one_loop(tmp_path: Path) -> None:
+    (tmp_path / "package.json").write_text('{"type": "module"}')
+    for name in ("capture.js", "stream.js"):
+        shutil.copy(PAGE / name, tmp_path)
+    command = ("node", "--input-type=module", "-e", LOOPS, str(tmp_path / "capture.js"))
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+    assert ended.stdout.split() == ["1", "1", "1"]
 
 
 def cut(rig: Rig) -> None:
