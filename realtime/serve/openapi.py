@@ -24,6 +24,7 @@ def _refused(*codes: int) -> dict[str, Any]:
         413: "the body is too large",
         422: "a value is wrong, or the file is no media file",
         503: "the server is busy or about to end",
+        507: "the server has no room for the file",
     }
     return {str(code): _json(_ref("Problem"), meaning[code]) for code in (403, *codes)}
 
@@ -127,7 +128,7 @@ DOCUMENT: Final[dict[str, Any]] = {
                         "description": "one JSON object a line; the last is of type end",
                         "content": {"application/x-ndjson": {"schema": {"type": "string"}}},
                     },
-                    **_refused(400, 401, 408, 413, 422, 503),
+                    **_refused(400, 401, 408, 413, 422, 503, 507),
                 },
             }
         },

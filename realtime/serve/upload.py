@@ -75,9 +75,15 @@ class Recognize:
             )
         options = query_options(request.query_params)
         with service.job():
-            folder = tempfile.mkdtemp(prefix="mmer-upload-")
             try:
-                file = await received(request, Path(folder), service.limits)
+                folder = tempfile.mkdtemp(prefix="mmer-upload-")
+            except OSError as error:
+                raise _no_room(error) from error
+            try:
+                try:
+                    file = await received(request, Path(folder), service.limits)
+                except OSError as error:
+                    raise _no_room(error) from error
                 whole = await self._recognize(request, send, file, options)
             except MmerError as error:
                 raise MmerError(str(error).replace(f"{folder}{os.sep}", "")) from error
@@ -221,6 +227,10 @@ def problem(status: int, text: str, headers: Mapping[str, str] | None = None) ->
 def _copy(upload: UploadFile, path: Path) -> None:
     with path.open("wb") as file:
         shutil.copyfileobj(upload.file, file)
+
+
+def _no_room(error: OSError) -> HTTPException:
+    return HTTPException(507, f"the server cannot store the file: {error.strerror or error}")
 
 
 def _too_large(limits: Limits) -> HTTPException:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import http.client
 import json
 import logging
@@ -219,6 +220,19 @@ def test_the_page_comes_with_its_token_and_forbids_everything_foreign(rig: Rig) 
     assert headers["referrer-policy"] == "no-referrer"
     assert headers["x-content-type-options"] == "nosniff"
     assert headers["access-control-allow-origin"] is None
+
+
+@pytest.mark.parametrize("where", ["tempfile.mkdtemp", "mmer.realtime.serve.upload.received"])
+def test_an_upload_for_which_there_is_no_room_is_told_so(
+    rig: Rig, uploads: Path, monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    def full(*given: Any, **named: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(where, full)
+    answer = error_of(rig.request("POST", "/v1/recognize", b"x"))
+    assert answer == (507, "the server cannot store the file: No space left on device")
+    assert list(uploads.iterdir()) == []
 
 
 @pytest.mark.parametrize("name", ["../app.py", "..%2fapp.py", "%2e%2e/app.py", "none.js", "."])
