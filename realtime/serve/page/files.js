@@ -10,6 +10,7 @@ export function setUpFiles(address, token) {
     const mine = (request = new XMLHttpRequest());
     let read = 0;
     let duration = null;
+    let problem = ""; // why the answer will break off
     const texts = new Map();
     $("found").replaceChildren();
     $("progress").hidden = false;
@@ -26,6 +27,7 @@ export function setUpFiles(address, token) {
       const lines = mine.responseText.slice(read, end).split("\n").filter(Boolean);
       read = end;
       for (const line of lines.map((text) => JSON.parse(text))) {
+        if (line.type === "notice" && line.level === "error") problem = line.text;
         if (line.type === "session") duration = line.source.duration_s;
         if (line.type === "utterance") texts.set(line.id, line.text);
         if (line.type === "emotion" && line.final) show(line, texts.get(line.utterance));
@@ -45,7 +47,7 @@ export function setUpFiles(address, token) {
       } catch { /* an answer of something in between */ }
       failed(why);
     };
-    mine.onerror = () => failed("the connection broke off");
+    mine.onerror = () => failed(problem || "the connection broke off");
     mine.send(file);
   }
 

@@ -22,6 +22,7 @@ PAGE = Path(__file__).resolve().parents[3] / "realtime/serve/page"
 LABEL = "/anger|disgust|fear|joy|neutral|sadness|surprise/"
 STATE = "document.querySelector('#state').dataset.state"
 NO_CHROMIUM = pytest.mark.skipif(not CHROMIUM, reason="needs Chromium")
+NO_NODE = pytest.mark.skipif(not shutil.which("node"), reason="needs node")
 
 
 @pytest.fixture(scope="module")
@@ -71,14 +72,54 @@ for (let session = 0; session < 3; session++) {
 """
 
 
-@pytest.mark.skipif(not shutil.which("node"), reason="needs node")
-def test_a_camera_that_is_started_again_has_one_loop(tmp_path: Path) -> None:
-    (tmp_path / "package.json").write_text('{"type": "module"}')
-    for name in ("capture.js", "stream.js"):
-        shutil.copy(PAGE / name, tmp_path)
-    command = ("node", "--input-type=module", "-e", LOOPS, str(tmp_path / "capture.js"))
+BROKEN_OFF = """
+const made = {};
+const element = () => ({ replaceChildren() {} });
+globalThis.document = {
+  getElementById: (id) => (made[id] ??= element()),
+  addEventListener() {},
+};
+let request;
+globalThis.XMLHttpRequest = class {
+  upload = {};
+  status = 200;
+  responseText = "";
+  constructor() { request = this; }
+  abort() {}
+  open() {}
+  send() {}
+};
+const { setUpFiles } = await import(process.argv[1]);
+setUpFiles("/v1/recognize", "");
+for (const lines of [[], [{ type: "notice", level: "error", t: 1, text: "it takes too long" }]]) {
+  made.file.onchange({ target: { files: [{ name: "a.mp4" }] } });
+  request.responseText = lines.map((line) => JSON.stringify(line) + "\\n").join("");
+  request.onprogress();
+  request.onerror();
+  console.log(made.filestate.textContent);
+}
+"""
+
+
+def in_node(script: str, module: str, folder: Path) -> list[str]:
+    """Lines that ``script`` prints, which imports ``module`` of the page."""
+    (folder / "package.json").write_text('{"type": "module"}')
+    for path in PAGE.glob("*.js"):
+        shutil.copy(path, folder)
+    command = ("node", "--input-type=module", "-e", script, str(folder / module))
     ended = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
-    assert ended.stdout.split() == ["1", "1", "1"]
+    return ended.stdout.splitlines()
+
+
+@NO_NODE
+def test_a_camera_that_is_started_again_has_one_loop(tmp_path: Path) -> None:
+    assert in_node(LOOPS, "capture.js", tmp_path) == ["1", "1", "1"]
+
+
+@NO_NODE
+def test_an_answer_that_breaks_off_is_shown_with_the_reason(tmp_path: Path) -> None:
+    found = in_node(BROKEN_OFF, "files.js", tmp_path)
+    assert found == ["the connection broke off", "it takes too long"]
 
 
 def cut(rig: Rig) -> None:
