@@ -10,12 +10,14 @@ from datetime import datetime
 from pathlib import Path
 from typing import IO, Any, Final
 
-from mmer.models.errors import MmerError
+from mmer.models.errors import MmerError, brief
 from mmer.models.labels import EMOTIONS, MODALITIES
-from mmer.realtime.policy import DEFAULT_POLICY
+from mmer.realtime.policy import DEFAULT_POLICY, POLICY_NAMES
 
 _LONGEST_LINE: Final = 1 << 20
 """Bytes; more is no line of ours."""
+_MOST: Final = 1e10
+"""Seconds and ids are below it, 300 years: no format holds any number whatever."""
 
 
 @dataclass(frozen=True)
@@ -97,8 +99,15 @@ class Run:
 
     @property
     def policy(self) -> str:
-        """Policy of the session; runs of before it was written down were open."""
-        return str(self.info.get("policy", DEFAULT_POLICY))
+        """Policy of the session; runs of before it was written down were open.
+
+        Raises MmerError for one that there is not.
+        """
+        name = self.info.get("policy", DEFAULT_POLICY)
+        if name not in POLICY_NAMES:
+            known = ", ".join(POLICY_NAMES)
+            raise MmerError(f"{self.path} has the policy {brief(repr(name))}; there are {known}")
+        return str(name)
 
     @property
     def mixes_people(self) -> bool:
@@ -187,17 +196,17 @@ def estimate_of(line: Mapping[str, Any]) -> Estimate:
         shares[name] = (
             None
             if given is None
-            else Share(str(given["label"]), _number(given["weight"]), _number(given["age_s"]))
+            else Share(_label(given["label"]), _number(given["weight"]), _number(given["age_s"]))
         )
     return Estimate(
         t=_number(line["t"]),
         t0=_number(t0),
         t1=_number(t1),
-        label=None if line["label"] is None else str(line["label"]),
+        label=None if line["label"] is None else _label(line["label"]),
         confidence=_or_none(line["confidence"]),
         probs=None if probs is None else tuple(_number(probs[name]) for name in EMOTIONS),
         final=bool(line["final"]),
-        utterance=None if line["utterance"] is None else int(line["utterance"]),
+        utterance=None if line["utterance"] is None else _id(line["utterance"]),
         modalities=shares,
         latency_ms=_or_none(line.get("latency_ms")),
         provisional=bool(line.get("provisional", False)),
@@ -211,7 +220,7 @@ def add_utterance(found: dict[int, Utterance], line: Mapping[str, Any]) -> int |
     Raises KeyError, TypeError or ValueError for a damaged line.
     """
     if line["type"] == "utterance":
-        number = int(line["id"])
+        number = _id(line["id"])
         t0, t1 = _number(line["t0"]), _number(line["t1"])
         given = found.get(number, Utterance(number, t0, t1))
         found[number] = replace(
@@ -223,7 +232,7 @@ def add_utterance(found: dict[int, Utterance], line: Mapping[str, Any]) -> int |
         return number
     if line["type"] == "emotion" and line["final"] and line["utterance"] is not None:
         final = estimate_of(line)
-        number = int(line["utterance"])
+        number = _id(line["utterance"])
         given = found.get(number, Utterance(number, final.t0, final.t1))
         found[number] = replace(
             given,
@@ -247,9 +256,22 @@ def _parsed(raw: bytes) -> dict[str, Any] | None:
 
 
 def _number(value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
-        raise ValueError(f"{value!r} is no number")
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not abs(value) < _MOST:
+        raise ValueError(f"{value!r} is no number of a run")
     return float(value)
+
+
+def _id(value: Any) -> int:
+    number = _number(value)
+    if number < 0 or not number.is_integer():
+        raise ValueError(f"{value!r} is no utterance")
+    return int(number)
+
+
+def _label(value: Any) -> str:
+    if value not in EMOTIONS:
+        raise ValueError(f"{value!r} is no label")
+    return str(value)
 
 
 def _or_none(value: Any) -> float | None:

@@ -8,6 +8,7 @@ import sys
 from datetime import datetime
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 
 import pytest
@@ -70,6 +71,35 @@ def test_damaged_lines_are_passed_over_and_counted(tmp_path: Path) -> None:
     run = Run(path)
     assert len(list(run.estimates())) == 9
     assert run.damaged == 3
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"label": "joy\x01\ud800"},
+        {"label": ["joy"]},
+        {"t": 1e300},
+        {"window": [0, 10**400]},
+        {"utterance": 10**30, "final": True},
+        {"utterance": "1", "final": True},
+        {"utterance": 1.5, "final": True},
+    ],
+)
+def test_what_no_format_holds_is_a_damaged_line(tmp_path: Path, wrong: dict[str, Any]) -> None:
+    lines = run_lines()
+    lines.insert(3, {**emotion_line(0.6, "joy"), **wrong})
+    run = Run(write_lines(tmp_path / "run.jsonl", lines))
+    assert len(list(run.estimates())) == 9
+    assert run.damaged == 1
+
+
+@pytest.mark.parametrize("name", ["a\n\n --> b\x01", ["open"], None])
+def test_a_policy_that_there_is_not_is_refused_with_its_name(tmp_path: Path, name: Any) -> None:
+    first, *rest = run_lines()
+    path = write_lines(tmp_path / "run.jsonl", [{**first, "policy": name}, *rest])
+    with pytest.raises(MmerError, match=r"has the policy .*; there are open"):
+        export(Run(path), tmp_path / "run.xml")
+    assert list(tmp_path.iterdir()) == [path]
 
 
 def test_a_file_with_several_runs_is_refused(tmp_path: Path) -> None:
