@@ -22,6 +22,8 @@ STATE_EVERY_S: Final = 1.0
 """Least seconds of the session between two states."""
 _QUEUED: Final = 256
 """Most finals that wait for a broker."""
+_TOPIC_BYTES: Final = 60_000
+"""MQTT has 65,535 for a topic, of which ours have an ending."""
 _LAST_S: Final = 2.0
 """How long the end of a session waits for the broker."""
 _KEPT: Final = 16
@@ -181,13 +183,17 @@ class _Url:
         try:
             parts = urlsplit(address)
             port = parts.port
-        except ValueError:
+            (parts.hostname or "").encode("idna")  # as the look-up does
+            topic = unquote(parts.path).strip("/")
+            too_long = len(topic.encode()) > _TOPIC_BYTES
+        except ValueError:  # UnicodeError is one
             raise MmerError(f"--mqtt: {expected}") from None  # the URL may hold a password
-        topic = unquote(parts.path).strip("/")
         if parts.scheme not in ("mqtt", "mqtts") or not parts.hostname or parts.query:
             raise MmerError(f"--mqtt: {expected}")
         if re.search(r"[+#\x00]", topic) or parts.fragment or address.endswith("#"):
             raise MmerError("--mqtt: + and # are not allowed in a topic")
+        if too_long:
+            raise MmerError(f"--mqtt: a topic has at most {_TOPIC_BYTES} bytes")
         self.tls = parts.scheme == "mqtts"
         self.host, self.port = parts.hostname, port or (8883 if self.tls else 1883)
         self.user = None if parts.username is None else unquote(parts.username)

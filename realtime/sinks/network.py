@@ -127,8 +127,9 @@ def host_and_port(option: str, address: str) -> tuple[str, int]:
     try:
         parts = urlsplit(f"//{address}")
         host, port = parts.hostname, parts.port
-    except ValueError:
+        (host or "").encode("idna")  # as the look-up does: a name with an empty or too long part
+    except ValueError:  # UnicodeError is one
         host = port = None
-    if not host or not port or parts.path or parts.username is not None:
+    if not host or not port or address != parts.netloc or parts.username is not None:
         raise MmerError(f"--{option} {address!r}: expected HOST:PORT, such as 127.0.0.1:9000")
     return host, port

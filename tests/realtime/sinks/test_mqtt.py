@@ -226,7 +226,19 @@ def test_without_a_broker_the_session_ends_soon_and_says_what_was_lost(
 
 
 @pytest.mark.parametrize(
-    "wrong", ["", "localhost", "http://x", "mqtt://", "mqtt://x:port", "mqtt://x/a/#", "mqtt://x?y"]
+    "wrong",
+    [
+        "",
+        "localhost",
+        "http://x",
+        "mqtt://",
+        "mqtt://x:port",
+        "mqtt://x/a/#",
+        "mqtt://x?y",
+        "mqtt://x..y",
+        "mqtt://x/\udcff",
+        f"mqtt://x/{'t' * 65_536}",
+    ],
 )
 def test_a_wrong_url_is_one_line(wrong: str) -> None:
     with pytest.raises(MmerError, match="--mqtt: "):

@@ -142,7 +142,22 @@ def test_sending_that_hangs_holds_nothing_up_and_keeps_finals(
     assert "results were not sent to 127.0.0.1:9" in text
 
 
-@pytest.mark.parametrize("wrong", ["", "9000", "host", "host:", "host:x", "host:70000", "a:1/b"])
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        "",
+        "9000",
+        "host",
+        "host:",
+        "host:x",
+        "host:70000",
+        "a:1/b",
+        "a:1?b",
+        "a:1#b",
+        "a..b:1",
+        f"{'a' * 64}:1",
+    ],
+)
 def test_a_wrong_address_is_one_line(wrong: str) -> None:
     with pytest.raises(MmerError, match="expected HOST:PORT"):
         Osc(wrong)
