@@ -49,11 +49,12 @@ def stream(
     max`` on this machine. The rest is as for `Session`; what its ``options`` have no modality for
     is not opened, and not sent.
     """
+    virtual = "max" in (pace, (options or {}).get("pace"))
     chosen = Options(
         source=named_source(source),
         audio=named_device(audio),
         video=named_device(video),
-        pace=pace,
+        pace="max" if virtual else pace,
         **_needs(options or {}),
     )
     clock = SessionClock()
@@ -65,13 +66,13 @@ def stream(
             token=token,
             rate=SAMPLE_RATE if "audio" in has else None,
             video="video" in has,
-            options={**(options or {}), **({"pace": "max"} if pace == "max" else {})},
+            options={**(options or {}), **({"pace": "max"} if virtual else {})},
             watch=watch,
             tls=tls,
             sha256=sha256,
         )
         with session:
-            feeding = Feeding(session, sources, clock, virtual=pace == "max")
+            feeding = Feeding(session, sources, clock, virtual=virtual)
             try:
                 yield from session
             finally:

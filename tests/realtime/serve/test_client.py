@@ -101,6 +101,13 @@ def test_what_is_no_device_is_refused_as_by_a_recognizer(wrong: dict[str, Any]) 
     assert str(refused.value) == str(expected.value)
 
 
+@pytest.mark.parametrize("given", [{"pace": "max"}, {"options": {"pace": "max"}}])
+def test_the_pace_may_be_one_of_the_options(
+    monkeypatch: pytest.MonkeyPatch, given: dict[str, Any]
+) -> None:
+    assert options_of_stream(monkeypatch, "talk.mp4", **given).pace == "max"
+
+
 def test_every_option_of_a_client_is_documented() -> None:
     documented = str(mmer.client.Session.__doc__).split("options: of the recognizer:")[1]
     listed = documented.split(".")[0].replace(",", " ").split()
