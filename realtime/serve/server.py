@@ -35,6 +35,7 @@ from mmer.realtime.shared_models import SharedModels
 from mmer.realtime.sources.address import is_loopback
 
 _ANY: Final = ("0.0.0.0", "::")  # hosts that are all addresses of this machine
+_PLAIN: Final = "!$'()*,/:;=?@"  # in a query they stand for themselves, unlike + & % #
 _NAME: Final = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_.-]*[A-Za-z0-9_])?")
 _HEADERS_BYTES: Final = 16 * 1024  # of one request
 SWITCH_S: Final = 0.002
@@ -178,7 +179,7 @@ class Serving:
     @property
     def url(self) -> str:
         """The page's address, the token in it."""
-        query = f"?token={quote(self.token, safe='')}" if self.token else ""
+        query = f"?token={quote(self.token, safe=_PLAIN)}" if self.token else ""
         return f"{self.base_url}/{query}"
 
     @property
