@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import glob
+import io
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -100,17 +101,22 @@ def _is_media(name: str) -> bool:
 def _listed(manifest: Path) -> Iterator[str]:
     """Paths in a manifest; raises MmerError where it cannot be read."""
     try:
-        lines = manifest.read_text(encoding="utf-8-sig").splitlines()
+        text = manifest.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         why = getattr(error, "strerror", None) or "it is not UTF-8"
         raise MmerError(f"cannot read the manifest {manifest}: {why}") from error
+    if "\0" in text:
+        raise MmerError(f"cannot read the manifest {manifest}: it holds a NUL character, no text")
     if manifest.suffix.lower() == ".csv":
-        rows = csv.DictReader(lines)
-        if "path" not in (rows.fieldnames or ()):
-            raise MmerError(f"{manifest} has no column path: its first line names the columns")
-        names = [row["path"] or "" for row in rows]
+        rows = csv.DictReader(io.StringIO(text, newline=""))
+        try:
+            if "path" not in (rows.fieldnames or ()):
+                raise MmerError(f"{manifest} has no column path: its first line names the columns")
+            names = [row["path"] or "" for row in rows]
+        except csv.Error as error:
+            raise MmerError(f"cannot read the manifest {manifest}: {error}") from error
     else:
-        names = lines
+        names = text.splitlines()
     if not any(name.strip() for name in names):
         raise MmerError(f"{manifest} lists no file")
     yield from (str(manifest.parent / name.strip()) for name in names if name.strip())

@@ -77,6 +77,9 @@ def test_a_manifest_lists_files_that_may_be_missing(corpus: Path, name: str, tex
         ("bare.csv", "no column path"),
         ("empty.txt", "lists no file"),
         ("latin.txt", "not UTF-8"),
+        ("long.csv", "cannot read the manifest .*: field larger"),
+        ("nul.csv", "NUL character"),
+        ("nul.txt", "NUL character"),
     ],
 )
 def test_what_names_nothing_is_refused(corpus: Path, given: str, reason: str) -> None:
@@ -84,6 +87,9 @@ def test_what_names_nothing_is_refused(corpus: Path, given: str, reason: str) ->
     (corpus / "bare.csv").write_text("label\njoy\n")
     (corpus / "empty.txt").write_text("\n \n")
     (corpus / "latin.txt").write_bytes(b"M\xe4dchen.wav\n")
+    (corpus / "long.csv").write_text(f"path\n{'a' * 200_000}.wav\n")
+    for name in ("nul.csv", "nul.txt"):
+        (corpus / name).write_text("path\na\0.wav\n")
     with pytest.raises(MmerError, match=reason):
         find_items([given if "://" in given else str(corpus / given)])
 
