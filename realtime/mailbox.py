@@ -79,9 +79,10 @@ class Mailbox(Generic[T]):
         with self._lock:
             if self._closed or self._replace(message):
                 return None
-            if self.delivery is Delivery.OLDEST_GIVES_WAY and len(self._waiting) >= self.capacity:
-                self._waiting.popleft()
-                self.dropped += 1
+            if self.delivery is Delivery.OLDEST_GIVES_WAY:
+                while len(self._waiting) >= self.capacity:  # which the owner may have lowered
+                    self._waiting.popleft()
+                    self.dropped += 1
             gave_way = None
             if self.delivery is Delivery.GIVE_BACK and len(self._waiting) >= self.capacity:
                 gave_way = self._give_back()

@@ -245,3 +245,16 @@ def test_where_the_oldest_gives_way_no_sender_waits_and_each_is_counted() -> Non
         assert box.put(number) is None
     assert [box.get(), box.get(), box.get()] == [2, 3, 4]
     assert box.dropped == 2
+
+
+def test_where_the_oldest_gives_way_a_lower_capacity_makes_no_sender_wait() -> None:
+    box: Mailbox[int] = Mailbox("record", Delivery.OLDEST_GIVES_WAY, capacity=5)
+    for number in range(5):
+        box.put(number)
+    box.capacity = 2
+    sender = threading.Thread(target=box.put, args=(5,), daemon=True)
+    sender.start()
+    sender.join(5.0)
+    assert not sender.is_alive()
+    assert [box.get(), box.get()] == [4, 5]
+    assert box.dropped == 4
