@@ -40,6 +40,7 @@ _VIDEO_BYTES: Final = 128 << 20
 _FRAME: Final = 320  # samples of a FLAC frame: 20 ms
 _APART_S: Final = 0.040  # a time off the count of samples by more is a hole
 _MS: Final = Fraction(1, 1000)  # Matroska's unit of time
+_MS_SAMPLES: Final = SAMPLE_RATE // 1000
 _WAIT_S: Final = 5.0
 """So much sound waits for the first frame, whose size the file's header needs."""
 _NO_SIZE: Final = (640, 480)  # of the video where no frame came by then
@@ -209,6 +210,7 @@ class _Media:
         self._video: Any = None
         self._rest: NDArray[np.int16] = np.zeros(0, np.int16)
         self._rest_t = 0.0  # of the first sample in it
+        self._sound_pts = -_MS_SAMPLES  # of the last frame, in samples
         self._size = (0, 0)
         self._pts = -1  # of the last frame, in ms
         if "audio" in streams:
@@ -219,7 +221,10 @@ class _Media:
             self._waits.discard("audio")  # all is known of it
 
     def add_sound(self, block: AudioBlock) -> None:
-        """Encode 16 kHz sound; a hole of more than 40 ms stays a hole."""
+        """Encode 16 kHz sound; a hole of more than 40 ms stays a hole.
+
+        Where a timeline moves back, the file's does not: frames lie closer together until then.
+        """
         expected = self._rest_t + len(self._rest) / SAMPLE_RATE
         if abs(block.t0 - expected) > _APART_S and len(self._rest):
             self._sound_frame(np.pad(self._rest, (0, _FRAME - len(self._rest))))
@@ -237,7 +242,9 @@ class _Media:
 
         frame = av.AudioFrame.from_ndarray(samples[np.newaxis].copy(), format="s16", layout="mono")
         frame.sample_rate = SAMPLE_RATE
-        frame.pts = max(0, round(self._rest_t * SAMPLE_RATE))
+        # times must grow
+        self._sound_pts = max(round(self._rest_t * SAMPLE_RATE), self._sound_pts + _MS_SAMPLES)
+        frame.pts = self._sound_pts
         frame.time_base = Fraction(1, SAMPLE_RATE)
         self._mux(self._sound.encode(frame))
 

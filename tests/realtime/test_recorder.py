@@ -92,6 +92,16 @@ def test_a_hole_stays_a_hole(tmp_path: Path) -> None:
     assert (gap.stream, gap.t0, gap.t1) == ("audio", pytest.approx(0.5, abs=0.02), 1.5)
 
 
+def test_sound_whose_time_moves_back_does_not_end_the_recording(tmp_path: Path) -> None:
+    spoken = [voice(0.5), voice(0.5), voice(0.5)]
+    starts = (0.0, 0.4, 0.7)  # a microphone's run that was anchored late, an overlap
+    sound = [block for part, t0 in zip(spoken, starts, strict=True) for block in blocks(part, t0)]
+    recorded(tmp_path / "r", [*sound, frame(0.1)])
+    got = [m for m in played(tmp_path / "r") if isinstance(m, AudioBlock)]
+    np.testing.assert_array_equal(sound_of(got)[:8000], spoken[0])
+    assert got[-1].t1 == pytest.approx(1.2, abs=0.05)
+
+
 def test_frames_of_odd_and_of_changing_sizes(tmp_path: Path) -> None:
     sizes = [(47, 63), (48, 64), (96, 128), (47, 63)]
     frames = [frame(0.1 * i, size) for i, size in enumerate(sizes)]
