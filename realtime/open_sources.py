@@ -14,6 +14,7 @@ from mmer.realtime.clock import Clock
 from mmer.realtime.messages import Notice, Stream
 from mmer.realtime.options import Options
 from mmer.realtime.recordings import media_of, recorded_with, what_differs
+from mmer.realtime.sources.abandon import abandoned_on_error
 from mmer.realtime.sources.address import refuse_network, resolved
 from mmer.realtime.sources.checked import CheckedSource
 from mmer.realtime.sources.source import Source
@@ -28,7 +29,8 @@ def open_sources(options: Options, clock: Clock) -> tuple[list[Source], list[Not
     A device that was asked for must open; a default one that is not there becomes a notice, as
     long as the other is. A stream that no chosen modality needs is not opened.
     """
-    wanted = wanted_streams(options)
+    with abandoned_on_error(options.source):  # which is not opened then
+        wanted = wanted_streams(options)
     offline = options.offline or is_offline()
     if options.source is not None and not isinstance(options.source, str):
         own = CheckedSource(options.source)

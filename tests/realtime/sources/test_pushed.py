@@ -566,6 +566,7 @@ def feeder(source: PushSource) -> tuple[threading.Thread, list[bool]]:
         {"record": Path(__file__)},
         {"weights": Path("nowhere")},
         {"baseline": Path("nowhere")},
+        {"audio": "none", "modalities": ("speech",)},
     ],
 )
 def test_a_recognizer_that_cannot_begin_ends_its_source(wrong: dict[str, Any]) -> None:
