@@ -305,7 +305,10 @@ class Session:
                 self._route(made, after=stage)
             if isinstance(message, SpeechUpdate) and stage.name == "asr":
                 self._shed_if_late(message.decided, stage)
-        for made in stage.block.flush():
+        self._busy[stage.name] = time.monotonic()  # a flush can hang as well
+        flushed = stage.block.flush()
+        del self._busy[stage.name]
+        for made in flushed:
             self._route(made, after=stage)
 
     def _timed(

@@ -378,6 +378,26 @@ def test_a_block_that_hangs_is_reported_and_does_not_hold_up_the_end(
     assert any(isinstance(e, Transcript) for e in events)
 
 
+def test_a_block_that_hangs_in_its_flush_does_not_hold_up_the_end(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(module, "_HUNG_S", 0.5)
+    freed = threading.Event()
+
+    class StuckAtTheEnd(PerBlock):
+        def flush(self) -> Sequence[Message]:
+            freed.wait(10.0)
+            return []
+
+    stuck = StuckAtTheEnd(classify_speech)
+    session = Session(pipeline(speech=stuck), [ListSource(sound(0.5))], SessionClock())
+    began = time.monotonic()
+    events = list(session.events())
+    freed.set()
+    assert time.monotonic() - began < 5.0
+    assert any(isinstance(e, EmotionEstimate) and e.final for e in events)
+
+
 @pytest.mark.parametrize("one_is_open", [False, True])  # then a begin gives way, and no end
 @pytest.mark.parametrize("stage", ["asr", "speech", "text"])
 def test_a_stage_that_hangs_holds_up_no_other_and_its_utterances_are_answered_once(
