@@ -12,9 +12,10 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
+import weakref
 from collections.abc import AsyncIterator, Callable, Generator, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -141,6 +142,7 @@ class Recognizer:
         self._info: SessionInfo | None = None
         self._runner: Replay | Session | None = None
         self._recorder: Recorder | None = None
+        self._recorded: weakref.ref[Generator[Message, None, None]] | None = None  # its events
         self._ran = False
         self._drops: dict[str, int] = {}  # of a runner that has been let go
         self._stop_asked = False
@@ -253,7 +255,11 @@ class Recognizer:
         if self._stop_asked:
             self._runner.stop()
         events = self._with_end(ready.notices, self._runner.events())
-        return events if self._recorder is None else self._recording(self._recorder, events)
+        if self._recorder is None:
+            return events
+        events = self._recording(self._recorder, events)
+        self._recorded = weakref.ref(events)
+        return events
 
     def _recording(
         self, recorder: Recorder, events: Generator[Message, None, None]
@@ -401,6 +407,10 @@ class Recognizer:
         if runner is not None:
             runner.close()
             self._drops, self._runner = dict(runner.drops), None
+        recorded = None if self._recorded is None else self._recorded()
+        if recorded is not None:  # suspended: only so are its files closed
+            with suppress(ValueError):  # another thread is in there, and closes them
+                recorded.close()
         self._release()
         if not self._opened:  # nor will it be: whoever feeds the source must not wait for it
             self._opened = True

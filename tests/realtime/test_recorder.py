@@ -118,6 +118,21 @@ def test_a_camera_without_frames_does_not_hold_the_sound_back(tmp_path: Path) ->
     assert [m.t for m in got if isinstance(m, VideoFrame)] == [6.9]
 
 
+def test_leaving_with_a_suspended_iterator_closes_the_recording(
+    tmp_path: Path, short_clip: Path
+) -> None:
+    before = threading.active_count()
+    folder = tmp_path / "r"
+    options: dict[str, Any] = {"modalities": ("speech",), "asr": "none", "record": folder}
+    with mmer.Recognizer(short_clip, offline=True, **options) as recognizer:
+        events = recognizer.events()
+        while not isinstance(event := next(events), mmer.EmotionEstimate) or event.t < 1.0:
+            pass
+    assert threading.active_count() == before
+    assert sound_of(played(folder)).any()
+    assert list(events) == []
+
+
 def test_the_header_has_consent_and_expiry(tmp_path: Path) -> None:
     recorded(tmp_path / "r", blocks(silence(0.1), 0.0), consent="P7, form 3", keep_days=2)
     line = header(tmp_path / "r")
