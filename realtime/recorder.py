@@ -16,7 +16,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from mmer.models.errors import MmerError
+from mmer.models.errors import MmerError, brief
 from mmer.realtime.mailbox import Closed, Delivery, Mailbox
 from mmer.realtime.messages import (
     SAMPLE_RATE,
@@ -164,7 +164,7 @@ class Recorder:
         if media is not None:
             try:
                 media.close()
-            except _failures() as error:
+            except Exception as error:  # noqa: BLE001  it costs the recording alone
                 self._fail(error)
         self._boxes = boxes  # for their counts
 
@@ -176,22 +176,16 @@ class Recorder:
                     add(message)
         except Closed:
             return
-        except _failures() as error:
+        except Exception as error:  # noqa: BLE001  it costs the recording alone
             self._fail(error)
             box.abandon()
 
     def _fail(self, error: BaseException) -> None:
         with self._lock:
             if self.problem is None:
-                why = getattr(error, "strerror", None) or str(error)
+                why = getattr(error, "strerror", None) or brief(str(error))
                 text = f"the recording to {self.folder} stopped: {why}; what was recorded stays"
                 self.problem = MmerError(text)
-
-
-def _failures() -> tuple[type[Exception], ...]:
-    import av
-
-    return (av.error.FFmpegError, OSError, MmerError, ValueError)
 
 
 class _Media:

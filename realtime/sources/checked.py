@@ -111,13 +111,17 @@ def _problem(message: Any) -> str:
         wrong = _array_problem("sound", message.samples, fits, np.int16, "(n,)")
         return _time_problem(message.t0) or wrong
     if isinstance(message, VideoFrame):
-        fits = getattr(message.image, "shape", ())[2:] == (3,)
+        shape = getattr(message.image, "shape", ())
+        fits = shape[2:] == (3,) and 0 not in shape
         wrong = _array_problem("a frame", message.image, fits, np.uint8, "(H, W, 3)")
         return _time_problem(message.t) or wrong
     if isinstance(message, Gap):
         if message.stream not in _STREAMS:
             return f"a gap of {message.stream!r}: use audio, video"
-        return _time_problem(message.t0)
+        if problem := _time_problem(message.t0):
+            return problem
+        ends = _is_number(message.t1) and message.t1 >= message.t0  # NaN is refused too
+        return "" if ends else f"a gap from {message.t0!r} to {message.t1!r}"
     if isinstance(message, Notice):
         return _time_problem(message.t)
     return f"{type(message).__name__}, expected AudioBlock, VideoFrame, Gap or Notice"

@@ -246,7 +246,7 @@ class PushSource(Source):
             while (item := self._next()) is not None:
                 if isinstance(item, VideoFrame):
                     if away:
-                        yield Gap("video", frame_t, item.t, away)
+                        yield Gap("video", min(frame_t, item.t), item.t, away)
                     frame_t, away = item.t, ""
                     yield item
                 elif isinstance(item, _Interruption):

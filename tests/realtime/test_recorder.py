@@ -110,6 +110,24 @@ def test_frames_of_odd_and_of_changing_sizes(tmp_path: Path) -> None:
     assert got == [(48, 64, 3)] * 4
 
 
+def test_whatever_the_encoding_raises_ends_the_recording_and_holds_nothing_up(
+    tmp_path: Path,
+) -> None:
+    made = Recorder(tmp_path / "r")
+    made.open(made.described(info()))
+    odd = VideoFrame(0.2, np.zeros((0, 64, 3), np.uint8))  # OpenCV raises an error of its own
+    for message in (*blocks(silence(0.5), 0.0), frame(0.1), odd):
+        made.capture(message)
+    until = time.monotonic() + 5.0
+    while made.problem is None and time.monotonic() < until:
+        time.sleep(0.01)
+    assert made.problem is not None
+    assert len(str(made.problem).splitlines()) == 1
+    for i in range(5000):  # in replay a mailbox waits for room
+        made.capture(frame(0.3 + i * 0.05))
+    made.close(END)
+
+
 def test_a_camera_without_frames_does_not_hold_the_sound_back(tmp_path: Path) -> None:
     sound = voice(7.0)
     recorded(tmp_path / "r", [*blocks(sound, 0.0), frame(6.9)])

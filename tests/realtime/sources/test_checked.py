@@ -156,8 +156,12 @@ WRONG = [
     VideoFrame(math.inf, IMAGE),
     VideoFrame(0.0, IMAGE[..., 0]),
     VideoFrame(0.0, IMAGE[..., :2]),
+    VideoFrame(0.0, IMAGE[:0]),
     Gap("sound", 0.0, 1.0, "x"),  # type: ignore[arg-type]
     Gap("audio", None, 1.0, "x"),  # type: ignore[arg-type]
+    Gap("audio", 0.0, math.nan, "x"),
+    Gap("audio", 0.0, "x", "x"),  # type: ignore[arg-type]
+    Gap("audio", 1.0, 0.5, "x"),
     Notice("x", "info", "a", "b"),  # type: ignore[arg-type]
 ]
 
