@@ -206,7 +206,7 @@ def _text_blocks(
         absent["text"] = "no speech recognizer"
         del loaded["text"]
     elif options.asr == "none" and "text" in options.modalities:
-        absent.setdefault("text", "off")
+        absent["text"] = "off"  # whether or not there is a microphone
     return None, None
 
 

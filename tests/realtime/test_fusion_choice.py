@@ -94,3 +94,9 @@ def test_a_run_of_one_modality_needs_none_and_withholds_what_its_card_says(
     assert made.pipeline.fusion.block._config.min_confidence == 0.4
     assert made.models == {"speech": "speech.onnx", "fusion": None}
     assert made.notices == []
+
+
+def test_words_that_are_switched_off_are_not_for_want_of_a_microphone(store: Store) -> None:
+    options = Options(modalities=("text", "face"), asr="none")  # opens no microphone
+    made = assemble(options, frozenset({"video"}), store)
+    assert made.pipeline.fusion.block._reasons.absent == {"text": "off"}
