@@ -111,7 +111,8 @@ class Options:
         for name in self.modalities:
             one_of("--modalities", name, MODALITIES)
         allowed = POLICIES[self.policy]
-        object.__setattr__(self, "modalities", allowed.chosen(tuple(self.modalities)))
+        named = tuple(dict.fromkeys(self.modalities))  # each once
+        object.__setattr__(self, "modalities", allowed.chosen(named))
         if "face" not in allowed.modalities and self.video not in (None, "none"):
             raise MmerError(f"--policy {self.policy} opens no camera: leave --video out")
         if self.record is not None:

@@ -151,6 +151,7 @@ def test_a_recognizer_runs_once(brief_clip: Path) -> None:
         ({"modalities": ()}, "empty"),
         ({"pace": "max"}, "files"),
         ({"modalities": ("text",), "asr": "none"}, "nothing"),
+        ({"modalities": ("text", "text"), "asr": "none"}, "nothing"),
         ({"audio": "none", "video": "none"}, "nothing"),
     ],
 )
