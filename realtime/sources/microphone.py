@@ -297,13 +297,14 @@ class _Ring:
         """PortAudio's thread: copy, stamp, and be gone."""
         if self._stopped.is_set():
             return
+        starts = self._clock.starts  # first: a time of before a start must not pass for one after
         arrival = Arrival(self._clock.now(), frames / self._rate, self._age(times))
         lost = "input overflow" if status.input_overflow else ""
         if self._overflowed:
             lost = "the ring was full: the computer is too slow"
         try:
             samples = np.frombuffer(bytes(data), np.int16).reshape(-1, self._channels)
-            self.buffers.put_nowait(Buffer(samples, self._rate, arrival, lost, self._clock.starts))
+            self.buffers.put_nowait(Buffer(samples, self._rate, arrival, lost, starts))
             self._overflowed = False
         except queue.Full:
             self._overflowed = True  # reported with the next buffer that finds room

@@ -417,3 +417,16 @@ def test_a_microphone_closed_while_it_opens_stays_closed(sounddevice, monkeypatc
     monkeypatch.setattr(FakeStream, "start", closed_meanwhile)
     source.open(SessionClock())
     assert sounddevice.stream.closed
+
+
+def test_sound_that_comes_while_the_clock_starts_anew_has_no_time_of_before(sounddevice):
+    class Restarting(ManualClock):
+        def now(self):  # the session begins between two readings of the clock
+            before, self.starts = super().now(), 2
+            return before
+
+    microphone = Microphone()
+    microphone.open(Restarting(7.0))
+    sounddevice.stream.feed(1)
+    assert microphone._ring.buffers.get_nowait().starts == 1  # so it is passed over
+    microphone.close()
