@@ -13,7 +13,8 @@ import numpy as np
 from mmer.models.errors import MmerError, described
 from mmer.realtime.clock import Clock
 from mmer.realtime.messages import AudioBlock, Gap, Notice, Stream, VideoFrame
-from mmer.realtime.pacing import Captured
+from mmer.realtime.pacing import Captured, captured_at
+from mmer.realtime.sources.pushed import AHEAD_S
 from mmer.realtime.sources.source import Source
 
 log: Final = logging.getLogger("mmer.source")
@@ -39,13 +40,15 @@ class CheckedSource(Source):
     """``source`` with its values checked: what is wrong raises MmerError with a short message.
 
     ``open`` turns whatever the source raises into MmerError; ``stop`` and ``close`` log it, since
-    the rest of the session must end as well. Messages of a wrong type, time or shape are refused.
+    the rest of the session must end as well. Messages of a wrong type, time or shape are refused,
+    and so are those of a live source that are stamped with another clock than the session's.
     """
 
     def __init__(self, source: Source) -> None:
         self._source = source
         self.name, self.live = source.name, source.live
         self._streams: frozenset[Stream] = frozenset()
+        self._clock: Clock | None = None
 
     @property
     def streams(self) -> frozenset[Stream]:
@@ -59,6 +62,7 @@ class CheckedSource(Source):
         raise MmerError(f"duration_s of {self.name} is {value!r}, expected seconds or None")
 
     def open(self, clock: Clock) -> None:
+        self._clock = clock
         try:
             self._source.open(clock)
         except MmerError:
@@ -87,9 +91,24 @@ class CheckedSource(Source):
         if not isinstance(made, Iterable):
             raise MmerError(f"messages of {self.name} gave {made!r}, expected an iterator")
         for message in made:
-            if problem := _problem(message):
+            if problem := _problem(message) or self._ahead(message):
                 raise MmerError(f"{self.name} yielded {problem}")
             yield message
+
+    def _ahead(self, message: Captured) -> str:
+        """Why a live message has a time that cannot be; "" where it can.
+
+        It would never count, and nothing would say so: times of ``time.time()`` are years ahead.
+        """
+        if not self.live or self._clock is None or isinstance(message, Gap | Notice):
+            return ""
+        t, now = captured_at(message), self._clock.now()
+        if t <= now + AHEAD_S:
+            return ""
+        return (
+            f"a time of {t:.2f} s, ahead of the session's clock ({now:.2f} s): stamp by the clock "
+            "that open() gets"
+        )
 
     def stop(self) -> None:
         self._quietly(self._source.stop, "stopped")

@@ -22,7 +22,8 @@ from mmer.realtime.sources.source import Source
 from mmer.realtime.sources.stall import STALL_S, Stall
 
 _HOLE_S: Final = 0.040  # stamps of sound that stray less than this are jitter
-_AHEAD_S: Final = 1.0  # so far before the start and in the future: two clocks are never the same
+AHEAD_S: Final = 1.0
+"""How far stamps may lie before the start and in the future: two clocks are never the same."""
 RATES: Final = range(4_000, 384_001)
 """Samples a second that pushed sound may have."""
 
@@ -365,7 +366,7 @@ class PushSource(Source):
         before, lost = self._sound_end, self._lost
         if t is None:
             counted = now if before is None or lost else self._counted_end + duration_s
-            if counted > now + _AHEAD_S:
+            if counted > now + AHEAD_S:
                 raise MmerError(
                     f"{counted - now:.1f} s more sound was pushed than time has passed: push it as "
                     "it is captured"
@@ -402,7 +403,7 @@ def _kind(array: Any) -> tuple[Any, tuple[int, ...]]:
 def _end_time(t: float, duration_s: float, now: float) -> float:
     """End of what begins at ``t``, not later than ``now``; raises MmerError for no sane time."""
     number = isinstance(t, int | float | np.number) and math.isfinite(t)
-    if not number or not -_AHEAD_S <= t <= now + _AHEAD_S - duration_s:
+    if not number or not -AHEAD_S <= t <= now + AHEAD_S - duration_s:
         what = f"{duration_s:.2f} s of sound" if duration_s else "a frame"
         raise MmerError(
             "t is in seconds since the session's start and not ahead of its clock: got "

@@ -10,7 +10,7 @@ import pytest
 
 import mmer
 from mmer.models.errors import MmerError
-from mmer.realtime.clock import SessionClock
+from mmer.realtime.clock import ManualClock, SessionClock
 from mmer.realtime.messages import AudioBlock, Gap, Notice, VideoFrame
 from mmer.realtime.sources.checked import CheckedSource
 
@@ -175,6 +175,18 @@ def test_a_message_that_is_none_is_one_line(message: Any) -> None:
     with pytest.raises(MmerError) as caught:
         next(found)
     one_line(caught.value, "mine yielded")
+
+
+@pytest.mark.parametrize("message", [AudioBlock(1.7e9, SOUND), VideoFrame(1.7e9, IMAGE)])
+def test_a_live_source_that_stamps_by_another_clock_is_one_line(message: Any) -> None:
+    late = [AudioBlock(-3.0, SOUND), VideoFrame(0.9, IMAGE), Gap("audio", 1.0, math.inf, "away")]
+    source = CheckedSource(own(live=True, yields=[*late, message]))
+    source.open(ManualClock())
+    found = source.messages()
+    assert [next(found) for _ in late] == late
+    with pytest.raises(MmerError) as caught:
+        next(found)
+    one_line(caught.value, "mine yielded", "open()")
 
 
 @pytest.mark.parametrize("pace", ["max", "real"])
