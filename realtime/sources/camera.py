@@ -27,6 +27,7 @@ from mmer.realtime.sources.standstill import Standstill
 _OPEN_TIMEOUT_S: Final = 5.0
 _READ_TIMEOUT_S: Final = 3.0
 _OPEN_AGAIN_S: Final = 2.0
+_CLOSE_S: Final = _READ_TIMEOUT_S + 1.0  # how long a read is waited for
 _SKIP_S: Final = 1.0
 """So long may frames fail to come before the camera is taken to be gone."""
 
@@ -99,6 +100,7 @@ class Camera(Source):
         self._capture: Any = None
         self._busy = threading.Lock()  # OpenCV must not release what it is reading from
         self._stopped = threading.Event()
+        self._closed = False
         self._period_s = 0.0  # between frames of a file, which would not wait by itself
 
     def open(self, clock: Clock) -> None:
@@ -219,6 +221,9 @@ class Camera(Source):
                 return t, self._capture.retrieve()[1] if grabbed else None
             except _quiet_cv2().error:  # as good as no frame
                 return t, None
+            finally:
+                if self._closed:  # while this thread was stuck
+                    self._release()
 
     def _lost(self, last: float) -> Iterator[Gap | Notice]:
         assert self._clock is not None
@@ -243,16 +248,28 @@ class Camera(Source):
                     raise MmerError(f"{self.name} gives no frames")
             except cv2.error as error:  # as good as no frames: it is tried again
                 raise MmerError(f"{self.name} gives no frames: {error}") from error
+            finally:
+                if self._closed:
+                    self._release()
 
     def stop(self) -> None:
         self._stopped.set()
 
     def close(self) -> None:
         self._stopped.set()
-        with self._busy:
-            capture, self._capture = self._capture, None
-            if capture is not None:
-                capture.release()
+        self._closed = True
+        # a driver can hang for good: then its reader releases it, should it ever come back
+        if self._busy.acquire(timeout=_CLOSE_S):
+            try:
+                self._release()
+            finally:
+                self._busy.release()
+
+    def _release(self) -> None:
+        """Release the camera; the caller holds ``_busy``."""
+        capture, self._capture = self._capture, None
+        if capture is not None:
+            capture.release()
 
 
 def _bgr(image: Any) -> np.ndarray[Any, np.dtype[np.uint8]]:

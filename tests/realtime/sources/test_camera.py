@@ -271,6 +271,47 @@ def test_linux_cameras_are_listed_by_node_and_name(tmp_path, monkeypatch):
     assert cameras() == [CameraDevice("/dev/video2", "Front"), CameraDevice("/dev/video10", "Back")]
 
 
+def test_a_driver_that_hangs_does_not_hold_up_the_close(monkeypatch):
+    monkeypatch.setattr(module, "_CLOSE_S", 0.2)
+    freed, read, released = threading.Event(), threading.Event(), threading.Event()
+
+    class Hung:
+        def __init__(self, *args):
+            self.grabs = 0
+
+        def isOpened(self):
+            return True
+
+        def set(self, *args):
+            return True
+
+        def grab(self):
+            self.grabs += 1
+            if self.grabs > 1:
+                read.set()
+                freed.wait(10.0)
+            return True
+
+        def retrieve(self):
+            return True, np.zeros((4, 4, 3), np.uint8)
+
+        def release(self):
+            released.set()
+
+    monkeypatch.setattr(cv2, "VideoCapture", Hung)
+    source = opened(0)
+    reader = threading.Thread(target=list, args=(source.messages(),), daemon=True)
+    reader.start()
+    assert read.wait(5.0)
+    closing = threading.Thread(target=source.close, daemon=True)
+    closing.start()
+    closing.join(5.0)
+    assert not closing.is_alive()
+    assert not released.is_set()  # not under the reader
+    freed.set()
+    assert released.wait(5.0)
+
+
 def test_close_without_open_is_harmless():
     source = Camera()
     source.stop()
