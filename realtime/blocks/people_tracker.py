@@ -141,6 +141,8 @@ class PeopleTracker(Block):
         self._people: list[_Person] = []  # known ones, whether here or not
         self._count = 0
         self._looked = -math.inf
+        self._before = -math.inf  # time of the frame before
+        self._again_s = 0.0  # how long ago a face of nobody counts as seen once
         self._new: list[tuple[float, DetectedFace]] = []  # faces of nobody, seen lately
 
     def _observe(self, frame: VideoFrame) -> list[FaceObservation]:
@@ -148,6 +150,9 @@ class PeopleTracker(Block):
         config = self.config
         if any(p.t > t for p in self._people):  # time has gone back: another stream
             self.reset()
+        # at few frames a second the one before is all there is
+        self._again_s = max(3 * config.look_s, min(t - self._before, config.near_s))
+        self._before = t
         self._people = [p for p in self._people if t - p.t <= config.known_s]
         here = [p for p in self._people if t - p.t <= config.near_s]
         found = self._rest_or_detect(frame, here)
@@ -242,7 +247,7 @@ class PeopleTracker(Block):
                 person.mouth = None
             assigned[i] = person
             taken.append(person)
-        recent = [(t0, face) for t0, face in self._new if t - t0 <= 3 * self.config.look_s]
+        recent = [(t0, face) for t0, face in self._new if t - t0 <= self._again_s]
         self._new = recent + unknown
 
     def _returned(self, seen: _Seen, taken: Iterable[_Person], t: float) -> _Person | None:
@@ -271,7 +276,7 @@ class PeopleTracker(Block):
         if not self._people:
             return True
         return any(
-            0 < t - t0 <= 3 * self.config.look_s
+            0 < t - t0 <= self._again_s
             and float(np.linalg.norm(_middle(face) - _middle(before))) < max(face.box[2], 1.0)
             for t0, before in self._new
         )

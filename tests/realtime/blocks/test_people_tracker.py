@@ -281,3 +281,13 @@ def test_the_cheapest_assignment_is_of_the_whole() -> None:
     assert sorted(_cheapest(np.array([[1.0], [0.5], [3.0]]))) == [(1, 0)]
     many = np.full((8, 8), 5.0) - 4 * np.eye(8)
     assert sorted(_cheapest(many)) == [(i, i) for i in range(8)]
+
+
+@pytest.mark.parametrize("fps", [1.0, 1.5, 5.0])  # the least that --video-fps takes
+def test_two_people_are_two_at_few_frames_a_second(fps: float) -> None:
+    seer = Seer()
+    seer.where = {"ann": (150, 180), "bob": (450, 180)}
+    tracker = PeopleTracker(seer)
+    image = picture(seer.where)
+    frames = [tracker.push(VideoFrame(i / fps, image)) for i in range(4)]
+    assert [{m.track for m in made} for made in frames] == [{1}, {1, 2}, {1, 2}, {1, 2}]
