@@ -15,7 +15,7 @@ from mmer.models.encoder import preparation_of
 from mmer.models.engine.inputs_file import from_file
 from mmer.models.engine.onnx_runtime import OnnxRuntimeEngine
 from mmer.models.engine.precision import Inputs
-from mmer.models.errors import MmerError
+from mmer.models.errors import MmerError, described
 from mmer.models.labels import MODALITIES
 from mmer.models.preparation.preparation import Lengths, Preparation, examples
 
@@ -42,11 +42,24 @@ class Network:
         return self.preparation.lengths()
 
     def inputs(self, file: Path | None) -> list[Inputs]:
-        """Those of a file, else what the preparation makes of made-up signals."""
-        names = OnnxRuntimeEngine(self.path).inputs
+        """Those of a file, else what the preparation makes of made-up signals.
+
+        Raises:
+            MmerError: the file cannot be read, or holds what the network does not take.
+        """
+        engine = OnnxRuntimeEngine(self.path)
         if file is None:
-            return list(examples(self.preparation, names, EXAMPLES))
-        return from_file(file, names)
+            return list(examples(self.preparation, engine.inputs, EXAMPLES))
+        found = from_file(file, engine.inputs)
+        for number, row in enumerate(found):
+            try:
+                engine.run(row)
+            except Exception as error:  # ONNX Runtime's, of a wrong shape or type
+                raise MmerError(
+                    f"{file}: the {self.card.name} network takes no such input as number {number}: "
+                    f"{described(error)}"
+                ) from error
+        return found
 
 
 def networks(

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from mmer.models.engine.precision import Inputs
-from mmer.models.errors import MmerError
+from mmer.models.errors import MmerError, described
 
 
 def from_file(path: Path, names: Sequence[str]) -> list[Inputs]:
@@ -20,8 +20,8 @@ def from_file(path: Path, names: Sequence[str]) -> list[Inputs]:
     try:
         with np.load(path) as file:
             arrays = dict(file)
-    except (OSError, ValueError, TypeError, AttributeError) as error:
-        raise MmerError(f"cannot read the inputs {path}: {error}") from error
+    except Exception as error:  # NumPy, zipfile and zlib raise a dozen types; all mean this
+        raise MmerError(f"cannot read the inputs {path}: {described(error)}") from error
     count = len(arrays) // len(names)
     expected = {f"{name}.{i}" for name in names for i in range(count)}
     if not count or set(arrays) != expected:

@@ -100,6 +100,20 @@ def test_verify_in_int8_calibrates_on_one_half(
     assert "of 4 labels" in said
 
 
+@pytest.mark.parametrize("spoilt", ["empty", "cut", "double", "small"])
+def test_inputs_that_are_none_are_one_line(
+    spoilt: str, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    file = tmp_path / "mine.npz"
+    side, kind = (20 if spoilt == "small" else 48), (float if spoilt == "double" else np.float32)
+    np.savez(file, **{"image.0": np.ones((1, 1, side, side), kind)})
+    if spoilt in ("empty", "cut"):
+        file.write_bytes(b"" if spoilt == "empty" else file.read_bytes()[:-40])
+    assert status("verify", "face", "--provider", "cpu", "--inputs", str(file)) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "mine.npz" in line
+
+
 def test_labels_that_disagree_end_in_status_1(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
