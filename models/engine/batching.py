@@ -17,7 +17,8 @@ class BatchingEngine:
     A call that finds the engine free runs at once: no call waits for company. Those that come
     meanwhile wait, and the next run takes all of them whose arrays agree in all but the first axis,
     up to ``most_rows`` rows together. What a call gets may differ from what it would have got alone
-    by the rounding of another batch size.
+    by the rounding of another batch size. Where a run of several fails, each is run alone: one with
+    bad arrays costs the others nothing but time.
     """
 
     def __init__(self, engine: Engine, most_rows: int = 8) -> None:
@@ -35,29 +36,32 @@ class BatchingEngine:
     def run(self, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Named arrays in, named arrays out; the first axis of each is the batch.
 
-        Raises what the engine raises, in every call that was in the run.
+        Raises what the engine raises for these arrays.
         """
         call = _Call(inputs)
         with self._list:
             self._waiting.append(call)
         with self._turn:
             if not call.done:
-                self._run_with_others(call)
+                self._run(self._take(call))
         if call.error is not None:
             raise call.error
         return call.outputs
 
-    def _run_with_others(self, call: _Call) -> None:
-        calls = self._take(call)
-        try:
-            outputs = run_joined(self._engine, [c.inputs for c in calls])
-            for c, found in zip(calls, outputs, strict=True):
-                c.outputs = found
-        except Exception as error:  # noqa: BLE001  raised by each of the callers
-            for c in calls:
-                c.error = error
+    def _run(self, calls: Sequence[_Call]) -> None:
         self.runs += 1
         self.rows += sum(c.rows for c in calls)
+        try:
+            outputs = run_joined(self._engine, [c.inputs for c in calls])
+        except Exception as error:  # noqa: BLE001  raised by the caller
+            if len(calls) > 1:
+                for c in calls:
+                    self._run([c])
+                return
+            calls[0].error = error
+        else:
+            for c, found in zip(calls, outputs, strict=True):
+                c.outputs = found
         for c in calls:
             c.done = True
 
