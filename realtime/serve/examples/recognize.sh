@@ -1,5 +1,6 @@
 #!/bin/sh
 # Analyse a media file on a server, and print a label for each utterance: recognize.sh URL FILE
+# (URL as mmer-serve prints it; a --token of your own without + & % #)
 url="${1%%\?token=*}"
 token="${1#*\?token=}"
 curl --silent --show-error --fail-with-body --no-buffer \

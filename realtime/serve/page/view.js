@@ -150,7 +150,11 @@ export class View {
       row.append(element("span", "…", "tag"), element("span"));
       this.utterances.set(id, row);
       $("transcript").append(row);
-      if ($("transcript").children.length > SHOWN) $("transcript").firstChild.remove();
+      if (this.utterances.size > SHOWN) {
+        const [oldest, shown] = this.utterances.entries().next().value;
+        shown.remove();
+        this.utterances.delete(oldest);
+      }
     }
     row.className = partial ? "partial" : "";
     const tag = row.firstChild;
