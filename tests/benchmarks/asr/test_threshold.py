@@ -9,6 +9,7 @@ import pytest
 import sounds
 from asr_doubles import CountingModel
 
+from mmer.benchmarks.asr import threshold
 from mmer.benchmarks.asr.clips import sounds as recordings
 from mmer.benchmarks.asr.threshold import (
     LONG,
@@ -104,10 +105,13 @@ def test_scores_are_log_probabilities() -> None:
     assert sound_score(sounds.noise(1.0), CountingModel("")).score == SILENT
 
 
-def test_sounds_without_speech_of_every_kind() -> None:
+def test_sounds_without_speech_of_every_kind(monkeypatch: pytest.MonkeyPatch) -> None:
+    for count in ("MADE", "MADE_LONG"):
+        monkeypatch.setattr(threshold, count, 3)
     kinds = non_speech([sounds.noise(5.0)])
     assert [len(sound) for sound in kinds["ESC-10"]] == [80000, 16000, 32000]
     assert set(kinds) == {"ESC-10", "white noise", "near silence", "music", LONG}
+    assert [len(sound) / 16000 for sound in kinds[LONG]] == 2 * [10, 20, 29]
 
 
 @pytest.mark.data
