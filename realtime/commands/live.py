@@ -15,7 +15,8 @@ def main(argv: Sequence[str] | None = None) -> None:
 
     def command() -> None:
         one_thread_each()
-        few_heaps()
+        if argv is None:  # the process is this command's alone, and no program's that calls it
+            few_heaps()
         from mmer.realtime.commands.live_command import run
 
         sys.exit(run(argv))
