@@ -20,6 +20,7 @@ from mmer.realtime.clock import Clock
 from mmer.realtime.messages import Gap, Notice, Stream, VideoFrame
 from mmer.realtime.sources.address import is_url, shown
 from mmer.realtime.sources.frame_size import LARGEST_PX, excess
+from mmer.realtime.sources.released import Released
 from mmer.realtime.sources.retry import reopen
 from mmer.realtime.sources.source import Source
 from mmer.realtime.sources.standstill import Standstill
@@ -98,9 +99,8 @@ class Camera(Source):
         self._open_s = _OPEN_TIMEOUT_S  # of an address
         self._clock: Clock | None = None
         self._capture: Any = None
-        self._busy = threading.Lock()  # OpenCV must not release what it is reading from
+        self._released = Released(self._release, _CLOSE_S)
         self._stopped = threading.Event()
-        self._closed = False
         self._period_s = 0.0  # between frames of a file, which would not wait by itself
 
     def open(self, clock: Clock) -> None:
@@ -213,7 +213,7 @@ class Camera(Source):
     def _read(self) -> tuple[float, Any]:
         """The next frame's time and image; None where there is none."""
         assert self._clock is not None
-        with self._busy:
+        with self._released.reading():
             t = self._clock.now()
             try:
                 grabbed = self._capture is not None and self._capture.grab()
@@ -221,9 +221,6 @@ class Camera(Source):
                 return t, self._capture.retrieve()[1] if grabbed else None
             except _quiet_cv2().error:  # as good as no frame
                 return t, None
-            finally:
-                if self._closed:  # while this thread was stuck
-                    self._release()
 
     def _lost(self, last: float) -> Iterator[Gap | Notice]:
         assert self._clock is not None
@@ -235,7 +232,7 @@ class Camera(Source):
 
     def _open_again(self) -> None:
         """Open the camera anew and read a frame; raises MmerError where that fails."""
-        with self._busy:
+        with self._released.reading():
             cv2 = _quiet_cv2()
             try:
                 if self._capture is not None:
@@ -248,25 +245,15 @@ class Camera(Source):
                     raise MmerError(f"{self.name} gives no frames")
             except cv2.error as error:  # as good as no frames: it is tried again
                 raise MmerError(f"{self.name} gives no frames: {error}") from error
-            finally:
-                if self._closed:
-                    self._release()
 
     def stop(self) -> None:
         self._stopped.set()
 
     def close(self) -> None:
         self._stopped.set()
-        self._closed = True
-        # a driver can hang for good: then its reader releases it, should it ever come back
-        if self._busy.acquire(timeout=_CLOSE_S):
-            try:
-                self._release()
-            finally:
-                self._busy.release()
+        self._released.close()
 
     def _release(self) -> None:
-        """Release the camera; the caller holds ``_busy``."""
         capture, self._capture = self._capture, None
         if capture is not None:
             capture.release()

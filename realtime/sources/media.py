@@ -18,6 +18,7 @@ from mmer.realtime.sources.frame_size import LARGEST_PX, limit
 from mmer.realtime.sources.jumps import Jumps
 from mmer.realtime.sources.pipe import PIPES_CAN_WAIT, Pipe
 from mmer.realtime.sources.reader import Reader, choose_streams, open_container, pixel_aspect
+from mmer.realtime.sources.released import Released
 from mmer.realtime.sources.resample import is_rate
 from mmer.realtime.sources.riff import cut_short
 from mmer.realtime.sources.source import Source
@@ -82,8 +83,7 @@ class MediaFile(Source):
         self._before: list[Captured] = []  # what is known before the first frame
         self._damaged = False
         self._stopped = threading.Event()
-        self._closed = False
-        self._busy = threading.Lock()  # while a message is being read
+        self._released = Released(self._release, _CLOSE_S)
 
     def open(self, clock: Clock) -> None:
         try:
@@ -236,13 +236,9 @@ class MediaFile(Source):
         end = 0.0
         jumps = Jumps(self.name)
         merged = heapq.merge(*(self._converted(r) for r in self._readers), key=captured_at)
-        try:
-            while (message := self._next(merged)) is not None:
-                end = max(end, captured_at(message))
-                yield from jumps.bounded(message)
-        finally:
-            if self._closed:  # while this thread was stuck in a read
-                self._release()
+        while (message := self._next(merged)) is not None:
+            end = max(end, captured_at(message))
+            yield from jumps.bounded(message)
         if self._damaged or self._stopped.is_set():
             return
         if self._declared is not None and end + _SHORT_S < self._declared:
@@ -254,7 +250,7 @@ class MediaFile(Source):
 
     def _next(self, messages: Iterator[Captured]) -> Captured | None:
         """The next message; None at the end and once stopped."""
-        with self._busy:
+        with self._released.reading():
             return None if self._stopped.is_set() else next(messages, None)
 
     def _converted(self, reader: Reader) -> Iterator[Captured]:
@@ -301,13 +297,7 @@ class MediaFile(Source):
 
     def close(self) -> None:
         self._stopped.set()
-        self._closed = True
-        # FFmpeg must not close what it is reading from; a reader that is stuck closes it itself
-        if self._busy.acquire(timeout=_CLOSE_S):
-            try:
-                self._release()
-            finally:
-                self._busy.release()
+        self._released.close()
 
     def _release(self) -> None:
         self._readers = []
