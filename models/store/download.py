@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
+import shutil
 import sys
 import tempfile
 import threading
@@ -120,7 +121,8 @@ class _Transfer:
         self.done = min(self.done + n, self._total or sys.maxsize)
 
     def reset(self) -> None:
-        """Pooch starts to count again, to fill the bar; the bytes are here all the same."""
+        """Pooch starts to count again at the end, to fill the bar by one update of all bytes."""
+        self._came = 0
 
     def close(self) -> None:
         """Nothing to close."""
@@ -203,9 +205,14 @@ def download(
 
 
 def new_scratch(target: Path) -> tempfile.TemporaryDirectory[str]:
-    """A folder beside ``target``, gone after use, to make something in before it is renamed."""
+    """A folder beside ``target``, gone after use, to make something in before it is renamed.
+
+    Clears those of killed processes.
+    """
     with writable(target.parent):
         target.parent.mkdir(parents=True, exist_ok=True)
+        for old in _stale(target.parent):
+            shutil.rmtree(old, ignore_errors=True)
         return tempfile.TemporaryDirectory(
             prefix=f".{target.name}.", suffix=_PART, dir=target.parent, ignore_cleanup_errors=True
         )
@@ -227,13 +234,21 @@ def _new_part(target: Path) -> Path:
     """An empty file of this process's own, beside ``target``; clears those of killed processes."""
     with writable(target.parent):
         target.parent.mkdir(parents=True, exist_ok=True)
-        for old in target.parent.glob(f".*{_PART}"):
-            if old.is_file() and time.time() - old.stat().st_mtime > _STALE_S:
+        for old in _stale(target.parent):
+            if old.is_file():
                 old.unlink(missing_ok=True)
         # not mkstemp, whose files nobody else may read: a cache can be a lab's
         part = target.with_name(f".{target.name}.{secrets.token_hex(6)}{_PART}")
         part.touch(exist_ok=False)
     return part
+
+
+def _stale(folder: Path) -> Iterator[Path]:
+    """What killed processes left in ``folder``: old files and folders of downloads."""
+    for old in folder.glob(f".*{_PART}"):
+        with contextlib.suppress(OSError):  # another process clears them, too
+            if time.time() - old.stat().st_mtime > _STALE_S:
+                yield old
 
 
 def _reason(error: Exception, host: str, target: Path) -> str:

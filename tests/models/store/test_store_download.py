@@ -25,6 +25,7 @@ from mmer.models.store.store import Store, Unavailable
 from mmer.realtime.asr.registry import ENGINES
 
 FACE_BYTES = bytes(range(256)) * 800  # 200 kB
+LARGE_BYTES = FACE_BYTES * 5  # of the 1.4 MB that the detector may have
 
 
 def zipped() -> bytes:
@@ -54,6 +55,8 @@ class Server:
                     self.send_error(404)
                     return
                 data = FACE_BYTES if "face" in self.path else ZIP_BYTES
+                if outer.mode == "large":
+                    data = LARGE_BYTES
                 if outer.mode == "forged":
                     data = data[:-1] + b"?"
                 self.send_response(200)
@@ -275,6 +278,14 @@ def test_a_download_without_an_end_is_ended(server: Server, tmp_path: Path) -> N
     assert not [p for p in tmp_path.iterdir() if p.stat().st_size > 2_000_000]
 
 
+def test_a_file_may_be_somewhat_larger_than_is_said(server: Server, tmp_path: Path) -> None:
+    server.mode = "large"
+    store = make_store(tmp_path, server.url)
+    asset = replace(store.face, sha256=hashlib.sha256(LARGE_BYTES).hexdigest())
+    assert asset.most_bytes / 2 < len(LARGE_BYTES) < asset.most_bytes
+    assert store.get(asset).read_bytes() == LARGE_BYTES
+
+
 def test_a_damaged_folder_is_fetched_again(server: Server, tmp_path: Path) -> None:
     model = get_vosk(make_store(tmp_path, server.url))
     (model / "am/final.mdl").write_bytes(b"m")
@@ -405,6 +416,16 @@ def test_leftovers_of_killed_processes_are_cleared(server: Server, tmp_path: Pat
     os.utime(old, (1, 1))
     get_face(make_store(tmp_path, server.url))
     assert names(tmp_path) == [fresh.name, "face.tflite"]
+
+
+def test_leftover_folders_of_killed_processes_are_cleared(server: Server, tmp_path: Path) -> None:
+    old, fresh = tmp_path / ".tiny-model.1.part", tmp_path / ".tiny-model.2.part"
+    for path in (old, fresh):
+        path.mkdir()
+        (path / "tiny-model.zip").write_bytes(b"half")
+    os.utime(old, (1, 1))
+    get_vosk(make_store(tmp_path, server.url))
+    assert names(tmp_path) == [fresh.name, "tiny-model"]
 
 
 def test_two_processes_at_once(server: Server, tmp_path: Path) -> None:
