@@ -8,6 +8,7 @@ from __future__ import annotations
 import shlex
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from mmer.models.command import run_command
@@ -71,15 +72,31 @@ def run(given: Sequence[str]) -> None:
 
 
 def repeatable(given: Sequence[str]) -> str:
-    """The command as its report shows it: repeatable, without this machine's paths."""
+    """The command as its report shows it: repeatable, without this machine's paths.
+
+    A path that is relative stays, but for those of ``PLACES``.
+    """
     arguments = ["mmer-bench"]
     waiting = iter(given)
+    last = "--file"
     for argument in waiting:
-        name, has_value, _ = argument.partition("=")
+        name, has_value, value = argument.partition("=")
+        if name.startswith("--"):
+            last = name = name.replace("_", "-")
         if name in (*OUTPUTS, *PLACES) and not has_value:
             next(waiting, None)
         if name in PLACES:
-            arguments += [name, name.strip("-").upper()]
-        elif name not in OUTPUTS:
-            arguments.append(argument)
+            arguments += [name, _placeholder(name)]
+        elif name in OUTPUTS:
+            continue
+        elif has_value and Path(value).is_absolute():
+            arguments.append(f"{name}={_placeholder(name)}")
+        elif Path(argument).is_absolute():
+            arguments.append(_placeholder(last))
+        else:
+            arguments.append(f"{name}={value}" if has_value else name)
     return shlex.join(arguments)
+
+
+def _placeholder(option: str) -> str:
+    return option.strip("-").upper()

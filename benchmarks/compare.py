@@ -15,6 +15,7 @@ from mmer.benchmarks.harness.command import OptionalFile
 from mmer.benchmarks.report.report import VERSION, check_writable, rounded
 from mmer.benchmarks.report.statistics import LEAST, percentile, ratio
 from mmer.models.errors import MmerError
+from mmer.models.whole_file import write_whole
 from mmer.realtime.commands.command_line import Flag
 from mmer.realtime.sinks.output import refuse_input
 
@@ -29,6 +30,8 @@ TIMES: Final = ("_ms", "_s", "_us")
 """Endings of samples of which less is faster; a cost a second ("cpu_s_per_s") is none."""
 MACHINE: Final = ("cpu", "cores_allowed", "memory_gb", "system", "python")
 BUSY: Final = 0.5  # load before the run, by core, from which on the machine was not its own
+_NEEDED: Final = {"kind": str, "command": str, "machine": dict, "clip": dict, "settings": dict,
+                  "models": dict, "provider": dict, "rows": list}  # fmt: skip
 Result = Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="FILE.json")]
 
 
@@ -74,6 +77,9 @@ def read_stored(path: Path) -> Stored:
             f"{path} is of version {whole.get('v')} of the format, this program reads {VERSION}: "
             "measure again"
         )
+    missing = [key for key in _NEEDED if not isinstance(whole.get(key), _NEEDED[key])]
+    if missing:
+        raise MmerError(f"{path} is damaged: it has no {', no '.join(missing)}; measure again")
     return Stored(path, whole)
 
 
@@ -243,7 +249,7 @@ class Compare:
                 "warnings": warned,
                 "figures": rounded([asdict(figure) for figure in found], 6),
             }
-            self.json.write_text(json.dumps(whole, indent=1, allow_nan=False) + "\n", "utf-8")
+            write_whole(self.json, json.dumps(whole, indent=1, allow_nan=False) + "\n")
         return 0
 
 

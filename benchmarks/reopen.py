@@ -20,7 +20,7 @@ from mmer.models.errors import MmerError
 
 COUNT: Final = 100
 SETTLED: Final = 10
-"""Of so many at the begin nothing is evaluated: libraries load, and heaps fill."""
+"""Of so many at the start nothing is evaluated: libraries load, and heaps fill."""
 BLOCK: Final = 5
 """Openings in a block of the slope's interval: memory has a tooth, as heaps are reused."""
 

@@ -15,6 +15,16 @@ PART: Final = ".part"
 """Ends the name of a file that is being written; the name begins with a dot."""
 
 
+def write_whole(path: Path, text: str) -> None:
+    """Write a text file that is whole, or as it was.
+
+    Raises:
+        MmerError: it cannot be written.
+    """
+    with whole_file(path) as part:
+        part.write_text(text, encoding="utf-8")
+
+
 @contextmanager
 def whole_file(path: Path, second: Callable[[Path], Path] | None = None) -> Iterator[Path]:
     """A path to write to, in the same folder; at the end the file is renamed to ``path``.

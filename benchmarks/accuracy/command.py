@@ -24,6 +24,7 @@ from mmer.benchmarks.harness.machine import describe_machine
 from mmer.benchmarks.harness.networks import hashes
 from mmer.benchmarks.report.report import check_folder
 from mmer.models.errors import MmerError
+from mmer.models.whole_file import write_whole
 
 VERSION: Final = 1
 """``v`` of the JSON; it changes when a key changes its meaning or goes."""
@@ -83,7 +84,7 @@ class Accuracy:
             write_cards(found, self.write_cards)
         if self.readme is not None:
             written = replace_part(self.readme.read_text(encoding="utf-8"), readme_part(found))
-            self.readme.write_text(written, encoding="utf-8")
+            write_whole(self.readme, written)
         failed = sum(bool(outcome.failed) for outcome in outcomes)
         skipped = sum(bool(outcome.skipped) for outcome in outcomes)
         print(
@@ -191,5 +192,5 @@ def _row(outcome: Outcome) -> dict[str, Any]:
 def write(found: dict[str, Any], output: Path) -> None:
     """accuracy.json and ACCURACY.md in the folder ``output``."""
     text = json.dumps(found, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
-    (output / "accuracy.json").write_text(text, encoding="utf-8")
-    (output / "ACCURACY.md").write_text(page(found), encoding="utf-8")
+    write_whole(output / "accuracy.json", text)
+    write_whole(output / "ACCURACY.md", page(found))

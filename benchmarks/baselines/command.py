@@ -39,7 +39,7 @@ class Against(SessionOptions):
     """Baseline loops, as demos have them, beside the live session: same networks, same clip.
 
     Three loops (one thread; a second one that records; a second one that records and predicts) and
-    the session play the annotated clip at the world's pace, each in a fresh process. Measured are
+    the session play the annotated clip in real time, each in a fresh process. Measured are
     the age of the video frame behind an answer and whether it grows, frames used, from the onset
     and from the end of speech to the answer, sound never recorded, processor time.
     """
@@ -76,7 +76,7 @@ class Against(SessionOptions):
         clip = repeated(make_clip(demo_utterances(), self.clip_s), rounds)
         programs = []
         for name in self.programs:
-            say(f"{TITLES[name]}: playing {clip.seconds} s at the world's pace")
+            say(f"{TITLES[name]}: playing {clip.seconds} s in real time")
             programs.append(self._play(name, clip))
         rows = [rows_of(program, clip) for program in programs]
         newest = programs[-1].recording

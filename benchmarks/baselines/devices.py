@@ -1,4 +1,4 @@
-"""Simulated camera and microphone for the baseline loops, fed by a file at the world's pace.
+"""Simulated camera and microphone for the baseline loops, fed by a file in real time.
 
 Losses follow from capture times alone: a late delivery by this process, because a recognizer holds
 the interpreter, neither adds nor saves any.

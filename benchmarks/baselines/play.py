@@ -1,4 +1,4 @@
-"""A clip at the world's pace to a baseline loop, in a process of its own.
+"""A clip in real time to a baseline loop, in a process of its own.
 
 Runs as ``python -m mmer.benchmarks.baselines.play LOOP OPTIONS OUTPUT NOTES``.
 """

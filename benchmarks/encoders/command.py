@@ -40,7 +40,7 @@ class Encoders(PlotOutputs):
     The speech, text and face networks and the fusion, as they are exported and in float32,
     float16 and int8, on every provider that this machine has; those that it has not are named with
     the reason. One thread, after a warm-up. The preparation of the input (spectrum,
-    alignment, tokenizer) is timed apart. To make the other precisions it takes the package onnx.
+    alignment, tokenizer) is timed apart. The other precisions require the package onnx.
     """
 
     provider: Annotated[str | None, tyro.conf.arg(metavar="NAMES")] = None
@@ -91,7 +91,7 @@ class Encoders(PlotOutputs):
             settings={
                 "providers": self.providers,
                 "networks": self.kinds,
-                "weights": None if self.weights is None else str(self.weights),
+                "weights": None if self.weights is None else "WEIGHTS",
                 "calls": self.calls,
             },
             models={s.card.modality: s.card.file for s in found},

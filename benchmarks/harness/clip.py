@@ -72,7 +72,7 @@ class AnnotatedClip:
 def lay_out(utterances: Sequence[Utterance], seconds: int, share: float = 0.5) -> tuple[Span, ...]:
     """Spans of the sentences: as many as make ``share`` of ``seconds``, over and over in order.
 
-    The silences between them differ by up to 30 % (seeded); one stands at the begin and one at
+    The silences between them differ by up to 30 % (seeded); one stands at the start and one at
     the end, so that the clip can be looped. Raises MmerError where the silences get too short.
     """
     if not utterances:

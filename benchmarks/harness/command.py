@@ -13,6 +13,7 @@ from mmer.benchmarks.harness.machine import describe_machine
 from mmer.benchmarks.report.report import Report, check_writable
 from mmer.models.engine.providers import Provider
 from mmer.models.errors import MmerError
+from mmer.models.whole_file import write_whole
 from mmer.realtime.asr.registry import ASR_METAVAR
 from mmer.realtime.options import Options
 from mmer.realtime.sinks.output import refuse_twice
@@ -86,10 +87,9 @@ class Outputs:
         from rich.console import Console
 
         report.show(Console())
-        if self.json is not None:
-            self.json.write_text(report.to_json(), encoding="utf-8")
-        if self.markdown is not None:
-            self.markdown.write_text(report.to_markdown(), encoding="utf-8")
+        for path, render in ((self.json, report.to_json), (self.markdown, report.to_markdown)):
+            if path is not None:
+                write_whole(path, render())
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""A clip at the world's pace through the live session, in a process of its own.
+"""A clip in real time through the live session, in a process of its own.
 
 So nothing of the benchmark counts as the recognizer's memory or holds its interpreter. The loop is
 that of `mmer-live`: the same session, the same JSON lines to a file; each note is made after its

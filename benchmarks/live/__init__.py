@@ -1,1 +1,1 @@
-"""`mmer-bench live`: delays, cost and memory of the recognizer at the world's pace."""
+"""`mmer-bench live`: delays, cost and memory of the recognizer in real time."""

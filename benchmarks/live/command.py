@@ -54,8 +54,8 @@ class Live(SessionOptions):
     """Delays, their parts, cost and memory of the live recognizer on an annotated clip.
 
     The clip is 90 s of 640x480 video with the bundled demo's face and 16 kHz sound, half of it
-    sentences between silences; their begins and ends are known to the sample. Measured are:
-    replay at --pace max, with ASR and without; runs at the world's pace (capture to
+    sentences between silences; their onsets and ends are known to the sample. Measured are:
+    replay at --pace max, with ASR and without; runs in real time (capture to
     estimate, end of speech to final label, onset to the first label that stays, each apart into
     waiting and work; wait and work of every stage; queues, processor time, memory, trends); the
     same without ASR; from the command's start to its first label. benchmarks/README.md
@@ -64,10 +64,10 @@ class Live(SessionOptions):
     """
 
     minutes: OptionalFloat = None
-    """Length of a run at the world's pace: the clip over and over; left out: once. Slopes of
+    """Length of a run in real time: the clip over and over; left out: once. Slopes of
     delays are evaluated from 30 on, that of memory from 2 on."""
     runs: int = 1
-    """Runs at the world's pace, with ASR and without: percentiles are of the values of all runs,
+    """Runs in real time, with ASR and without: percentiles are of the values of all runs,
     and beside them stand the lowest and the highest of one run."""
     seconds: int = 90
     """Length of the clip: its utterances are evaluated from 20 on, replay from 60 s on."""
@@ -88,7 +88,7 @@ class Live(SessionOptions):
 
     @property
     def rounds(self) -> int:
-        """How often the run at the world's pace plays the clip."""
+        """How often the run in real time plays the clip."""
         return rounds_of(self.minutes, self.clip_s)
 
     def check(self) -> None:
@@ -146,12 +146,12 @@ class Live(SessionOptions):
     def play(
         self, clip: AnnotatedClip, asr: str, say: Say
     ) -> tuple[list[Recording], list[Watched]]:
-        """The clip at the world's pace, ``runs`` times."""
+        """The clip in real time, ``runs`` times."""
         options = self.recognizer(clip.path) | {"hangover_s": self.hangover_s, "asr": asr}
         recordings, watched = [], []
         for n in range(self.runs):
             of = f", run {n + 1} of {self.runs}" if self.runs > 1 else ""
-            say(f"playing {clip.seconds} s at the world's pace, --asr {asr}{of}")
+            say(f"playing {clip.seconds} s in real time, --asr {asr}{of}")
             recording, run = record_session(options)
             recordings.append(recording)
             watched.append(run)

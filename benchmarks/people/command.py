@@ -144,8 +144,12 @@ def rows(found: Sequence[tuple[Scene, Identity, Speakers]]) -> list[Row]:
             what=f"utterances given to the one who speaks, {name or 'all scenes'}",
             measured=f"{given / max(utterances, 1):.1%}",
             target="" if name else f"{SPEAKER:.0%}",
-            note=f"{given} of {utterances}; {missed} turns had no utterance",
-            values={"speaker": given / max(utterances, 1)},
+            note=f"{given} of {utterances}; {missed} more turns had no utterance: "
+            f"{given / max(utterances + missed, 1):.1%} of all turns",
+            values={
+                "speaker": given / max(utterances, 1),
+                "of_all_turns": given / max(utterances + missed, 1),
+            },
             better="more",
         )
         if name is None:

@@ -67,9 +67,9 @@ class PersonalBaseline(Outputs):
     """What the person's baseline gains and what it harms, which decides its default.
 
     Sessions of 30 utterances of one person in random order, heard once, without labels: every
-    emotion as often as any other, the begin of that, and 80 % of one emotion. Voices are of people
-    whom the network was not trained on (for most corpora, one trained without them: --runs);
-    the face and the fused answer are of the clips of one actor.
+    emotion as often as any other, the first 60 s of speech of that, and 80 % of one emotion. Voices
+    are of people whom the network was not trained on (for most corpora, one trained without them:
+    --runs); the face and the fused answer are of the clips of one actor.
     """
 
     data: Folder

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
+import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -159,6 +160,11 @@ def check_writable(path: Path | None) -> None:
         raise MmerError(f"{path} is a folder: name a file to write the result to")
     if not path.absolute().parent.is_dir():
         raise MmerError(f"{path.parent} is not a folder: make it first, or name another file")
+    try:
+        with tempfile.TemporaryFile(dir=path.absolute().parent):
+            pass
+    except OSError as error:
+        raise MmerError(f"cannot write {path}: {error.strerror or error}") from error
 
 
 def check_folder(option: str, folder: Path | None) -> None:

@@ -17,6 +17,7 @@ import numpy as np
 from websockets.sync.client import ClientConnection, connect
 
 from mmer.benchmarks.harness.virtual_devices import write_wav
+from mmer.models.errors import MmerError
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or ""
 FPS = 30  # at which it plays pictures in place of a camera
@@ -29,10 +30,20 @@ class Browser:
         self._folder = folder
         self._flags = flags
         self._next = 0
+        self._process: subprocess.Popen[bytes] | None = None
         self.console: list[str] = []  # errors
         self.requests: list[str] = []  # addresses that the page has asked for
 
     def __enter__(self) -> Browser:
+        """Start; raises MmerError where Chromium does not."""
+        try:
+            self._start()
+        except BaseException:
+            self._end()
+            raise
+        return self
+
+    def _start(self) -> None:
         self._process = subprocess.Popen(
             [
                 CHROMIUM,
@@ -55,8 +66,10 @@ class Browser:
         port = self._folder / "profile" / "DevToolsActivePort"
         until = time.monotonic() + 30
         while not port.exists() or "\n" not in port.read_text():
-            assert time.monotonic() < until, "Chromium did not start"
-            assert self._process.poll() is None, "Chromium ended"
+            if self._process.poll() is not None:
+                raise MmerError(f"{CHROMIUM} ended at once, with status {self._process.returncode}")
+            if time.monotonic() > until:
+                raise MmerError(f"{CHROMIUM} did not start within 30 s")
             time.sleep(0.05)
         number = port.read_text().splitlines()[0]
         with urllib.request.urlopen(f"http://127.0.0.1:{number}/json/list") as answer:
@@ -67,12 +80,15 @@ class Browser:
         self._socket: ClientConnection = self._manager.__enter__()
         for domain in ("Page", "Runtime", "Log", "Network"):
             self.call(f"{domain}.enable")
-        return self
 
     def __exit__(self, *error: object) -> None:
         self._socket.close()
-        self._process.terminate()
-        self._process.wait(20)
+        self._end()
+
+    def _end(self) -> None:
+        if self._process is not None:
+            self._process.terminate()
+            self._process.wait(20)
 
     def call(self, method: str, **parameters: Any) -> Any:
         """A command of the protocol; its result."""

@@ -47,7 +47,7 @@ class Serve(Outputs):
 
     The server is a process of its own, for the abuse one of as many sessions as by default;
     clients, and Chromium with --page, run beside it on the same cores. Good clients play the demo's
-    face and voice at the world's pace. A delay is from a picture's capture to the arrival of the
+    face and voice in real time. A delay is from a picture's capture to the arrival of the
     first line that rests on it, on the client's clock.
     """
 

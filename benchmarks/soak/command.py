@@ -51,13 +51,13 @@ class Soak(SessionOptions):
     hours: float = 1.0
     """Hours of the clip; most is evaluated from half an hour on."""
     rate: float = 3.0
-    """Times the world's pace; more than the machine can do shows as a session that ends late."""
+    """Multiple of real time; more than the machine can do shows as a session that ends late."""
     real: Flag = False
-    """The world's pace: as many hours as the clip has."""
+    """Real time: as many hours as the clip has."""
     devices: Flag = False
-    """`mmer-live` itself on a virtual microphone (PulseAudio) and camera, at the world's pace."""
+    """`mmer-live` itself on a virtual microphone (PulseAudio) and camera, in real time."""
     virtual: Flag = False
-    """Replay of synthesized sound and frames, as fast as it goes: a day takes half an hour."""
+    """Replay of synthesized sound and frames, as fast as it goes: a day in some twenty minutes."""
 
     @property
     def rounds(self) -> int:
@@ -66,7 +66,7 @@ class Soak(SessionOptions):
 
     @property
     def pace(self) -> float:
-        """Times the world's pace."""
+        """Multiple of real time."""
         return 1.0 if self.real else self.rate
 
     def check(self) -> None:
@@ -77,6 +77,8 @@ class Soak(SessionOptions):
             raise MmerError(f"--rate is {self.pace:g}: it must be above 0 and at most 100")
         if self.devices and self.virtual:
             raise MmerError("--devices and --virtual are two kinds of session: choose one")
+        if self.plot is not None and (self.devices or self.virtual):
+            raise MmerError("--plot draws a session on the clip: leave out --devices and --virtual")
 
     def run(self, say: Say) -> Report:
         """Play and measure; raises MmerError, and KeyboardInterrupt before there is a figure."""
@@ -117,7 +119,7 @@ class Soak(SessionOptions):
         return Report(
             kind="soak",
             title=f"mmer-bench soak: {recording.until / 3600:.2f} h of the clip at {self.pace:g} "
-            f"times the world's pace{', interrupted' if watched.interrupted else ''}",
+            f"times real time{', interrupted' if watched.interrupted else ''}",
             settings={**self.settings(rate=self.pace), "played_s": round(recording.until, 1)},
             clip=describe(clip) | {"rounds": self.rounds},
             models=recording.models,
@@ -130,7 +132,7 @@ class Soak(SessionOptions):
     def _on_devices(self, say: Say) -> Report:
         say("assembling the clip")
         clip = make_clip(demo_utterances(), ROUND_S)
-        say(f"playing {self.hours:.2g} h at the world's pace; Ctrl-C ends it early")
+        say(f"playing {self.hours:.2g} h in real time; Ctrl-C ends it early")
         seconds = self.hours * 3600
         counted, watched = run_on_devices(clip, self.parts, seconds)
         if counted.end is None:
@@ -138,7 +140,7 @@ class Soak(SessionOptions):
         played = float(counted.end["t"])
         return Report(
             kind="soak",
-            title=f"mmer-bench soak: {played / 3600:.2f} h of virtual devices at the world's pace",
+            title=f"mmer-bench soak: {played / 3600:.2f} h of virtual devices in real time",
             settings={**self.settings(rate=1.0), "played_s": round(played, 1)},
             clip=describe(clip),
             models=counted.models,

@@ -81,7 +81,7 @@ def rows(
     seconds: float,
     resources: Sequence[tuple[str, int, int]] = (),
 ) -> list[Row]:
-    """All rows of ``seconds`` of a session at ``rate`` times the world's pace."""
+    """All rows of ``seconds`` of a session at ``rate`` times real time."""
     ids = {*counted.finals, *counted.transcripts}
     wrong = sum(counted.finals[n] != 1 or counted.transcripts[n] != 1 for n in ids)
     ended = counted.end is not None and counted.end["utterances"] == len(ids)

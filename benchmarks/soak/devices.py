@@ -1,4 +1,4 @@
-"""Hours of `mmer-live` itself on a virtual microphone and camera, at the world's pace."""
+"""Hours of `mmer-live` itself on a virtual microphone and camera, in real time."""
 
 from __future__ import annotations
 

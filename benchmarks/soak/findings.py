@@ -113,7 +113,9 @@ def count_rows(recording: Recording, clip: AnnotatedClip, rounds: int, round_s: 
             note=f"{rounds} whole rounds of {spoken} sentences",
             values={"least": min(by_round, default=0), "most": max(by_round, default=0)},
         ).evaluated(
-            len(set(by_round)) <= 1, rounds >= LEAST_ROUNDS, f"evaluated from {LEAST_ROUNDS} on"
+            min(by_round, default=1) == max(by_round, default=1) > 0,
+            rounds >= LEAST_ROUNDS,
+            f"evaluated from {LEAST_ROUNDS} on",
         ),
         Row(
             key="finals_per_utterance",
@@ -204,10 +206,10 @@ def _settled(watched: Watched, rate: float) -> list[Sample]:
 
 
 def _of_the_world(row: Row, rate: float) -> Row:
-    """A delay's slope is evaluated at the world's pace alone."""
+    """A delay's slope is evaluated in real time alone."""
     if rate == 1 or not row.target:
         return row
-    note = f"at {rate:g} times the world's pace, in seconds of the clip: evaluated with --real"
+    note = f"at {rate:g} times real time, in seconds of the clip: evaluated with --real"
     return replace(row, passed=None, note=note)
 
 
@@ -248,6 +250,6 @@ def drift_row(
         row,
         measured=f"{per_hour:+.3f} ms/h ({low:+.3f} to {high:+.3f})",
         note=f"{len(offsets)} onsets of sentences, each against the frame of its moment; "
-        f"offset {offsets[0][1]:+.1f} ms at the begin, {offsets[-1][1]:+.1f} ms at the end",
+        f"offset {offsets[0][1]:+.1f} ms at the start, {offsets[-1][1]:+.1f} ms at the end",
         values={"ms_per_hour": per_hour, "low": low, "high": high, "n": len(offsets)},
     ).evaluated(max(abs(low), abs(high)) <= MAY_DRIFT_MS, seconds >= LEAST_S, otherwise)

@@ -45,7 +45,7 @@ MOST: Final = 256
 class Throughput(SessionOptions):
     """Number of live streams that this machine carries, and their cost from 1 to N.
 
-    Sessions at the world's pace, several to a process on shared networks whose calls run together;
+    Sessions in real time, several to a process on shared networks whose calls run together;
     each plays a clip of its own order and starts at another moment. 1, 2, 4, ... at once and then
     between, until the 95th percentile of either delay (frame captured to estimate written; end of
     speech to final label) passes one second, or a stream analyses fewer than 10 of the 20 frames
@@ -122,7 +122,7 @@ class Throughput(SessionOptions):
             title=f"mmer-bench throughput: streams of {self.seconds} s, "
             f"{min(self.spread, max(loads))} processes, asr: {self.asr}",
             settings=self.settings(
-                weights=None if self.weights is None else str(self.weights),
+                weights=None if self.weights is None else "WEIGHTS",
                 processes=self.spread,
                 streams=self.counts,
             ),

@@ -51,7 +51,7 @@ def start_s(number: int) -> float:
 
 
 def play(clips: Sequence[AnnotatedClip], processes: int, plan: WorkerPlan) -> Step:
-    """Play every clip at the world's pace, all at once; ``plan`` has the sessions' options.
+    """Play every clip in real time, all at once; ``plan`` has the sessions' options.
 
     Raises:
         MmerError: a process failed, with what it wrote on standard error.

@@ -23,6 +23,7 @@ from mmer.models.files import (
     weights_dir,
 )
 from mmer.models.labels import EMOTIONS, MODALITIES
+from mmer.models.whole_file import write_whole
 
 __all__ = [
     "KINDS",
@@ -118,7 +119,7 @@ class Card:
     def save(self, path: Path) -> None:
         """Write the card as JSON."""
         text = json.dumps(asdict(self), indent=2, ensure_ascii=False)
-        path.write_text(text + "\n", encoding="utf-8")
+        write_whole(path, text + "\n")
 
     @property
     def input_kind(self) -> str:

@@ -176,7 +176,7 @@ def _section(card: Card, folder: Path) -> str:
         ),
         *_development(card),
         *_trust(card),
-        *_bullets("### What it does badly", card.known_failures),
+        *_bullets("### Known failures", card.known_failures),
         *_other_data(card),
         *_bullets("### Notes", card.notes),
     ]

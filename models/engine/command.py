@@ -70,7 +70,7 @@ def networks(
     No name: all of speech, text and face; for int8 without those that are in int8 already.
 
     Raises:
-        MmerError: a name is unknown, a file is missing or damaged.
+        MmerError: a name is unknown, a file is missing or damaged; there is none.
     """
     for name in names:
         if name not in MODALITIES:
@@ -85,4 +85,8 @@ def networks(
         check_file(place.with_name(card.file), card.sha256)
         preparation = preparation_of(card, place.parent)
         found.append(Network(card, place.with_name(card.file), preparation))
+    if not found:
+        where = "the shipped networks" if weights is None else str(weights)
+        what = "but those that are in int8 already" if there else "of speech, text or face"
+        raise MmerError(f"{where}: there is no network {what}")
     return found

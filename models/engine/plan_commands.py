@@ -32,6 +32,8 @@ class Build:
 
     def run(self) -> int:
         """Build each anew, whether it was built before or not."""
+        if self.inputs is not None and self.precision != "int8":
+            raise MmerError(f"--inputs calibrate int8, not {self.precision}: leave them out")
         for network in networks(self.weights, self.model, self.precision):
             calibration = network.inputs(self.inputs) if self.precision == "int8" else []
             place = keep_built(network.path, self.precision, network.lengths, calibration)

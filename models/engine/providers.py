@@ -31,7 +31,7 @@ a CPU runs in a few milliseconds. Not ONNX Runtime's TensorRT, which builds at t
 
 _GPU_PACKAGE: Final = (
     "put onnxruntime-gpu in the place of onnxruntime (pip uninstall -y onnxruntime && "
-    "pip install onnxruntime-gpu; on a Jetson see the README)"
+    "pip install onnxruntime-gpu; on a Jetson see models/engine/README.md in the repository)"
 )
 HOW_TO_GET: Final[Mapping[str, str]] = {
     "cpu": "install onnxruntime again: pip install --force-reinstall onnxruntime",

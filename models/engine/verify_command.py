@@ -78,9 +78,9 @@ class Verify:
             except MmerError:  # there is none, or it does not fit
                 keep_built(network.path, self.precision, network.lengths, calibration)
                 return open_built(network.path, network.lengths, precision=self.precision)
+        model = in_floats(network.path)  # says it where there is no onnx
         import onnx
 
-        model = in_floats(network.path)
         if self.precision == "fp16":
             model = float16(model)
         if self.precision == "int8":

@@ -32,6 +32,8 @@ def test_mistakes_are_told(capsys: pytest.CaptureFixture[str], tmp_path: Path) -
     assert "parrot" in refused(capsys, "live", "--asr", "parrot")
     assert "not a folder" in refused(capsys, "live", "--json", str(tmp_path / "no" / "x.json"))
     assert "--hours" in refused(capsys, "soak", "--hours", "0")
+    plot = ("--plot", str(tmp_path / "soak.png"))
+    assert "--plot draws a session on the clip" in refused(capsys, "soak", "--virtual", *plot)
     assert "cannot be read" in refused(capsys, "compare", "a.json", "b.json")
     assert "15 to 3600" in refused(capsys, "live", "--seconds", "3")
     assert "--hangover-s" in refused(capsys, "live", "--hangover-s", "9")
@@ -46,6 +48,12 @@ def test_the_command_is_told_without_paths() -> None:
     given = ["baseline", "--data=/x", "--stored-voices", "/old.json"]
     expected = "mmer-bench baseline --data DATA --stored-voices STORED-VOICES"
     assert cli.repeatable(given) == expected
+    given = ["encoders", "--weights", "/home/me/run", "--calls", "20"]
+    assert cli.repeatable(given) == "mmer-bench encoders --weights WEIGHTS --calls 20"
+    given = ["accuracy", "--weights=/home/me/run", "--write_cards", "/x", "--output", "benchmarks"]
+    expected = "mmer-bench accuracy --weights=WEIGHTS --write-cards WRITE-CARDS --output benchmarks"
+    assert cli.repeatable(given) == expected
+    assert cli.repeatable(["compare", "a.json", "/b.json"]) == "mmer-bench compare a.json FILE"
 
 
 @pytest.mark.parametrize("command", [Live, Soak])
@@ -116,7 +124,7 @@ def test_a_short_run_measures_everything(
     moonshine_files()
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     monkeypatch.setattr("mmer.benchmarks.live.command.FIRST_LABEL_RUNS", 1)
-    # two sentences, for it is played four times at the world's pace
+    # two sentences, for it is played four times in real time
     monkeypatch.setattr("mmer.benchmarks.live.command.LEAST_S", 7)
     found, shown, drawn = (tmp_path / f"found.{kind}" for kind in ("json", "md", "png"))
     cli.main(["live", "--seconds", "7", "--runs", "2", "--json", str(found),

@@ -13,7 +13,7 @@ import pytest
 
 from mmer.benchmarks import cli
 from mmer.benchmarks.compare import Stored, compare, read_stored, refusals, warnings
-from mmer.benchmarks.report.report import Report, Row
+from mmer.benchmarks.report.report import VERSION, Report, Row
 from mmer.models.errors import MmerError
 
 MACHINE: dict[str, Any] = {
@@ -140,6 +140,9 @@ def test_other_files_are_refused(tmp_path: Path) -> None:
             read_stored(path)
     path.write_text('{"type":"benchmark","v":1}')
     with pytest.raises(MmerError, match="measure again"):
+        read_stored(path)
+    path.write_text(json.dumps({"type": "benchmark", "v": VERSION, "kind": "live", "rows": {}}))
+    with pytest.raises(MmerError, match=r"is damaged: it has no command, no machine, .*no rows"):
         read_stored(path)
 
 

@@ -11,7 +11,8 @@ from mmer.models.errors import MmerError
 
 HOW_TO_GET = (
     "on a Jetson: apt install python3-libnvinfer, and a venv made with --system-site-packages "
-    "(see the README); elsewhere: pip install tensorrt; or use --provider cuda or cpu"
+    "(models/engine/README.md in the repository); elsewhere: pip install tensorrt onnx "
+    "'cuda-python>=13,<14' (>=12,<13 with a driver for CUDA 12); or use --provider auto"
 )
 
 

@@ -80,3 +80,14 @@ def test_a_path_that_cannot_be_written_is_refused_before_the_work(tmp_path: Path
         check_writable(tmp_path)
     with pytest.raises(MmerError, match="not a folder"):
         check_writable(tmp_path / "not" / "there.json")
+    old = tmp_path / "old.json"
+    old.write_text("kept")
+    check_writable(old)
+    assert old.read_text() == "kept"
+    assert [*tmp_path.iterdir()] == [old]
+
+
+@pytest.mark.skipif(not Path("/proc/self").is_dir(), reason="no folder that nobody may write to")
+def test_a_folder_that_nobody_may_write_to_is_refused_before_the_work() -> None:
+    with pytest.raises(MmerError, match=r"cannot write /proc/self/x\.json: "):
+        check_writable(Path("/proc/self/x.json"))

@@ -68,7 +68,7 @@ def test_all_that_a_card_says_is_on_the_page(folder: Path) -> None:
         "| **0.3** | 0.700 | 0.900 | 0.200 |",
         "on 500 development items: in float32 the largest difference of a logit is 1e-05",
         "as shipped (int8) 0.13, 0.012 and 99.2%.",
-        "### What it does badly\n\n- the left-handed\n",
+        "### Known failures\n\n- the left-handed\n",
         "| sky | - | 0.810 (0.700 to 0.900) | 0.400 | 0.820 | 0.730 | 0.740 | 0.035 | 8 |",
         "| sky | at night | 0.810 | 0.400 |",
         "```\nmmer-evaluate face\n```",

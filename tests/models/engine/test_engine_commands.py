@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -241,3 +242,31 @@ def test_a_build_that_is_interrupted_ends_in_130(
 
     assert status("build", "face") == 130
     assert list(Plans().folder.iterdir()) == []
+
+
+@pytest.mark.parametrize("verb", ["build", "verify"])
+def test_nothing_that_could_be_in_int8_is_an_error(
+    verb: str, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    for name in ("text.json", "text.onnx", "text-tokenizer.json"):
+        (tmp_path / name).symlink_to(weights_dir() / name)
+
+    assert status(verb, "--precision", "int8", "--weights", str(tmp_path)) == 2
+
+    said = capsys.readouterr().err
+    assert "there is no network but those that are in int8 already" in " ".join(said.split())
+
+
+def test_inputs_that_nothing_would_be_calibrated_by_are_refused(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    assert status("build", "--precision", "fp16", "--inputs", str(tmp_path / "mine.npz")) == 2
+    assert "--inputs calibrate int8, not fp16" in capsys.readouterr().err
+
+
+def test_a_network_is_not_changed_without_onnx(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "onnx", None)
+    assert status("verify", "face", "--provider", "cpu", "--precision", "fp16") == 2
+    assert "pip install onnx" in capsys.readouterr().err
