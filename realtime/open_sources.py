@@ -83,8 +83,11 @@ def open_sources(options: Options, clock: Clock) -> tuple[list[Source], list[Not
         else:
             opened.append(source)
     if not opened:
-        reasons = "; ".join(notice.text for notice in notices)
-        raise MmerError(f"no microphone and no camera: {reasons}; or name a media file")
+        reasons = "; ".join(notice.text.partition(";")[0] for notice in notices)
+        raise MmerError(
+            f"{reasons}: connect one (mmer-live --list-devices shows what is found), or name a "
+            "media file: mmer-live FILE"
+        )
     return opened, notices
 
 

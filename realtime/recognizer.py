@@ -59,7 +59,9 @@ class Recognizer:
     "max" (deterministic, as fast as it goes). ``models`` are networks that recognizers share, in
     place of ``weights`` and ``provider``. ``baseline`` corrects for how the person looks and
     sounds: "session" learns it while running, a path is a file of ``mmer-live --calibrate``, "none"
-    goes without. The rest is as in ``mmer-live --help``.
+    goes without. ``video_fps`` is 1 to 120 frames a second, ``window_s`` 0.5 to 60 s, ``hop_s``
+    0.05 to 5 s, ``hangover_s`` 0.1 to 2 s (None: adaptive), ``keep_days`` 0 to 36,500. The rest is
+    as in ``mmer-live --help``.
 
     Iterating yields `EmotionEstimate` objects; ``events`` yields every message and a `SessionEnd`
     last. When the consumer
@@ -181,7 +183,10 @@ class Recognizer:
 
     @property
     def info(self) -> SessionInfo:
-        """Source, models, providers, configuration; the clock of the last ``events`` call."""
+        """Source, models, providers, configuration; the clock of the last ``events`` call.
+
+        The first access opens the sources and loads the models, as ``prepare`` does.
+        """
         if self._info is None:
             self.prepare()
         assert self._info is not None
@@ -210,10 +215,12 @@ class Recognizer:
         pictures: bool = False,
         stage_times: Listener | None = None,
     ) -> Generator[Message, None, None]:
-        """Start the clock and yield every message of the session (`mmer.realtime.messages`).
+        """Start the clock and yield the session's results and what they rest on.
 
-        Iterate at once: the session's time runs from the call on. The last message is a
-        `SessionEnd`; it does not come after an error or ``close``.
+        These are `EmotionEstimate`, `Transcript`, `SpeechUpdate`, `FaceObservation`, `Evidence`,
+        `Missing`, `Gap`, `Notice` and `Health`; never sound, and frames (`VideoFrame`) only with
+        ``pictures``. The last message is a `SessionEnd`; it does not come after an error or
+        ``close``. Iterate at once: the session's time runs from the call on.
 
         ``pictures`` adds the analysed frames; ``delivery`` LOSSLESS makes a slow consumer slow
         the session down instead of replacing partial results. ``stage_times`` is called in the
@@ -366,8 +373,9 @@ class Recognizer:
     async def __aiter__(self) -> AsyncIterator[EmotionEstimate]:
         """The same estimates for ``async for``; the session runs in threads of its own.
 
-        Closes the recognizer at the end. After a ``break`` that waits for the event loop: wrap
-        the loop in ``async with contextlib.aclosing(...)`` to have it at once.
+        Closes the recognizer at the end. After a ``break`` that waits for the event loop; to have
+        it at once, iterate over ``estimates`` in
+        ``async with contextlib.aclosing(aiter(recognizer)) as estimates``.
         """
         loop = asyncio.get_running_loop()
         # threads of its own: the loop's are for everybody's short calls, and these wait
@@ -468,7 +476,13 @@ def recognize(
     offline: bool = False,
     baseline: str | Path = "none",
 ) -> Recognition:
-    """Recognize a whole media file as fast as it goes; the same file gives the same answer."""
+    """Recognize a whole media file as fast as it goes; the same file gives the same answer.
+
+    The arguments are those of `Recognizer`.
+
+    Raises:
+        MmerError: the file or a model is missing or damaged, or an option is wrong.
+    """
     with Recognizer(
         path,
         modalities=modalities,

@@ -15,6 +15,7 @@ from mmer.models.errors import MmerError
 from mmer.realtime.commands.command_line import Flag, parse
 from mmer.realtime.commands.recognizer_arguments import RecognizerArguments
 from mmer.realtime.options import parse_modalities
+from mmer.realtime.policy import DEFAULT_POLICY
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,12 @@ def run(argv: Sequence[str] | None = None) -> int:
 
     if arguments.output is None:
         raise MmerError("where to? name a folder with --output DIR")
+    asked = os.environ.get("MMER_POLICY") or DEFAULT_POLICY
+    if asked != DEFAULT_POLICY:
+        raise MmerError(
+            f"MMER_POLICY is {asked!r}, and mmer-batch follows no policy: restrict --modalities, "
+            "and unset the variable"
+        )
     given = {f.name: getattr(arguments, f.name) for f in fields(BatchOptions)}
     given["modalities"] = parse_modalities(arguments.modalities)
     if arguments.weights is not None:

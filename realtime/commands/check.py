@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import Final, Literal, TypeAlias
 
 from mmer.models.blazeface import blazeface_file
 from mmer.models.cards.card import KINDS, check_file, load_card, weights_dir
@@ -30,6 +30,8 @@ from mmer.realtime.commands.needs import (
     version,
 )
 from mmer.realtime.display import display_problem
+
+_REINSTALL: Final = "in a clone of mmer: pip install --force-reinstall --no-deps ."
 
 State: TypeAlias = Literal["ok", "absent", "missing"]
 """Present; absent, and mmer works without it; missing, and mmer cannot run on a file."""
@@ -157,7 +159,7 @@ def _models(store: Store, weights: Path) -> Iterator[Item]:
             path = weights / card.file
             check_file(path, card.sha256)
         except MmerError as problem:
-            remedy = "pip install --force-reinstall mmer-live"
+            remedy = _REINSTALL
             yield Item(group, name, "missing", str(problem), remedy)
         else:
             detail = f"{card.file}, {path.stat().st_size / 1e6:.1f} MB, as its card says"
@@ -165,7 +167,7 @@ def _models(store: Store, weights: Path) -> Iterator[Item]:
     try:
         path = blazeface_file()
     except MmerError as problem:
-        remedy = "pip install --force-reinstall mmer-live"
+        remedy = _REINSTALL
         yield Item(group, "blazeface", "missing", str(problem), remedy)
     else:
         detail = f"{path.name}, {path.stat().st_size / 1e6:.1f} MB, as it was shipped"
@@ -181,7 +183,7 @@ def _models(store: Store, weights: Path) -> Iterator[Item]:
             size = f", {found.stat().st_size / 1e6:.1f} MB" if found.is_file() else ""
             yield Item(group, asset.name, "ok", f"{found}{size}")
         else:
-            detail = f"not here yet, fetched when first needed; without it {without[asset.name]}"
+            detail = f"not on this machine; without it {without[asset.name]}"
             yield Item(group, asset.name, "absent", detail, "mmer-live --fetch")
 
 

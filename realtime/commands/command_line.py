@@ -11,7 +11,7 @@ from typing import Annotated, Final, TypeVar
 import tyro
 
 from mmer.models.errors import MmerError
-from mmer.realtime.commands.settings import completed, nearest, settings_of
+from mmer.realtime.commands.settings import Setting, completed, nearest, settings_of
 
 Flag = Annotated[bool, tyro.conf.FlagCreatePairsOff]
 """Type of an option without a value, which there is not as ``--no-name``."""
@@ -37,6 +37,7 @@ def parse(kind: type[T], prog: str, argv: Sequence[str]) -> T:
         if name not in {"help", "h", *known}:
             meant = nearest(name, known, prefix="--")
             raise MmerError(f"no option --{name}{meant}; see {prog} --help")
+    _check_values(argv, settings, prog)
     return completed(_parsed(kind, prog, argv), settings, named, prog)
 
 
@@ -49,6 +50,24 @@ def _named(argv: Sequence[str]) -> list[str]:
         if token.startswith("--"):
             names.append(token[2:].partition("=")[0].replace("_", "-"))
     return names
+
+
+def _check_values(argv: Sequence[str], settings: Sequence[Setting], prog: str) -> None:
+    """Refuse a value that is no number or no choice of its option, which tyro tells at length."""
+    by_spelling = {spelling: setting for setting in settings for spelling in setting.spellings}
+    for token, following in zip(argv, [*argv[1:], ""], strict=False):
+        if token == "--":
+            break
+        name, has_value, value = token.partition("=")
+        setting = by_spelling.get(name[2:].replace("_", "-")) if name.startswith("--") else None
+        if setting is None or not (setting.kind in ("number", "whole") or setting.choices):
+            continue
+        given = value if has_value else following
+        if given and (has_value or not given.startswith("--")):
+            try:
+                setting.of_text(given, "")
+            except MmerError as error:
+                raise MmerError(f"--{error}; see {prog} --help") from error
 
 
 def _parsed(kind: type[T], prog: str, argv: Sequence[str]) -> T:

@@ -71,7 +71,7 @@ class Arguments:
     only people who have agreed."""
     consent: Annotated[str | None, tyro.conf.arg(metavar="TEXT")] = None
     """Who has agreed to the recording, and how, for its header."""
-    keep_days: float | None = None
+    keep_days: Annotated[float | None, tyro.conf.arg(metavar="DAYS")] = None
     """Days after which a recording may be deleted: by the next --record in the folder above it,
     or by `mmer-live expire FOLDER`."""
     overlay: Annotated[Path | None, tyro.conf.arg(metavar="FILE.mp4")] = None
@@ -81,14 +81,15 @@ class Arguments:
     quiet: Flag = False
     """Show nothing in the terminal but errors."""
     pace: Annotated[Literal["real", "max"] | None, tyro.conf.arg(metavar="{real,max}")] = None
-    """Files: as in life (real), or as fast as it goes and repeatable to the byte (max)."""
+    """Playback of a file: in real time (real), or as fast as possible, with the same output to the
+    byte each time (max)."""
     video_fps: float = 20.0
     """Most frames analysed a second."""
     window_s: float = 4.0
     """How far back an estimate looks, in seconds."""
     hop_s: float = 0.25
     """Seconds from one estimate to the next."""
-    hangover_s: float | None = None
+    hangover_s: Annotated[float | None, tyro.conf.arg(metavar="SECONDS")] = None
     """Silence after which an utterance has ended, in seconds; by default it follows the speaker's
     pauses and the noise, between 0.2 and 0.5 s."""
     reconnect: bool = True

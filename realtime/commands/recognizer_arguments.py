@@ -34,7 +34,7 @@ class RecognizerArguments:
     """How far back an estimate looks, in seconds."""
     hop_s: float = 0.25
     """Seconds from one estimate to the next."""
-    hangover_s: float | None = None
+    hangover_s: Annotated[float | None, tyro.conf.arg(metavar="SECONDS")] = None
     """Silence after which an utterance has ended, as in mmer-live."""
     offline: Flag = False
     """Never use the network for downloads (also: MMER_OFFLINE=1)."""

@@ -38,7 +38,7 @@ class Arguments(RecognizerArguments):
     max_sessions: int = 8
     """Most sessions at once."""
     idle_s: float = 60.0
-    """A session without sound, picture and text ends after so many seconds."""
+    """Seconds without sound, frames or text after which a session ends."""
     longest_s: float = 14_400.0
     """Longest session, in seconds."""
     open: Flag = False

@@ -64,7 +64,7 @@ class Setting:
         return _ENVIRONMENT + self.name.upper().replace("-", "_")
 
     def value(self, given: Any, where: str) -> Any:
-        """``given`` of a file as the field's value; raises MmerError, which names ``where``."""
+        """``given`` of a file as the field's value; raises MmerError that begins with ``where``."""
         expected = {
             "flag": "true or false",
             "number": "a number",
@@ -91,12 +91,12 @@ class Setting:
         elif isinstance(given, str) and self.kind in ("text", "path"):
             if self.choices and given not in self.choices:
                 names = ", ".join(self.choices)
-                raise MmerError(f"{where}: {self.name} {given!r} is unknown: use {names}")
+                raise MmerError(f"{where}{self.name} {given!r} is unknown: use {names}")
             return Path(given) if self.kind == "path" else given
-        raise MmerError(f"{where}: {self.name} is {brief(repr(given))}, expected {expected}")
+        raise MmerError(f"{where}{self.name} is {brief(repr(given))}, expected {expected}")
 
-    def of_text(self, text: str) -> Any:
-        """The text of its variable as the field's value; raises MmerError."""
+    def of_text(self, text: str, where: str | None = None) -> Any:
+        """The text of its variable as the field's value; raises MmerError (see ``value``)."""
         given: Any = text
         if self.kind in ("flag", "maybe") and text.lower() in (*_TRUE, *_FALSE):
             given = text.lower() in _TRUE
@@ -107,7 +107,7 @@ class Setting:
                     break
                 except ValueError:
                     continue
-        return self.value(given, self.variable)
+        return self.value(given, f"{self.variable}: " if where is None else where)
 
 
 def settings_of(kind: type[Any]) -> list[Setting]:
@@ -251,7 +251,7 @@ def _of_file(path: Path, known: Mapping[str, Setting], prog: str) -> dict[str, A
         if name not in known:
             meant = nearest(name, known) or f"; {prog} --help lists them"
             raise MmerError(f"{path}: no setting {brief(key)!r}{meant}")
-        values[name] = known[name].value(given, str(path))
+        values[name] = known[name].value(given, f"{path}: ")
     return values
 
 

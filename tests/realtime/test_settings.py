@@ -183,9 +183,10 @@ def test_what_is_written_as_comments_can_be_used(tmp_path: Path) -> None:
         (["--provder", "cpu"], "no option --provder: do you mean --provider?; see mmer-live"),
         (["--frobnicate"], "no option --frobnicate; see mmer-live --help"),
         (["--asr"], "xpected 1"),
-        (["--video-fps", "x"], "Error parsing --video-fps: could not convert"),
+        (["--video-fps", "x"], "--video-fps is 'x', expected a number; see mmer-live --help"),
+        (["--hangover_s=x"], "--hangover-s is 'x', expected a number"),
         (["a.mp4", "b.mp4"], "b.mp4"),
-        (["--pace", "slow"], "slow"),
+        (["--pace", "slow"], "--pace 'slow' is unknown: use real, max; see mmer-live --help"),
         (["export"], "RUN.jsonl"),
     ],
 )

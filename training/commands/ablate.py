@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
@@ -14,7 +15,7 @@ import tyro
 from mmer.models.command import run_command
 from mmer.models.errors import MmerError
 from mmer.models.networks.fusions import FUSIONS
-from mmer.realtime.commands.command_line import Flag
+from mmer.realtime.commands.command_line import Flag, parse
 from mmer.training.commands.ray_runs import TrainingRun, train_on_ray
 from mmer.training.commands.train import train, train_folds
 from mmer.training.datasets.data_folder import data_dir
@@ -158,7 +159,7 @@ def main() -> None:
 
 
 def _run() -> None:
-    arguments = tyro.cli(Arguments, prog="mmer-ablate")
+    arguments = parse(Arguments, "mmer-ablate", sys.argv[1:])
     recipe = load_recipe(arguments.recipe)
     fusions = [name.strip() for name in arguments.fusions.split(",") if name.strip()]
     data = data_dir(arguments.data)

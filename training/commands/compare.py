@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -12,7 +13,7 @@ import tyro
 
 from mmer.models.command import run_command
 from mmer.models.errors import MmerError
-from mmer.realtime.commands.command_line import Flag
+from mmer.realtime.commands.command_line import Flag, parse
 from mmer.realtime.sinks.output import check_output_path, refuse_input
 from mmer.training.evaluation.report import NAMES
 from mmer.training.metrics.bootstrap import Groups, check_draws, regroup
@@ -232,7 +233,8 @@ def _run(arguments: Arguments) -> None:
 
 def main(argv: Sequence[str] | None = None) -> None:
     """The command."""
-    run_command("mmer-compare", lambda: _run(tyro.cli(Arguments, prog="mmer-compare", args=argv)))
+    given = sys.argv[1:] if argv is None else argv
+    run_command("mmer-compare", lambda: _run(parse(Arguments, "mmer-compare", given)))
 
 
 if __name__ == "__main__":

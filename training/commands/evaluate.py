@@ -16,7 +16,7 @@ from mmer.models.command import run_command
 from mmer.models.engine.providers import Provider
 from mmer.models.errors import MmerError
 from mmer.realtime.asr.registry import ASR_METAVAR
-from mmer.realtime.commands.command_line import Flag
+from mmer.realtime.commands.command_line import Flag, parse
 from mmer.realtime.options import parse_modalities
 from mmer.realtime.sinks.output import (
     ReaderGone,
@@ -46,7 +46,8 @@ class Arguments:
     root: Annotated[Path, tyro.conf.arg(metavar="DIR")]
     """Folder of the corpus in its official layout; the CSV file of a manifest."""
     split: Annotated[str | None, tyro.conf.arg(metavar="NAME")] = None
-    """Official split, or all; by default the test split, and all where there is none."""
+    """Split of the corpus, several with commas, or all: training/datasets/README.md lists them, the
+    default first."""
     weights: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
     """NAME.onnx, its card NAME.json or their folder; by default the shipped models."""
     json: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
@@ -112,7 +113,8 @@ class Arguments:
 
 def main(argv: Sequence[str] | None = None) -> None:
     """The command."""
-    run_command("mmer-evaluate", lambda: _run(tyro.cli(Arguments, prog="mmer-evaluate", args=argv)))
+    given = sys.argv[1:] if argv is None else argv
+    run_command("mmer-evaluate", lambda: _run(parse(Arguments, "mmer-evaluate", given)))
 
 
 def _run(arguments: Arguments) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -13,6 +14,7 @@ import tyro
 from mmer.models.command import run_command
 from mmer.models.errors import MmerError
 from mmer.realtime.batch.workers import over_workers
+from mmer.realtime.commands.command_line import parse
 from mmer.training.datasets.data_folder import data_dir
 from mmer.training.datasets.item import Item
 from mmer.training.multimodal.options import read_options
@@ -123,7 +125,7 @@ def main() -> None:
 
 
 def _run() -> None:
-    arguments = tyro.cli(Arguments, prog="mmer-features")
+    arguments = parse(Arguments, "mmer-features", sys.argv[1:])
     recipe = load_recipe(arguments.recipe)
     done = precompute(
         recipe, data_dir(arguments.data), arguments.cache, arguments.workers, arguments.ray

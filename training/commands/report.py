@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Annotated
 import tyro
 
 from mmer.models.command import run_command
+from mmer.realtime.commands.command_line import parse
 
 
 @dataclass(frozen=True)
@@ -34,7 +36,8 @@ class Arguments:
 
 def main(argv: Sequence[str] | None = None) -> None:
     """The command."""
-    run_command("mmer-report", lambda: _run(tyro.cli(Arguments, prog="mmer-report", args=argv)))
+    given = sys.argv[1:] if argv is None else argv
+    run_command("mmer-report", lambda: _run(parse(Arguments, "mmer-report", given)))
 
 
 def _run(arguments: Arguments) -> None:

@@ -14,7 +14,7 @@ import tyro
 
 from mmer.models.command import run_command
 from mmer.models.errors import MmerError
-from mmer.realtime.commands.command_line import Flag
+from mmer.realtime.commands.command_line import Flag, parse
 from mmer.training.datasets.data_folder import data_dir
 from mmer.training.recipes.recipe import Recipe, load_recipe, need_torch
 from mmer.training.storage import make_folder
@@ -39,7 +39,8 @@ class Arguments:
     cache: Path | None = None
     """Folder for decoded features, reused by later runs; by default none."""
     weights: Path | None = None
-    """Folder of the encoders that a fusion is trained for; by default the shipped ones."""
+    """Folder with the encoders for fusion, or the face network for face-baseline; by default the
+    shipped ones."""
     folds: Flag = False
     """Train once for each fold of the recipe, into OUTPUT/fold-0 and so on, and evaluate every
     item by the run that held it out."""
@@ -174,7 +175,7 @@ def main() -> None:
 
 
 def _run() -> None:
-    arguments = tyro.cli(Arguments, prog="mmer-train")
+    arguments = parse(Arguments, "mmer-train", sys.argv[1:])
     if arguments.list:
         from mmer.training.commands.listing import listing
 

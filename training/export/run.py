@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -13,6 +14,7 @@ from mmer.models.cards.card import Card
 from mmer.models.checksum import sha256_of
 from mmer.models.command import run_command
 from mmer.models.errors import MmerError
+from mmer.realtime.commands.command_line import parse
 from mmer.training.datasets.data_folder import data_dir
 from mmer.training.recipes.recipe import need_torch
 from mmer.training.storage import make_folder
@@ -25,7 +27,7 @@ LICENCE = (
 
 @dataclass(frozen=True)
 class Arguments:
-    """Write a run of the field's models as one ONNX file and card a modality, and their fusion.
+    """Export a multimodal run: one ONNX file and card per modality, and one for the fusion.
 
     What is written answers as the trained network does on up to 500 development items, or nothing
     is written. Then: mmer-live --weights DIR, mmer-evaluate speech --weights DIR.
@@ -99,7 +101,7 @@ def main() -> None:
 
 
 def _export() -> None:
-    arguments = tyro.cli(Arguments, prog="mmer-export")
+    arguments = parse(Arguments, "mmer-export", sys.argv[1:])
     output = arguments.output or arguments.run / "export"
     cards = export_run(arguments.run, data_dir(arguments.data), output, arguments.cache)
     for card in cards:

@@ -16,7 +16,7 @@ from mmer.realtime.batch.pool import Done
 from mmer.realtime.batch.recognition import BatchOptions, BatchRecognizer, Stopped, Unreadable
 from mmer.realtime.batch.run import local, run_batch
 from mmer.realtime.batch.writing import locked, settle, write_lines
-from mmer.realtime.commands import batch
+from mmer.realtime.commands import batch, batch_command
 
 FACTS = {"options": {}, "models": {"speech": "speech.onnx"}}
 
@@ -233,3 +233,13 @@ def test_lines_stop_when_the_batch_does(short_clip: Path) -> None:
     assert b'"name":"short.mp4"' in next(lines)
     with pytest.raises(Stopped):
         next(lines)
+
+
+@pytest.mark.parametrize(("asked", "refused"), [("text-only", True), ("open", False), ("", False)])
+def test_a_policy_that_it_would_not_follow_is_refused(
+    asked: str, refused: bool, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("MMER_POLICY", asked)
+    with pytest.raises(MmerError) as wrong:
+        batch_command.run([str(tmp_path / "none.wav"), "--output", str(tmp_path / "out")])
+    assert ("MMER_POLICY is 'text-only'" in str(wrong.value)) == refused

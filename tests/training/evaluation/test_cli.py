@@ -98,6 +98,9 @@ def test_a_leak_ends_with_status_2_and_says_how_to_go_on(
     [
         (("text", "--dataset", "ravdess", "--root", "."), "ravdess is not read for text"),
         (("speech", "--dataset", "smell", "--root", "."), "no dataset 'smell'"),
+        (("speech", "--datset", "ravdess"), "no option --datset: do you mean --dataset?"),
+        (("speech", "--resamples", "many"), "--resamples is 'many', expected a whole number"),
+        (("speech",), "--dataset"),
         (("speech", "--dataset", "ravdess", "--root", "nowhere"), "nowhere does not exist"),
         (("speech", "--dataset", "ravdess", "--root", "."), "ravdess"),
         (("text", "--dataset", "meld", "--root", ".", "--split", "x"), "no split x"),
