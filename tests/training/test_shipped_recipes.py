@@ -230,7 +230,7 @@ def test_a_voice_is_trained_on_corpora_that_no_shipped_recipe_names(runs: Runs) 
 @pytest.mark.slow
 def test_the_card_of_an_exported_run_has_the_licence(runs: Runs) -> None:
     folder = runs.trained("iemocap-bert-ffn")
-    (card,) = export_run(folder, runs.data, folder / "export", None)
+    (card,) = export_run(folder, runs.data, folder / "export")
     check_training_data([asdict(data) for data in card.training], {"iemocap"})
 
 

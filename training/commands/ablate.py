@@ -19,6 +19,7 @@ from mmer.realtime.commands.command_line import Flag, parse
 from mmer.training.commands.ray_runs import TrainingRun, train_on_ray
 from mmer.training.commands.train import train, train_folds
 from mmer.training.datasets.data_folder import data_dir
+from mmer.training.multimodal.items import modality_to_read
 from mmer.training.multimodal.options import read_options
 from mmer.training.recipes.recipe import Recipe, load_recipe, need_torch
 from mmer.training.storage import write_json
@@ -63,13 +64,14 @@ def variants(recipe: Recipe, fusions: Sequence[str]) -> dict[str, Recipe]:
     options = read_options(recipe)
     if unknown := [name for name in fusions if name not in FUSIONS]:
         raise MmerError(f"no fusion {', '.join(unknown)}; known are {', '.join(FUSIONS)}")
+    read_as = modality_to_read(options)  # so that all rows are of the same items
     table = {}
     for size in range(1, len(options.modalities) + 1):
         for some in combinations(options.modalities, size):
             encoders = {m: recipe.options["encoders"][m] for m in some}
             for fusion in (fusions or [options.fusion]) if size > 1 else [""]:
                 name = "+".join(some) + (f" {fusion}" if fusion else "")
-                changed = {**recipe.options, "encoders": encoders}
+                changed = {**recipe.options, "encoders": encoders, "read_as": read_as}
                 if fusion:
                     changed["fusion"] = fusion
                 table[name] = replace(
@@ -95,6 +97,10 @@ def ablate(
         MmerError: a recipe is invalid, data is missing, or the folder is of another recipe.
     """
     need_torch()
+    if folds and not recipe.options.get("folds"):
+        raise MmerError(
+            f"recipe {recipe.name} has no folds: set options.folds, or leave out --folds"
+        )
     from mmer.training.loop.trainer import CHECKPOINT
     from mmer.training.metrics.predictions import FILE
     from mmer.training.multimodal.run import run_recipe

@@ -73,13 +73,20 @@ def precompute(
     parts = read_parts(replace(options, drop_twins=False), data, recipe.seed)
     items = {i.id: i for part in (parts.train, parts.development, parts.evaluated) for i in part}
     done = 0
+    unread: dict[str, str] = {}
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     with Progress(*columns, console=Console(stderr=True)) as progress:
         for modality in frozen:
             source = _source(recipe, modality, cache)
             assert source.cache is not None
             cached = source.cache
-            left = [i for i in items.values() if item_key(i, options.words) not in cached]
+            left = []
+            for item in items.values():
+                try:
+                    if item_key(item, options.words) not in cached:
+                        left.append(item)
+                except MmerError as error:
+                    unread[item.id] = str(error)
             bar = progress.add_task(
                 f"{modality}: {options.encoders[modality].kind}",
                 total=len(items),
@@ -88,9 +95,16 @@ def precompute(
             alone = workers == 1 and ray is None
             make = partial(_encoding, recipe, modality, cache, alone)
             chunks = [left[k : k + _CHUNK] for k in range(0, len(left), _CHUNK)]
-            for n in over_workers(make, chunks, workers, ray):
+            for failed, n in over_workers(make, chunks, workers, ray):
+                unread |= failed
                 progress.advance(bar, n)
-                done += n
+                done += n - len(failed)
+    if unread:
+        why = next(iter(unread.values()))
+        print(
+            f"mmer-features: {len(unread)} items cannot be read ({why}): training masks them",
+            file=sys.stderr,
+        )
     return done
 
 
@@ -102,8 +116,8 @@ def _source(recipe: Recipe, modality: str, cache: Path) -> Source:
 
 def _encoding(
     recipe: Recipe, modality: str, cache: Path, alone: bool
-) -> Callable[[Sequence[Item]], int]:
-    """Caches the outputs of a chunk of items, and returns how many they are."""
+) -> Callable[[Sequence[Item]], tuple[dict[str, str], int]]:
+    """Caches the outputs of a chunk of items; gives those unread, and how many they are."""
     import torch
 
     torch.set_num_threads(recipe.threads)
@@ -111,10 +125,14 @@ def _encoding(
     if alone and torch.cuda.is_available():
         source.encoder.to("cuda")
 
-    def encode(items: Sequence[Item]) -> int:
+    def encode(items: Sequence[Item]) -> tuple[dict[str, str], int]:
+        failed = {}
         for item in items:
-            source.row(item)
-        return len(items)
+            try:
+                source.row(item)
+            except MmerError as error:
+                failed[item.id] = str(error)
+        return failed, len(items)
 
     return encode
 

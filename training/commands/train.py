@@ -193,6 +193,15 @@ def _run() -> None:
         recipe = replace(recipe, options=options, precision="float32", start=start)
     data = data_dir(arguments.data)
     output = arguments.output or Path("runs") / f"{recipe.name}{folder}"
+    need_torch()
+    from mmer.training.loop.trainer import CHECKPOINT
+
+    begun = next(output.glob(f"**/{CHECKPOINT}"), None)
+    if begun is not None and not arguments.resume:
+        raise MmerError(
+            f"{begun.parent} holds a run: --resume goes on with it; to train anew, choose another "
+            "--output or remove it"
+        )
     if arguments.folds:
         train_folds(recipe, data, output, arguments.cache, arguments.resume)
     else:

@@ -115,6 +115,10 @@ def _from_arrays(path: Path) -> FerSplit:
             votes = data["ferplus_votes"] if "ferplus_votes" in data.files else None
             labels = data["fer_label"] if votes is None else np.zeros(n)
             twins = data[_TWINS] if _TWINS in data.files else None
+            if {len(a) for a in (labels, rows, votes, twins) if a is not None} != {n}:
+                raise ValueError(f"its arrays have not one row for each of {n} images")
+            if votes is None and not set(labels.tolist()) <= set(range(len(FER_LABELS))):
+                raise ValueError(f"labels are not 0..{len(FER_LABELS) - 1}")
             return FerSplit(data["images"], labels.astype(int), rows.astype(int), votes, twins)
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
         raise MmerError(f"{path} is not understood: {error}") from error

@@ -39,11 +39,9 @@ class Arguments:
     """Folder for the files; by default RUN/export."""
     data: Path | None = None
     """Folder of the corpora, for the development items; by default what MMER_DATA names."""
-    cache: Path | None = None
-    """Folder of the cached outputs of frozen encoders: see mmer-features."""
 
 
-def export_run(run: Path, data: Path, output: Path, cache: Path | None) -> list[Card]:
+def export_run(run: Path, data: Path, output: Path) -> list[Card]:
     """Export a run; returns the cards written.
 
     Raises:
@@ -55,7 +53,7 @@ def export_run(run: Path, data: Path, output: Path, cache: Path | None) -> list[
     from mmer.training.export.parts import write_all
     from mmer.training.multimodal.run import open_run
 
-    task, network = open_run(run, data, cache, rows=False)
+    task, network = open_run(run, data, None, rows=False)
     make_folder(output)
     if others := sorted(p.name for p in output.glob("*.json")):
         raise MmerError(
@@ -103,7 +101,7 @@ def main() -> None:
 def _export() -> None:
     arguments = parse(Arguments, "mmer-export", sys.argv[1:])
     output = arguments.output or arguments.run / "export"
-    cards = export_run(arguments.run, data_dir(arguments.data), output, arguments.cache)
+    cards = export_run(arguments.run, data_dir(arguments.data), output)
     for card in cards:
         parity = card.parity
         assert parity is not None

@@ -128,7 +128,9 @@ class Trainer:
                     f"recipe {self.recipe.name} begins with the weights of another run, and {path} "
                     f"does not exist: run mmer-train {path.parent.name} first"
                 )
-        weights = self.task.joined([self._read(path)["average"] for path in paths])
+        states = [self._read(path) for path in paths]
+        # of a run with patience those that it exported, not those of its last epoch
+        weights = self.task.joined([s["best"][2] if s["best"] else s["average"] for s in states])
         try:
             network.load_state_dict(weights)
         except RuntimeError as error:

@@ -62,7 +62,8 @@ def group(items: Sequence[Item], dialogues_first: bool = False) -> Groups:
         if named:
             found.append(f"{len(named)} {kind}{'s' if len(named) > 1 else ''}")
     why = f"only {' and '.join(found)}" if found else "no speakers or dialogues are named"
-    return Groups("item", np.arange(len(items)), len(items), why, tuple(i.id for i in items))
+    names = tuple(i.speaker_group or i.dialogue_group or i.id for i in items)
+    return Groups("item", np.arange(len(items)), len(items), why, names)
 
 
 def check_draws(resamples: int, seed: int) -> None:

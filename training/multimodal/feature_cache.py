@@ -46,9 +46,16 @@ PREPARED: Final = 2
 
 
 def item_key(item: Item, words: str) -> str:
-    """Cache key of an item: the bytes of its file, the part of it, its text and past."""
+    """Cache key of an item: the bytes of its file, the part of it, its text and past.
+
+    Raises:
+        MmerError: its file cannot be read.
+    """
     content = item.pixels.tobytes().hex() if item.pixels is not None else ""
-    file = f"{file_digest(item.path):016x}" if item.path is not None else ""
+    try:
+        file = f"{file_digest(item.path):016x}" if item.path is not None else ""
+    except OSError as error:
+        raise MmerError(f"{item.path} cannot be read: {error.strerror or error}") from error
     text = [item.text, item.past]
     whole = json.dumps([PREPARED, file, item.start_s, item.end_s, text, words, content])
     return hashlib.sha256(whole.encode()).hexdigest()[:32]

@@ -38,12 +38,19 @@ class Parts:
 
 
 def group_of(item: Item) -> str:
-    """The group that no split may divide: the speaker where one is known, else the dialogue."""
-    return item.speaker_group or item.dialogue_group or item.id
+    """The group that no split may divide: the speaker where one is known, else the dialogue.
+
+    Where neither is, the recording of which the item is a part, else the item itself.
+    """
+    part = item.start_s is not None or item.end_s is not None
+    recording = f"{item.corpus}/{item.path}" if part and item.path is not None else item.id
+    return item.speaker_group or item.dialogue_group or recording
 
 
-def _modality(options: MultimodalOptions) -> str:
-    """The modality to read: one whose media hold all that the run needs."""
+def modality_to_read(options: MultimodalOptions) -> str:
+    """The modality as which the corpus is read: one whose media hold all that the run needs."""
+    if options.read_as:
+        return options.read_as
     wanted = set(options.modalities)
     if "face" in wanted:
         return "face" if wanted == {"face"} else "clip"
@@ -77,7 +84,7 @@ def read_parts(options: MultimodalOptions, data: Path, seed: int) -> Parts:
     Raises:
         MmerError: it is missing, or too few groups for the folds.
     """
-    modality = _modality(options)
+    modality = modality_to_read(options)
     root = root_of(options, data, modality)
     dropped: Counter[str] = Counter()
 
@@ -92,15 +99,15 @@ def read_parts(options: MultimodalOptions, data: Path, seed: int) -> Parts:
     else:
         development = evaluated = items_of(options.development)
     if options.drop_twins:
-        held_out = {text_key(item.text or "") for item in (*development, *evaluated)}
-        distinct = [item for item in train if text_key(item.text or "") not in held_out]
+        held_out = {text_key(item.text) for item in (*development, *evaluated) if item.text}
+        distinct = [i for i in train if not i.text or text_key(i.text) not in held_out]
         dropped["the evaluated data has the same text"] += len(train) - len(distinct)
         train = distinct
     shared = {group_of(i) for i in train} & {group_of(i) for i in (*development, *evaluated)}
     if shared:
         raise MmerError(
-            f"{options.corpus}: {len(shared)} speakers or dialogues would be in training and "
-            f"evaluation ({sorted(shared)[0]}); choose splits that share none"
+            f"{options.corpus}: {len(shared)} speakers, dialogues or files would be in training "
+            f"and evaluation ({sorted(shared)[0]}); choose splits that share none"
         )
     for what, items in (("train", train), ("develop", development), ("evaluate", evaluated)):
         if not items:

@@ -58,6 +58,9 @@ class MultimodalOptions:
     """Probability that a present modality is masked in training, never all of an item's."""
     drop_twins: bool = False
     """Leave out of training the texts that the evaluated data has too."""
+    read_as: str = ""
+    """Modality as which the corpus is read (speech, text, face; clip: sound and picture); by
+    default by the encoders. The runs of an ablation all read the same items."""
     memory_gb: float = 4.0
     """Prepared items are cached in memory up to this size; the rest is prepared each time."""
     limit: int = 0
@@ -93,6 +96,11 @@ def read_options(recipe: Recipe) -> MultimodalOptions:
         raise MmerError(f"{where}: no corpus {options.corpus!r}; known are {known}")
     if options.fusion not in FUSIONS:
         raise MmerError(f"{where}: no fusion {options.fusion!r}; known are {', '.join(FUSIONS)}")
+    if options.read_as not in ("", *MODALITIES, "clip"):
+        known = ", ".join((*MODALITIES, "clip"))
+        raise MmerError(f"{where}: read_as is {options.read_as!r}, use {known}")
+    if not 0 <= options.drop_modalities < 1:
+        raise MmerError(f"{where}: drop_modalities must be 0 to below 1: {options.drop_modalities}")
     if options.words not in WORDS:
         raise MmerError(f"{where}: words is {options.words!r}, use {' or '.join(WORDS)}")
     if options.folds and not (options.folds >= 3 and 0 <= options.fold < options.folds):

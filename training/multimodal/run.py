@@ -73,10 +73,11 @@ def write_results(trainer: Trainer, folder: Path) -> dict[str, Any]:
     task = trainer.task
     assert isinstance(task, MultimodalTask)
     predictions = predict(trainer.average, task, trainer.device)
-    predictions.save(folder / FILE)
     assert isinstance(trainer.average, MultimodalNetwork)
     save_attention(examples_of(trainer.average, task, trainer.device), folder / ATTENTION)
-    return write_summary(predictions, folder, _about(task))
+    found = write_summary(predictions, folder, _about(task))
+    predictions.save(folder / FILE)  # last: a run that has them is finished
+    return found
 
 
 def _about(task: MultimodalTask) -> dict[str, Any]:

@@ -127,6 +127,7 @@ class Rows:
     def __init__(self, source: Source, items: Sequence[Item], room: float) -> None:
         self._source, self._items = source, items
         self._rows: dict[int, Row | None] = {}
+        self._example: Row | None = None
         self.lengths = np.zeros(len(items), int)
         """Steps of each item's row, 0 where it has none."""
         self.unread: dict[str, str] = {}
@@ -136,6 +137,7 @@ class Rows:
         with ThreadPoolExecutor(1 if source.choice.frozen else 2) as pool:
             for k, row in enumerate(pool.map(self._row, items)):
                 if row is not None:
+                    self._example = row
                     self.lengths[k] = len(row[0])
                     size += sum(a.nbytes for a in row)
                 if size <= room or row is None:
@@ -162,9 +164,10 @@ class Rows:
         if any(row is not None for row in found):
             return stack(found)
         # no item of the batch has it: one that has it gives the shapes, and is cut off again
-        known = next(k for k in np.flatnonzero(self.present) if self._rows.get(int(k)) is not None)
-        return tuple(array[1:] for array in stack([self._rows[int(known)], *found]))
+        return tuple(array[1:] for array in stack([self._example, *found]))
 
-    def in_memory(self) -> list[Row]:
-        """The cached rows of the items that have the modality."""
-        return [row for row in self._rows.values() if row is not None]
+    def all(self) -> list[Row]:
+        """The rows of all items that have the modality; those beyond the memory are made anew."""
+        present = map(int, np.flatnonzero(self.present))
+        found = (self._rows.get(k) or self._row(self._items[k]) for k in present)
+        return [row for row in found if row is not None]

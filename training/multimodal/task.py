@@ -12,6 +12,7 @@ from torch import nn
 from mmer.models.cards.card import TrainingData
 from mmer.models.cards.seen import Seen, as_keys, file_digest
 from mmer.models.errors import MmerError
+from mmer.models.networks.encoders.encoder import Encoder
 from mmer.models.networks.multimodal import Branch, MultimodalNetwork
 from mmer.training.datasets.corpora import training_data
 from mmer.training.datasets.item import Item
@@ -89,10 +90,15 @@ class MultimodalTask(Task):
         for m, found in zip(options.modalities, present.T, strict=True):
             if missing := int((~found).sum()):
                 self.dropped[f"{options.corpus}: no {m}, masked"] = missing
-        for m, rows in self.sets["train"].items():
-            if rows.unread:
-                first = next(iter(rows.unread.values()))
-                self.dropped[f"{options.corpus}: {m} cannot be read ({first})"] = len(rows.unread)
+        for name, made in self.sets.items():
+            if name == "evaluated" and made is self.sets["development"]:
+                continue
+            where = "" if name == "train" else f" of the {name} items"
+            for m, rows in made.items():
+                if rows.unread:
+                    first = next(iter(rows.unread.values()))
+                    why = f"{options.corpus}: {m}{where} cannot be read ({first})"
+                    self.dropped[why] = len(rows.unread)
         self._labels = np.array([item.label for item in self.parts.train])
         counts = np.bincount(self._labels[self._usable], minlength=CLASSES)
         self.class_shares = counts / counts.sum()
@@ -116,8 +122,9 @@ class MultimodalTask(Task):
     def _fit(self) -> None:
         """Fit the encoders that standardise their input to the training items."""
         for m, rows in self.sets["train"].items():
-            if not self.options.encoders[m].frozen:
-                self.encoders[m].fit(rows.in_memory())
+            encoder = self.encoders[m]
+            if not self.options.encoders[m].frozen and type(encoder).fit is not Encoder.fit:
+                encoder.fit(rows.all())
 
     def _present(self, name: str) -> np.ndarray:
         """Present mask of the items of a set, bool (N, modalities)."""

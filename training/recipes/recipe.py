@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field, fields
 from importlib import resources
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_origin, get_type_hints
 
 from mmer.models.errors import MmerError
 
@@ -138,10 +138,30 @@ def from_table(kind: type[T], table: Mapping[str, Any], where: str) -> T:
         raise MmerError(
             f"{where}: unknown {', '.join(unknown)}; known are {', '.join(sorted(known))}"
         )
+    hints = get_type_hints(kind)
+    for name, value in table.items():
+        if (expected := _unmet(value, hints[name])) is not None:
+            raise MmerError(f"{where}: {name} is {value!r}, expected {expected}")
     try:
         return kind(**table)
     except (TypeError, MmerError) as error:
         raise MmerError(f"{where}: {error}") from error
+
+
+def _unmet(value: Any, hint: Any) -> str | None:
+    """What a field's type asks of a value from TOML, where that is plain and not so."""
+    whole, true = isinstance(value, int), isinstance(value, bool)
+    kinds: Mapping[Any, tuple[bool, str]] = {
+        bool: (true, "true or false"),
+        int: (whole and not true, "a whole number"),
+        float: ((whole or isinstance(value, float)) and not true, "a number"),
+        str: (isinstance(value, str), "a text"),
+        Mapping: (isinstance(value, Mapping), "a table"),
+        Sequence: (isinstance(value, Sequence) and not isinstance(value, str), "a list"),
+    }
+    origin = get_origin(hint) or hint
+    fits, expected = kinds.get(Sequence if origin is tuple else origin, (True, ""))
+    return None if fits else expected
 
 
 def need_torch() -> None:

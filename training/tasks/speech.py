@@ -229,16 +229,16 @@ class SpeechTask(Task):
         """
         o = self._options
         count = o.examples if corpus else max(1, round(o.examples * o.not_speech * 4))
-        sizes = {
-            c.path.name: c.path.stat().st_size
+        clips = sorted(
+            (c.key, c.label, c.start_s or 0.0, c.end_s or -1.0, c.path.stat().st_size)
             for c in self.data.train
             if c.corpus == corpus and c.path
-        }
+        )
         half = self._recipe.mixed_precision == "bf16"
         about = (
             whisper.SHA256, corpus, self.mel, self._changes, self._recording, o.clean,
             o.own_classes, o.blocks, o.shortest_s, o.longest_s, o.copies.get(corpus, 0), o.noise,
-            sorted(sizes.items()), self._recipe.seed, *(["bf16"] if half else []),
+            clips, self._recipe.seed, *(["bf16"] if half else []),
         )  # fmt: skip
         network = self._untrained()
 

@@ -41,12 +41,14 @@ def conditions(sounds: bool) -> tuple[str, ...]:
 def read_corpus(root: Path, corpus: str, split: str) -> list[Item]:
     """The clips of a split of a corpus in ``root``/audio; "all" is the training data.
 
-    That is the train split where there is one. It leaves RAVDESS' actors 17-20 to development and
-    21-24 to tests, and actor 01, of whom the audio-visual clips are, out.
+    That is the train split where there is one, also of a manifest. It leaves RAVDESS' actors 17-20
+    to development and 21-24 to tests, and actor 01, of whom the audio-visual clips are, out.
     """
     if split == "all" and TRAIN in splits_of(corpus):
         split = TRAIN
-    return read(corpus, root / "audio" / corpus, "speech", split).items
+    items = read(corpus, root / "audio" / corpus, "speech", split).items
+    own = [item for item in items if item.split == TRAIN] if split == "all" else []
+    return own or items
 
 
 def paths_of(items: Sequence[Item]) -> list[Path]:

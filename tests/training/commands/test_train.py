@@ -74,6 +74,10 @@ def test_it_trains_exports_and_resumes(
         "tiny.seen.npz",
     }
     first = (tmp_path / "runs/tiny/tiny.onnx").read_bytes()
+    status, told = train_here(monkeypatch, capsys, tmp_path, "tiny.toml", "--data", corpora)
+    assert status == 2
+    assert "runs/tiny holds a run: --resume goes on with it" in told
+    assert (tmp_path / "runs/tiny/tiny.onnx").read_bytes() == first
     status, told = train_here(
         monkeypatch, capsys, tmp_path, "tiny.toml", "--data", corpora, "--resume"
     )

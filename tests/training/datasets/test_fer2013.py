@@ -114,3 +114,14 @@ def test_what_is_missing_or_strange_is_told(write: Write, tmp_path: Path) -> Non
     write("fer2013new.csv", VOTE_HEAD + "Training,a.png,x,0,0,0,0,0,0,0,0,0\n")
     with pytest.raises(MmerError, match="line 2: expected a usage and ten counts"):
         read("fer2013", tmp_path, "face", "train")
+
+
+@pytest.mark.parametrize(
+    ("labels", "told"),
+    [([0, 9], r"labels are not 0\.\.6"), ([0], "its arrays have not one row for each of 2 images")],
+)
+def test_arrays_that_do_not_fit_are_one_line(tmp_path: Path, labels: list[int], told: str) -> None:
+    images = np.zeros((2, 48, 48), np.uint8)
+    np.savez(tmp_path / "train.npz", images=images, fer_label=np.array(labels))
+    with pytest.raises(MmerError, match=told):
+        load_fer2013(tmp_path, "train")

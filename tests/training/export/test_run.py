@@ -90,7 +90,7 @@ class Made:
         trainer = Trainer(recipe, MultimodalTask(recipe, self.data, None), folder)
         list(trainer.run())
         write_results(trainer, folder)
-        export_run(folder, self.data, folder / "export", None)
+        export_run(folder, self.data, folder / "export")
         return folder
 
 
@@ -180,7 +180,7 @@ def test_what_cannot_be_exported_is_told_in_one_line(made: Made, tmp_path: Path)
 
     def refused(folder: Path, output: Path, message: str) -> None:
         with pytest.raises(MmerError, match=message) as error:
-            export_run(folder, made.data, output, None)
+            export_run(folder, made.data, output)
         assert "\n" not in str(error.value)
 
     refused(run, run / "export", "holds face.json, fusion.json, speech.json: an older export")

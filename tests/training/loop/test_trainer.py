@@ -68,6 +68,17 @@ def test_a_run_begins_with_the_weights_that_its_recipe_names(tmp_path: Path) -> 
         Trainer(tiny_recipe(start=("nowhere",)), TinyTask(), tmp_path / "second")
 
 
+def test_of_a_run_with_patience_the_weights_that_it_exported_are_begun_with(tmp_path: Path) -> None:
+    recipe = tiny_recipe(epochs=40, patience=2, watch="loss", learning_rate=0.3)
+    first, found = whole_run(recipe, tmp_path / "first")
+    losses = [development for _, development in found]
+    assert min(losses) < losses[-1]  # the last epoch was not the best
+    (tmp_path / "second").mkdir()
+    second = Trainer(tiny_recipe(start=("first",)), TinyTask(), tmp_path / "second")
+    begun, exported = second.network.state_dict(), first.average.state_dict()
+    assert all(torch.equal(begun[name], value) for name, value in exported.items())
+
+
 @pytest.mark.parametrize("mixed", ["no", "bf16"])
 def test_two_runs_of_a_recipe_are_the_same_and_another_seed_is_another_run(
     tmp_path: Path, mixed: str

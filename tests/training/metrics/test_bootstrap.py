@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from mmer.training.datasets.item import Item
-from mmer.training.metrics.bootstrap import METRICS, group, intervals, scores, tallies
+from mmer.training.metrics.bootstrap import METRICS, group, intervals, regroup, scores, tallies
 from mmer.training.metrics.figures import figures
 
 
@@ -84,6 +84,8 @@ def test_who_is_drawn() -> None:
     assert group(items(4, 20)).by == "dialogue"
     few = group(items(4, 9))
     assert (few.by, few.n, few.why) == ("item", 60, "only 4 speakers and 9 dialogues")
+    assert set(few.names) == {f"c/{k}" for k in range(4)}  # a file of predictions keeps who spoke
+    assert regroup(few.names).why == "only 4 groups"
     assert group([Item("c", "1", 0)]).why == "no speakers or dialogues are named"
 
 

@@ -306,3 +306,45 @@ def test_a_wrong_recipe_is_told_in_one_line(
     with pytest.raises(MmerError, match=message) as error:
         MultimodalTask(recipe(models, options=changes), data, None)
     assert "\n" not in str(error.value)
+
+
+def test_items_beyond_the_memory_are_made_anew(data: Path, models: dict[str, str]) -> None:
+    one = recipe(models, "text speech", options={"limit": 20})
+    whole = MultimodalTask(one, data, None)
+    none = MultimodalTask(replace(one, options={**one.options, "memory_gb": 0.0}), data, None)
+    for (inputs, labels), (again, _) in zip(whole.development(), none.development(), strict=True):
+        assert len(labels)
+        assert all((inputs[name] == again[name]).all() for name in inputs)
+    rows = none.sets["development"]["speech"]
+    rows.present[0], rows._items = False, [replace(i, path=None) for i in rows._items]
+    *arrays, mask = rows.batch([0])  # none of the batch has a voice
+    assert len(mask) == 1
+    assert not mask.any()
+    assert all(len(array) == 1 for array in arrays)
+
+
+def test_damaged_development_files_are_told(data: Path, tmp_path: Path) -> None:
+    write_ravdess(tmp_path / "ravdess", range(2, 6), 1, {"speech": 1.0})
+    options = {"corpus": "ravdess", "train": ["train"], "folds": 4, "limit": 0}
+    one = recipe({"roberta": "", "vit": ""}, "speech", batch=4, options=options)
+    parts = MultimodalTask(one, tmp_path, None, rows=False).parts
+    damaged = parts.development[0].path
+    assert damaged is not None
+    damaged.write_bytes(b"RIFF")
+    told = MultimodalTask(one, tmp_path, None).dropped
+    (why,) = [reason for reason in told if "cannot be read" in reason]
+    assert why.startswith("ravdess: speech of the development items cannot be read (")
+    assert told[why] == 1
+
+
+def test_a_dangling_link_is_passed_over_also_with_a_cache(tmp_path: Path) -> None:
+    write_ravdess(tmp_path / "ravdess", range(2, 6), 1, {"speech": 1.0})
+    options = {"corpus": "ravdess", "train": ["train"], "folds": 4}
+    one = recipe({"roberta": "", "vit": ""}, "speech", batch=4, options=options)
+    parts = MultimodalTask(one, tmp_path, None, rows=False).parts
+    lost = parts.train[0].path
+    assert lost is not None
+    lost.unlink()
+    lost.symlink_to(tmp_path / "nowhere.wav")
+    told = MultimodalTask(one, tmp_path, tmp_path / "cache").dropped
+    assert [n for why, n in told.items() if "cannot be read" in why] == [1]

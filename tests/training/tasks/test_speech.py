@@ -211,6 +211,16 @@ def test_a_users_own_list_trains_by_its_seconds(corpora: Path, tmp_path: Path) -
     assert [d.corpus for d in made.training_data()] == ["manifest", "esc10"]
 
 
+def test_of_a_users_own_splits_train_alone_is_learned(corpora: Path, tmp_path: Path) -> None:
+    sound = corpora / "audio/emodb/wav/03a01Wa.wav"
+    (tmp_path / "audio/manifest").mkdir(parents=True)
+    (tmp_path / "audio/ravdess").symlink_to(corpora / "audio/ravdess")
+    rows = [f"{sound},joy,train", f"{sound},anger,test", f"{sound},fear,dev"]
+    (tmp_path / "audio/manifest/manifest.csv").write_text("\n".join(["path,label,split", *rows]))
+    made = task(tmp_path, shares={"manifest": 1}, noise="")
+    assert [item.split for item in made.data.train] == ["train"]
+
+
 def test_of_a_corpus_with_splits_the_train_split_trains(corpora: Path, tmp_path: Path) -> None:
     write_meld(tmp_path / "audio/meld", 1, 2, {}, emotions=("joy", "anger"))
     (tmp_path / "audio/ravdess").symlink_to(corpora / "audio/ravdess")

@@ -178,7 +178,7 @@ def test_soft_labels_need_a_teacher(corpora: Path) -> None:
         ({"draws": 0}, "draws must be 1 or more"),
         ({"shares": {}}, "shares must name corpora"),
         ({"shares": {"meld": 0}}, "each with more than 0: {'meld': 0}"),
-        ({"draws": "many"}, "recipe text: options: .*not supported"),
+        ({"draws": "many"}, "recipe text: options: draws is 'many', expected a whole number"),
         (
             {"changes": {"error_probability": 7}},
             r"changes: error_probability must be 0",
