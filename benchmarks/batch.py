@@ -16,6 +16,7 @@ from typing import Final
 
 from mmer.benchmarks.harness.command import Asr, Outputs, Say, check_ranges
 from mmer.benchmarks.harness.media import read_sound
+from mmer.benchmarks.harness.networks import shipped
 from mmer.benchmarks.harness.virtual_devices import write_wav
 from mmer.benchmarks.report.report import Report, Row
 from mmer.models.errors import MmerError
@@ -68,6 +69,7 @@ class Batch(Outputs):
                 rows.append(self._killed(say, place))
         return Report(
             kind="batch",
+            models=shipped(),
             title=f"mmer-bench batch: {self.recordings} recordings, asr: {self.asr}",
             settings=self.settings(),
             clip={"recordings": self.recordings},

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from mmer.benchmarks.fusion_states import NAMES, Items, Moments, sets
 from mmer.benchmarks.harness.command import Asr, Folder, OptionalFolder, Outputs, Say
-from mmer.benchmarks.harness.networks import hashes
+from mmer.benchmarks.harness.networks import shipped
 from mmer.benchmarks.report.report import Report, Row
 from mmer.benchmarks.report.tables import Table
 from mmer.models.errors import MmerError
@@ -89,7 +89,7 @@ class Fusion(Outputs):
             title="mmer-bench fusion: recall of the fused answer against the best modality alone",
             settings=self.settings(cache=None),
             clip={"cells": len(cells)},
-            models={name: sha256[:12] for name, sha256 in hashes(None).items()},
+            models=shipped(),
             rows=[row, *map(_row, cells)],
             tables=[_table(cells)],
         )

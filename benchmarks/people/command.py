@@ -11,6 +11,7 @@ from statistics import median
 from typing import Any, Final
 
 from mmer.benchmarks.harness.command import Detector, Folder, Outputs, Say
+from mmer.benchmarks.harness.networks import shipped
 from mmer.benchmarks.people.compose import Head, Role, compose, head, still
 from mmer.benchmarks.people.measure import Identity, Speakers, identity, play, speakers
 from mmer.benchmarks.people.scenes import SCENES, Scene
@@ -73,6 +74,7 @@ class People(Outputs):
             costs = _costs(Path(folder), heads, models)
         return Report(
             kind="people",
+            models=shipped(),
             title=f"mmer-bench people: {len(found)} composed scenes of {len(heads)} heads",
             settings=self.settings(),
             rows=[*rows(found), cost_row(costs)],

@@ -19,7 +19,7 @@ from mmer.benchmarks.harness.command import (
     Outputs,
     Say,
 )
-from mmer.benchmarks.harness.networks import hashes
+from mmer.benchmarks.harness.networks import shipped
 from mmer.benchmarks.personal.clips import Clips, ravdess_clips
 from mmer.benchmarks.personal.running import BASELINES, running_labels, stable
 from mmer.benchmarks.personal.running import table as table_of_holds
@@ -84,7 +84,8 @@ class PersonalBaseline(Outputs):
     cache: OptionalFolder = None
     """Folder for the networks' answers, reused by later runs."""
     stored_voices: OptionalFile = None
-    """An earlier result (--json) of the same speech network: its voices stay, and need no runs."""
+    """An earlier result (--json) of the same speech network: voices whose runs are not here stay as
+    they are in it."""
     study: Flag = False
     """A second table: other settings of the baseline, on the voices."""
 
@@ -99,12 +100,17 @@ class PersonalBaseline(Outputs):
 
     def run(self, say: Say) -> Report:
         stored: dict[str, dict[tuple[str, str], Changes]] = {"session": {}, "file": {}}
-        heard: Sequence[Voices] = ()
         missing: list[str] = []
+        voices_of = ""
+        if self.stored_voices is not None:
+            result = read_stored(self.stored_voices)
+            stored, missing = stored_voices(result, self.orders)
+            voices_of = result.whole["clip"].get("voices") or (
+                f"commit {result.origin['commit']}, {result.origin['date']}"
+            )
+        heard, absent = voices(self.data, self.runs, self.cache, say)
         if self.stored_voices is None:
-            heard, missing = voices(self.data, self.runs, self.cache, say)
-        else:
-            stored, missing = stored_voices(read_stored(self.stored_voices), self.orders)
+            missing = absent
         corpora = [v.corpus() for v in heard]
         actor: list[Row] = []
         holds: list[Table] = []
@@ -127,6 +133,7 @@ class PersonalBaseline(Outputs):
         missing += [f"{name}: fewer than two speakers show three emotions" for name in alone]
         anew = _all([c for c in corpora if c.name not in alone], self.orders, say)
         found = stored["session"] | anew
+        old = [name for name, modality in stored["session"] if (name, modality) not in anew]
         anew = _all([c for c in known if c.name not in alone], self.orders, say)
         read = stored["file"] | anew
         if not found:
@@ -141,6 +148,11 @@ class PersonalBaseline(Outputs):
         tables += holds
         if self.study:
             tables.append(_study([v for v in heard if v.name not in alone], self.orders, say))
+        if old:
+            lines = [[name, voices_of] for name in old]
+            tables.append(
+                Table(["voices that were not measured anew", "measured at"], lines, "", 2)
+            )
         if missing:
             tables.append(Table(NOT_HERE, [m.split(": ", 1) for m in missing], "", 2))
         rows = [
@@ -153,8 +165,8 @@ class PersonalBaseline(Outputs):
             kind="baseline",
             title="mmer-bench baseline: what the person's baseline changes, in percentage points",
             settings=self.settings(runs="RUNS", cache=None, stored_voices=None),
-            clip={"corpora": len(found)},
-            models={name: sha256[:12] for name, sha256 in hashes(None).items()},
+            clip={"corpora": len(found)} | ({"voices": voices_of} if voices_of else {}),
+            models=shipped(),
             rows=rows,
             tables=tables,
         )
@@ -205,7 +217,7 @@ def stored_voices(
     whole = result.whole
     if whole["kind"] != "baseline":
         raise MmerError(f"{result.path} is of `mmer-bench {whole['kind']}`, not of baseline")
-    if whole["models"]["speech"] != hashes(None)["speech"][:12]:
+    if whole["models"]["speech"] != shipped()["speech"]:
         raise MmerError(f"{result.path} is of another speech network: measure its voices anew")
     if (theirs := whole["settings"]["orders"]) != orders:
         raise MmerError(f"{result.path} has {theirs} sessions a person and mix, not {orders}")

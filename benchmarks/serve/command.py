@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Final
 
 from mmer.benchmarks.harness.command import Asr, Outputs, Say, check_ranges
 from mmer.benchmarks.harness.machine import load_psutil
+from mmer.benchmarks.harness.networks import shipped
 from mmer.benchmarks.report.report import Report, Row
 from mmer.benchmarks.report.rows import delay_row
 from mmer.benchmarks.report.statistics import summarise
@@ -130,6 +131,7 @@ class Serve(Outputs):
             rows += self._ray_rows(say, material, alone)
         return Report(
             kind="serve",
+            models=shipped(),
             title=f"mmer-bench serve: {self.sessions} sessions, {self.fps:g} pictures a second, "
             f"asr: {self.asr}",
             settings=self.settings(),
@@ -213,9 +215,9 @@ def sessions_rows(
 ) -> tuple[list[Played], list[Row]]:
     """What ``count`` sessions saw: delays, losses and cost."""
     before = running.cpu_s()
-    began = time.monotonic()
     played = play(running.url, material, count, seconds)
-    cpu = (running.cpu_s() - before) / (time.monotonic() - began)
+    # of what all of them played: they begin one after the other, and the last lines come later
+    cpu = (running.cpu_s() - before) / seconds
     what = f"capture to line, {count} sessions"
     return played, [
         _delays("capture_to_line", what, played, SESSIONS_MS),

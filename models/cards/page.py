@@ -21,7 +21,9 @@ How to read the figures: all are of the likeliest emotion for every item, none w
 is the accuracy of always giving the commonest answer. Weighted F1 counts each item, macro F1 each
 emotion; recall is the mean over the emotions. ece (expected calibration error, 15 bins) is how far
 confidence is from accuracy. Development data took no part in the fitting of weights, but recipes
-were chosen by it. Other data are listed by their kind.
+were chosen by it; its figures were measured at the export, on inputs as training prepares them.
+`benchmarks/ACCURACY.md` measures the same items as they are prepared live, and can differ by one or
+two. Other data are listed by their kind.
 """
 _GENERATED: Final = """\
 Development data of `fusion` are moments whose modalities are independent given the emotion, those
