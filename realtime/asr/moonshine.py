@@ -75,7 +75,7 @@ class Decoded:
     tokens: tuple[int, ...]
     mean_log_prob: float  # natural, over the tokens and END; 0 for sound that was not decoded. Of
     # a phrase in a loop the first time alone counts: all others are nearly certain
-    refuted: bool = False  # doubtful, and a second try wrote another text
+    refuted: bool = False  # doubtful, and no second try wrote the same
 
     @property
     def log_prob(self) -> float:
@@ -194,10 +194,8 @@ class MoonshineModel:
         first = self.decode(samples)
         if self._no_speech is None or first.mean_log_prob < self._no_speech:
             return first
-        long = len(samples) > LONG
-        sparse = long and len(first.tokens) < SPARSE * len(samples) / SAMPLE_RATE
-        doubtful = sparse or first.mean_log_prob < DOUBTFUL
-        unsure = doubtful or (not long and first.mean_log_prob < SURE)
+        doubtful = is_sparse(samples, first) or first.mean_log_prob < DOUBTFUL
+        unsure = doubtful or (len(samples) <= LONG and first.mean_log_prob < SURE)
         if not unsure or (late is not None and late()):
             return first
         again = self.decode(np.pad(samples, (SILENCE_BEFORE, SILENCE_AFTER)), first.tokens)
@@ -282,12 +280,15 @@ class MoonshineStream:
                 made: Decoded | None = self._model.decode_surest(part, self._late)
             else:
                 made = self._model.decode_while(part, draft, self._wanted)
+                if made is not None and is_sparse(part, made):  # nothing confirms a partial one
+                    made = replace(made, refuted=True)
             if made is None:
                 return
             decoded.append(made)
         self._draft = decoded[0].tokens
         self._decoded_size = self._size
-        if final or (not draft and all(d.mean_log_prob >= SURE for d in decoded)):
+        sure = all(d.mean_log_prob >= SURE and not d.refuted for d in decoded)
+        if final or (not draft and sure):
             self._settled_size = self._size
         self._hypothesis = _joined([self._model.hypothesis(d) for d in decoded])
 
@@ -298,6 +299,11 @@ def _always() -> bool:
 
 def _never() -> bool:
     return False
+
+
+def is_sparse(samples: NDArray[np.int16], decoded: Decoded) -> bool:
+    """Whether the transcript of long sound has fewer tokens than speech would have."""
+    return len(samples) > LONG and len(decoded.tokens) < SPARSE * len(samples) / SAMPLE_RATE
 
 
 def _accept(logits: NDArray[np.float32], draft: Sequence[int]) -> tuple[list[int], list[float]]:

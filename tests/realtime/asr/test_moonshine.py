@@ -452,6 +452,20 @@ def test_a_few_words_for_long_sound_must_be_confirmed_however_sure_they_are(
     assert found.text == ("w10 w11" if alike or calls == 1 else "")
 
 
+@pytest.mark.parametrize("alike", [False, True])
+def test_a_few_words_for_long_sound_are_no_partial_text_and_not_final_unconfirmed(
+    doubles: Doubles, alike: bool
+) -> None:
+    model, encoder, decoder = doubles
+    decoder.answer = lambda tokens, samples: (
+        END if len(tokens) == 2 else (10 if alike or samples == 9 * RATE else 77) + len(tokens)
+    )
+    stream = model.stream()
+    assert stream.accept(sound(9)).text == ""  # sure, and decoded without a draft
+    assert stream.finish().text == ("w10 w11" if alike else "")
+    assert encoder.lengths == [9 * RATE, 9 * RATE, 9 * RATE + LONGER]
+
+
 def test_the_tokens_of_a_loop_after_its_first_time_do_not_make_it_surer(doubles: Doubles) -> None:
     model, _, decoder = doubles
     decoder.answer = lambda tokens, samples: 10 + len(tokens) % 5
