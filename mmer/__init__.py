@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from mmer.models.errors import MmerError
     from mmer.models.labels import EMOTIONS, MODALITIES
+    from mmer.realtime.mailbox import Delivery
     from mmer.realtime.messages import (
+        AudioBlock,
         Contribution,
         EmotionEstimate,
         Evidence,
@@ -19,10 +21,12 @@ if TYPE_CHECKING:
         Gap,
         Health,
         Message,
+        Missing,
         Notice,
         SessionEnd,
         SpeechUpdate,
         Transcript,
+        VideoFrame,
         Word,
     )
     from mmer.realtime.recognizer import Recognition, Recognizer, recognize
@@ -36,13 +40,16 @@ __version__ = "0.1.0"
 __all__ = [
     "EMOTIONS",
     "MODALITIES",
+    "AudioBlock",
     "Contribution",
+    "Delivery",
     "EmotionEstimate",
     "Evidence",
     "FaceObservation",
     "Gap",
     "Health",
     "Message",
+    "Missing",
     "MmerError",
     "Notice",
     "PushSource",
@@ -55,6 +62,7 @@ __all__ = [
     "Source",
     "SpeechUpdate",
     "Transcript",
+    "VideoFrame",
     "Word",
     "recognize",
 ]
@@ -62,9 +70,10 @@ __all__ = [
 _MODULES = {
     "mmer.models.errors": "MmerError",
     "mmer.models.labels": "EMOTIONS MODALITIES",
+    "mmer.realtime.mailbox": "Delivery",
     "mmer.realtime.messages": (
-        "Contribution EmotionEstimate Evidence FaceObservation Gap Health Message Notice "
-        "SessionEnd SpeechUpdate Transcript Word"
+        "AudioBlock Contribution EmotionEstimate Evidence FaceObservation Gap Health Message "
+        "Missing Notice SessionEnd SpeechUpdate Transcript VideoFrame Word"
     ),
     "mmer.realtime.recognizer": "Recognition Recognizer recognize",
     "mmer.realtime.shared_models": "SharedModels",
