@@ -153,7 +153,7 @@ def report(
 def with_stored(found: dict[str, Any], output: Path) -> dict[str, Any]:
     """The report with the stored rows of the groups that it does not measure.
 
-    Rows of other weights than today's are left out.
+    ``kept`` has commit and date of these by group. Rows of other weights than today's are left out.
 
     Raises:
         MmerError: the stored report cannot be read.
@@ -170,10 +170,13 @@ def with_stored(found: dict[str, Any], output: Path) -> dict[str, Any]:
             if all(stored["models"].get(n) == found["models"].get(n) for n in networks)
         }
         rows = [r for r in stored["rows"] if r["group"] in same - measured]
+        at = {name: stored["machine"][name] for name in ("commit", "date")}
+        kept = {r["group"]: stored.get("kept", {}).get(r["group"], at) for r in rows}
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise MmerError(f"{path} cannot be added to: {error}; leave --only out") from error
     order = list(GROUPS)
-    return found | {"rows": sorted([*found["rows"], *rows], key=lambda r: order.index(r["group"]))}
+    every = sorted([*found["rows"], *rows], key=lambda r: order.index(r["group"]))
+    return found | {"rows": every, "kept": kept}
 
 
 def _row(outcome: Outcome) -> dict[str, Any]:

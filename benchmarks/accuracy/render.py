@@ -51,6 +51,8 @@ def page(report: Mapping[str, Any]) -> str:
         "",
         f"Networks: {hashes}. Commit {machine['commit'] or 'unknown'}, {machine['date']}.",
     ]
+    for group, at in report.get("kept", {}).items():
+        parts.append(f"Rows of {group}: commit {at['commit'] or 'unknown'}, {at['date']}.")
     return "\n".join(parts) + "\n"
 
 

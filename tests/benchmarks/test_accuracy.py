@@ -293,12 +293,18 @@ def test_rows_of_other_groups_stay_where_their_weights_are_the_same(tmp_path: Pa
         return {"group": group, "key": key}
 
     models = {"speech": "a", "face": "b", "text": "c", "fusion": "d"}
+    machine = {"commit": "c0ffee", "date": "2026-01-01"}
     stored = {"models": models, "rows": [row(g, "old") for g in ("speech", "face", "text")]}
+    stored |= {"machine": machine, "kept": {"face": {"commit": "older", "date": "2025"}}}
     (tmp_path / "accuracy.json").write_text(json.dumps(stored))
     found = {"models": models | {"face": "new"}, "rows": [row("text", "new")]}
     assert run.with_stored(found, tmp_path)["rows"] == [row("speech", "old"), row("text", "new")]
+    assert run.with_stored(found, tmp_path)["kept"] == {"speech": machine}
+    same = run.with_stored({"models": models, "rows": [row("text", "new")]}, tmp_path)
+    assert same["kept"] == {"speech": machine, "face": {"commit": "older", "date": "2025"}}
     assert run.with_stored(found, tmp_path / "nowhere") == found
     stored = {"models": models, "rows": [row("fused", "old"), row("text", "old")]}
+    stored |= {"machine": machine}
     (tmp_path / "accuracy.json").write_text(json.dumps(stored))
     for network in ("speech", "face", "face-baseline", "text", "fusion"):
         found = {"models": models | {network: "new"}, "rows": [row("speech", "new")]}
