@@ -46,8 +46,7 @@ class Arguments:
     root: Annotated[Path, tyro.conf.arg(metavar="DIR")]
     """Folder of the corpus in its official layout; the CSV file of a manifest."""
     split: Annotated[str | None, tyro.conf.arg(metavar="NAME")] = None
-    """Split of the corpus, several with commas, or all: training/datasets/README.md lists them, the
-    default first."""
+    """Split of the corpus, or all; training/datasets/README.md lists them, the default first."""
     weights: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
     """NAME.onnx, its card NAME.json or their folder; by default the shipped models."""
     json: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None

@@ -196,10 +196,10 @@ def _run() -> None:
     need_torch()
     from mmer.training.loop.trainer import CHECKPOINT
 
-    begun = next(output.glob(f"**/{CHECKPOINT}"), None)
-    if begun is not None and not arguments.resume:
+    begun = [f for f in (output, *output.glob("fold-*")) if (f / CHECKPOINT).is_file()]
+    if begun and not arguments.resume:
         raise MmerError(
-            f"{begun.parent} holds a run: --resume goes on with it; to train anew, choose another "
+            f"{begun[0]} holds a run: --resume goes on with it; to train anew, choose another "
             "--output or remove it"
         )
     if arguments.folds:

@@ -62,7 +62,7 @@ def evaluate(
         modality: speech, text, face or clip.
         dataset: a name that ``mmer.training.datasets.registry`` knows.
         root: the corpus' folder; a manifest's CSV file.
-        split: by default the official test split, else everything.
+        split: by default that of ``default_split``.
         weights: NAME.onnx, its card NAME.json or their folder; for a clip a folder; by default
             the shipped ones.
         settings: see ``Settings``.

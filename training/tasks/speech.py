@@ -230,7 +230,7 @@ class SpeechTask(Task):
         o = self._options
         count = o.examples if corpus else max(1, round(o.examples * o.not_speech * 4))
         clips = sorted(
-            (c.key, c.label, c.start_s or 0.0, c.end_s or -1.0, c.path.stat().st_size)
+            (c.key, c.label, c.start_s or 0.0, c.end_s or -1.0, c.path.name, c.path.stat().st_size)
             for c in self.data.train
             if c.corpus == corpus and c.path
         )
