@@ -6,13 +6,16 @@ import json
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mmer.models.errors import MmerError
 from mmer.models.whole_file import whole_file
+
+CHECKPOINT: Final = "checkpoint.pt"
+"""State of a run after its last finished epoch, in its folder."""
 
 
 def make_folder(path: Path) -> Path:

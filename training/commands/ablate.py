@@ -22,7 +22,7 @@ from mmer.training.datasets.data_folder import data_dir
 from mmer.training.multimodal.items import modality_to_read
 from mmer.training.multimodal.options import read_options
 from mmer.training.recipes.recipe import Recipe, load_recipe, need_torch
-from mmer.training.storage import write_json
+from mmer.training.storage import CHECKPOINT, write_json
 
 SHOWN = ("weighted_f1", "macro_f1", "accuracy", "unweighted_recall")
 
@@ -101,7 +101,6 @@ def ablate(
         raise MmerError(
             f"recipe {recipe.name} has no folds: set options.folds, or leave out --folds"
         )
-    from mmer.training.loop.trainer import CHECKPOINT
     from mmer.training.metrics.predictions import FILE
     from mmer.training.multimodal.run import run_recipe
     from mmer.training.report.run import FIGURES

@@ -17,7 +17,7 @@ from mmer.models.errors import MmerError
 from mmer.realtime.commands.command_line import Flag, parse
 from mmer.training.datasets.data_folder import data_dir
 from mmer.training.recipes.recipe import Recipe, load_recipe, need_torch
-from mmer.training.storage import make_folder
+from mmer.training.storage import CHECKPOINT, make_folder
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -193,9 +193,6 @@ def _run() -> None:
         recipe = replace(recipe, options=options, precision="float32", start=start)
     data = data_dir(arguments.data)
     output = arguments.output or Path("runs") / f"{recipe.name}{folder}"
-    need_torch()
-    from mmer.training.loop.trainer import CHECKPOINT
-
     begun = [f for f in (output, *output.glob("fold-*")) if (f / CHECKPOINT).is_file()]
     if begun and not arguments.resume:
         raise MmerError(

@@ -22,9 +22,9 @@ from mmer.models.errors import MmerError
 from mmer.training.loop.curves import draw_curves, write_curves
 from mmer.training.metrics.figures import Figures, figures, log_softmax
 from mmer.training.recipes.recipe import Recipe
+from mmer.training.storage import CHECKPOINT
 from mmer.training.tasks.task import Arrays, Task
 
-CHECKPOINT = "checkpoint.pt"
 DRAW_EVERY_S = 5.0
 """A plot takes 0.2 s: of epochs shorter than this not each is drawn, of the last one always."""
 

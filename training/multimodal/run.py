@@ -14,7 +14,7 @@ import torch
 from mmer.models.errors import MmerError
 from mmer.models.labels import EMOTIONS
 from mmer.models.networks.multimodal import MultimodalNetwork
-from mmer.training.loop.trainer import CHECKPOINT, Trainer, tensors
+from mmer.training.loop.trainer import Trainer, tensors
 from mmer.training.metrics.bootstrap import intervals, regroup
 from mmer.training.metrics.figures import figures, log_softmax
 from mmer.training.metrics.predictions import FILE, Predictions
@@ -25,7 +25,7 @@ from mmer.training.recipes.recipe import Recipe
 from mmer.training.report.attention import FILE as ATTENTION
 from mmer.training.report.attention import save_attention
 from mmer.training.report.run import FIGURES
-from mmer.training.storage import write_json
+from mmer.training.storage import CHECKPOINT, write_json
 
 RESAMPLES = 2000
 

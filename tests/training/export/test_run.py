@@ -35,11 +35,12 @@ from mmer.training.datasets.media import trim  # noqa: E402
 from mmer.training.datasets.signals import frames_of, sound_of  # noqa: E402
 from mmer.training.export.run import export_run  # noqa: E402
 from mmer.training.export.run import main as export  # noqa: E402
-from mmer.training.loop.trainer import CHECKPOINT, Trainer, tensors  # noqa: E402
+from mmer.training.loop.trainer import Trainer, tensors  # noqa: E402
 from mmer.training.metrics.figures import log_softmax  # noqa: E402
 from mmer.training.multimodal.run import open_run, write_results  # noqa: E402
 from mmer.training.multimodal.task import MultimodalTask  # noqa: E402
 from mmer.training.recipes.recipe import Recipe  # noqa: E402
+from mmer.training.storage import CHECKPOINT  # noqa: E402
 
 pytestmark = pytest.mark.slow
 

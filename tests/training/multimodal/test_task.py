@@ -22,11 +22,12 @@ from mmer.training.commands.ablate import ablate, variants  # noqa: E402
 from mmer.training.commands.features import precompute  # noqa: E402
 from mmer.training.commands.train import train_folds  # noqa: E402
 from mmer.training.datasets.likeness import image_key  # noqa: E402
-from mmer.training.loop.trainer import CHECKPOINT, Trainer, tensors  # noqa: E402
+from mmer.training.loop.trainer import Trainer, tensors  # noqa: E402
 from mmer.training.metrics.predictions import Predictions  # noqa: E402
 from mmer.training.multimodal.run import open_run, predict, summary, write_results  # noqa: E402
 from mmer.training.multimodal.task import MultimodalTask  # noqa: E402
 from mmer.training.recipes.recipe import Recipe  # noqa: E402
+from mmer.training.storage import CHECKPOINT  # noqa: E402
 
 THREE = ("joy", "sadness", "anger")
 
