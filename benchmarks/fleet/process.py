@@ -17,16 +17,16 @@ import numpy as np
 
 WARM_S: Final = 5.0
 """Of so much of a simulation nothing is counted: queues have to fill."""
-STAGES: Final = (0.55, 0.33, 0.12)
+STAGES: Final = (0.44, 0.48, 0.08)
 """Shares of a frame's work by `mmer-bench live`: tracker, face network, fusion and output."""
 _VOICE_EVERY_S: Final = 0.25
 _SPEAKS_S: Final = 2.0  # and is silent as long
 _VOICE: Final = -1  # a stage of its own
 _FACE: Final = 1  # the stage whose network runs what waits for it as one batch
-_FIXED: Final = 0.3
+_FIXED: Final = 0.18
 """Share of a batch of one that a batch of any size costs once; each row costs the rest.
 
-`mmer-bench encoders`: 1.37 ms for one, 8.10 ms for eight.
+`mmer-bench encoders`: 3.59 ms for one, 24.14 ms for eight.
 """
 
 
