@@ -15,6 +15,7 @@ pytest.importorskip("starlette", reason="needs the extra: pip install 'mmer-live
 
 from serve_rig import TOKEN, Rig, Stream
 from sounds import silence, voice
+from websockets.frames import CloseCode
 
 import mmer.client
 from mmer.realtime.messages import EmotionEstimate, Notice, SessionEnd
@@ -81,7 +82,9 @@ def test_what_still_waits_on_a_connection_that_was_taken_over_does_nothing() -> 
             other = Stream(socket)
             other.say(type="start", token=TOKEN, resume=key)
             other.await_type("started")
-            assert one.rest() == Close.TAKEN
+            # a socket that is closed before all was read from it is reset by the system, and the
+            # close code may be lost with it (1006)
+            assert one.rest() in (Close.TAKEN, CloseCode.ABNORMAL_CLOSURE)
             until = time.monotonic() + 2.5
             while time.monotonic() < until:
                 assert other.next()["type"] != "end"
