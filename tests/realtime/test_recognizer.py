@@ -461,8 +461,13 @@ print(max(after[6:]) - max(after[2:6]))
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc, and trims glibc's heaps")
 def test_opening_and_closing_keeps_memory_flat() -> None:
+    """Left alone, glibc keeps up to 64 MB at the end of each thread's heap: which, chance says."""
     done = subprocess.run(
-        [sys.executable, "-c", MEMORY, str(clip())], capture_output=True, text=True, check=True
+        [sys.executable, "-c", MEMORY, str(clip())],
+        env={**os.environ, "MALLOC_TRIM_THRESHOLD_": "131072"},
+        capture_output=True,
+        text=True,
+        check=True,
     )
     assert float(done.stdout) < 60.0  # MB; the networks are 90
 
