@@ -28,11 +28,17 @@ class Delivery(Enum):
     LATEST_PARTIAL = "latest partial, finals lossless"
     """A message replaces a waiting ``partial`` one of the same subject; others wait."""
 
+    LATEST_OF_EACH = "the latest of each subject, in turn"
+    """As LATEST_PARTIAL, but in the place of the one replaced: who waits longest comes first."""
+
     GIVE_BACK = "latest partial, the oldest given back when full"
     """As LATEST_PARTIAL, but no sender waits: the oldest message gives way and is given back."""
 
     OLDEST_GIVES_WAY = "the oldest gives way when full"
     """No sender waits: the oldest message is dropped."""
+
+
+_REPLACING: Final = (Delivery.LATEST_PARTIAL, Delivery.LATEST_OF_EACH, Delivery.GIVE_BACK)
 
 
 class Closed(Exception):
@@ -111,16 +117,20 @@ class Mailbox(Generic[T]):
             self._waiting[0] = (self._seconds(), message)
             self.dropped += 1
             return True
-        if self.delivery in (Delivery.LATEST_PARTIAL, Delivery.GIVE_BACK):
+        if self.delivery in _REPLACING:
             for i in range(len(self._waiting) - 1, -1, -1):
                 old = self._waiting[i][1]
                 if _subject(old) == _subject(message):
                     if not getattr(old, "partial", False):
                         return False
-                    # at the end, in the order of time, with the age of the oldest undelivered news
-                    put = self._waiting[i][0]
-                    del self._waiting[i]
-                    self._waiting.append((put, message))
+                    if hasattr(message, "in_place_of"):
+                        message = message.in_place_of(old)
+                    put = self._waiting[i][0]  # the age of the oldest undelivered news
+                    if self.delivery is Delivery.LATEST_OF_EACH:
+                        self._waiting[i] = (put, message)
+                    else:  # in the order of time
+                        del self._waiting[i]
+                        self._waiting.append((put, message))
                     self.dropped += 1
                     return True
         return False

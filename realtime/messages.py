@@ -133,6 +133,12 @@ class Transcript:
     pause: bool = False
     unchanged: bool = False
 
+    def in_place_of(self, unread: Transcript) -> Transcript:
+        """The same for a reader who did not get ``unread``, to whom a change of that one is new."""
+        if unread.unchanged or not self.unchanged:
+            return self
+        return replace(self, unchanged=False)
+
 
 @dataclass(frozen=True, eq=False)
 class FaceObservation:
@@ -152,6 +158,11 @@ class FaceObservation:
     why: str = ""
     mouth: float | None = None  # motion of the mouth since the frame before; of several people
     partial: ClassVar[bool] = True  # a later one replaces it
+
+    @property
+    def passed_over(self) -> bool:
+        """Whether this face's turn to be evaluated has not come."""
+        return self.box is not None and self.crop is None
 
 
 @dataclass(frozen=True, eq=False)

@@ -78,7 +78,7 @@ class Pipeline:
         face_takes = FaceObservation if clips is None else Clip
         face_delivery = latest if clips is None else conflated
         if people:  # the newest observation of each face
-            face_delivery = Delivery.LATEST_PARTIAL
+            face_delivery = Delivery.LATEST_OF_EACH
         # 500 blocks of 20 ms: ten seconds of sound may wait before a device's ring has to hold more
         table: list[tuple[str, Block | None, tuple[type, ...], str, Delivery, int]] = [
             ("vad", vad, (AudioBlock, Gap), "audio", lossless, 500),
@@ -119,10 +119,14 @@ class Pipeline:
         return self.stages[-1]
 
     def takers(self, message: Message, after: Stage | None = None) -> Iterator[Stage]:
-        """The stages that take ``message``; those behind ``after`` where a stage made it."""
+        """The stages that take ``message``; those behind ``after`` where a stage made it.
+
+        A face that is passed over is not for the network, where its crop may still wait.
+        """
         start = 0 if after is None else self.stages.index(after) + 1
+        passed_over = isinstance(message, FaceObservation) and message.passed_over
         for stage in self.stages[start:]:
-            if isinstance(message, stage.takes):
+            if isinstance(message, stage.takes) and not (passed_over and stage.name == "face"):
                 yield stage
 
     def push(self, message: Message, after: Stage | None = None) -> list[Message]:

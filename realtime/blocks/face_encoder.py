@@ -65,8 +65,8 @@ class FaceEncoder(Block):
             partial, utterance, unusable = message.partial, message.utterance, "no usable picture"
         elif isinstance(message, FaceObservation):
             t0 = t1 = message.t
-            if message.box is not None and message.crop is None:
-                return ()  # of several people, another one's turn
+            if message.passed_over:
+                return ()
             if why := fault(message, self._config.min_quality):
                 return (Missing("face", t0, t1, why, partial=True, track=message.track),)
             assert message.crop is not None

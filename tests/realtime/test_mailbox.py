@@ -192,6 +192,30 @@ def test_an_update_never_replaces_the_start_of_its_utterance() -> None:
     ]
 
 
+def test_those_who_wait_longest_come_first() -> None:
+    """Of six faces the network answers one a round: each has its turn."""
+    box: Mailbox[Missing] = Mailbox("face", Delivery.LATEST_OF_EACH)
+    taken = []
+    for t in range(12):
+        for track in range(6):
+            box.put(Missing("face", t, t, "why", partial=True, track=track))
+        taken.append(box.get())
+    assert [m.track for m in taken if m is not None] == [*range(6), *range(6)]
+    assert taken[-1] is not None
+    assert taken[-1].t1 == 11  # the newest of it
+
+
+def test_a_change_that_nobody_has_read_is_one_in_what_replaces_it() -> None:
+    box: Mailbox[Transcript] = Mailbox("output", Delivery.LATEST_PARTIAL)
+    again = replace(partial(1, "a b"), pause=True, unchanged=True)
+    box.put(partial(1, "a b"))
+    box.put(again)
+    assert box.get() == replace(again, unchanged=False)
+    box.put(again)
+    box.put(again)
+    assert box.get() == again  # the reader has had the text
+
+
 def test_get_times_out_with_none_and_ends_with_closed() -> None:
     box: Mailbox[int] = Mailbox("x", Delivery.LOSSLESS)
     assert box.get(timeout_s=0.01) is None
