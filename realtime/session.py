@@ -14,6 +14,7 @@ from __future__ import annotations
 import math
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
 from typing import Final
 
@@ -25,6 +26,7 @@ from mmer.realtime.clock import SessionClock
 from mmer.realtime.mailbox import Closed, Delivery, Mailbox
 from mmer.realtime.memory import trim
 from mmer.realtime.messages import (
+    AudioBlock,
     EmotionEstimate,
     Evidence,
     FaceObservation,
@@ -60,6 +62,9 @@ _SHED_S: Final = 2.0
 
 _TRIM_S: Final = 60.0
 """Period in which freed memory goes back to the system: it takes a few milliseconds."""
+
+_BLOCKS: Final = 4096
+"""More blocks of sound than can wait between the source and the speech recognizer."""
 
 _HUNG_BEATS: Final = 5
 """A block that answers nothing for so many health beats is reported."""
@@ -119,6 +124,8 @@ class Session:
         self._threads: list[threading.Thread] = []
         # by part and level: until when its lateness is not reported
         self._quiet: dict[tuple[str, str], float] = {}
+        # end of each block of sound, and when it came: of the last ten seconds and more
+        self._sound_came: deque[tuple[float, float]] = deque(maxlen=_BLOCKS)
         self._shed_until = 0.0  # no partial transcripts before, on the session's clock
         self._skipped_ticks = 0
         self._gap_s = 0.0
@@ -270,6 +277,8 @@ class Session:
         self._reads[id(source)] = (time.monotonic(), True)
         for message in messages if source.live else paced(messages, self.clock, self._stopped):
             self._reads[id(source)] = (time.monotonic(), False)
+            if isinstance(message, AudioBlock):
+                self._sound_came.append((message.t1, self.clock.now()))
             if not isinstance(message, VideoFrame) or thinning.takes(message.t):
                 if isinstance(message, Gap) and (lost := lost_s(message)) > 0:
                     self._gap_s += lost  # one source has the sound: no other thread adds to it
@@ -348,9 +357,15 @@ class Session:
         return self.clock.now() < self._shed_until
 
     def _shed_if_late(self, decided: float, stage: Stage) -> None:
-        """Leave out the next partial transcripts, and second tries, where one came late."""
+        """Leave out the next partial transcripts, and second tries, where one came late.
+
+        Sound that itself came late, second by second from a program, says nothing of the machine.
+        """
         now = self.clock.now()
-        if now - decided > _LATE_S:
+        while self._sound_came and self._sound_came[0][0] < decided:
+            self._sound_came.popleft()
+        came = self._sound_came[0][1] if self._sound_came else decided
+        if now - max(came, decided) > _LATE_S:
             self._shed_until = now + _SHED_S
             text = "the computer is too slow just now: partial transcripts are left out"
             self._report(Notice(now, "info", PARTS[stage.name].about, text), stage)

@@ -570,6 +570,36 @@ def test_no_partial_transcript_is_made_while_the_end_of_speech_waits() -> None:
     assert not words.late()
 
 
+def test_sound_that_comes_late_does_not_make_the_computer_slow() -> None:
+    session = Session(pipeline(asr=Asking()), [ListSource([])], SessionClock())
+    stage = next(s for s in session._pipeline.stages if s.name == "asr")
+    now = session.clock.now()
+    session._sound_came += [(now - 2.0, now - 0.9), (now - 1.0, now)]  # second by second
+    session._shed_if_late(now - 1.5, stage)
+    assert not session._sheds()
+    session._sound_came.appendleft((now - 1.6, now - 0.9))  # it came so long ago
+    session._shed_if_late(now - 1.6, stage)
+    assert session._sheds()
+
+
+def test_of_several_faces_the_one_that_waits_is_not_replaced_by_one_passed_over() -> None:
+    def observed(t: float, track: int, crop: bool) -> FaceObservation:
+        image = np.zeros((4, 4, 3), np.uint8) if crop else None
+        return FaceObservation(t, track, (0, 0, 4, 4), None, image, 1.0)
+
+    face = PerBlock(nothing)
+    made = Pipeline(PerBlock(answer), tracker=PerBlock(look), face=face, people=True)
+    session = Session(made, [ListSource([])], SessionClock())
+    tracker = next(s for s in made.stages if s.name == "tracker")
+    for n in range(4):
+        for track in (1, 2):
+            session._hand_on(observed(n * 0.05, track, crop=n == 0), tracker)
+    box = session._inboxes["face"]
+    waiting = [box.get() for _ in range(len(box))]
+    assert [(m.t, m.track) for m in waiting if isinstance(m, FaceObservation)] == [(0, 1), (0, 2)]
+    assert session.drops["face"] == 0
+
+
 def test_lost_transcripts_are_told_after_late_ones_and_each_once() -> None:
     session = Session(pipeline(asr=Asking()), [ListSource([])], SessionClock())
     stage = next(s for s in session._pipeline.stages if s.name == "asr")

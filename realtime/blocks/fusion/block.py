@@ -88,7 +88,8 @@ class FusionBlock(Block):
 
     **At an utterance's end**: one estimate with ``final=True`` over the utterance, as soon as each
     modality that ``expects`` names has its final outcome, at the latest at the first tick
-    ``final_wait_s`` after the end was decided. Partial evidence counts as far as it goes; what has
+    ``final_wait_s`` after the end was decided, or after it was heard of where sound comes late (a
+    program that pushes it second by second). Partial evidence counts as far as it goes; what has
     not come is "late", and counts in later ticks alone.
 
     Each modality's evidence is pooled (``pooling.summarise``), then ``pool`` makes one opinion of
@@ -157,7 +158,7 @@ class FusionBlock(Block):
         if isinstance(message, SpeechUpdate):
             if self._state.is_over(message.utterance):
                 return ()
-            return self._if_settled(self._state.update_utterance(message))
+            return self._if_settled(self._state.update_utterance(message, self._now))
         if isinstance(message, Evidence | Missing):
             return self._add(message)
         if isinstance(message, Gap):
@@ -214,7 +215,7 @@ class FusionBlock(Block):
             self._provisional(u, pause)
             for u in self._state.utterances()
             if u.open and (pause := u.pause) is not None and not pause.answered
-            if pause.decided <= since and heard_at(u.speech, pause)
+            if pause.known <= since and heard_at(u.speech, pause)
         ]
 
     def _tick(self, t: float) -> Sequence[EmotionEstimate]:
@@ -224,7 +225,7 @@ class FusionBlock(Block):
         out = [
             self._final(u)
             for u in self._state.utterances()
-            if u.final_due and (u.t1 <= lost if u.decided is None else u.decided <= deadline)
+            if u.final_due and (u.t1 <= lost if u.open else u.known <= deadline)
         ]
         out += self._late_words()
         t = max(self._now, self._last_t)

@@ -56,6 +56,7 @@ class Pause:
 
     t1: float  # end of speech
     decided: float
+    known: float  # the same; later where its sound came late
     answered: bool = False  # its provisional estimate is out
     label: str | None = None  # of that
 
@@ -69,6 +70,7 @@ class Utterance:
     t1: float
     announced: bool = False  # by a SpeechUpdate: a final estimate is due
     decided: float | None = None  # when its end was decided; None while the person speaks
+    known: float = float("inf")  # the same; later where its sound came late
     pause: Pause | None = None  # that may be its end
     answered: bool = False  # its final estimate is out
     speech: list[Outcome] = field(default_factory=list)
@@ -102,16 +104,17 @@ class FusionState:
         # newest capture time of data
         self._newest: dict[Stream, float] = {"audio": float("-inf"), "video": float("-inf")}
 
-    def update_utterance(self, update: SpeechUpdate) -> Utterance:
-        """Store how far an utterance has come."""
+    def update_utterance(self, update: SpeechUpdate, now: float) -> Utterance:
+        """Store how far an utterance has come; ``now`` is the last tick's time."""
         self._newest["audio"] = max(self._newest["audio"], update.decided)
         utterance = self._utterance(update.utterance, update.t0, update.t1)
         utterance.announced = True
         utterance.t0 = update.t0
         if update.state is SpeechState.ENDED:
             utterance.t1, utterance.decided = update.t1, update.decided
+            utterance.known = max(update.decided, now)
         elif update.state is SpeechState.PAUSED:
-            utterance.pause = Pause(update.t1, update.decided)
+            utterance.pause = Pause(update.t1, update.decided, max(update.decided, now))
         else:  # speech goes on
             utterance.pause = None
         return utterance

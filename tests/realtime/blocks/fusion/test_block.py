@@ -324,6 +324,17 @@ def test_below_the_least_confidence_there_is_no_label():
 # Reasons
 
 
+def test_an_end_that_is_heard_of_late_is_waited_for_from_then_on():
+    """A program pushes its sound second by second: the end was decided before it came."""
+    evidence = speech(2.0, number=1, t0=1.0)
+    messages = [update(1, 1.0, 1.5), Tick(3.0), ended(1, 1.0, 2.0), Tick(3.25), evidence]
+    (final,) = [e for e in fused(messages, expects=("speech",)) if e.final]
+    assert (final.t, final.label) == (3.25, "joy")
+    late = [*messages[:-1], Tick(3.5), evidence]
+    (final,) = [e for e in fused(late, expects=("speech",)) if e.final]
+    assert (final.t, final.why["speech"]) == (3.5, "late")
+
+
 def test_nothing_at_all():
     (e,) = fused([Tick(1.0)])
     assert e.why == {
