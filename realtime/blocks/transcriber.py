@@ -46,7 +46,7 @@ class Transcriber(Block):
         self._fed = max(self._fed, len(message.samples))
         paused = message.state is SpeechState.PAUSED
         early = message.state is SpeechState.STOPPING and not self._late()
-        hypothesis = self._stream.accept(new, pause=paused or early)
+        hypothesis = self._stream.accept(new, pause=paused or early or ended)
         unchanged = hypothesis.text == self._text
         if ended:
             out += self.flush()

@@ -159,7 +159,7 @@ def test_a_pause_is_passed_on_and_has_a_partial_text_always() -> None:
     recognizer = Counting()
     sizes = ((STARTED, 900), (PAUSED, 1100), (ONGOING, 2000), (PAUSED, 2100), (ENDED, 2100))
     out = transcripts(recognizer, [update(1, state, n) for state, n in sizes])
-    assert recognizer.pauses == [1100, 2100]
+    assert recognizer.pauses == [1100, 2100, 2100]
     ends = [(t.text, round((t.t1 - 2.0) * SAMPLE_RATE)) for t in out]
     assert ends == [("n0", 1100), ("n0 n1000", 2000), ("n0 n1000", 2100), ("n0 n1000", 2100)]
     assert [(t.partial, t.pause, t.unchanged) for t in out] == [
@@ -176,7 +176,7 @@ def test_a_silence_too_short_for_a_pause_is_passed_on_for_its_text() -> None:
     recognizer = Counting()
     sizes = ((STARTED, 900), (STOPPING, 1100), (PAUSED, 1100), (ENDED, 1100))
     out = transcripts(recognizer, [update(1, state, n) for state, n in sizes])
-    assert recognizer.pauses == [1100, 1100]
+    assert recognizer.pauses == [1100, 1100, 1100]
     assert [(t.text, t.partial, t.pause, t.unchanged) for t in out] == [
         ("n0", True, False, False),
         ("n0", True, True, True),
@@ -190,9 +190,15 @@ def test_where_transcripts_are_late_only_a_pause_is_decoded_as_one() -> None:
     recognizer = Counting()
     block = Transcriber(recognizer)
     block.ask_first(wanted=lambda: True, late=lambda: True)
-    for state in (STARTED, STOPPING, PAUSED, ENDED):
+    for state in (STARTED, STOPPING, PAUSED):
         block.push(update(1, state, 1100))
     assert recognizer.pauses == [1100]
+
+
+def test_an_end_whose_pause_was_left_out_is_decoded_once_and_as_one() -> None:
+    recognizer = Counting()
+    transcripts(recognizer, [update(1, STARTED, 900), update(1, ENDED, 8000)])
+    assert recognizer.pauses == [8000]
 
 
 def test_style_reason_and_engine_come_with_the_text() -> None:
@@ -221,8 +227,9 @@ def test_the_decode_at_a_pause_is_the_final_one_where_nothing_follows() -> None:
     (end,) = [u for u in updates if u.state is ENDED]
     recognizer = Counting()
     transcripts(recognizer, updates)
-    first, again, second, last = recognizer.pauses  # each when it may be one, and when it is
-    assert first == again < second == last == len(end.samples)
+    # each when it may be one, and when it is, and the end
+    first, again, second, third, last = recognizer.pauses
+    assert first == again < second == third == last == len(end.samples)
 
 
 DIGITS = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"]
