@@ -74,9 +74,13 @@ def _inputs(sd: Any) -> list[InputDevice]:
     ]
 
 
-def choose_device(wanted: int | str | None, devices: list[InputDevice]) -> InputDevice:
+def choose_device(
+    wanted: int | str | None, devices: list[InputDevice], host: str | None = None
+) -> InputDevice:
     """The input that ``wanted`` (None = default, index, or part of a name) means.
 
+    Windows shows each device once a host API, one of which cuts names short: of several devices of
+    one name that of ``host`` is taken (None: the default one's), or else the first.
     Raises MmerError, which lists what there is, when none or several fit.
     """
     there = "; ".join(f"{d.index}: {d.name} ({d.host})" for d in devices) or "none"
@@ -95,10 +99,9 @@ def choose_device(wanted: int | str | None, devices: list[InputDevice]) -> Input
     name = wanted.casefold()
     fits = [d for d in devices if d.name.casefold() == name]
     fits = fits or [d for d in devices if name in d.name.casefold()]
-    if len(fits) > 1:
-        # Windows shows each device once a host API: then the default one's host decides
-        host = next((d.host for d in devices if d.default), None)
-        fits = [d for d in fits if d.host == host] if len({d.name for d in fits}) == 1 else fits
+    if len(fits) > 1 and len({d.name for d in fits}) == 1 < len({d.host for d in fits}):
+        host = host or next((d.host for d in devices if d.default), None)
+        fits = [d for d in fits if d.host == host] or fits[:1]
     if len(fits) != 1:
         what = "no sound input is" if not fits else "several sound inputs are"
         raise MmerError(f"{what} called {wanted!r}; give an index or more of the name: {there}")
@@ -134,6 +137,7 @@ class Microphone(Source):
     ) -> None:
         self.name = "microphone"
         self._wanted = device
+        self._host: str | None = None
         self._block_s = block_s
         self._size = max(1, round(ring_s / block_s))
         self._patience_s = patience_s
@@ -153,13 +157,14 @@ class Microphone(Source):
         assert self._clock is not None
         with _portaudio():
             # the list and what is opened of it by its index are of the same start of PortAudio
-            device = choose_device(self._wanted, _inputs(sd))
+            device = choose_device(self._wanted, _inputs(sd), self._host)
             self.name = f"microphone {device.name!r}"
             self._open_stream(sd, device, self._clock)
         if self._stopped.is_set():  # closed meanwhile
             self._close_stream()
         if self._wanted is not None:
-            self._wanted = device.name  # its index may be another's when it is back
+            # its index may be another's when it is back
+            self._wanted, self._host = device.name, device.host
 
     def _open_stream(self, sd: Any, device: InputDevice, clock: Clock) -> None:
         """Open the device, as it likes where it refuses; its caller holds PortAudio."""

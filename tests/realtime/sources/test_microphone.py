@@ -122,6 +122,17 @@ def test_one_device_under_several_hosts_is_taken_from_the_defaults_host():
     assert choose_device("mic", shown).index == 2
 
 
+def test_a_name_that_the_defaults_host_cuts_short_is_that_of_the_other_hosts():
+    full = "Microphone (Realtek High Definition Audio)"
+    shown = [
+        InputDevice(0, full[:31], "MME", 2, 44100.0, True),
+        InputDevice(5, full, "Windows DirectSound", 2, 44100.0, False),
+        InputDevice(9, full, "Windows WASAPI", 2, 48000.0, False),
+    ]
+    assert choose_device(full, shown).index == 5
+    assert choose_device(full, shown, "Windows WASAPI").index == 9  # as it was before it was lost
+
+
 def test_without_any_microphone_files_are_named_as_what_works(sounddevice, monkeypatch):
     monkeypatch.setattr(sounddevice, "query_devices", lambda: DEVICES[:1])
     with pytest.raises(MmerError, match=r"there is no microphone.*media files work"):
