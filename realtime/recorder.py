@@ -116,7 +116,7 @@ class Recorder:
         for stream in sorted(info.streams):
             # a file in replay can wait; a device cannot
             policy = Delivery.LOSSLESS if info.origin is None else Delivery.OLDEST_GIVES_WAY
-            box: Mailbox[Any] = Mailbox(f"record {stream}", policy, round(_SOUND_S / 0.02))
+            box: Mailbox[Any] = Mailbox(f"record {stream}", policy)
             self._boxes[stream] = box
             work = (box, encoders[stream])
             thread = threading.Thread(target=self._encode, args=work, daemon=True)
@@ -132,7 +132,9 @@ class Recorder:
         if self.problem is not None:
             return
         if isinstance(message, AudioBlock) and "audio" in self._boxes:
-            self._boxes["audio"].put(message)
+            box = self._boxes["audio"]
+            box.capacity = max(8, round(_SOUND_S * SAMPLE_RATE / max(len(message.samples), 1)))
+            box.put(message)
         elif isinstance(message, VideoFrame) and "video" in self._boxes:
             box = self._boxes["video"]
             box.capacity = max(8, _VIDEO_BYTES // max(message.image.nbytes, 1))
@@ -166,6 +168,8 @@ class Recorder:
                 media.close()
             except Exception as error:  # noqa: BLE001  it costs the recording alone
                 self._fail(error)
+            if not (self.folder / MEDIA).exists():
+                self._fail(MmerError("nothing came to record"))
         self._boxes = boxes  # for their counts
 
     def _encode(self, box: Mailbox[Any], add: Callable[[Any], None]) -> None:
@@ -218,7 +222,14 @@ class _Media:
         """Encode 16 kHz sound; a hole of more than 40 ms stays a hole.
 
         Where a timeline moves back, the file's does not: frames lie closer together until then.
+        The file begins with the session: sound from before it (of a program that pushes it) is
+        left out.
         """
+        early = round(-block.t0 * SAMPLE_RATE)
+        if early > 0:
+            block = AudioBlock(0.0, block.samples[early:])
+            if not len(block.samples):
+                return
         expected = self._rest_t + len(self._rest) / SAMPLE_RATE
         if abs(block.t0 - expected) > _APART_S and len(self._rest):
             self._sound_frame(np.pad(self._rest, (0, _FRAME - len(self._rest))))

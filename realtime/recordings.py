@@ -16,6 +16,8 @@ MEDIA: Final = "media.mkv"
 LINES: Final = "lines.jsonl"
 """The session's JSON lines; the key ``recording`` of the first has consent and expiry."""
 _LONGEST_LINE: Final = 1 << 20
+_FRESH_S: Final = 60.0
+"""A recording without an end to which nothing was added for so long was cut short."""
 _HARMLESS: Final = ("output", "pictures", "words", "ticks")
 """Mailboxes whose drops change no evidence: views, partial transcripts, estimates in between.
 
@@ -107,14 +109,14 @@ def expire(parent: Path, now: datetime | None = None) -> list[Path]:
     """Delete the recordings in ``parent`` that are past their ``--keep-days``; their folders.
 
     Of a folder the recording's own files go, and the folder where nothing else is in it. Folders
-    behind links are left alone, and so is what cannot be deleted.
+    behind links are left alone, and so is what cannot be deleted, or is still being recorded.
     """
     now = datetime.now(timezone.utc) if now is None else now
     gone = []
     for folder in _folders(parent):
         line = header(folder)
         until = None if line is None else _time(line["recording"].get("delete_after"))
-        if until is None or now < until:
+        if until is None or now < until or _goes_on(folder, now):
             continue
         try:
             (folder / MEDIA).unlink(missing_ok=True)
@@ -125,6 +127,16 @@ def expire(parent: Path, now: datetime | None = None) -> list[Path]:
         except OSError:
             continue
     return gone
+
+
+def _goes_on(folder: Path, now: datetime) -> bool:
+    """Whether a session still writes lines, one a second: it has no end, and they are fresh."""
+    lines = folder / LINES
+    try:
+        age_s = now.timestamp() - lines.stat().st_mtime
+    except OSError:
+        return False
+    return age_s < _FRESH_S and _last_line(lines).get("type") != "end"
 
 
 def _folders(parent: Path) -> Iterator[Path]:

@@ -136,6 +136,38 @@ def test_a_camera_without_frames_does_not_hold_the_sound_back(tmp_path: Path) ->
     assert [m.t for m in got if isinstance(m, VideoFrame)] == [6.9]
 
 
+def test_sound_from_before_the_session_is_left_out(tmp_path: Path) -> None:
+    """A program may push what it heard a moment before: its times lie before second 0."""
+    sound = voice(1.0)
+    recorded(tmp_path / "r", [*blocks(sound, -0.31), frame(0.5)])
+    got = [m for m in played(tmp_path / "r") if isinstance(m, AudioBlock)]
+    assert got[0].t0 == 0.0
+    np.testing.assert_array_equal(sound_of(got)[:11_000], sound[4960 : 4960 + 11_000])
+
+
+def test_a_recording_of_nothing_says_so(tmp_path: Path) -> None:
+    made = Recorder(tmp_path / "r")
+    made.open(made.described(info(streams=frozenset({"video"}))))
+    made.close(END)
+    assert "nothing came to record" in str(made.problem)
+    assert not (tmp_path / "r" / MEDIA).exists()
+
+
+def test_at_most_a_minute_of_sound_waits_however_long_its_blocks_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    go = threading.Event()
+    add = module._Media.add_sound
+    monkeypatch.setattr(module._Media, "add_sound", lambda s, m: (go.wait(10), add(s, m)))
+    made = Recorder(tmp_path / "r")
+    made.open(made.described(info(origin=0.0)))
+    for second in range(100):
+        made.capture(AudioBlock(second, silence(1.0)))
+    go.set()
+    made.close(END)
+    assert made.drops["record audio"] in (39, 40)  # one may be in work
+
+
 def test_leaving_with_a_suspended_iterator_closes_the_recording(
     tmp_path: Path, short_clip: Path
 ) -> None:
@@ -283,6 +315,18 @@ def test_only_own_recordings_that_are_over_are_deleted(
     assert capsys.readouterr().out == ""
     with pytest.raises(MmerError, match="usage: mmer-live expire FOLDER"):
         live_command.run(["expire"])
+
+
+def test_what_is_still_recorded_is_not_deleted(tmp_path: Path) -> None:
+    made = Recorder(tmp_path / "r", keep_days=0.0)
+    made.open(made.described(info()))
+    assert expire(tmp_path) == []
+    later = datetime.now(timezone.utc) + timedelta(minutes=2)
+    made.capture(frame(0.0))
+    made.close(None)  # cut short: nothing is written any more
+    assert made.problem is None
+    assert expire(tmp_path) == []
+    assert expire(tmp_path, later) == [tmp_path / "r"]
 
 
 def test_the_next_recording_deletes_what_has_expired_beside_it(tmp_path: Path) -> None:
