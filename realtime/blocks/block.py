@@ -41,6 +41,14 @@ class Sheds(Protocol):
 
 
 @runtime_checkable
+class Learns(Protocol):
+    """A block that knows a person from one stream to the next."""
+
+    def next_stream(self) -> None:
+        """Forget the stream, but not the person."""
+
+
+@runtime_checkable
 class Cuts(Protocol):
     """A block that can leave an utterance open when it fails."""
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from mmer.models.errors import described
 from mmer.models.labels import EMOTIONS, MODALITIES
-from mmer.realtime.blocks.block import Block, Cuts, Sheds
+from mmer.realtime.blocks.block import Block, Cuts, Learns, Sheds
 from mmer.realtime.messages import (
     AudioBlock,
     Clip,
@@ -133,10 +133,13 @@ class Guarded(Block):
         return out
 
     def _report(self, reason: str) -> list[Message]:
-        """Drop the state that may be damaged; a notice, where the failure is new."""
+        """Drop the stream's state, which may be damaged; a notice, where the failure is new."""
         if self._part.starts_over:
             try:
-                self.block.reset()
+                if isinstance(self.block, Learns):
+                    self.block.next_stream()
+                else:
+                    self.block.reset()
             except Exception as error:  # noqa: BLE001  an engine that died cannot start over either
                 reason = f"{reason}, then {described(error)}"
         known, self._failing = self._failing, True

@@ -221,10 +221,13 @@ class PeopleFusion(Block):
             # there is always an answer: the last one stays
             if self._now - newest > _GONE_S and len(self._blocks) > 1:
                 out += self._of(person, self._blocks.pop(person).flush())
-                self._seen.pop(person, None)
-                self._mouths.forget(person)
                 for number in [n for n, p in self._person_of.items() if p == person]:
                     self._person_of[number] = None
+        # those without an answer too: their faces may never have been good enough
+        for person in [p for p, t in self._seen.items() if self._now - t > _GONE_S]:
+            if person not in self._blocks:
+                del self._seen[person]
+                self._mouths.forget(person)
         return out
 
     def _shown(self) -> set[int]:

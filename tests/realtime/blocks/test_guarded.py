@@ -11,6 +11,7 @@ from doubles import UNIFORM, PerBlock, in_order, look, pictures, sound, spell
 from injector import Injector
 from small_graph import LoudIsSpeech
 
+from mmer.realtime.blocks.baseline import Baselined
 from mmer.realtime.blocks.block import Block
 from mmer.realtime.blocks.fusion.block import FusionBlock
 from mmer.realtime.blocks.fusion.people import PeopleFusion
@@ -244,6 +245,16 @@ def test_the_recognizers_state_is_dropped_after_a_failure_and_its_open_utterance
     assert isinstance(transcript, Transcript)
     assert (transcript.utterance, transcript.text, transcript.partial) == (4, "", False)
     assert transcript.why == "speech recognition failed"
+
+
+def test_what_was_learned_of_the_person_outlives_a_failure() -> None:
+    broken = Failing(PerBlock(speech), range(6, 7))
+    baselined = Baselined(broken, "speech")
+    guarded = Guarded("speech", baselined)
+    for number in range(1, 8):
+        guarded.push(SpeechUpdate(number, number, number + 0.5, SpeechState.ENDED, UNIFORM, number))
+    assert (broken.fired, broken.resets) == (1, 1)
+    assert baselined.baselines.seen == 6
 
 
 @pytest.mark.parametrize("faces", [0, 1, 2])

@@ -181,6 +181,17 @@ def test_who_has_left_has_no_estimates_after_a_while() -> None:
     assert times[-1] == pytest.approx(9.0, abs=0.3)
 
 
+def test_faces_that_are_never_good_enough_are_forgotten_too() -> None:
+    fusion = PeopleFusion(lambda: FusionBlock(FusionConfig()))
+    for n in range(round(60 * FPS)):
+        t = n / FPS
+        fusion.push(seen(1 + n // (2 * FPS), t, 0.001))  # another passer-by every 2 s
+        fusion.push(Missing("face", t, t, "poor picture: dark", True, track=1 + n // (2 * FPS)))
+        fusion.push(Tick(t))
+    assert sorted(fusion._seen) == [27, 28, 29, 30]
+    assert sorted(fusion._mouths._motion) == [27, 28, 29, 30]
+
+
 def test_one_who_leaves_with_an_utterance_open_still_has_its_final() -> None:
     messages = [m for m in session({2: 1.0}) if not isinstance(m, Evidence) or m.modality == "face"]
     messages = [m for m in messages if getattr(m, "t", 0.0) < 3.2 or not isinstance(m, Evidence)]
