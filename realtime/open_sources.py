@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+from contextlib import ExitStack
 from numbers import Integral
 from typing import Any, Final
 
@@ -70,18 +71,19 @@ def open_sources(options: Options, clock: Clock) -> tuple[list[Source], list[Not
         made.append(("video", options.video is not None, camera))
     opened: list[Source] = []
     notices: list[Notice] = []
-    for stream, asked, source in made:
-        try:
-            source.open(clock)
-        except MmerError as problem:
-            if asked or len(made) == 1:
-                for other in opened:
-                    other.close()
-                raise
-            about = "microphone" if stream == "audio" else "camera"
-            notices.append(Notice(0.0, "warning", about, str(problem)))
-        else:
-            opened.append(source)
+    with ExitStack() as undo:
+        for stream, asked, source in made:
+            try:
+                source.open(clock)
+            except MmerError as problem:
+                if asked or len(made) == 1:
+                    raise
+                about = "microphone" if stream == "audio" else "camera"
+                notices.append(Notice(0.0, "warning", about, str(problem)))
+            else:
+                opened.append(source)
+                undo.callback(source.close)
+        undo.pop_all()
     if not opened:
         reasons = "; ".join(notice.text.partition(";")[0] for notice in notices)
         raise MmerError(

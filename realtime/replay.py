@@ -97,6 +97,8 @@ class Replay:
                 return
             if self._stopped.is_set():
                 break
+        if self._closed.is_set():
+            return
         yield from self._stamped(self._pipeline.flush())
         yield from self._tick(self.clock.now())
         yield self._health(self.clock.now())

@@ -115,7 +115,8 @@ class TextEncoder(Block):
     def _begin(self, message: Transcript) -> None:
         self._utterance = message.utterance
         self._forget_words()
-        while self._past and self._past[0][0] < message.t0 - self._config.past_s:
+        past_s = self._config.past_s
+        while self._past and (not past_s or self._past[0][0] < message.t0 - past_s):
             self._past.popleft()
 
     def _forget_words(self) -> None:

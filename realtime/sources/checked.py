@@ -14,6 +14,7 @@ from mmer.models.errors import MmerError, described
 from mmer.realtime.clock import Clock
 from mmer.realtime.messages import AudioBlock, Gap, Notice, Stream, VideoFrame
 from mmer.realtime.pacing import Captured, captured_at
+from mmer.realtime.sources.jumps import Jumps
 from mmer.realtime.sources.pushed import AHEAD_S
 from mmer.realtime.sources.source import Source
 
@@ -41,7 +42,8 @@ class CheckedSource(Source):
 
     ``open`` turns whatever the source raises into MmerError; ``stop`` and ``close`` log it, since
     the rest of the session must end as well. Messages of a wrong type, time or shape are refused,
-    and so are those of a live source that are stamped with another clock than the session's.
+    and so are those of a live source that are stamped with another clock than the session's. What
+    is not live may begin at any time, and jump (``Jumps``).
     """
 
     def __init__(self, source: Source) -> None:
@@ -90,10 +92,14 @@ class CheckedSource(Source):
         made: Any = self._source.messages()
         if not isinstance(made, Iterable):
             raise MmerError(f"messages of {self.name} gave {made!r}, expected an iterator")
+        jumps = Jumps(self.name)
         for message in made:
             if problem := _problem(message) or self._ahead(message):
                 raise MmerError(f"{self.name} yielded {problem}")
-            yield message
+            if self.live:
+                yield message
+            else:
+                yield from jumps.bounded(message)
 
     def _ahead(self, message: Captured) -> str:
         """Why a live message has a time that cannot be; "" where it can.

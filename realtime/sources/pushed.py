@@ -105,7 +105,7 @@ class PushSource(Source):
         self._stall: Stall | None = None  # what came after nothing came for a while
         self._waiting_s = 0.0  # seconds in both
         self._frame: VideoFrame | None = None
-        self._sound_end: float | None = None  # capture time of the end of what was pushed
+        self._sound_end: float | None = None  # latest capture time of the end of what was pushed
         self._counted_end = -math.inf  # the same by the count of samples
         self._frame_t = -math.inf
 
@@ -376,9 +376,10 @@ class PushSource(Source):
             self._sound_end = now
             return now, lost
         end = _end_time(t, duration_s, now)
-        if before is not None and t < before - _HOLE_S:
+        # sound pushed without a time ended between its count of samples and its arrival
+        if before is not None and t < (early := min(before, self._counted_end)) - _HOLE_S:
             raise MmerError(
-                f"sound from {t:.2f} s was pushed after sound up to {before:.2f} s: push in order"
+                f"sound from {t:.2f} s was pushed after sound up to {early:.2f} s: push in order"
             )
         if before is not None and t > before + _HOLE_S:
             lost = lost or "hole in the stamps of the pushed sound"

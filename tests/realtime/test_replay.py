@@ -101,6 +101,12 @@ def test_stop_ends_early_with_what_is_open_finished() -> None:
     assert any(isinstance(e, EmotionEstimate) and e.final for e in seen)
 
 
+def test_a_replay_that_was_closed_before_it_began_gives_nothing() -> None:
+    replay = Replay(pipeline(PerBlock(answer)), ListSource([]))
+    replay.close()
+    assert list(replay.events()) == []
+
+
 def test_notices_pass_and_lost_sound_is_counted() -> None:
     messages = [
         *sound(0.5),

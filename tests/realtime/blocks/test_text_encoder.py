@@ -167,6 +167,14 @@ def test_the_past_is_forgotten_after_its_time_and_at_a_reset():
     assert model.past == [(), ("a",), ("b",), ()]
 
 
+def test_no_past_is_none_where_one_utterance_meets_the_next():
+    model = FakeModel()
+    block = TextEncoder(model, TextEncoderConfig(past_s=0.0))
+    block.push(said("a", partial=False, number=1, t0=0.0, t1=20.0))
+    block.push(said("b", partial=False, number=2, t0=20.0, t1=21.0))
+    assert model.past == [(), ()]
+
+
 def test_wrong_settings_are_refused():
     with pytest.raises(MmerError, match="trust"):
         TextEncoderConfig(trust=1.2)

@@ -189,6 +189,16 @@ def test_a_live_source_that_stamps_by_another_clock_is_one_line(message: Any) ->
     one_line(caught.value, "mine yielded", "open()")
 
 
+def test_a_file_that_begins_decades_later_begins_after_a_moment() -> None:
+    """Stamps of ``time.time()``: a tick for every hop since 1970 would never end."""
+    source = CheckedSource(own(yields=[AudioBlock(1.7e9, SOUND), VideoFrame(1.7e9 + 1, IMAGE)]))
+    source.open(ManualClock())
+    notice, block, frame = source.messages()
+    assert isinstance(notice, Notice)
+    assert "mine: its time jumps ahead" in notice.text
+    assert (block.t1, frame.t) == pytest.approx((10.0, 10.98), abs=1e-6)
+
+
 @pytest.mark.parametrize("pace", ["max", "real"])
 def test_in_a_session_too(pace: str) -> None:
     for source in (own(yields=["garbage"]), own(messages=lambda self: None)):

@@ -104,6 +104,20 @@ def test_a_hole_in_the_stamps_is_a_gap(reading: Reading) -> None:
     np.testing.assert_array_equal(reading.sound, RAMP[: 3 * RATE])
 
 
+def test_stamps_may_begin_after_sound_without(reading: Reading, clock: ManualClock) -> None:
+    """What came 0.1 s late ended 0.1 s before it came, or as it came: nobody can know."""
+    reading.source.push_audio(RAMP[:RATE], RATE)
+    clock.set(101.1)
+    reading.source.push_audio(RAMP[RATE : 2 * RATE], RATE)
+    clock.set(103.0)
+    with pytest.raises(MmerError, match=r"pushed after sound up to 101\.00 s"):
+        reading.source.push_audio(RAMP[:RATE], RATE, t=100.9)
+    reading.source.push_audio(RAMP[2 * RATE : 3 * RATE], RATE, t=101.0)
+    got = reading.finish()
+    assert not [m for m in got if isinstance(m, Gap)]
+    np.testing.assert_array_equal(reading.sound, RAMP[: 3 * RATE])
+
+
 @pytest.mark.parametrize("kind", [np.int16, np.float32])
 @pytest.mark.parametrize("rate", [8_000, 16_000, 44_100, 48_000])
 def test_other_rates_and_types_are_converted(
