@@ -73,5 +73,9 @@ export function setUpFiles(address, token) {
       if (name === "drop" && event.dataTransfer.files[0]) analyse(event.dataTransfer.files[0]);
     });
   }
-  $("file").onchange = ({ target }) => target.files[0] && analyse(target.files[0]);
+  $("file").onchange = ({ target }) => {
+    const [file] = target.files;
+    target.value = ""; // or the same file, chosen again, would be no change
+    if (file) analyse(file);
+  };
 }
