@@ -107,11 +107,11 @@ async function start() {
   await list();
   lines = [];
   drops = { server: 0, here: 0 };
-  stream.start({
+  stream.start(() => ({
     ...(capture.rate && { audio: { rate: capture.rate } }),
     ...(capture.hasVideo && { video: { faces: true } }),
     watch: name,
-  });
+  }));
   capture.flow();
 }
 
@@ -136,7 +136,10 @@ async function classify(text) {
 }
 
 $("start").onclick = start;
-$("stop").onclick = () => stream.stop();
+$("stop").onclick = () => {
+  capture.stop();
+  stream.stop();
+};
 $("save").onclick = () => {
   const link = document.createElement("a");
   link.href = URL.createObjectURL(new Blob([lines.join("\n"), "\n"], { type: "application/x-ndjson" }));

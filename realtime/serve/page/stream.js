@@ -3,6 +3,10 @@
 const PINGS = 8;
 const RETRY_S = [0.1, 0.25, 0.5, 1];
 const OVER = [1000, 1001, 1008, 1011, 1013, 4001, 4008, 4009, 4011];
+const SILENT_S = 5; // without a message after a ping: the connection is lost
+const RECONNECT_S = 10; // for one attempt
+const FINISH_S = 8; // for the last lines after stop
+const UNSENT = { video: 250_000, audio: 1_000_000 }; // bytes that wait from which on a kind is left out
 
 export const seconds = () => performance.now() / 1000;
 
@@ -19,13 +23,17 @@ export class Stream {
     this.t = 0; // of the last line
     this.unacked = 0;
     this.pongs = [];
+    this.pingedAt = this.lostAt = null;
+    this.overdue = false;
     this.wanted = false;
     this.error = "";
   }
 
+  // ``announced()``: audio, video and watch of the start message, as they are when it is sent.
   start(announced) {
     this.announced = announced;
     this.wanted = true;
+    this.lostAt = null;
     this.begin();
   }
 
@@ -36,21 +44,25 @@ export class Stream {
   }
 
   connect(attempt) {
-    this.on.state(attempt || this.resume ? "lost" : "connecting");
+    const again = attempt > 0 || this.resume !== null;
+    this.on.state(again ? "lost" : "connecting");
     const place = this.place ? `?place=${encodeURIComponent(this.place)}` : "";
     const socket = new WebSocket(this.address + place);
     socket.binaryType = "arraybuffer";
     this.socket = socket;
     this.error = "";
     let started = false;
+    if (again) this.retrying = setTimeout(() => this.lose(attempt + 1), RECONNECT_S * 1000);
     socket.onopen = () => {
-      const start = { type: "start", token: this.token, ...this.announced };
+      const start = { type: "start", token: this.token, ...this.announced() };
       const { resume, received, t } = this;
       if (resume) Object.assign(start, { resume, received, t });
       socket.send(JSON.stringify(start));
     };
     socket.onmessage = (event) => {
       const message = JSON.parse(event.data);
+      this.pingedAt = null;
+      this.overdue = false;
       if (message.type === "started") {
         started = true;
         this.resume = message.resume;
@@ -58,18 +70,24 @@ export class Stream {
         this.lostAt = null;
         this.unacked = 0;
         this.pongs = [];
-        clearInterval(this.pinging);
-        this.pinging = setInterval(() => this.ping(), 1000);
+        this.clearTimers();
+        this.pinging = setInterval(() => this.check(), 1000);
         this.ping();
         this.on.state(message.resumed ? "resumed" : "listening");
       } else this.take(message, event.data);
     };
     socket.onclose = (event) => {
       if (socket !== this.socket) return;
-      clearInterval(this.pinging);
+      this.clearTimers();
       this.socket = null;
       this.closed(event, started ? 0 : attempt + 1);
     };
+  }
+
+  clearTimers() {
+    clearInterval(this.pinging);
+    clearTimeout(this.retrying);
+    clearTimeout(this.finishing);
   }
 
   take(message, text) {
@@ -112,11 +130,11 @@ export class Stream {
     this.on.state("lost");
     const wait = RETRY_S[Math.min(attempt, RETRY_S.length - 1)];
     if (!this.resume) this.received = 0;
-    setTimeout(() => this.wanted && this.connect(attempt + 1), wait * 1000);
+    this.retrying = setTimeout(() => this.connect(attempt + 1), wait * 1000);
   }
 
   get open() {
-    return this.socket?.readyState === WebSocket.OPEN && this.resume !== null;
+    return this.wanted && this.socket?.readyState === WebSocket.OPEN && this.resume !== null;
   }
 
   // A time of this page's clock, in seconds, on the session's clock.
@@ -126,7 +144,31 @@ export class Stream {
   }
 
   ping() {
-    if (this.open) this.socket.send(JSON.stringify({ type: "ping", t: seconds() }));
+    const t = seconds();
+    if (this.say({ type: "ping", t })) this.pingedAt ??= t; // the oldest that nothing came after
+  }
+
+  // Called each second; late in a tab in the background, and after the computer slept. What came
+  // meanwhile may still wait its turn, so silence counts once a second call finds it, too.
+  check() {
+    const overdue = this.pingedAt !== null && seconds() - this.pingedAt > SILENT_S;
+    if (overdue && this.overdue) return this.lose(0);
+    this.overdue = overdue;
+    this.ping();
+  }
+
+  // Take the connection for lost: on a dead one neither a close frame nor an error comes.
+  lose(attempt) {
+    this.drop(); // without a code: the session waits for this page
+    this.closed({ code: 1006, reason: "" }, attempt);
+  }
+
+  drop(code) {
+    const { socket } = this;
+    this.clearTimers();
+    this.socket = this.pingedAt = null;
+    this.overdue = false;
+    socket?.close(code);
   }
 
   say(message) {
@@ -137,7 +179,7 @@ export class Stream {
 
   send(kind, payload, t, seq) {
     const stamp = this.at(t);
-    if (!this.open || stamp === null) return false;
+    if (!this.open || stamp === null || this.socket.bufferedAmount > UNSENT[kind]) return false;
     const header = new TextEncoder().encode(JSON.stringify({ kind, t: stamp, seq }));
     const packet = new Uint8Array(4 + header.length + payload.byteLength);
     new DataView(packet.buffer).setUint32(0, header.length, true);
@@ -150,18 +192,19 @@ export class Stream {
 
   // Leave at once, without a word about it.
   leave() {
-    const { socket } = this;
     this.wanted = false;
-    this.socket = null;
-    clearInterval(this.pinging);
-    socket?.close(1000);
+    this.drop(1000);
   }
 
+  // The last lines follow, then "idle"; at once if there is no connection, and the second time.
   stop() {
-    this.wanted = false;
-    if (this.open) this.say({ type: "stop" });
-    else {
-      this.socket?.close();
+    if (this.say({ type: "stop" })) {
+      this.wanted = false;
+      this.clearTimers();
+      this.on.state("finishing");
+      this.finishing = setTimeout(() => this.stop(), FINISH_S * 1000);
+    } else {
+      this.leave();
       this.on.state("idle");
     }
   }

@@ -101,6 +101,105 @@ for (const lines of [[], [{ type: "notice", level: "error", t: 1, text: "it take
 """
 
 
+# A clock, its timers and sockets that do what the script says; then a stream on them.
+FAKES = """
+let now = 0;
+let number = 0;
+const timers = new Map();
+function later(step, ms, every) {
+  timers.set(++number, { step, every, at: now + ms / 1000 });
+  return number;
+}
+Object.defineProperty(globalThis, "performance", { value: { now: () => 1000 * now } });
+globalThis.setTimeout = (step, ms) => later(step, ms, 0);
+globalThis.setInterval = (step, ms) => later(step, ms, ms / 1000);
+globalThis.clearTimeout = globalThis.clearInterval = (id) => timers.delete(id);
+function pass(s) {
+  for (const until = now + s; ; ) {
+    const [due] = [...timers].filter(([, { at }]) => at <= until).sort((a, b) => a[1].at - b[1].at);
+    if (!due) return (now = until);
+    const [id, { step, every, at }] = due;
+    now = Math.max(now, at);
+    if (every) timers.set(id, { step, every, at: now + every });
+    else timers.delete(id);
+    step();
+  }
+}
+let answers = true;
+const sockets = [];
+globalThis.WebSocket = class {
+  static OPEN = 1;
+  readyState = 0;
+  bufferedAmount = 0;
+  constructor() { sockets.push(this); }
+  close(code) { this.closed = code ?? "without a code"; this.readyState = 3; }
+  say(message) { this.onmessage({ data: JSON.stringify(message) }); }
+  send(text) {
+    const { type, t, resume } = typeof text === "string" ? JSON.parse(text) : {};
+    if (type === "start") this.say({ type: "started", resume: "key", resumed: resume === "key" });
+    if (type === "ping" && answers) this.say({ type: "pong", t, session_t: t });
+  }
+  begin() { this.readyState = 1; this.onopen(); }
+};
+const { Stream } = await import(process.argv[1]);
+let states = [];
+const stream = new Stream("ws://server", "", { state: (name) => states.push(name) });
+function tell(...found) {
+  console.log(states.join(), ...found);
+  states = [];
+}
+stream.start(() => ({}));
+"""
+DEAD = """
+sockets[0].begin();
+pass(60);
+tell(sockets.length);
+answers = false;
+pass(4);
+tell(sockets.length);
+pass(5);
+tell(sockets.length, sockets[0].closed);
+pass(12);  // this one is not even opened
+tell(sockets.length, sockets[1].closed);
+answers = true;
+sockets[2].begin();
+tell();
+pass(60);
+stream.stop();
+pass(10);
+tell(sockets.length, sockets[2].closed, timers.size);
+"""
+LATE = """
+sockets[0].begin();
+for (const asleep of [6, 60, 3600]) {
+  answers = false;
+  pass(1);
+  now += asleep;
+  pass(0.1);
+  answers = true;
+  sockets[0].say({ type: "warning" });
+  pass(10);
+}
+tell(sockets.length);
+"""
+FULL = """
+sockets[0].begin();
+for (const bytes of [0, 300_000, 1_100_000]) {
+  sockets[0].bufferedAmount = bytes;
+  const kinds = ["video", "audio"];
+  tell(bytes, ...kinds.map((kind) => stream.send(kind, new ArrayBuffer(8), now)));
+}
+"""
+EARLY = """
+stream.stop();
+tell(sockets[0].closed);
+stream.start(() => ({}));
+sockets[1].readyState = 1; // and its start is on the way
+stream.stop();
+tell(sockets[1].closed, timers.size);
+"""
+
+
 def in_node(script: str, module: str, folder: Path) -> list[str]:
     """Lines that ``script`` prints, which imports ``module`` of the page."""
     (folder / "package.json").write_text('{"type": "module"}')
@@ -120,6 +219,37 @@ def test_a_camera_that_is_started_again_has_one_loop(tmp_path: Path) -> None:
 def test_an_answer_that_breaks_off_is_shown_with_the_reason(tmp_path: Path) -> None:
     found = in_node(BROKEN_OFF, "files.js", tmp_path)
     assert found == ["the connection broke off", "it takes too long"]
+
+
+@NO_NODE
+@pytest.mark.parametrize(
+    ("script", "found"),
+    [
+        pytest.param(
+            DEAD,
+            [
+                "connecting,listening 1",
+                " 1",
+                "lost,lost 2 without a code",
+                "lost,lost 3 without a code",
+                "resumed",
+                "finishing,idle 3 1000 0",
+            ],
+            id="dead",
+        ),
+        pytest.param(LATE, ["connecting,listening 1"], id="late"),
+        pytest.param(
+            FULL,
+            ["connecting,listening 0 true true", " 300000 false true", " 1100000 false false"],
+            id="full",
+        ),
+        pytest.param(EARLY, ["connecting,idle 1000", "connecting,idle 1000 0"], id="early"),
+    ],
+)
+def test_a_connection_that_is_dead_late_full_or_not_there_yet(
+    script: str, found: list[str], tmp_path: Path
+) -> None:
+    assert in_node(FAKES + script, "stream.js", tmp_path) == found
 
 
 def cut(rig: Rig) -> None:
