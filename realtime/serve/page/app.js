@@ -11,12 +11,12 @@ const token = new URLSearchParams(location.search).get("token") ?? "";
 const address = (path) => new URL(path, base);
 
 // Who knows this name may watch the lines: it is this browser's, and hard to guess.
-let name = localStorage.getItem("watch");
-if (!name) {
-  const bytes = crypto.getRandomValues(new Uint8Array(16)); // there without TLS too, unlike randomUUID
-  name = [...bytes].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+const bytes = crypto.getRandomValues(new Uint8Array(16)); // there without TLS too, unlike randomUUID
+let name = [...bytes].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+try {
+  name = localStorage.getItem("watch") || name;
   localStorage.setItem("watch", name);
-}
+} catch { /* site data is blocked: the name is this page view's */ }
 $("overlay").href = address(`overlay?${new URLSearchParams({ token, watch: name })}`).href;
 // The server writes its policy into the page: no camera is asked for where none may be used.
 const policy = document.documentElement.dataset.policy;
