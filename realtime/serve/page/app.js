@@ -29,18 +29,10 @@ let seq = 0;
 let sent = [];
 let drops = { server: 0, here: 0 };
 let speaking = false;
+let wanted = false; // from Start to Stop
 
 const stream = new Stream(address("v1/stream").href.replace(/^http/, "ws").split("?")[0], token, {
-  state(name, text) {
-    view.state(name, text);
-    if (name === "failed" || name === "idle") capture.stop();
-    const on = !["failed", "idle"].includes(name);
-    $("start").hidden = on;
-    $("stop").hidden = !on;
-    $("overlay").hidden = !on;
-    $("empty").hidden = on && capture.hasVideo;
-    if (!on) view.face(null, ...size);
-  },
+  state: show,
   line(line, text) {
     if (lines.push(text) > MOST_LINES) lines.shift();
     $("save").disabled = false;
@@ -59,7 +51,7 @@ const stream = new Stream(address("v1/stream").href.replace(/^http/, "ws").split
     }
   },
   face(message) {
-    view.face(message.box, ...size, message.person);
+    if (capture.hasVideo) view.face(message.box, ...size, message.person);
   },
   ack(message) {
     if (message.dropped) drops.here++;
@@ -78,7 +70,37 @@ const capture = new Capture($("video"), {
     size = [width, height];
     if (stream.send("video", jpeg, t, ++seq)) sent.push(seconds());
   },
+  gone(kind) {
+    missing(`The ${kind} was unplugged, or is not allowed any more.`);
+    stage();
+    if (!capture.rate && !capture.hasVideo) stop();
+  },
 });
+
+function show(name, text = "") {
+  view.state(name, text);
+  const on = !["failed", "idle"].includes(name);
+  if (!on) {
+    wanted = false;
+    capture.stop();
+  }
+  $("start").hidden = on;
+  $("stop").hidden = !on;
+  $("overlay").hidden = !on;
+  stage();
+}
+
+function stage() {
+  const camera = pictures ? "The camera is off." : "No camera is used.";
+  const off = pictures ? "Camera and microphone are off." : "The microphone is off, and no camera is used.";
+  $("empty").textContent = capture.rate ? camera : off;
+  $("empty").hidden = capture.hasVideo;
+  if (!capture.hasVideo) view.face(null, ...size);
+}
+
+function missing(text) {
+  $("missing").textContent += `${text} `;
+}
 
 function heard(now) {
   if (now === speaking || !stream.open) return;
@@ -93,18 +115,19 @@ function figures() {
 }
 
 async function start() {
-  view.state("connecting");
-  $("start").disabled = true;
+  wanted = true;
+  speaking = false;
+  $("missing").textContent = "";
+  show("connecting");
   try {
-    await capture.start($("mics").value, $("cams").value, pictures);
+    const lacking = await capture.start($("mics").value, $("cams").value, pictures);
+    if (lacking === null) return; // stopped meanwhile, or another device was chosen
+    if (lacking) missing(lacking);
   } catch (error) {
-    capture.stop();
-    view.state("failed", error instanceof Refusal ? error.message : String(error));
+    show("failed", error instanceof Refusal ? error.message : String(error));
     return;
-  } finally {
-    $("start").disabled = false;
   }
-  await list();
+  list();
   lines = [];
   drops = { server: 0, here: 0 };
   stream.start(() => ({
@@ -115,10 +138,17 @@ async function start() {
   capture.flow();
 }
 
+// The devices at once; the last lines of the session may follow.
+function stop() {
+  wanted = false;
+  capture.stop();
+  stream.stop();
+}
+
 async function list() {
   for (const [id, kind] of [["mics", "audioinput"], ["cams", "videoinput"]]) {
-    const chosen = $(id).value;
     const found = (await devices(kind)).map((d) => new Option(d.label || d.deviceId, d.deviceId));
+    const chosen = $(id).value;
     $(id).replaceChildren(new Option("default", ""), ...found);
     $(id).value = found.some((option) => option.value === chosen) ? chosen : "";
   }
@@ -136,10 +166,7 @@ async function classify(text) {
 }
 
 $("start").onclick = start;
-$("stop").onclick = () => {
-  capture.stop();
-  stream.stop();
-};
+$("stop").onclick = stop;
 $("save").onclick = () => {
   const link = document.createElement("a");
   link.href = URL.createObjectURL(new Blob([lines.join("\n"), "\n"], { type: "application/x-ndjson" }));
@@ -149,9 +176,8 @@ $("save").onclick = () => {
 };
 for (const id of ["mics", "cams"]) {
   $(id).onchange = () => {
-    if (!stream.open) return;
+    if (!wanted) return;
     stream.leave();
-    capture.stop();
     start();
   };
 }
@@ -165,7 +191,7 @@ navigator.mediaDevices?.addEventListener("devicechange", list);
 if (!pictures) {
   $("camera").hidden = true;
   $("start").textContent = "I agree: start microphone";
-  $("empty").textContent = "The microphone is off, and no camera is used.";
+  stage();
 }
 $("files").hidden = policy === "no-store";
 setUpFiles(address("v1/recognize"), token);

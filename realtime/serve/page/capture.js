@@ -14,47 +14,94 @@ const SAYS = {
   NotReadableError: "The camera or the microphone is used by another program. Close it, then start again.",
   OverconstrainedError: "The chosen device is not there any more. Choose another one.",
 };
+const WHY = {
+  NotAllowedError: "the browser may not use it. Allow it by the symbol beside the address, then start again.",
+  NotFoundError: "there is none.",
+  NotReadableError: "another program uses it. Close that, then start again.",
+  OverconstrainedError: "the chosen one is not there any more. Choose another one.",
+};
+const without = (kind, error) => `No ${kind}: ${WHY[error.name] ?? `${error.message} (${error.name}).`}`;
+const release = (media) => media?.getTracks().forEach((track) => track.stop());
 
-// What there is: both, or the one of them that can be had.
+// What there is, both or the one of them that can be had: [media, what is missing and why].
 async function open(mic, cam, pictures) {
   if (!navigator.mediaDevices) throw new Refusal("Browsers give camera and microphone to https and localhost pages alone: start mmer-serve with --tls.");
   const audio = { ...RAW, channelCount: 1, ...(mic && { deviceId: { exact: mic } }) };
   const video = { width: { ideal: 640 }, height: { ideal: 480 }, frameRate: { ideal: 30 }, ...(cam && { deviceId: { exact: cam } }) };
-  let problem;
+  const problems = [];
   for (const wanted of pictures ? [{ audio, video }, { audio }, { video }] : [{ audio }]) {
     try {
-      return await navigator.mediaDevices.getUserMedia(wanted);
+      const media = await navigator.mediaDevices.getUserMedia(wanted);
+      if (!problems.length) return [media, ""];
+      return [media, without(wanted.audio ? "camera" : "microphone", problems.at(-1))];
     } catch (error) {
-      problem ??= error;
-      if (error.name === "NotAllowedError") break;
+      problems.push(error);
     }
   }
-  throw new Refusal(SAYS[problem.name] ?? `Camera and microphone cannot be used (${problem.name}: ${problem.message}).`);
+  const [both, ofMic, ofCam] = problems;
+  if (!pictures) throw new Refusal(without("microphone", both));
+  if (ofMic.name !== ofCam.name) {
+    throw new Refusal(`${without("microphone", ofMic)} ${without("camera", ofCam)}`);
+  }
+  throw new Refusal(SAYS[both.name] ?? `Camera and microphone cannot be used (${both.name}: ${both.message}).`);
 }
 
 export class Capture {
-  // sink: {sound(samples, t), ready() for a picture, picture(jpeg, t)}
+  // sink: {sound(samples, t), ready() for a picture, picture(jpeg, t), gone("microphone" | "camera")}
   constructor(video, sink) {
     this.video = video;
     this.sink = sink;
     this.canvas = document.createElement("canvas");
     this.skipped = 0;
+    this.media = this.context = null;
+    this.rate = null; // of the sound; null where there is none
+    this.hasVideo = false;
   }
 
+  // What is missing and why, "" for nothing; null where it was stopped or started anew meanwhile.
   async start(mic, cam, pictures) {
-    this.media = await open(mic, cam, pictures);
-    const [track] = this.media.getAudioTracks();
-    this.hasVideo = this.media.getVideoTracks().length > 0;
-    this.rate = null;
-    if (track) {
-      this.context = new AudioContext({ latencyHint: "interactive" });
-      await this.context.audioWorklet.addModule(new URL("worklet.js", import.meta.url));
-      this.rate = this.context.sampleRate;
+    this.stop();
+    const turn = (this.turn = {});
+    try {
+      const [media, missing] = await open(mic, cam, pictures);
+      if (this.turn === turn) await this.use(media);
+      else release(media);
+      return this.turn === turn ? missing : null;
+    } catch (error) {
+      if (this.turn !== turn) return null;
+      throw error;
     }
-    if (this.hasVideo) {
-      this.video.srcObject = this.media;
-      await this.video.play();
+  }
+
+  async use(media) {
+    this.media = media;
+    for (const track of media.getTracks()) track.onended = () => this.lose(media, track);
+    this.hasVideo = media.getVideoTracks().length > 0;
+    if (this.hasVideo) this.video.srcObject = media;
+    if (media.getAudioTracks().length) {
+      const context = (this.context = new AudioContext({ latencyHint: "interactive" }));
+      this.rate = context.sampleRate;
+      await context.audioWorklet.addModule(new URL("worklet.js", import.meta.url));
     }
+    if (this.hasVideo && this.media === media) await this.video.play();
+  }
+
+  // A device went away: unplugged, or not allowed any more.
+  lose(media, track) {
+    if (this.media !== media) return;
+    if (track.kind === "audio") this.mute();
+    else this.cover();
+    this.sink.gone(track.kind === "audio" ? "microphone" : "camera");
+  }
+
+  mute() {
+    this.context?.close();
+    this.context = this.rate = null;
+  }
+
+  cover() {
+    this.hasVideo = false;
+    this.video.srcObject = null;
   }
 
   // Begin to hand over what is captured.
@@ -64,19 +111,21 @@ export class Capture {
   }
 
   listen() {
-    const source = this.context.createMediaStreamSource(this.media);
-    const node = new AudioWorkletNode(this.context, "packets", { numberOfOutputs: 0 });
+    const { context, rate } = this;
+    const source = context.createMediaStreamSource(this.media);
+    const node = new AudioWorkletNode(context, "packets", { numberOfOutputs: 0 });
     const latency = this.media.getAudioTracks()[0].getSettings().latency ?? 0;
     let offset = Infinity; // of the page's clock over the context's: the quickest packet tells
     node.port.onmessage = ({ data }) => {
+      if (this.context !== context) return; // stopped
       const late = seconds() - data.end;
       // two crystals differ; and a context that was suspended has stood still
       offset = late > offset + 0.5 ? late : Math.min(offset + 1e-5, late);
-      const began = data.end + offset - data.samples.length / this.rate;
+      const began = data.end + offset - data.samples.length / rate;
       this.sink.sound(data.samples, began - latency);
     };
     source.connect(node);
-    this.context.resume();
+    context.resume();
   }
 
   watch() {
@@ -88,7 +137,8 @@ export class Capture {
     let sentAt = 0;
     let busy = false;
     const step = async (now, frame) => {
-      if (this.media !== media) return; // stopped, or started again with a loop of its own
+      // stopped, or started again with a loop of its own
+      if (this.media !== media || !this.hasVideo) return;
       next(step);
       const t = (frame.captureTime ?? now) / 1000;
       if (seconds() - sentAt < 0.9 / PICTURES_PER_S) return;
@@ -120,11 +170,11 @@ export class Capture {
   }
 
   stop() {
-    this.media?.getTracks().forEach((track) => track.stop());
+    this.turn = null;
+    release(this.media);
     this.media = null;
-    this.context?.close();
-    this.context = null;
-    this.video.srcObject = null;
+    this.mute();
+    this.cover();
   }
 }
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -38,6 +39,64 @@ def quiet_browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]
         yield made
 
 
+# The newest socket and devices for the tests; sockets go nowhere while ``away``.
+HOOKS = """
+var socket = null, media = null, away = false, onstarting = () => {};
+window.WebSocket = class extends WebSocket {
+  constructor(address) {
+    super(away ? address.replace("stream", "nowhere") : address);
+    socket = this;
+  }
+  send(data) {
+    super.send(data);
+    if (String(data).includes('"start"')) onstarting();
+  }
+};
+const open = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);
+navigator.mediaDevices.getUserMedia = async (wanted) => (media = await open(wanted));
+"""
+LISTENS = f"{STATE} === 'listening' || {STATE} === 'speaking'"
+UNPLUG = """
+for (const track of media.getKINDTracks()) {
+  track.stop();
+  track.dispatchEvent(new Event("ended"));
+}
+"""
+CHOOSE = """
+(() => {
+  const mics = document.querySelector("#mics");
+  mics.value = [...mics.options].at(N).value;
+  mics.onchange();
+  return mics.value;
+})()
+"""
+
+
+@pytest.fixture(scope="module")
+def playing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    """One with several cameras and microphones, which `allow` allows."""
+    with Browser(tmp_path_factory.mktemp("playing"), "--use-fake-device-for-media-stream") as made:
+        made.call("Page.addScriptToEvaluateOnNewDocument", source=HOOKS)
+        yield made
+
+
+def allow(browser: Browser, rig: Rig, *, camera: bool = True, microphone: bool = True) -> None:
+    for name, allowed in (("camera", camera), ("microphone", microphone)):
+        browser.call(
+            "Browser.setPermission",
+            permission={"name": name},
+            setting="granted" if allowed else "denied",
+            origin=f"http://127.0.0.1:{rig.port}",
+        )
+
+
+def received(rig: Rig) -> dict[str, float]:
+    """Messages that clients sent, by kind."""
+    text = rig.service.metrics_text().decode()
+    found = re.findall(r'mmer_received_total\{kind="(\w+)"\} (\S+)', text)
+    return {kind: float(count) for kind, count in found}
+
+
 def test_the_page_is_small_and_names_no_foreign_address() -> None:
     files = [path for path in PAGE.iterdir() if path.is_file()]
     assert sum(path.stat().st_size for path in files) < 60_000
@@ -60,6 +119,7 @@ const video = { videoWidth: 0, requestVideoFrameCallback: (step) => waiting.push
 const capture = new Capture(video, { ready: () => false });
 for (let session = 0; session < 3; session++) {
   capture.media = { getTracks: () => [] };
+  capture.hasVideo = true;
   capture.watch();
   for (let frame = 0; frame < 2; frame++) {
     const steps = waiting;
@@ -323,15 +383,110 @@ def test_without_a_device_the_page_says_what_to_do(quiet_browser: Browser, rig: 
 
 @NO_CHROMIUM
 @pytest.mark.slow
-def test_without_permission_the_page_says_what_to_do(
-    devices: list[str], tmp_path: Path, rig: Rig
+def test_what_is_denied_is_told_and_the_other_device_is_used(playing: Browser, rig: Rig) -> None:
+    playing.open(rig.url)
+    for camera, microphone, kinds, told in (
+        (True, False, ["video"], "No microphone: the browser may not use it."),
+        (False, True, ["audio"], "No camera: the browser may not use it."),
+    ):
+        allow(playing, rig, camera=camera, microphone=microphone)
+        playing.click("#start")
+        playing.wait_for(LISTENS)
+        assert playing.evaluate("media.getTracks().map((track) => track.kind)") == kinds
+        assert playing.text("#missing").startswith(told)
+        playing.click("#stop")
+        playing.wait_for(f"{STATE} === 'idle'")
+    allow(playing, rig, camera=False, microphone=False)
+    playing.click("#start")
+    playing.wait_for(f"{STATE} === 'failed'")
+    assert "may not use the camera and the microphone" in playing.text("#problem")
+    assert not playing.evaluate("document.querySelector('#start').hidden")
+
+
+@NO_CHROMIUM
+@pytest.mark.slow
+def test_a_session_goes_on_with_the_device_that_is_left(playing: Browser, rig: Rig) -> None:
+    allow(playing, rig)
+    playing.open(rig.url)
+    playing.click("#start")
+    playing.wait_for(LISTENS)
+    assert playing.text("#missing") == ""
+    playing.wait_for("document.querySelector('#rate').textContent > 0")
+    (session,) = rig.service.sessions.values()
+    playing.evaluate(UNPLUG.replace("KIND", "Audio"))
+    assert playing.text("#missing").startswith("The microphone was unplugged")
+    counted = received(rig)
+    until = time.monotonic() + 5
+    while received(rig)["video"] < counted["video"] + 5:
+        assert time.monotonic() < until
+        time.sleep(0.05)
+    assert received(rig)["audio"] <= counted["audio"] + 2  # on the way
+    assert list(rig.service.sessions.values()) == [session]
+    playing.evaluate(UNPLUG.replace("KIND", "Video"))
+    assert "The camera was unplugged" in playing.text("#missing")
+    playing.wait_for(f"{STATE} === 'idle'")
+    rig.wait_for_sessions(0)
+
+
+@NO_CHROMIUM
+@pytest.mark.slow
+def test_stop_ends_devices_and_session_whatever_the_connection_does(
+    playing: Browser, rig: Rig
 ) -> None:
-    flags = [flag for flag in devices if "fake-ui" not in flag]
-    with Browser(tmp_path, *flags, "--deny-permission-prompts") as browser:
-        browser.open(rig.url)
-        browser.click("#start")
-        browser.wait_for("!document.querySelector('#problem').hidden")
-        assert "may not use the camera" in browser.text("#problem")
+    allow(playing, rig)
+    playing.open(rig.url)
+    live = "media.getTracks().some((track) => track.readyState === 'live')"
+    playing.evaluate("onstarting = () => document.querySelector('#stop').click()")
+    playing.click("#start")
+    playing.wait_for("media && socket?.readyState === WebSocket.CLOSED")
+    assert playing.evaluate(f"{STATE} === 'idle' && !({live})")
+    rig.wait_for_sessions(0)
+    playing.evaluate("onstarting = () => {}")
+    playing.click("#start")
+    playing.wait_for(LISTENS)
+    rig.wait_for_sessions(1)
+    playing.evaluate("socket.send = () => {}")  # what is sent gets lost
+    playing.click("#stop")
+    assert playing.evaluate(f"{STATE} === 'finishing' && !({live})")
+    playing.click("#stop")
+    assert playing.evaluate(STATE) == "idle"
+    rig.wait_for_sessions(0)
+
+
+@NO_CHROMIUM
+@pytest.mark.slow
+def test_a_device_may_be_chosen_at_any_time(playing: Browser, rig: Rig) -> None:
+    allow(playing, rig)
+    playing.open(rig.url)
+    playing.click("#start")
+    playing.wait_for(f"{LISTENS} && document.querySelectorAll('#mics option').length > 3")
+    chosen = "media.getAudioTracks()[0].getSettings().deviceId"
+    playing.evaluate("away = true; socket.close()")
+    playing.wait_for(f"{STATE} === 'lost'")
+    mic = playing.evaluate(CHOOSE.replace("N", "-1"))
+    playing.evaluate("away = false")
+    playing.wait_for(f"{LISTENS} && {chosen} === {mic!r}")
+    playing.evaluate(CHOOSE.replace("N", "-1"))
+    mic = playing.evaluate(CHOOSE.replace("N", "-2"))  # while the first is being opened
+    playing.wait_for(f"{LISTENS} && {chosen} === {mic!r}")
+    playing.evaluate(CHOOSE.replace("N", "-1"))
+    playing.click("#stop")
+    assert playing.evaluate(STATE) == "idle"
+    rig.wait_for_sessions(1)  # the one whose connection was lost waits for its client
+
+
+@NO_CHROMIUM
+@pytest.mark.slow
+def test_the_page_works_where_site_data_is_blocked(playing: Browser, rig: Rig) -> None:
+    allow(playing, rig)
+    script = "Object.defineProperty(window, 'localStorage', { get() { throw new Error('no'); } })"
+    blocked = playing.call("Page.addScriptToEvaluateOnNewDocument", source=script)
+    playing.open(rig.url)
+    playing.call("Page.removeScriptToEvaluateOnNewDocument", **blocked)
+    playing.click("#start")
+    playing.wait_for(LISTENS)
+    assert playing.evaluate("/watch=[0-9a-f]{32}$/.test(document.querySelector('#overlay').href)")
+    playing.open("about:blank")
 
 
 @NO_CHROMIUM
