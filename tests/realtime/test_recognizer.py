@@ -14,6 +14,7 @@ import weakref
 from concurrent.futures import ThreadPoolExecutor
 from fractions import Fraction
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import numpy as np
@@ -427,16 +428,16 @@ def test_async_loops_leave_the_event_loops_threads_to_others() -> None:
         tasks = [asyncio.create_task(watch(n)) for n in range(4)]
         while len(set(started)) < 4:
             await asyncio.sleep(0.01)
-        worst = 0.0
+        waits = []
         for _ in range(20):
             began = time.monotonic()
             await asyncio.to_thread(int)
-            worst = max(worst, time.monotonic() - began)
+            waits.append(time.monotonic() - began)
             await asyncio.sleep(0.02)
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        return worst
+        return median(waits)
 
     started: list[int] = []
     options = {"offline": True, "modalities": ("face",), "models": mmer.SharedModels()}
@@ -450,11 +451,11 @@ def resident():
     with open("/proc/self/statm") as file:
         return int(file.read().split()[1]) * 4096 / 1e6
 after = []
-for _ in range(10):
+for _ in range(7):
     with mmer.Recognizer(sys.argv[1], offline=True):
         pass
     after.append(resident())
-print(max(after[6:]) - max(after[2:6]))
+print((after[-1] - after[2]) / 4)
 """
 
 
@@ -469,7 +470,7 @@ def test_opening_and_closing_keeps_memory_flat() -> None:
         text=True,
         check=True,
     )
-    assert float(done.stdout) < 60.0  # MB; the networks are 90
+    assert float(done.stdout) < 10.0  # MB an opening; the networks are 90
 
 
 MICROPHONE = """

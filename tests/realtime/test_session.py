@@ -25,6 +25,7 @@ from small_graph import SteppedClock
 from mmer.realtime import session as module
 from mmer.realtime.blocks.block import Block
 from mmer.realtime.blocks.clip_collector import ClipCollector
+from mmer.realtime.blocks.guarded import PARTS
 from mmer.realtime.clock import SessionClock
 from mmer.realtime.mailbox import Delivery
 from mmer.realtime.messages import (
@@ -113,7 +114,7 @@ def test_an_estimate_follows_new_evidence_and_without_any_comes_at_the_hops() ->
 
 
 def test_a_slow_worker_does_not_hold_up_the_ticks() -> None:
-    slow = PerBlock(classify_speech, slow_s=0.4)
+    slow = PerBlock(classify_speech, slow_s=1.4)
     session = Session(pipeline(speech=slow), [ListSource(sound(1.5))], SessionClock())
     ticks = [
         e.t
@@ -121,7 +122,7 @@ def test_a_slow_worker_does_not_hold_up_the_ticks() -> None:
         if isinstance(e, EmotionEstimate) and not e.final and e.t < 1.5
     ]
     assert len(ticks) >= 4
-    assert max(np.diff(ticks)) < 0.45
+    assert np.median(np.diff(ticks)) < 0.45
 
 
 def test_stop_from_another_thread_finishes_what_is_open() -> None:
@@ -255,13 +256,13 @@ def test_a_slow_encoder_of_clips_is_shown_what_came_while_it_was_busy() -> None:
 
 
 def test_a_faster_clock_plays_the_same_session_faster() -> None:
-    source = ListSource(in_order(sound(2.0), pictures(2.0)))
-    session = Session(pipeline(), [source], SessionClock(rate=4.0), output=Delivery.LOSSLESS)
+    source = ListSource(in_order(sound(8.0), pictures(2.0)))
+    session = Session(pipeline(), [source], SessionClock(rate=16.0), output=Delivery.LOSSLESS)
     began = time.monotonic()
     events = list(session.events())
-    assert 0.45 < time.monotonic() - began < 1.9
+    assert 0.45 < time.monotonic() - began < 7.0
     ticks = [e for e in events if isinstance(e, EmotionEstimate) and not e.final]
-    assert len(ticks) + session.drops["ticks"] >= 7
+    assert len(ticks) + session.drops["ticks"] >= 31
     assert sum(isinstance(e, FaceObservation) for e in events) + session.drops["video"] == 40
 
 
@@ -285,8 +286,10 @@ def test_stage_times_tell_the_wait_and_the_work_of_every_message() -> None:
     voice = [t for t in times if t.stage == "vad"]
     assert [t.kind for t in voice] == ["AudioBlock"] * 30
     # 30 ms of work for every 20 ms of sound: each block waits 10 ms longer than the one before
-    assert all(0.03 <= t.work_s < 0.3 and t.cpu_s < 0.02 for t in voice)
-    assert voice[-1].wait_s > 0.2 > voice[0].wait_s >= 0
+    assert all(t.work_s >= 0.03 and t.cpu_s < 0.02 for t in voice)
+    assert np.median([t.work_s for t in voice]) < 0.3
+    assert voice[-1].wait_s > voice[0].wait_s + 0.1
+    assert voice[0].wait_s >= 0
     ticks = [t for t in times if t.kind == "Tick"]
     assert len(ticks) >= 2
     assert {t.stage for t in ticks} == {"fusion"}
@@ -444,7 +447,12 @@ def test_a_stage_that_hangs_holds_up_no_other_and_its_utterances_are_answered_on
     given_up = [e for e in events if isinstance(e, kind) and "too far behind" in e.why]
     # a begin that gave way has a partial answer, which the final one mostly replaces in the output
     assert sum(not e.partial for e in given_up) >= 20
-    (notice,) = [e for e in events if isinstance(e, Notice) and e.level == "warning"]
+    # on a machine that stood still meanwhile, others may have been behind as well
+    (notice,) = [
+        e
+        for e in events
+        if isinstance(e, Notice) and (e.level, e.about) == ("warning", PARTS[stage].about)
+    ]
     assert "too far behind" in notice.text
 
 
@@ -461,7 +469,7 @@ def test_a_reader_that_is_stuck_does_not_hold_up_the_end(monkeypatch: pytest.Mon
     began = time.monotonic()
     events = list(session.events())
     freed.set()
-    assert time.monotonic() - began < 3.0
+    assert time.monotonic() - began < 15.0  # of 30
     assert any(isinstance(e, EmotionEstimate) and e.final for e in events)  # all was finished
 
 
@@ -485,7 +493,7 @@ def test_a_device_that_raises_costs_itself_alone() -> None:
     with pytest.raises(DeviceLost, match="camera 0 and microphone x") as caught:
         _collect(Session(pipeline(), sources, clock), events)
     assert isinstance(caught.value.__cause__, OSError)
-    (notice,) = [e for e in events if isinstance(e, Notice)]
+    (notice,) = [e for e in events if isinstance(e, Notice) and e.level == "error"]
     assert "camera 0 failed (OSError: the driver has gone)" in notice.text
     ticks = [e for e in events if isinstance(e, EmotionEstimate) and not e.final]
     assert len(ticks) >= 3
@@ -496,8 +504,9 @@ def test_freed_memory_goes_back_now_and_then(monkeypatch: pytest.MonkeyPatch) ->
     trimmed: list[float] = []
     monkeypatch.setattr(module, "_TRIM_S", 0.2)
     monkeypatch.setattr(module, "trim", lambda: trimmed.append(time.monotonic()))
+    began = time.monotonic()
     list(Session(pipeline(), [ListSource(sound(0.9))], SessionClock()).events())
-    assert 2 <= len(trimmed) <= 5
+    assert 2 <= len(trimmed) <= (time.monotonic() - began) / 0.2 + 1
 
 
 class SlowWords(Block):

@@ -25,6 +25,8 @@ pytestmark = [
 
 COMMAND = [str(Path(sys.executable).with_name("mmer-live"))]
 OPTIONS = ["--modalities", "speech", "--quiet"]
+LIMIT_S = 15.0
+"""Much more than an end takes beside other tests, and less than what it must not wait for."""
 
 
 @pytest.fixture
@@ -90,12 +92,20 @@ class Running:
 
 @pytest.mark.parametrize("after_s", [0.1, 0.2, 0.3, 0.5, 0.8, 1.2])
 def test_ctrl_c_while_it_starts_is_one_line(after_s: float, sound: Path, tmp_path: Path) -> None:
-    live = Running(sound, tmp_path / "out.jsonl")
+    begun = tmp_path / "begun"  # the interpreter itself is not ours
+    code = (
+        f"from mmer.realtime.commands.live import main\nopen({str(begun)!r}, 'w').close()\nmain()"
+    )
+    live = Running(sound, tmp_path / "out.jsonl", command=[sys.executable, "-c", code])
+    until = time.monotonic() + 60
+    while not begun.exists():
+        assert time.monotonic() < until
+        time.sleep(0.005)
     time.sleep(after_s)
     status, err, took = live.end(signal.SIGINT)
     assert "Traceback" not in err
     assert (status, err) in ((130, "mmer-live: interrupted\n"), (0, ""))
-    assert took < 3.0
+    assert took < LIMIT_S
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
@@ -105,7 +115,7 @@ def test_two_signals_at_once_are_one(number: signal.Signals, sound: Path, tmp_pa
     status, err, took = live.end(number, number, apart_s=0.003)
     assert (status, err) == (0, "")
     assert live.lines()[-1]["type"] == "end"
-    assert took < 3.0
+    assert took < LIMIT_S
 
 
 @pytest.mark.parametrize(
@@ -138,7 +148,7 @@ def test_a_terminal_that_closes_ends_it_in_order(
         if late:
             time.sleep(1.0)  # what it writes meanwhile fails
             live.send_signal(signal.SIGHUP)
-        assert live.wait(5.0) == 0
+        assert live.wait(LIMIT_S) == 0
     finally:
         live.kill()
         live.wait()
@@ -152,7 +162,7 @@ def test_ctrl_c_while_a_pipe_is_silent_ends_it(pipe: Path, tmp_path: Path) -> No
     time.sleep(3.0)
     status, err, took = live.end(signal.SIGINT)
     assert (status, err) == (130, "mmer-live: interrupted\n")
-    assert took < 3.0
+    assert took < LIMIT_S
 
 
 @pytest.mark.parametrize("pace", ["real", "max"])
@@ -170,7 +180,7 @@ def test_ctrl_c_after_a_pipe_fell_silent_ends_it(
     finally:
         os.killpg(feeder.pid, signal.SIGKILL)
         feeder.wait()
-    assert took < 3.0
+    assert took < LIMIT_S
     assert (status, err) == (0, "")
     assert live.lines()[-1]["type"] == "end"
 
@@ -191,15 +201,18 @@ def test_two_ctrl_c_end_it_while_a_network_hangs(sound: Path, tmp_path: Path) ->
     live.wait_for_estimates(10)
     status, err, took = live.end(signal.SIGINT, signal.SIGINT, apart_s=1.2)
     assert (status, err) == (130, "mmer-live: interrupted\n")
-    assert took < 5.0
+    assert took < LIMIT_S
 
 
 def test_ctrl_c_while_an_address_is_opened_ends_it(tmp_path: Path) -> None:
     with socket.socket() as server:  # accepts, and never answers
         server.bind(("127.0.0.1", 0))
         server.listen()
+        server.settimeout(60)
         live = Running(f"http://127.0.0.1:{server.getsockname()[1]}/a.mp4", tmp_path / "out.jsonl")
-        time.sleep(3.0)
+        asked, _ = server.accept()
+        assert asked.recv(3) == b"GET"
         status, err, took = live.end(signal.SIGINT)
+        asked.close()
     assert (status, err) == (130, "mmer-live: interrupted\n")
-    assert took < 3.0
+    assert took < LIMIT_S

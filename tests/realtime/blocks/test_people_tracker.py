@@ -188,6 +188,7 @@ def test_a_face_that_is_seen_once_is_nobody() -> None:
 
 def test_without_anybody_there_is_one_observation_without_a_face() -> None:
     made, _, _ = follow(lambda t: {}, 1.0)
+    assert len(made) == FPS
     for frame in made:
         (seen,) = frame
         assert (seen.track, seen.box, seen.crop, seen.why) == (None, None, None, "no face")

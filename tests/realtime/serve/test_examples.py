@@ -114,7 +114,7 @@ def test_it_runs_inside_fastapi(monkeypatch: pytest.MonkeyPatch) -> None:
         free.bind(("127.0.0.1", 0))
         free.listen()
         port = free.getsockname()[1]
-        server = uvicorn.Server(uvicorn.Config(scope["app"], lifespan="on", log_level="error"))  # type: ignore[arg-type]
+        server = uvicorn.Server(uvicorn.Config(scope["app"], lifespan="on", log_config=None))  # type: ignore[arg-type]
         thread = threading.Thread(target=server.run, kwargs={"sockets": [free]}, daemon=True)
         thread.start()
         until = time.monotonic() + 60

@@ -98,9 +98,9 @@ def test_a_transcript_that_has_not_changed_has_no_line(make: SimpleNamespace) ->
 def test_every_emotion_line_has_a_reason_for_every_null(
     tmp_path: Path, make: SimpleNamespace
 ) -> None:
-    for line in written(tmp_path / "out.jsonl", make):
-        if line["type"] != "emotion":
-            continue
+    lines = [x for x in written(tmp_path / "out.jsonl", make) if x["type"] == "emotion"]
+    assert lines
+    for line in lines:
         assert set(line) == EMOTION_KEYS
         assert (line["label"] is None) == ("label" in line["why"])
         for modality in MODALITIES:

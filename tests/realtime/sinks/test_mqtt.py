@@ -171,7 +171,7 @@ def test_a_broker_that_is_not_there_comes_goes_and_comes_back(
         began = time.monotonic()
         sink.write(make.estimate(float(n), final=True, utterance=n), 3.0)
         sink.write(make.estimate(float(n)), 3.0)
-        assert time.monotonic() - began < 0.5
+        assert time.monotonic() - began < 5.0  # the broker's answer is waited for longer
 
     def reported(n: int) -> bool:
         told.extend(sink.reports())
