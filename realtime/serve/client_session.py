@@ -250,13 +250,15 @@ class Session:
         return None
 
     def _goes_on(self, closed: ConnectionClosed) -> bool:
-        """Whether the session was resumed; False where it has ended; raises MmerError."""
+        """Whether the session was resumed; False where it was closed here; raises MmerError."""
         code = None if closed.rcvd is None else closed.rcvd.code
         # of several processes one may have died: whoever is before it closes in its own way
         died = bool(self.place) and code in (Close.DONE, Close.FAILED)
-        if self._closed or (code in _ENDED and not died):
+        if self._closed:
             return False
         reason = "" if closed.rcvd is None else closed.rcvd.reason
+        if code in _ENDED and not died:
+            raise MmerError(f"the session ended before its last lines: {reason or f'code {code}'}")
         if (code in _FOR_GOOD and not died) or self._virtual:
             raise MmerError(reason or "the connection to the server was lost")
         if code == Close.MOVED:

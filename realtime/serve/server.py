@@ -38,6 +38,7 @@ _ANY: Final = ("0.0.0.0", "::")  # hosts that are all addresses of this machine
 _PLAIN: Final = "!$'()*,/:;=?@"  # in a query they stand for themselves, unlike + & % #
 _NAME: Final = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_.-]*[A-Za-z0-9_])?")
 _HEADERS_BYTES: Final = 16 * 1024  # of one request
+_LOOK_S: Final = 0.1  # between two looks at whether Ctrl-C came a second time
 SWITCH_S: Final = 0.002
 """Python's turn of a thread: the event loop waits for it, and there are ten threads a session."""
 
@@ -96,9 +97,18 @@ class Server(uvicorn.Server):
         self._service = app.state.service
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        if not self.force_exit:
-            await self._service.drain()
+        draining = asyncio.ensure_future(self._service.drain())
+        while not (draining.done() or self.force_exit):
+            await asyncio.wait({draining}, timeout=_LOOK_S)
+        if self.force_exit:
+            draining.cancel()
+            await asyncio.wait({draining})
+            await self._service.cut_off()
+        else:
+            await draining
         await super().shutdown(sockets)
+        if self.force_exit:  # uvicorn leaves it out, and its task would end with a traceback
+            await self.lifespan.shutdown()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         # a second Ctrl-C does not wait; and none is raised again after an end in order

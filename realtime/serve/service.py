@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hmac
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Coroutine, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import replace
@@ -79,7 +79,7 @@ class Service:
         self._jobs = 0
         self._opening = 0
         self._decoders = ThreadPoolExecutor(_THREADS, thread_name_prefix="decode")
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: set[asyncio.Task[Any]] = set()  # of sessions and their conversations
 
     def token_is(self, given: str) -> bool:
         """Whether ``given`` is the token, in a time that does not depend on where it differs."""
@@ -203,6 +203,17 @@ class Service:
         sessions = self.sessions.values()
         return self.metrics.page([s.health for s in sessions], len(sessions))
 
+    @contextmanager
+    def conversation(self) -> Iterator[None]:
+        """The task that talks to a session's client: the server's end waits for its last words."""
+        task = asyncio.current_task()
+        assert task is not None
+        self._tasks.add(task)
+        try:
+            yield
+        finally:
+            self._tasks.discard(task)
+
     # --- models ----------------------------------------------------------------------------------
 
     async def load(self) -> None:
@@ -269,7 +280,15 @@ class Service:
         With ``code`` MOVED they are parts that end: their clients go on in another process.
         """
         self.stopping = True
-        await asyncio.gather(*(session.close(code) for session in list(self.sessions.values())))
+        await self._until_ended([s.close(code) for s in self.sessions.values()])
+
+    async def cut_off(self) -> None:
+        """End every session at once, unfinished; refuse new ones from now on."""
+        self.stopping = True
+        await self._until_ended([s.cut_off() for s in self.sessions.values()])
+
+    async def _until_ended(self, ends: Sequence[Coroutine[Any, Any, None]]) -> None:
+        await asyncio.gather(*ends)
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=2.0)
 

@@ -49,6 +49,7 @@ log = logging.getLogger("mmer.serve")
 _KEPT: Final = 1024  # lines that are no partial results, for a client that comes back
 _BEHIND_S: Final = 5.0  # seconds of unread sound from which on the socket is not read either
 _PUSH_S: Final = 10.0  # of sound in one message
+_CUT_OFF: Final = "the server ends: the rest of the session was not finished"
 
 
 class Socket(Protocol):
@@ -143,9 +144,15 @@ class ServedSession:
         try:
             await asyncio.wait_for(self.done.wait(), self._limits.finish_s)
         except asyncio.TimeoutError:
-            self._given_up = True
-            self._attached.set()
-            await asyncio.to_thread(self._recognizer.close)
+            await self.cut_off()
+
+    async def cut_off(self) -> None:
+        """End at once: what is open is not finished, and the client is told so."""
+        if self.code is not Close.MOVED:  # such a session goes on in another process
+            self.code, self.error = Close.FAILED, self.error or _CUT_OFF
+        self._given_up = True
+        self._attached.set()
+        await asyncio.to_thread(self._recognizer.close)
 
     def watch(self) -> None:
         """Apply the limits of idle time, absence and length; called once a second."""
@@ -305,10 +312,10 @@ class ServedSession:
                     for text in self._outputs.last_words():
                         log.warning("%s", text)
         except MmerError as problem:
-            self.error = str(problem)
+            self.error = self.error or str(problem)
         except Exception as problem:
             log.exception("a session failed")
-            self.error = f"the session failed ({type(problem).__name__})"
+            self.error = self.error or f"the session failed ({type(problem).__name__})"
         finally:
             if self.error:
                 self.code = Close.FAILED

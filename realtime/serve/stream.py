@@ -109,7 +109,8 @@ async def serve(websocket: WebSocket, service: Service, connections: Connections
     async with refusing(client, service):
         session = await _started(websocket, client, service)
     if session is not None:
-        await Conversation(websocket, client, session, service).run()
+        with service.conversation():
+            await Conversation(websocket, client, session, service).run()
 
 
 async def _started(websocket: WebSocket, client: Client, service: Service) -> ServedSession | None:

@@ -20,6 +20,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection
 
 import mmer.client
+from mmer.models.errors import MmerError
 from mmer.realtime.commands.live import main as mmer_live
 from mmer.realtime.demo import clip
 from mmer.realtime.messages import EmotionEstimate, SessionEnd
@@ -27,6 +28,7 @@ from mmer.realtime.serve.limits import Limits
 from mmer.realtime.serve.protocol import Close
 
 SPOKEN = np.concatenate([voice(0.7), silence(0.25)])
+LONG = np.tile(SPOKEN, 9)
 
 
 def refused(rig: Rig, *messages: str | bytes) -> tuple[str, int | None]:
@@ -195,6 +197,40 @@ def test_the_end_of_the_server_finishes_every_session() -> None:
         assert one.of("end")[0]["utterances"] == 1
         assert other.of("end")
         assert [line["final"] for line in one.of("emotion")].count(True) == 1
+
+
+@pytest.mark.parametrize("signals", [1, 2])
+def test_a_session_that_the_end_of_the_server_cuts_off_is_told_so(
+    signals: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    limits = Limits(finish_s=0.5 if signals == 1 else 60.0)
+    with Rig(limits) as rig:
+        with rig.started(audio={"rate": 16_000}, options={"pace": "max"}) as stream:
+            stream.sound(SPOKEN, t=0.0)
+            stream.await_type("emotion")
+            for k in range(60):
+                stream.sound(LONG, t=1.0 + k * len(LONG) / 16_000)
+            began = time.monotonic()
+            rig.serving.server.handle_exit(2, None)
+            if signals == 2:
+                time.sleep(0.3)
+                rig.serving.server.handle_exit(2, None)
+            assert stream.rest() == Close.FAILED
+        assert "not finished" in stream.of("error")[0]["text"]
+        assert not stream.of("end")
+        rig.stop()
+        assert time.monotonic() - began < 10.0
+    assert caplog.text == ""
+
+
+def test_a_client_is_told_that_its_session_was_cut_off() -> None:
+    with Rig(Limits(finish_s=0.5)) as rig:
+        with mmer.client.Session(rig.url, rate=16_000, options={"pace": "max"}) as session:
+            for k in range(60):
+                session.push_audio(LONG, k * len(LONG) / 16_000)
+            rig.serving.server.should_exit = True
+            with pytest.raises(MmerError, match="not finished"):
+                list(session)
 
 
 def lines_of(path: Path, output: Path, asr: str) -> list[bytes]:
