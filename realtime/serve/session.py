@@ -107,6 +107,7 @@ class ServedSession:
         self._kept: deque[tuple[int, str]] = deque(maxlen=_KEPT)  # number and line
         self._attached = asyncio.Event()
         self._given_up = False
+        self._finishing = False
         self._opened_at = self._heard_at = self.left_at = time.monotonic()  # the client, last
         self.away = False  # the client has been here and is gone
 
@@ -128,6 +129,7 @@ class ServedSession:
         """End the stream: what is open is finished, the last lines follow, then ``done``."""
         if self.code is Close.DONE:
             self.code = code
+        self._finishing = True
         self.source.end()
 
     def give_up(self) -> None:
@@ -155,11 +157,16 @@ class ServedSession:
         await asyncio.to_thread(self._recognizer.close)
 
     def watch(self) -> None:
-        """Apply the limits of idle time, absence and length; called once a second."""
+        """Apply the limits of idle time, absence and length; called once a second.
+
+        One that is being finished has only that of absence: its client has nothing more to send.
+        """
         now = time.monotonic()
         if self.socket is None and now - self.left_at > self._limits.resume_s:
             self.give_up()
-        elif self.socket is not None and now - self._heard_at > self._limits.idle_s:
+        if self._finishing:
+            return
+        if self.socket is not None and now - self._heard_at > self._limits.idle_s:
             self.finish(Close.IDLE)
         if now - self._opened_at > self._limits.longest_s:
             self.finish(Close.LONG)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import time
 from pathlib import Path
@@ -13,7 +14,7 @@ import pytest
 
 pytest.importorskip("starlette", reason="needs the extra: pip install 'mmer-live[serve]'")
 
-from serve_rig import TOKEN, Rig, Stream
+from serve_rig import SHARED, TOKEN, Rig, Stream
 from sounds import silence, voice
 from synthetic_media import pictures, steady, write_media, write_wav
 from websockets.exceptions import ConnectionClosed
@@ -25,7 +26,9 @@ from mmer.realtime.commands.live import main as mmer_live
 from mmer.realtime.demo import clip
 from mmer.realtime.messages import EmotionEstimate, SessionEnd
 from mmer.realtime.serve.limits import Limits
-from mmer.realtime.serve.protocol import Close
+from mmer.realtime.serve.metrics import Metrics
+from mmer.realtime.serve.protocol import Close, Start
+from mmer.realtime.serve.session import ServedSession
 
 SPOKEN = np.concatenate([voice(0.7), silence(0.25)])
 LONG = np.tile(SPOKEN, 9)
@@ -185,6 +188,26 @@ def test_a_session_ends_when_it_is_idle_or_too_long(limits: Limits, code: Close)
         assert stream.of("end")
 
 
+@pytest.mark.parametrize("limits", [Limits(idle_s=0.1), Limits(longest_s=0.1)])
+def test_a_session_that_is_being_finished_is_neither_idle_nor_too_long(limits: Limits) -> None:
+    class Reading:
+        async def send(self, text: str) -> bool:
+            return True
+
+    async def code(stopped: bool) -> Close:
+        start = Start(video=True, options={"asr": "none", "modalities": ("face",)})
+        session = ServedSession(start, SHARED, limits, Metrics(), offline=True)
+        await session.attach(Reading())
+        if stopped:
+            session.finish()
+        await asyncio.sleep(0.15)
+        session.watch()
+        return session.code
+
+    assert asyncio.run(code(stopped=True)) == Close.DONE
+    assert asyncio.run(code(stopped=False)) in (Close.IDLE, Close.LONG)
+
+
 def test_the_end_of_the_server_finishes_every_session() -> None:
     with Rig() as rig:
         with rig.started(audio={"rate": 16_000}) as one, rig.started(video={}) as other:
@@ -224,13 +247,16 @@ def test_a_session_that_the_end_of_the_server_cuts_off_is_told_so(
 
 
 def test_a_client_is_told_that_its_session_was_cut_off() -> None:
-    with Rig(Limits(finish_s=0.5)) as rig:
-        with mmer.client.Session(rig.url, rate=16_000, options={"pace": "max"}) as session:
-            for k in range(60):
-                session.push_audio(LONG, k * len(LONG) / 16_000)
-            rig.serving.server.should_exit = True
-            with pytest.raises(MmerError, match="not finished"):
-                list(session)
+    options = {"pace": "max"}
+    with (
+        Rig(Limits(finish_s=0.5)) as rig,
+        mmer.client.Session(rig.url, rate=16_000, options=options) as session,
+    ):
+        for k in range(60):
+            session.push_audio(LONG, k * len(LONG) / 16_000)
+        rig.serving.server.should_exit = True
+        with pytest.raises(MmerError, match="not finished"):
+            list(session)
 
 
 def lines_of(path: Path, output: Path, asr: str) -> list[bytes]:
