@@ -38,7 +38,10 @@ class Metrics:
         self._sessions = Gauge("mmer_sessions", "Open sessions", registry=self.registry)
         self._opened = Counter("mmer_sessions_opened", "Sessions opened", registry=self.registry)
         self._ended = Counter(
-            "mmer_sessions_ended", "Sessions ended, by close code", ["code"], registry=self.registry
+            "mmer_sessions_ended",
+            "Sessions ended, by close code; 1006: the client did not come back",
+            ["code"],
+            registry=self.registry,
         )
         self._refused = Counter(
             "mmer_refused", "Requests and sockets refused", ["why"], registry=self.registry
@@ -68,7 +71,7 @@ class Metrics:
 
     def ended(self, code: int) -> None:
         """Count an ended session by its close code."""
-        self._ended.labels(str(code)).inc()
+        self._ended.labels(str(int(code))).inc()  # of an IntEnum Python 3.10 gives the name
 
     def refused(self, why: str) -> None:
         """Count a refusal, by "host", "origin", "token", "full" or "protocol"."""

@@ -51,9 +51,12 @@ class Close(IntEnum):
     DONE = 1000
     STOPPING = 1001
     """The server ends: the session was finished before."""
+    LOST = 1006
+    """The client did not come back: in the metrics alone, for nobody is there to be told."""
     WRONG = 1008
     """The client broke the protocol; the reason says how."""
     FAILED = 1011
+    """The session failed, or the server's end has cut it off."""
     MOVED = 1012
     """This process ends: the session goes on in another one, when the client resumes it."""
     FULL = 1013

@@ -168,7 +168,7 @@ class Service:
         if not away:
             return False
         oldest = min(away, key=lambda s: s.left_at)
-        oldest.give_up()
+        oldest.give_up(Close.LOST)
         del self.sessions[oldest.key]
         return True
 

@@ -106,7 +106,7 @@ class ServedSession:
         self._sent = 0  # lines, as the client counts them
         self._kept: deque[tuple[int, str]] = deque(maxlen=_KEPT)  # number and line
         self._attached = asyncio.Event()
-        self._given_up = False
+        self.given_up = False  # lines go nowhere
         self._finishing = False
         self._opened_at = self._heard_at = self.left_at = time.monotonic()  # the client, last
         self.away = False  # the client has been here and is gone
@@ -132,17 +132,19 @@ class ServedSession:
         self._finishing = True
         self.source.end()
 
-    def give_up(self) -> None:
+    def give_up(self, code: Close) -> None:
         """End for a client that will not come back: lines go nowhere."""
-        self._given_up = True
+        if self.given_up:
+            return
+        self.given_up = True
         self._attached.set()
-        self.finish()
+        self.finish(code)
 
     async def close(self, code: Close = Close.STOPPING) -> None:
         """Finish within the limit, else end at once; every thread is joined."""
         self.finish(code)
         if self.socket is None:
-            self.give_up()
+            self.give_up(code)
         try:
             await asyncio.wait_for(self.done.wait(), self._limits.finish_s)
         except asyncio.TimeoutError:
@@ -152,7 +154,7 @@ class ServedSession:
         """End at once: what is open is not finished, and the client is told so."""
         if self.code is not Close.MOVED:  # such a session goes on in another process
             self.code, self.error = Close.FAILED, self.error or _CUT_OFF
-        self._given_up = True
+        self.given_up = True
         self._attached.set()
         await asyncio.to_thread(self._recognizer.close)
 
@@ -163,7 +165,7 @@ class ServedSession:
         """
         now = time.monotonic()
         if self.socket is None and now - self.left_at > self._limits.resume_s:
-            self.give_up()
+            self.give_up(Close.LOST)
         if self._finishing:
             return
         if self.socket is not None and now - self._heard_at > self._limits.idle_s:
@@ -197,7 +199,7 @@ class ServedSession:
         self._attached.clear()
         if isinstance(self.source, PushSource):
             self.source.interrupt("the client's connection was lost")
-        if self._given_up:
+        if self.given_up:
             self._attached.set()
 
     # --- incoming --------------------------------------------------------------------------------
@@ -335,7 +337,7 @@ class ServedSession:
 
     def _measure(self, event: Message, now: float | None) -> None:
         newest = event.newest if isinstance(event, EmotionEstimate) else None
-        if now is not None and newest is not None and not self._given_up:
+        if now is not None and newest is not None and not self.given_up:
             self._metrics.capture_to_line(now - newest)
 
     def deliver(self, line: bytes, keep: bool) -> None:
@@ -350,10 +352,10 @@ class ServedSession:
             asyncio.run_coroutine_threadsafe(socket.send(text), self._loop).result()
 
     async def _send(self, text: str, keep: bool) -> None:
-        while not self._given_up and not (self.socket and self._attached.is_set()):
+        while not self.given_up and not (self.socket and self._attached.is_set()):
             await self._attached.wait()
         socket = self.socket
-        if self._given_up or socket is None:
+        if self.given_up or socket is None:
             return
         self._sent += 1
         if keep:

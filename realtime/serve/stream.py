@@ -31,6 +31,7 @@ from mmer.realtime.serve.protocol import (
 )
 from mmer.realtime.serve.service import Full, Service
 from mmer.realtime.serve.session import ServedSession
+from mmer.realtime.serve.tickets import NO_SUCH
 
 log = logging.getLogger("mmer.serve")
 
@@ -129,7 +130,7 @@ async def _started(websocket: WebSocket, client: Client, service: Service) -> Se
             return None
     if start.resume is not None:
         session = service.sessions.get(start.resume)
-        if session is None or session.done.is_set():
+        if session is None or session.given_up or session.done.is_set():
             session = await service.revive(start)
     else:
         session = await service.open(start)
@@ -209,7 +210,7 @@ class Conversation:
             self._service.metrics.refused("protocol")
             await client.refuse(Close.WRONG, str(problem))
             session.detach(client)
-            session.give_up()
+            session.give_up(Close.WRONG)
             return
         if code is None:  # stop: its last lines follow
             session.finish()
@@ -217,10 +218,13 @@ class Conversation:
         client.gone = True
         session.detach(client)
         if code in _BY_CLIENT:
-            session.give_up()
+            session.give_up(Close.DONE)
 
     async def _say_goodbye(self) -> None:
         session, client = self._session, self._client
+        if session.code is Close.LOST:  # it was given up in the moment in which its client came
+            await client.refuse(Close.WRONG, NO_SUCH)
+            return
         reasons = {
             Close.IDLE: f"nothing came for {self._service.limits.idle_s:g} s",
             Close.LONG: f"a session lasts {self._service.limits.longest_s:g} s at most",
