@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hmac
-from collections.abc import AsyncIterator, Coroutine, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import replace
@@ -25,7 +25,7 @@ from mmer.realtime.serve.watchers import ToWatchers, Watchers
 from mmer.realtime.shared_models import SharedModels
 from mmer.realtime.sinks.registry import refuse_mixing, writers
 
-_ENDING: Final = "the server is about to end"
+ENDING: Final = "the server is about to end"
 _THREADS: Final = 2  # that decode pictures: each session has at most one in work
 
 
@@ -79,6 +79,8 @@ class Service:
         self._jobs = 0
         self._opening = 0
         self._decoders = ThreadPoolExecutor(_THREADS, thread_name_prefix="decode")
+        self._stops: set[Callable[[], object]] = set()  # of files
+        self._stopped = False  # files are
         self._tasks: set[asyncio.Task[Any]] = set()  # of sessions and their conversations
 
     def token_is(self, given: str) -> bool:
@@ -109,7 +111,7 @@ class Service:
             MmerError: the options are wrong, or a model is missing.
         """
         if self.stopping:
-            raise Full(_ENDING)
+            raise Full(ENDING)
         while len(self.sessions) + self._opening >= self.limits.max_sessions:
             if not self._evict():
                 raise Full(
@@ -176,7 +178,7 @@ class Service:
     def pending(self) -> Iterator[None]:
         """A socket that has not started yet; raises Full."""
         if self.stopping:
-            raise Full(_ENDING)
+            raise Full(ENDING)
         if self._pending >= self.limits.pending:
             raise Full("too many connections have not started yet: try again later")
         self._pending += 1
@@ -189,7 +191,7 @@ class Service:
     def job(self) -> Iterator[None]:
         """A file, or a stream in virtual time; raises Full."""
         if self.stopping:
-            raise Full(_ENDING)
+            raise Full(ENDING)
         if self._jobs >= self.limits.jobs:
             raise Full(f"{self._jobs} files are being analysed: try again later")
         self._jobs += 1
@@ -197,6 +199,17 @@ class Service:
             yield
         finally:
             self._jobs -= 1
+
+    @contextmanager
+    def stopped_by_end(self, stop: Callable[[], object]) -> Iterator[None]:
+        """Work on a file: ``stop`` is called when the server ends, or at once where it does."""
+        self._stops.add(stop)
+        try:
+            if self._stopped:
+                stop()
+            yield
+        finally:
+            self._stops.discard(stop)
 
     def metrics_text(self) -> bytes:
         """Prometheus' text of this process."""
@@ -275,17 +288,26 @@ class Service:
     # --- end -------------------------------------------------------------------------------------
 
     async def drain(self, code: Close = Close.STOPPING) -> None:
-        """Finish every session, its last lines sent; refuse new ones from now on.
+        """Finish every session, its last lines sent; stop files; refuse new ones from now on.
 
-        With ``code`` MOVED they are parts that end: their clients go on in another process.
+        With ``code`` MOVED they are parts that end: their clients go on in another process. Files
+        cannot, and are not stopped then.
         """
         self.stopping = True
+        if code is not Close.MOVED:
+            self._stop_files()
         await self._until_ended([s.close(code) for s in self.sessions.values()])
 
     async def cut_off(self) -> None:
-        """End every session at once, unfinished; refuse new ones from now on."""
+        """End every session and file at once, unfinished; refuse new ones from now on."""
         self.stopping = True
+        self._stop_files()
         await self._until_ended([s.cut_off() for s in self.sessions.values()])
+
+    def _stop_files(self) -> None:
+        self._stopped = True
+        for stop in list(self._stops):
+            stop()
 
     async def _until_ended(self, ends: Sequence[Coroutine[Any, Any, None]]) -> None:
         await asyncio.gather(*ends)

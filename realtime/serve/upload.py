@@ -11,7 +11,6 @@ import logging
 import os
 import shutil
 import tempfile
-import threading
 import time
 from collections.abc import Mapping
 from contextlib import suppress
@@ -34,7 +33,7 @@ from mmer.realtime.serve.connections import Connections
 from mmer.realtime.serve.limits import Limits
 from mmer.realtime.serve.protocol import client_options
 from mmer.realtime.serve.security import bearer
-from mmer.realtime.serve.service import Full, Service
+from mmer.realtime.serve.service import ENDING, Full, Service
 from mmer.realtime.sinks.jsonl import LineWriter
 from mmer.realtime.sources.media import MediaFile
 
@@ -63,6 +62,8 @@ class Recognize:
             await problem(error.status_code, error.detail)(scope, receive, send)
         except ClientDisconnect:
             return
+        except asyncio.CancelledError:  # the server has waited long enough for its end
+            await self._break_off(Request(scope, receive))
 
     async def _answer(self, request: Request, send: Send) -> None:
         service = self._service
@@ -81,10 +82,18 @@ class Recognize:
                 raise _no_room(error) from error
             try:
                 try:
-                    file = await received(request, Path(folder), service.limits)
+                    receiving = asyncio.ensure_future(
+                        received(request, Path(folder), service.limits)
+                    )
+                    with service.stopped_by_end(receiving.cancel):
+                        file = await receiving
+                except asyncio.CancelledError:
+                    raise Full(ENDING) from None
                 except OSError as error:
                     raise _no_room(error) from error
                 whole = await self._recognize(request, send, file, options)
+            except Full:
+                raise
             except MmerError as error:
                 raise MmerError(str(error).replace(f"{folder}{os.sep}", "")) from error
             finally:
@@ -93,7 +102,13 @@ class Recognize:
             await send({"type": "http.response.body", "body": b"", "more_body": False})
         else:
             # the answer has begun: that it breaks off says that it is not whole
-            self._connections.abort(request.scope)
+            await self._break_off(request)
+
+    async def _break_off(self, request: Request) -> None:
+        """Close the connection, and wait until it is: uvicorn complains of an answer that stops."""
+        self._connections.abort(request.scope)
+        with suppress(asyncio.TimeoutError, asyncio.CancelledError):
+            await asyncio.wait_for(_left(request), 1.0)
 
     async def _recognize(
         self, request: Request, send: Send, file: Path, options: Mapping[str, Any]
@@ -118,7 +133,7 @@ class Recognize:
     async def _stream(self, request: Request, send: Send, recognizer: Recognizer) -> bool:
         loop = asyncio.get_running_loop()
         stall_s, job_s = self._service.limits.stall_s, self._service.limits.job_s
-        late = threading.Event()
+        why = ""  # the answer is cut off
         headers = [(b"content-type", b"application/x-ndjson"), (b"x-accel-buffering", b"no")]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
 
@@ -133,27 +148,27 @@ class Recognize:
             source = {**info.source, "kind": "file", "name": "upload"}
             lines = [writer.first(replace(info, source=source))]
             for event in events:
-                if late.is_set() and isinstance(event, SessionEnd):
-                    why = f"the file took more than {job_s:g} s: the answer ends here"
-                    event = Notice(event.t, "error", "server", why)
+                if why and isinstance(event, SessionEnd):
+                    event = Notice(event.t, "error", "server", f"{why}: the answer ends here")
                 lines.append(writer.event(event, None) or b"")
                 if text := b"".join(lines):
                     asyncio.run_coroutine_threadsafe(body(text), loop).result()
                 lines = []
 
         async def leaving() -> None:
-            while (await request.receive())["type"] != "http.disconnect":
-                pass
+            await _left(request)
             recognizer.stop()
 
-        def give_up() -> None:
-            late.set()
+        def cut_off(reason: str) -> None:
+            nonlocal why
+            why = reason
             recognizer.stop()
 
         watching = asyncio.ensure_future(leaving())
-        timer = loop.call_later(job_s, give_up)
+        timer = loop.call_later(job_s, cut_off, f"the file took more than {job_s:g} s")
         try:
-            await asyncio.to_thread(work)
+            with self._service.stopped_by_end(lambda: cut_off("the server ends")):
+                await asyncio.to_thread(work)
         except (asyncio.TimeoutError, OSError):  # the client does not read, or has gone
             return False
         except Exception:
@@ -164,7 +179,13 @@ class Recognize:
             watching.cancel()
             with suppress(asyncio.CancelledError):
                 await watching
-        return not late.is_set()
+        return not why
+
+
+async def _left(request: Request) -> None:
+    """Wait until the client has gone."""
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
 
 
 async def received(request: Request, folder: Path, limits: Limits) -> Path:

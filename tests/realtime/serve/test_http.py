@@ -134,7 +134,9 @@ def test_an_upload_is_limited_in_the_size_of_its_frames(uploads: Path) -> None:
     assert list(uploads.iterdir()) == []
 
 
-def test_a_file_that_takes_too_long_is_cut_off_with_a_notice(uploads: Path) -> None:
+def test_a_file_that_takes_too_long_is_cut_off_with_a_notice(
+    uploads: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     long = write_wav(uploads / "long.wav", np.tile(SPOKEN, 600)[np.newaxis]).read_bytes()
     (uploads / "long.wav").unlink()
     with Rig(Limits(job_s=0.2)) as rig, pytest.raises(http.client.IncompleteRead) as cut:
@@ -143,6 +145,31 @@ def test_a_file_that_takes_too_long_is_cut_off_with_a_notice(uploads: Path) -> N
     assert lines[-1]["type"] == "notice"
     assert "more than 0.2 s: the answer ends here" in lines[-1]["text"]
     assert lines[-1]["t"] < 500.0
+    assert caplog.text == ""
+    assert list(uploads.iterdir()) == []
+
+
+def test_the_end_of_the_server_stops_its_files(
+    uploads: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    long = write_wav(uploads / "long.wav", np.tile(SPOKEN, 600)[np.newaxis]).read_bytes()
+    (uploads / "long.wav").unlink()
+    with Rig() as rig, sockets.create_connection(("127.0.0.1", rig.port)) as unfinished:
+        head = "POST /v1/recognize?asr=none HTTP/1.1\r\nHost: localhost\r\n"
+        head += f"Authorization: Bearer {TOKEN}\r\n"
+        unfinished.sendall(f"{head}Content-Length: 99999\r\n\r\nRIFF".encode())
+        with sockets.create_connection(("127.0.0.1", rig.port)) as whole:
+            whole.sendall(f"{head}Content-Length: {len(long)}\r\n\r\n".encode() + long)
+            came = whole.recv(1000)
+            began = time.monotonic()
+            rig.stop()
+            assert time.monotonic() - began < 4.0  # uvicorn would wait for 5
+            while piece := whole.recv(100_000):
+                came += piece
+        assert unfinished.recv(1000).startswith(b"HTTP/1.1 503 ")
+    assert b"the server ends: the answer ends here" in came
+    assert b'"type":"end"' not in came
+    assert caplog.text == ""
     assert list(uploads.iterdir()) == []
 
 
