@@ -40,7 +40,8 @@ def certificate(wanted: str, names: frozenset[str], folder: Path) -> Certificate
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     try:
         context.load_cert_chain(cert, key, password=_no_password)
-        der = ssl.PEM_cert_to_DER_cert(_first(Path(cert).read_text(encoding="ascii")))
+        text = Path(cert).read_text(encoding="ascii", errors="replace")  # comments are in any
+        der = ssl.PEM_cert_to_DER_cert(_first(text))
     except (OSError, ValueError) as error:  # SSLError is an OSError
         reason = getattr(error, "strerror", None) or error
         raise MmerError(f"--tls {wanted}: cannot be used ({reason})") from error

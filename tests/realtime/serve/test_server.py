@@ -26,6 +26,7 @@ from mmer.realtime.messages import SessionEnd
 from mmer.realtime.serve import server
 from mmer.realtime.serve.client_session import Address
 from mmer.realtime.serve.server import ServeOptions, Serving
+from mmer.realtime.serve.tls import certificate
 
 COMMAND = (sys.executable, "-c", "from mmer.realtime.commands.serve import main; main()")
 
@@ -114,6 +115,15 @@ def test_a_self_signed_certificate_is_known_by_its_sha256() -> None:
                 pass
         folder = certificate.key.parent
     assert not folder.exists()
+
+
+def test_a_certificate_may_have_comments_in_any_language(tmp_path: Path) -> None:
+    pytest.importorskip("cryptography", reason="makes the certificate")
+    made = certificate("self-signed", frozenset({"localhost"}), tmp_path)
+    commented = tmp_path / "commented.pem"
+    commented.write_bytes("# Müller GmbH\n".encode() + made.cert.read_bytes())
+    found = certificate(f"{commented},{made.key}", frozenset(), tmp_path)
+    assert found.sha256 == made.sha256
 
 
 @pytest.mark.parametrize(
