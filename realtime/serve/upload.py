@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import re
 import shutil
 import tempfile
 import time
@@ -24,7 +25,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import Message, Receive, Scope, Send
 
-from mmer.models.errors import MmerError
+from mmer.models.errors import MmerError, brief
 from mmer.realtime.messages import Notice, SessionEnd
 from mmer.realtime.open_sources import wanted_streams
 from mmer.realtime.options import Options
@@ -40,6 +41,7 @@ from mmer.realtime.sources.media import MediaFile
 log = logging.getLogger("mmer.serve")
 
 _NUMBERS: Final = ("video_fps", "window_s", "hop_s", "hangover_s")
+_NUMBER: Final = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?")  # as in JSON
 _RETRY_S: Final = "10"
 
 
@@ -233,10 +235,9 @@ def query_options(query: Mapping[str, str]) -> dict[str, Any]:
     options: dict[str, Any] = dict(query)
     for name in _NUMBERS:
         if name in options:
-            try:
-                options[name] = float(options[name])
-            except ValueError as error:
-                raise MmerError(f"{name} is {options[name]!r}, expected a number") from error
+            if not _NUMBER.fullmatch(options[name]):
+                raise MmerError(f"{name} is {brief(options[name])!r}, expected a number")
+            options[name] = float(options[name])
     return client_options(options)
 
 

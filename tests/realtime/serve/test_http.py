@@ -31,6 +31,7 @@ from mmer.realtime.serve.protocol import Start
 from mmer.realtime.serve.service import Service
 from mmer.realtime.serve.session import _face
 from mmer.realtime.serve.session_outputs import SessionOutputs
+from mmer.realtime.serve.upload import query_options
 from mmer.realtime.sinks.registry import Target
 
 SPOKEN = np.concatenate([voice(0.6), silence(0.35)])
@@ -247,6 +248,19 @@ def test_the_page_comes_with_its_token_and_forbids_everything_foreign(rig: Rig) 
     assert headers["referrer-policy"] == "no-referrer"
     assert headers["x-content-type-options"] == "nosniff"
     assert headers["access-control-allow-origin"] is None
+
+
+@pytest.mark.parametrize(
+    "text", ["1_0", "٣", " 3", "+3", "3.", ".5", "03", "0x3", "nan", "inf", ""]
+)
+def test_a_number_in_a_query_is_one_of_json(text: str) -> None:
+    with pytest.raises(MmerError, match=r"window_s is .*, expected a number"):
+        query_options({"window_s": text})
+
+
+def test_numbers_of_json_are_read() -> None:
+    found = query_options({"window_s": "3", "hop_s": "5e-1", "video_fps": "1.5E+1"})
+    assert found == {"window_s": 3.0, "hop_s": 0.5, "video_fps": 15.0}
 
 
 @pytest.mark.parametrize("where", ["tempfile.mkdtemp", "mmer.realtime.serve.upload.received"])
