@@ -7,6 +7,7 @@ import math
 import re
 import socket
 import threading
+from contextlib import suppress
 from typing import Any, Final
 from urllib.parse import unquote, urlsplit
 
@@ -22,6 +23,8 @@ STATE_EVERY_S: Final = 1.0
 """Least seconds of the session between two states."""
 _QUEUED: Final = 256
 """Most finals that wait for a broker."""
+_ROOM: Final = 16
+"""Further messages that may wait: where the queue is full paho drops what comes."""
 _TOPIC_BYTES: Final = 60_000
 """MQTT has 65,535 for a topic, of which ours have an ending."""
 _LAST_S: Final = 2.0
@@ -68,7 +71,7 @@ class Mqtt(Sink):
             client.tls_set()
         if self._url.user is not None:
             client.username_pw_set(self._url.user, self._url.password)
-        client.max_queued_messages_set(_QUEUED)
+        client.max_queued_messages_set(_QUEUED + _ROOM)
         client.reconnect_delay_set(1, 30)
         client.connect_timeout = 5.0
         client.will_set(f"{self._topic}/availability", "offline", qos=1, retain=True)
@@ -109,30 +112,37 @@ class Mqtt(Sink):
             del known[next(iter(known))]
 
     def _publish_final(self, final: EmotionEstimate) -> None:
+        self._pending = [one for one in self._pending if not _is_published(one)]
+        if len(self._pending) >= _QUEUED:
+            self._lost += 1
+            return
         text = self._texts.get(final.utterance, "") if final.utterance is not None else ""
         t0, t1 = final.window
         payload = _payload(final, utterance=final.utterance, t0=_s(t0), t1=_s(t1), text=text)
         sent = self._client.publish(f"{self._topic}/utterance", payload, qos=1, retain=True)
         if sent.rc == self._enums.MQTTErrorCode.MQTT_ERR_QUEUE_SIZE:
             self._lost += 1
-        else:
-            if sent.rc == self._enums.MQTTErrorCode.MQTT_ERR_NO_CONN:
-                sent.rc = self._enums.MQTTErrorCode.MQTT_ERR_SUCCESS  # it waits in paho's queue
-            self._pending = [one for one in (*self._pending, sent) if not one.is_published()]
+            return
+        sent.rc = self._enums.MQTTErrorCode.MQTT_ERR_SUCCESS  # unsent, it waits in paho's queue
+        self._pending.append(sent)
 
     def close(self, end: SessionEnd | None) -> None:
         client, self._client = self._client, None
         if client is None:
             return
         if client.is_connected():
-            last = client.publish(f"{self._topic}/availability", "offline", qos=1, retain=True)
-            last.wait_for_publish(_LAST_S)
+            topic = f"{self._topic}/availability"
+            last = client.publish(topic, "offline", qos=1, retain=True)
+            with suppress(ValueError, RuntimeError):  # the queue is full, or the broker has gone
+                last.wait_for_publish(_LAST_S)
+            if not _is_published(last):  # past the queue
+                client.publish(topic, "offline", qos=0, retain=True)
         client.disconnect()
         # it joins a thread that may be connecting
         stopping = threading.Thread(target=client.loop_stop, daemon=True)
         stopping.start()
         stopping.join(_LAST_S)
-        lost = self._lost + sum(not one.is_published() for one in self._pending)
+        lost = self._lost + sum(not _is_published(one) for one in self._pending)
         if lost:
             self._report(f"{lost} results were not delivered")
 
@@ -231,6 +241,14 @@ def discovery(identity: str, topic: str) -> dict[str, Any]:
             "utterance": sensor("Last utterance", "utterance", label, **options),
         },
     }
+
+
+def _is_published(sent: Any) -> bool:
+    """Whether the broker has confirmed a message."""
+    try:
+        return bool(sent.is_published())
+    except (ValueError, RuntimeError):  # it was never queued, or could not be sent
+        return False
 
 
 def _id_of(topic: str) -> str:

@@ -7,6 +7,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -16,6 +17,7 @@ from typing import Any
 import pytest
 
 from mmer.models.errors import MmerError
+from mmer.realtime.sinks import mqtt
 from mmer.realtime.sinks.mqtt import Mqtt
 
 client_module = pytest.importorskip("paho.mqtt.client", reason="needs the extra mqtt")
@@ -205,6 +207,62 @@ def test_a_broker_that_is_not_there_comes_goes_and_comes_back(
     ]
     observer.disconnect()
     observer.loop_stop()
+
+
+@needs_broker
+def test_more_finals_than_may_wait_leave_room_for_the_rest(
+    broker: Broker, make: SimpleNamespace
+) -> None:
+    sink = Mqtt(f"mqtt://127.0.0.1:{broker.port}/x")
+    sink.open(make.info())
+    for n in range(300):
+        sink.write(make.estimate(float(n), final=True, utterance=n), None)
+    broker.start()
+    observer = broker.observe()
+    wait(lambda: broker.payloads("x/availability") == ["online"])
+    wait(lambda: '"utterance": 255' in "".join(broker.payloads("x/utterance")[-1:]))
+    assert broker.payloads("x/session")
+    assert broker.payloads("homeassistant/device/x/config")
+    sink.close(make.end)
+    wait(lambda: broker.payloads("x/availability") == ["online", "offline"])
+    assert sink.reports()[-1].endswith(": 44 results were not delivered")
+    observer.disconnect()
+    observer.loop_stop()
+
+
+class Silent:
+    """A broker that takes one connection and confirms nothing on it; ``got`` is what came."""
+
+    def __init__(self) -> None:
+        self._listening = socket.create_server(("127.0.0.1", 0))
+        self.port = self._listening.getsockname()[1]
+        self.got = b""
+        self.thread = threading.Thread(target=self._run, daemon=True)
+        self.thread.start()
+
+    def _run(self) -> None:
+        connection, _ = self._listening.accept()
+        with connection, self._listening:
+            connection.recv(1000)
+            connection.sendall(b"\x20\x02\x00\x00")  # CONNACK
+            while piece := connection.recv(100_000):
+                self.got += piece
+
+
+def test_a_broker_that_confirms_nothing_is_told_of_the_end(
+    make: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mqtt, "_LAST_S", 0.3)
+    silent = Silent()
+    sink = Mqtt(f"mqtt://127.0.0.1:{silent.port}/x")
+    sink.open(make.info())
+    wait(lambda: b"online" in silent.got)
+    for n in range(300):
+        sink.write(make.estimate(float(n), final=True, utterance=n), None)
+    sink.close(make.end)
+    silent.thread.join(10.0)
+    assert b"offline" in silent.got.partition(b"online")[2]
+    assert sink.reports()[-1].endswith(": 300 results were not delivered")
 
 
 def test_without_a_broker_the_session_ends_soon_and_says_what_was_lost(
