@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -335,6 +336,26 @@ def test_the_manifest_is_what_ray_and_the_application_take() -> None:
     cores = workers["template"]["spec"]["containers"][0]["resources"]["limits"]["cpu"]
     wanted = settings.max_replicas * settings.replica_cpus + settings.encoders
     assert workers["maxReplicas"] * int(cores) >= wanted
+
+
+@pytest.mark.parametrize("asked", ["", "no-store", "text-only"])
+def test_the_policy_is_that_of_the_settings_or_the_environment(
+    asked: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from mmer.realtime.serve import ray_app
+
+    monkeypatch.setenv("MMER_POLICY", asked)
+    settings = ray_app.Settings(asr="none" if asked == "no-store" else "auto", offline=True)
+    replica = SimpleNamespace(app_name="mmer", replica_id=SimpleNamespace(unique_id="one"))
+    monkeypatch.setattr(ray_app.serve, "get_replica_context", lambda: replica)
+    monkeypatch.setattr(ray_app, "one_thread_each", lambda: None)  # nor in this process
+    monkeypatch.setattr(ray_app.sys, "setswitchinterval", lambda seconds: None)
+    made = ray_app.Sessions(settings, "", "secret", None).__serve_build_asgi_app__()
+    assert made.state.service.policy.name == (asked or "open")
+    assert ray_app.Settings(policy="open").policy == "open"
+    for wrong in ({"policy": "none"}, {"policy": "text-only", "modalities": "face"}):
+        with pytest.raises(MmerError, match="--policy"):
+            ray_app.app(wrong)
 
 
 def test_the_place_is_read_from_the_query() -> None:

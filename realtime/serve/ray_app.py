@@ -26,7 +26,7 @@ import ray
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import Metric
 from prometheus_client.parser import text_string_to_metric_families
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 from ray import serve
 from ray.serve.config import RequestRouterConfig
 from starlette.applications import Starlette
@@ -35,8 +35,9 @@ from mmer.models.bundle import Bundle
 from mmer.models.engine.batching import BatchingEngine, run_joined
 from mmer.models.engine.engine import Engine
 from mmer.models.labels import MODALITIES
-from mmer.realtime.options import parse_modalities
+from mmer.realtime.options import Options, parse_modalities
 from mmer.realtime.own_process import one_thread_each
+from mmer.realtime.policy import DEFAULT_POLICY
 from mmer.realtime.serve.app import create_app
 from mmer.realtime.serve.limits import Limits
 from mmer.realtime.serve.protocol import Close
@@ -93,8 +94,21 @@ class Settings(BaseModel, extra="forbid"):
     """As in mmer-serve."""
     detector: str = "auto"
     """As in mmer-serve."""
+    policy: str = Field(default_factory=lambda: os.environ.get("MMER_POLICY") or DEFAULT_POLICY)
+    """As in mmer-serve, where MMER_POLICY is the default too."""
     offline: bool = False
     """As in mmer-serve."""
+
+    def defaults(self) -> dict[str, Any]:
+        """Options of a recognizer where a client chooses none; raises MmerError for wrong ones."""
+        found: dict[str, Any] = {
+            "modalities": parse_modalities(self.modalities),
+            "asr": self.asr,
+            "detector": self.detector,
+            "policy": self.policy,
+        }
+        Options(source="stream", provider=self.provider, **found)  # refuses what it would
+        return found
 
 
 def app(settings: Settings | Mapping[str, Any]) -> serve.Application:
@@ -108,6 +122,7 @@ def app(settings: Settings | Mapping[str, Any]) -> serve.Application:
     if given == "auto":
         given = os.environ.get("MMER_SERVE_TOKEN", "") or "auto"
     ServeOptions(token=given)  # refuses what mmer-serve would
+    settings.defaults()
     token = {"auto": secrets.token_hex(24), "none": ""}.get(given, given)
     limits = Limits(max_sessions=settings.max_sessions)
     if given == "auto":
@@ -262,11 +277,7 @@ class Sessions:
             hosts=names | set(names_of_this_machine()),
             models=models,
             limits=Limits(max_sessions=settings.max_sessions),
-            defaults={
-                "modalities": parse_modalities(settings.modalities),
-                "asr": settings.asr,
-                "detector": settings.detector,
-            },
+            defaults=settings.defaults(),
             offline=settings.offline,
             tickets=Tickets(secret, context.replica_id.unique_id),
             gather=self._gather,
