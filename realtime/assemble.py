@@ -23,7 +23,9 @@ from mmer.realtime.options import BASELINES, Options
 from mmer.realtime.pipeline import Pipeline
 
 if TYPE_CHECKING:
+    from mmer.models.cards.card import Card
     from mmer.models.fusion import FusionModel
+    from mmer.realtime.blocks.fusion.pooling import Pool
     from mmer.realtime.shared_models import SharedModels
 
 _NO_FUSION = (
@@ -128,6 +130,8 @@ def _connect(
     abstain: bool,
 ) -> Assembly:
     """Blocks of what was loaded, one pipeline of them, and the models by part."""
+    from mmer.realtime.blocks.fusion.pooling import OnlyPool
+
     notices: list[Notice] = []
     for part in ("words", "detector"):
         if part in loaded:
@@ -137,15 +141,29 @@ def _connect(
     asr, text = _text_blocks(options, absent, loaded)
     tracker, clips, face = _face_blocks(options, loaded, bundle, baselined)
     learned = loaded.pop("fusion", None)
+    answering = bundle.answering
+    pool: Pool | None = learned
     if learned is not None:
         check_fusion(learned, loaded)
-    if bundle.answering is None:
+    elif answering is not None:
+        pool = OnlyPool()
+    encoders = [loaded[m] for m in MODALITIES if m in loaded]
+    if len(encoders) == 1 and not bundle.is_run:  # nothing to fuse: its own answer
+        learned, pool, answering = None, None, encoders[0].card
+    if answering is None:
         notices.append(Notice(0.0, "info", "fusion", _NO_FUSION))
     expects = [name for name, block in (("speech", speech), ("text", text)) if block is not None]
     return Assembly(
         pipeline=Pipeline(
             _fusion_block(
-                options, bundle, learned, expects, absent, clips=clips is not None, abstain=abstain
+                options,
+                pool,
+                answering if abstain else None,
+                expects,
+                absent,
+                clips=clips is not None,
+                of_run=bundle.is_run,
+                strict=not abstain,
             ),
             vad=None if speech is None and asr is None else _vad(options),
             asr=asr,
@@ -253,30 +271,28 @@ def _vad(options: Options) -> Block:
 
 def _fusion_block(
     options: Options,
-    bundle: Bundle,
-    learned: FusionModel | None,
+    pool: Pool | None,
+    answering: Card | None,
     expects: Sequence[str],
     absent: dict[str, str],
     *,
     clips: bool,
-    abstain: bool,
+    of_run: bool,
+    strict: bool,
 ) -> Block:
-    """The fusion of one person or of several; ``learned`` is the folder's, where it has one."""
+    """The fusion of one person or of several; ``answering``'s card says what is withheld."""
     from mmer.realtime.blocks.fusion.block import FusionBlock, FusionConfig
     from mmer.realtime.blocks.fusion.people import PeopleFusion
-    from mmer.realtime.blocks.fusion.pooling import OnlyPool
 
-    answering = bundle.answering
     config = FusionConfig(options.window_s)
-    if bundle.is_run:
+    if of_run:
         config = replace(config, final_wait_s=_RUN_WAIT_S)
-    if answering is not None and abstain:
+    if answering is not None:
         config = replace(config, min_confidence=answering.abstain_below)
-    pool = OnlyPool() if learned is None and answering is not None else learned
 
     def of_one() -> FusionBlock:
         return FusionBlock(
-            config, options.modalities, expects, absent, pool, clips=clips, strict=not abstain
+            config, options.modalities, expects, absent, pool, clips=clips, strict=strict
         )
 
     if options.people == "largest":

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from run_folders import write_run
 
+import mmer
 from mmer.models.cards.card import load_card, weights_dir
 from mmer.models.errors import MmerError
 from mmer.models.fusion import FusionModel
@@ -23,9 +24,14 @@ def store(tmp_path: Path) -> Store:
     return Store(tmp_path / "home", [], offline=True, report=lambda line: None)
 
 
-def build(store: Store, weights: Path | None = None, abstain: bool = True) -> Assembly:
-    options = Options(source="clip.mp4", modalities=("speech",), weights=weights)
-    return assemble(options, frozenset({"audio"}), store, abstain=abstain)
+def build(
+    store: Store,
+    weights: Path | None = None,
+    abstain: bool = True,
+    modalities: tuple[str, ...] = ("speech", "face"),
+) -> Assembly:
+    options = Options(source="clip.mp4", modalities=modalities, weights=weights)
+    return assemble(options, frozenset({"audio", "video"}), store, abstain=abstain)
 
 
 def copy(folder: Path, *names: str) -> Path:
@@ -49,10 +55,35 @@ def test_the_shipped_encoders_have_the_shipped_fusion(store: Store) -> None:
 def test_encoders_of_ones_own_are_multiplied_and_it_is_said(store: Store, tmp_path: Path) -> None:
     made = build(store, copy(tmp_path / "own", "speech"))
     assert isinstance(made.pipeline.fusion.block._pool, ProductPool)
-    assert made.models == {"speech": "speech.onnx", "fusion": None}
+    assert made.models["fusion"] is None
     (notice,) = made.notices
     assert (notice.level, notice.about) == ("info", "fusion")
     assert "mmer-train fusion --weights" in notice.text
+
+
+@pytest.mark.parametrize("modality", ["speech", "text", "face"])
+@pytest.mark.parametrize("own", [False, True])
+def test_one_modality_has_its_own_answer(
+    store: Store, tmp_path: Path, modality: str, own: bool
+) -> None:
+    """The fusion trusts words so little that of words alone it never answered."""
+    names = (modality, "text-tokenizer") if modality == "text" else (modality,)
+    made = build(store, copy(tmp_path / "own", *names) if own else None, modalities=(modality,))
+    block = made.pipeline.fusion.block
+    card = load_card(weights_dir() / f"{modality}.json")
+    assert isinstance(block._pool, ProductPool)
+    assert block._config.min_confidence == card.abstain_below
+    assert made.models["fusion"] is None
+    assert made.notices == []
+
+
+@pytest.mark.slow
+def test_words_alone_have_labels(short_clip: Path) -> None:
+    options = {"modalities": ("text",), "asr": "moonshine", "pace": "max", "offline": True}
+    with mmer.Recognizer(short_clip, **options) as recognizer:
+        finals = [e for e in recognizer if e.final]
+    assert len(finals) >= 2
+    assert all(e.label is not None for e in finals)
 
 
 def test_a_fusion_of_ones_own_is_used(store: Store, tmp_path: Path) -> None:
@@ -77,7 +108,8 @@ def test_a_damaged_fusion_is_told(store: Store, tmp_path: Path) -> None:
 def test_a_run_has_its_own_fusion_which_waits_for_slow_networks(
     store: Store, tmp_path: Path
 ) -> None:
-    block = build(store, write_run(tmp_path, ("speech", "text"), "logits")).pipeline.fusion.block
+    run = write_run(tmp_path, ("speech", "text"), "logits")
+    block = build(store, run, modalities=("speech",)).pipeline.fusion.block
     assert isinstance(block._pool, FusionModel)
     assert block._pool.uses == "logits"
     assert block._config.final_wait_s > build(store).pipeline.fusion.block._config.final_wait_s
@@ -89,7 +121,7 @@ def test_a_run_of_one_modality_needs_none_and_withholds_what_its_card_says(
     run = write_run(tmp_path, ("speech",))
     table = json.loads((run / "speech.json").read_text())
     (run / "speech.json").write_text(json.dumps(table | {"abstain_below": 0.4}))
-    made = build(store, run)
+    made = build(store, run, modalities=("speech",))
     assert isinstance(made.pipeline.fusion.block._pool, OnlyPool)
     assert made.pipeline.fusion.block._config.min_confidence == 0.4
     assert made.models == {"speech": "speech.onnx", "fusion": None}
