@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import difflib
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -52,6 +54,7 @@ OUTPUTS: Final = Registry(
         DEFAULT: Output(
             f"{_HERE}.jsonl:JsonLines",
             "JSON lines in a file or on stdout",
+            metavar="FILE",
             writes_file=True,
             tells_people=True,
         ),
@@ -98,12 +101,30 @@ OUTPUTS: Final = Registry(
 )
 OUTPUT_METAVAR: Final = "FILE|-|NAME:ADDRESS"
 """Values of ``--output``, for the help of a command."""
+_NAME: Final = re.compile(r"[A-Za-z][A-Za-z-]+")
+"""What may be meant as an output's name; one letter alone is a drive."""
 
 
 def parse_output(target: str) -> Target:
-    """Name and address of "NAME:ADDRESS"; anything else is a file of JSON lines or "-"."""
+    """Name and address of "NAME:ADDRESS"; anything else is a file of JSON lines or "-".
+
+    NAME alone has the output's default address. Raises MmerError where it has none, and for
+    "WORD:..." whose word is no output: a mistyped name must not become a file.
+    """
     name, colon, address = target.partition(":")
-    return Target(name, address) if colon and name in OUTPUTS else Target(DEFAULT, target)
+    if name in OUTPUTS:
+        entry = OUTPUTS[name]
+        if not (colon or entry.default):
+            raise MmerError(
+                f"the output {name} needs an address: {name}:{entry.metavar} (a file of that "
+                f"name: ./{name})"
+            )
+        return Target(name, address if colon else entry.default)
+    if colon and _NAME.fullmatch(name):
+        close = difflib.get_close_matches(name.lower(), list(OUTPUTS), 1)
+        meant = f"do you mean {close[0]}?" if close else f"there are {', '.join(OUTPUTS)}."
+        raise MmerError(f"no output {name!r}: {meant} A file of that name: ./{name}:...")
+    return Target(DEFAULT, target)
 
 
 def option_of(target: Target) -> str:

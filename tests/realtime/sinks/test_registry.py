@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 
 import mmer
+from mmer.models.errors import MmerError
 from mmer.realtime.commands import live
+from mmer.realtime.sinks.asked import asked
 from mmer.realtime.sinks.registry import OUTPUTS, Output, parse_output
 from mmer.realtime.sinks.sink import SessionInfo
 
@@ -53,6 +56,32 @@ def test_an_entry_more_makes_an_output_that_can_be_chosen(
 
 def test_what_is_no_entry_is_a_file_of_json_lines(with_tape: None) -> None:
     assert parse_output("tape:x:y") == ("tape", "x:y")
-    for target in ("-", "out.jsonl", "C:/out.jsonl", "tap:x", "./tape:x"):
+    files = ("-", "", "out.jsonl", "out", "C:/out.jsonl", "C:out", "./tape:x", "a/tap:x", "10:30")
+    for target in files:
         assert parse_output(target) == ("jsonl", target)
     assert parse_output("jsonl:out") == ("jsonl", "out")
+
+
+@pytest.mark.parametrize(
+    ("target", "says"),
+    [
+        ("osk:127.0.0.1:9000", "no output 'osk': do you mean osc? A file of that name: ./osk:..."),
+        ("OSC:h:1", "no output 'OSC': do you mean osc?"),
+        ("mqtts://user:secret@h", "no output 'mqtts': do you mean mqtt? A file of that name"),
+        ("foo:bar", "no output 'foo': there are jsonl, export, "),
+        ("osc", "the output osc needs an address: osc:HOST:PORT (a file of that name: ./osc)"),
+        ("jsonl", "the output jsonl needs an address: jsonl:FILE"),
+    ],
+)
+def test_a_mistyped_output_is_no_file(target: str, says: str) -> None:
+    with pytest.raises(MmerError) as wrong:
+        parse_output(target)
+    assert says in str(wrong.value)
+    assert "secret" not in str(wrong.value)
+    with pytest.raises(MmerError, match=re.escape(says)):
+        asked([target])
+
+
+def test_a_name_alone_has_the_default_address() -> None:
+    assert parse_output("lsl") == ("lsl", "mmer")
+    assert parse_output("transcript") == ("transcript", "-")
