@@ -22,6 +22,7 @@ from mmer.realtime.sources.source import Source
 from mmer.realtime.sources.stall import STALL_S, Stall
 
 _HOLE_S: Final = 0.040  # stamps of sound that stray less than this are jitter
+_LOUDEST: Final = 8.0  # float32 may clip; beyond it is of another scale
 AHEAD_S: Final = 1.0
 """How far stamps may lie before the start and in the future: two clocks are never the same."""
 RATES: Final = range(4_000, 384_001)
@@ -44,11 +45,13 @@ class PushSource(Source):
         source = mmer.PushSource()
 
         def feed():
-            if source.wait_started():
-                for samples, image in my_capture():  # float32 (n,), uint8 (H, W, 3) BGR
-                    source.push_audio(samples, rate=48_000)
-                    source.push_frame(image)
-            source.end()
+            try:
+                if source.wait_started():
+                    for samples, image in my_capture():  # int16 or float32 (n,), uint8 (H, W, 3)
+                        source.push_audio(samples, rate=48_000)
+                        source.push_frame(image)
+            finally:  # else the recognizer waits for more for ever
+                source.end()
 
         with mmer.Recognizer(source) as recognizer:
             threading.Thread(target=feed).start()
@@ -348,14 +351,25 @@ class PushSource(Source):
         """Its seconds; raises MmerError for what is no sound."""
         kind, shape = _kind(samples)
         if kind not in (np.int16, np.float32) or len(shape) != 1:
-            raise MmerError(f"sound is int16 or float32 (n,), mono, got {kind} {shape}")
+            mix = ""
+            if kind in (np.int16, np.float32) and len(shape) == 2:
+                channels = 0 if shape[0] < shape[1] else 1
+                mix = f": mix it down by samples.mean(axis={channels}).astype(samples.dtype)"
+            raise MmerError(f"sound is int16 or float32 (n,), mono, got {kind} {shape}{mix}")
         if isinstance(rate, bool) or not isinstance(rate, int | np.integer) or rate not in RATES:
             raise MmerError(
                 f"the rate is a whole number of samples a second from {RATES[0]} to {RATES[-1]}, "
                 f"got {rate!r}"
             )
-        if kind == np.float32 and not np.isfinite(samples).all():
-            raise MmerError("sound is finite numbers in -1..1, got infinity or NaN")
+        if kind == np.float32:
+            highest = float(np.abs(samples).max(initial=0.0))
+            if not math.isfinite(highest):
+                raise MmerError("sound is finite numbers in -1..1, got infinity or NaN")
+            if highest > _LOUDEST:
+                raise MmerError(
+                    f"float32 sound is in -1..1, got {highest:.0f}: divide what was int16 by "
+                    "32768, or push it as int16"
+                )
         duration_s = len(samples) / rate
         if duration_s > self._queue_s:
             raise MmerError(f"one push holds {self._queue_s:g} s at most, got {duration_s:.1f} s")

@@ -379,7 +379,14 @@ def test_what_is_held_after_a_pause_comes_out_before_the_next(
         (np.zeros(320, np.int16), 0, "rate .* got 0"),
         (np.zeros(320, np.int16), 44_100.5, "rate .* got 44100.5"),
         (np.zeros(320, np.int16), True, "rate .* got True"),
+        (
+            np.zeros((320, 2), np.float32),
+            RATE,
+            r"by samples.mean\(axis=1\).astype\(",
+        ),
+        (np.zeros((2, 320), np.int16), RATE, r"by samples.mean\(axis=0\)"),
         (np.full(320, np.nan, np.float32), RATE, "NaN"),
+        (np.full(320, -12e3, np.float32), RATE, "got 12000: divide what was int16 by 32768, or"),
         (np.zeros(11 * RATE, np.int16), RATE, "10 s at most, got 11.0 s"),
     ],
 )
