@@ -14,6 +14,7 @@ from mmer.realtime.messages import Message, SessionEnd
 from mmer.realtime.sinks.output import refuse_twice
 from mmer.realtime.sinks.outputs import reports_of
 from mmer.realtime.sinks.registry import (
+    DEFAULT,
     OUTPUTS,
     STDOUT,
     Settings,
@@ -44,7 +45,8 @@ class SessionOutputs:
         for name, address in self._targets:
             if OUTPUTS[name].writes_file and PLACE not in address:
                 raise MmerError(_needs_place(Target(name, address)))
-            make_output(name, address.replace(PLACE, "x"), self._settings.get(name))
+            tried = address if OUTPUTS[name].writes_file else address.replace(PLACE, "x")
+            make_output(name, tried, self._settings.get(name))
         refuse_twice([file for target in self._targets for file in files_of(target)])
 
     @property
@@ -79,7 +81,8 @@ class SessionOutputs:
 def _needs_place(target: Target) -> str:
     """Why all sessions cannot write to ``target``, and an option by which they can."""
     if target.address == STDOUT:
-        why, root, ending = "standard output does not tell the sessions apart", "run", ""
+        why, root = "standard output does not tell the sessions apart", "run"
+        ending = ".jsonl" if target.name == DEFAULT else ".txt"
     else:
         why = f"a file of the server needs {PLACE} in its name"
         root, ending = os.path.splitext(target.address)

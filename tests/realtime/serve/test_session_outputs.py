@@ -75,8 +75,10 @@ def test_what_cannot_be_is_one_line_before_it_serves(tmp_path: Path) -> None:
         mmer_serve(["--export", f"{tmp_path}/{{session}}.csv", "--output", lines])
     with pytest.raises(MmerError, match="expected HOST:PORT"):
         mmer_serve(["--udp-events", "nowhere"])
-    with pytest.raises(MmerError, match="there is no folder"):
-        mmer_serve(["--output", f"{tmp_path}/missing/{{session}}.jsonl"])
+    missing = f"{tmp_path}/missing/{{session}}.jsonl"
+    with pytest.raises(MmerError, match="there is no folder") as wrong:
+        mmer_serve(["--output", missing])
+    assert f"cannot write {missing}: " in str(wrong.value)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -87,10 +89,10 @@ STDOUT = "standard output does not tell the sessions apart"
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (["--output", "-"], f"--output -: {STDOUT}; use --output run-{{session}}"),
+        (["--output", "-"], f"--output -: {STDOUT}; use --output run-{{session}}.jsonl"),
         (
             ["--output", "transcript:-"],
-            f"--transcript: {STDOUT}; use --output transcript:run-{{session}}",
+            f"--transcript: {STDOUT}; use --output transcript:run-{{session}}.txt",
         ),
         (["--transcript"], "no option --transcript; see mmer-serve --help"),
         (["--output", "x.jsonl"], f"--output x.jsonl: {NEEDS}; use --output x-{{session}}.jsonl"),
