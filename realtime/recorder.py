@@ -92,17 +92,18 @@ class Recorder:
         return replace(info, recording=about)
 
     def open(self, info: SessionInfo) -> list[Notice]:
-        """Create the folder and its files; delete what has expired beside it.
+        """Create the folder, the one above it and its files; delete what has expired beside it.
 
         ``info`` is ``described``. Raises MmerError.
         """
         check_folder(self.folder)
         parent = self.folder.absolute().parent
-        notices = [
-            Notice(0.0, "info", "recording", f"{folder} was past its --keep-days and is deleted")
-            for folder in expire(parent)
-        ]
         try:
+            parent.mkdir(exist_ok=True)
+            notices = [
+                Notice(0.0, "info", "recording", f"{old} was past its --keep-days and is deleted")
+                for old in expire(parent)
+            ]
             self.folder.mkdir(exist_ok=True)
             self._media = _Media(self.folder / MEDIA, info.streams, info.policy)
         except OSError as error:

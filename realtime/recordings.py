@@ -46,6 +46,11 @@ def media_of(source: str) -> str:
     return str(folder / MEDIA) if recorded else source
 
 
+def lines_of(run: Path) -> Path:
+    """The JSON lines of a recording's folder; any other ``run`` as it is."""
+    return run / LINES if header(run) is not None else run
+
+
 def recorded_with(media: str) -> Mapping[str, Any] | None:
     """Configuration of the session whose recording ``media`` is a part of; None for other files.
 
@@ -84,7 +89,11 @@ def _last_line(path: Path) -> Mapping[str, Any]:
 
 
 def check_folder(folder: Path) -> None:
-    """Raise MmerError where no recording can be made in ``folder``; creates nothing."""
+    """Raise MmerError where no recording can be made in ``folder``; creates nothing.
+
+    The folder above it may be missing: the recorder makes both.
+    """
+    parent = folder.absolute().parent
     try:
         if folder.is_dir():
             if (line := header(folder)) is not None:
@@ -96,9 +105,12 @@ def check_folder(folder: Path) -> None:
                 raise MmerError(f"--record {folder} holds other files: name a new folder")
         elif folder.exists():
             raise MmerError(f"--record {folder} is a file: name a new folder")
-        elif not folder.absolute().parent.is_dir():
-            raise MmerError(f"--record {folder}: there is no folder {folder.parent}; create it")
-        place = folder if folder.is_dir() else folder.absolute().parent
+        elif parent.exists() and not parent.is_dir():
+            raise MmerError(f"--record {folder}: {folder.parent} is a file")
+        elif not parent.parent.is_dir():
+            above = folder.parent.parent
+            raise MmerError(f"--record {folder}: there is no folder {above}; create it")
+        place = next(p for p in (folder, parent, parent.parent) if p.is_dir())
     except OSError as error:
         raise MmerError(f"--record {folder}: {error.strerror or error}") from error
     if not os.access(place, os.W_OK):

@@ -25,7 +25,7 @@ class Arguments:
     """
 
     run: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="RUN.jsonl")]
-    """JSON lines of one session."""
+    """JSON lines of one session, or the folder of a recording."""
     files: Annotated[tyro.conf.Positional[tuple[Path, ...]], tyro.conf.arg(metavar="FILE [FILE]")]
     """Files to write; the ending says the format: .eaf (ELAN), .vtt, .srt (captions), .xml
     (EmotionML), .parquet, .csv (tables), .TextGrid (Praat)."""
@@ -39,7 +39,7 @@ def run(argv: Sequence[str]) -> int:
     refuse_twice([written for file in arguments.files for written in files_of(file)])
     given = Run(arguments.run)
     for file in arguments.files:  # all of them first: a wrong name leaves nothing half-done
-        check_export(file, arguments.run)
+        check_export(file, given.path)
     check_run(given)
     for file in arguments.files:
         export(given, file)

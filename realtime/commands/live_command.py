@@ -21,7 +21,7 @@ from mmer.realtime.commands.settings import config_path, write_config
 from mmer.realtime.open_sources import named_source
 from mmer.realtime.options import Options, one_of, parse_modalities
 from mmer.realtime.policy import DEFAULT_POLICY, POLICY_METAVAR, POLICY_NAMES, notice
-from mmer.realtime.recordings import expire
+from mmer.realtime.recordings import expire, header
 from mmer.realtime.sinks.registry import OUTPUT_METAVAR
 
 if TYPE_CHECKING:
@@ -227,8 +227,17 @@ def _expire(argv: Sequence[str]) -> int:
             "usage: mmer-live expire FOLDER, which deletes the recordings in it that "
             "are past their --keep-days"
         )
-    for folder in expire(Path(argv[0])):
-        print(f"deleted {folder}")
+    folder = Path(argv[0])
+    if header(folder) is not None:
+        raise MmerError(
+            f"{folder} is a recording itself; the recordings in a folder are looked at: "
+            f"mmer-live expire {folder.absolute().parent}"
+        )
+    deleted = expire(folder)
+    for recording in deleted:
+        print(f"deleted {recording}")
+    if not deleted:
+        print(f"mmer-live: nothing in {folder} is past its --keep-days", file=sys.stderr)
     return 0
 
 

@@ -13,6 +13,7 @@ from typing import IO, Any, Final
 from mmer.models.errors import MmerError, brief
 from mmer.models.labels import EMOTIONS, MODALITIES
 from mmer.realtime.policy import DEFAULT_POLICY, POLICY_NAMES
+from mmer.realtime.recordings import lines_of
 
 _LONGEST_LINE: Final = 1 << 20
 """Bytes; more is no line of ours."""
@@ -75,11 +76,12 @@ class Run:
     """JSON lines of one session, read anew by each method: memory does not grow with the run.
 
     A last line that was cut (the program was killed) is passed over; so is a damaged one, which
-    ``damaged`` counts. Raises MmerError where ``path`` cannot be read or is no run.
+    ``damaged`` counts. ``path`` may be a recording's folder. Raises MmerError where it cannot be
+    read or is no run.
     """
 
     def __init__(self, path: str | Path) -> None:
-        self.path = Path(path)
+        self.path = lines_of(Path(path))
         self.damaged = 0
         try:
             with self.path.open("rb") as file:
