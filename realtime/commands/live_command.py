@@ -17,7 +17,7 @@ from mmer.realtime.asr.registry import ASR_METAVAR
 from mmer.realtime.choose import DETECTOR_METAVAR
 from mmer.realtime.commands.command_line import Flag, parse
 from mmer.realtime.commands.output_options import OutputOptions, chosen
-from mmer.realtime.commands.settings import config_path, write_config
+from mmer.realtime.commands.settings import Example, config_path, write_config
 from mmer.realtime.open_sources import named_source
 from mmer.realtime.options import Options, one_of, parse_modalities
 from mmer.realtime.policy import DEFAULT_POLICY, POLICY_METAVAR, POLICY_NAMES, notice
@@ -41,9 +41,9 @@ class Arguments:
 
     source: Annotated[tyro.conf.Positional[str | None], tyro.conf.arg(metavar="[SOURCE]")] = None
     """Media file or URL; left out: microphone and camera."""
-    audio: Annotated[str | None, Named] = None
+    audio: Annotated[str | None, Named, Example("USB Audio")] = None
     """Microphone: index, name or part of its name, or none."""
-    video: Annotated[str | None, Named] = None
+    video: Annotated[str | None, Named, Example("0")] = None
     """Camera: index, path, URL or GStreamer pipeline, or none."""
     modalities: str = "speech,text,face"
     """Modalities to use, separated by commas."""
@@ -55,7 +55,7 @@ class Arguments:
     provider: Provider = "auto"
     """What runs the networks; auto: the best that works; a named one that cannot run is an error.
     tensorrt builds its plans where mmer-engine build has not, which takes minutes, once."""
-    weights: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None
+    weights: Annotated[Path | None, tyro.conf.arg(metavar="DIR"), Example("runs/mine")] = None
     """Folder with networks (NAME.onnx and NAME.json) to use in place of the shipped ones, or with a
     run that mmer-export wrote, which goes without them."""
     output: Annotated[
@@ -66,15 +66,15 @@ class Arguments:
         default_factory=OutputOptions
     )
     """Outputs for other programs."""
-    record: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None
+    record: Annotated[Path | None, tyro.conf.arg(metavar="DIR"), Example("runs/p07")] = None
     """Record sound, video and JSON lines in a new folder, which is a SOURCE afterwards. Record
     only people who have agreed."""
-    consent: Annotated[str | None, tyro.conf.arg(metavar="TEXT")] = None
+    consent: Annotated[str | None, tyro.conf.arg(metavar="TEXT"), Example("P07, form 3")] = None
     """Who has agreed to the recording, and how, for its header."""
-    keep_days: Annotated[float | None, tyro.conf.arg(metavar="DAYS")] = None
+    keep_days: Annotated[float | None, tyro.conf.arg(metavar="DAYS"), Example(90.0)] = None
     """Days after which a recording may be deleted: by the next --record in the folder above it,
     or by `mmer-live expire FOLDER`."""
-    overlay: Annotated[Path | None, tyro.conf.arg(metavar="FILE.mp4")] = None
+    overlay: Annotated[Path | None, tyro.conf.arg(metavar="FILE.mp4"), Example("seen.mp4")] = None
     """Annotated MP4 of a file, with its sound; plays it at --pace max."""
     window: Flag = False
     """Show the video with the results drawn on it."""
@@ -89,7 +89,7 @@ class Arguments:
     """How far back an estimate looks, in seconds."""
     hop_s: float = 0.25
     """Seconds from one estimate to the next."""
-    hangover_s: Annotated[float | None, tyro.conf.arg(metavar="SECONDS")] = None
+    hangover_s: Annotated[float | None, tyro.conf.arg(metavar="SECONDS"), Example(0.3)] = None
     """Silence after which an utterance has ended, in seconds; by default it follows the speaker's
     pauses and the noise, between 0.2 and 0.5 s."""
     reconnect: bool = True
@@ -148,7 +148,10 @@ def _run(arguments: Arguments) -> int:
     if arguments.write_config:
         _views(arguments).check(_options(arguments))
         write_config(arguments, Path("mmer.toml"))
-        print("mmer-live: wrote mmer.toml; use it by --config mmer.toml", file=sys.stderr)
+        left, use = "", "--config mmer.toml"
+        if (source := arguments.source) is not None:
+            left, use = f", without the source ({source})", f"mmer-live {source} {use}"
+        print(f"mmer-live: wrote mmer.toml{left}; use it by {use}", file=sys.stderr)
         return 0
     if arguments.notice:
         one_of("--policy", arguments.policy, POLICY_NAMES)

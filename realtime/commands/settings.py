@@ -42,6 +42,13 @@ _OWN: Final = ("MMER_OFFLINE", "MMER_MODELS", "MMER_HOME", "MMER_DATA", "MMER_CO
 
 
 @dataclass(frozen=True)
+class Example:
+    """Value that an option without a default may have, for the file of ``write_config``."""
+
+    value: str | float
+
+
+@dataclass(frozen=True)
 class Setting:
     """An option: its name with dashes, the fields that lead to it, its values and its help."""
 
@@ -51,6 +58,7 @@ class Setting:
     choices: tuple[str, ...]
     default: Any
     help: str
+    example: Any = None
 
     @property
     def spellings(self) -> tuple[str, ...]:
@@ -169,10 +177,8 @@ def write_config(arguments: Any, path: Path) -> None:
 
 def _toml(setting: Setting, value: Any) -> str:
     if value is None:  # shown after "#": what a value looks like
-        return {"flag": "true", "number": "0.3", "whole": "1", "maybe": "true"}.get(
-            setting.kind, '""'
-        )
-    if setting.kind == "maybe":
+        value = setting.example
+    elif setting.kind == "maybe":
         return json.dumps(value[0], ensure_ascii=False) if value else "true"
     given = list(value) if isinstance(value, tuple) else value
     return json.dumps(str(given) if isinstance(given, Path) else given, ensure_ascii=False)
@@ -201,8 +207,17 @@ def _settings(kind: type[Any], above: tuple[str, ...]) -> Iterator[Setting]:
         said = next((n.help for n in notes if getattr(n, "help", None)), None)
         words = said or documented.get(field.name, "")
         found, choices = _kind_of(inner)
+        example = next((n.value for n in notes if isinstance(n, Example)), None)
+        if example is None:
+            example = choices[0] if choices else found == "maybe" or None
         yield Setting(
-            field.name.replace("_", "-"), path, found, choices, default, " ".join(words.split())
+            field.name.replace("_", "-"),
+            path,
+            found,
+            choices,
+            default,
+            " ".join(words.split()),
+            example,
         )
 
 

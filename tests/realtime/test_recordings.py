@@ -45,7 +45,7 @@ def test_expire_says_where_nothing_was_deleted(
     out, err = capsys.readouterr()
     assert (out, err) == ("", f"mmer-live: nothing in {tmp_path} is past its --keep-days\n")
     recorded(tmp_path / "p03", [], keep_days=0.0)
-    with pytest.raises(MmerError, match="is a recording itself.*: mmer-live expire"):
+    with pytest.raises(MmerError, match=r"is a recording itself.*: mmer-live expire"):
         live_command.run(["expire", str(tmp_path / "p03")])
     assert json.loads((tmp_path / "p03" / LINES).read_text().splitlines()[0])["recording"]
     assert live_command.run(["expire", str(tmp_path)]) == 0

@@ -172,9 +172,21 @@ def test_what_is_written_as_comments_can_be_used(tmp_path: Path) -> None:
     commented = [line[2:] for line in lines if line[2:].partition(" = ")[0] in names]
     assert len(commented) == len(names - ACTIONS)
     for line in commented:
-        if not line.endswith('""'):
-            (tmp_path / "one.toml").write_text(line + "\n")
-            parsed("--config", str(tmp_path / "one.toml"))
+        assert not line.endswith(('""', "null"))
+        (tmp_path / "one.toml").write_text(line + "\n")
+        parsed("--config", str(tmp_path / "one.toml"))
+    assert {"keep-days = 90.0", 'pace = "real"', 'record = "runs/p07"'} <= set(commented)
+
+
+def test_write_config_says_that_the_source_is_not_in_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert live_command.run(["--write-config", "talk.mp4"]) == 0
+    assert capsys.readouterr().err == (
+        "mmer-live: wrote mmer.toml, without the source (talk.mp4); use it by mmer-live "
+        "talk.mp4 --config mmer.toml\n"
+    )
 
 
 @pytest.mark.parametrize(
