@@ -42,6 +42,15 @@ class Calibration:
         """Those with at least so much behind them, by modality."""
         return {m: offset for m, offset in self._all().items() if offset.seen >= least[m]}
 
+    def missing(self, modality: str, least: Mapping[str, float] = LEAST) -> str:
+        """What ``offsets`` lacks of a modality, "9 s of the 15 s needed"; "" where it has it."""
+        seen = self.seen.get(modality, 0.0)
+        if seen >= least[modality]:
+            return ""
+        unit, of = ("", " utterances") if modality == "speech" else (" s", "")
+        # rounded down: 14.9 is not enough
+        return f"{int(seen)}{unit} of the {least[modality]:.0f}{unit}{of} needed"
+
     def _all(self) -> dict[str, Offset]:
         found = {"speech": self._speech}
         if self._faces:

@@ -67,9 +67,17 @@ def calibrate(options: Options, file: Path, config: Path | None = None) -> int:
             f"(needed: {LEAST['speech']:.0f}, or {LEAST['face']:.0f} s): nothing was written"
         )
     save_baseline(file, offsets, network_hashes(options.weights))
-    parts = {"speech": "the voice", "face": "the face"}
-    print(f"{file}: {' and '.join(parts[m] for m in offsets)}; use it with --baseline {file}")
+    print(f"{file}: {described(found, spoken)}; use it with --baseline {file}")
     return 0
+
+
+def described(found: Calibration, modalities: Iterable[str]) -> str:
+    """The modalities that are in the file, and what is missing of the others."""
+    names = {"speech": "voice", "face": "face"}
+    missing = {m: found.missing(m) for m in modalities}
+    there = " and ".join(f"the {names[m]}" for m, what in missing.items() if not what)
+    absent = ", ".join(f"{names[m]}: {what}" for m, what in missing.items() if what)
+    return f"{there} ({absent})" if absent else there
 
 
 def _learn(

@@ -14,6 +14,7 @@ from mmer.models.errors import MmerError
 from mmer.realtime.baseline_file import load_baseline, network_hashes, save_baseline
 from mmer.realtime.blocks.baseline import READING, Offset
 from mmer.realtime.calibration import LEAST, Calibration
+from mmer.realtime.commands.calibrate import described
 from mmer.realtime.messages import Evidence
 from mmer.realtime.options import Options
 from mmer.realtime.serve.protocol import client_options
@@ -117,6 +118,13 @@ def test_calibration_of_too_little_has_nothing() -> None:
     for k in range(100):
         calibration.add(frame(k / 20, track=1))
     assert calibration.offsets() == {}
+    assert calibration.missing("speech") == "4 of the 5 utterances needed"
+    assert calibration.missing("face") == "4 s of the 15 s needed"
+    calibration.add(said(9))
+    assert calibration.missing("speech") == ""
+    modalities = ("speech", "face")
+    assert described(calibration, modalities) == "the voice (face: 4 s of the 15 s needed)"
+    assert described(calibration, ("speech",)) == "the voice"
 
 
 def test_a_client_of_the_server_names_no_file() -> None:
