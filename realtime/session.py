@@ -18,7 +18,7 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
 from typing import Final
 
-from mmer.models.errors import MmerError
+from mmer.models.errors import MmerError, described
 from mmer.models.labels import MODALITIES
 from mmer.realtime.blocks.block import Block, Sheds
 from mmer.realtime.blocks.guarded import PARTS, QUIET_S, instead_of
@@ -153,9 +153,13 @@ class Session:
         if self._error is not None:
             raise self._error
         if self._lost and len(self._lost) == len(self._sources):
+            cause = self._cause
+            text = str(cause) if isinstance(cause, MmerError) else cause and described(cause)
+            why = f" ({text})" if text else ""
             raise DeviceLost(
-                f"{' and '.join(self._lost)} stopped delivering; everything until then was finished"
-            ) from self._cause
+                f"{' and '.join(self._lost)} stopped delivering{why}; everything until then was "
+                "finished"
+            ) from cause
 
     def stop(self) -> None:
         """End soon but cleanly: what is open is finished. Any thread may call it, repeatedly."""

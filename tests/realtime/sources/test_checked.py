@@ -207,6 +207,15 @@ def test_in_a_session_too(pace: str) -> None:
             list(recognizer.events())
 
 
+def test_the_reason_of_a_live_source_is_in_the_error() -> None:
+    floats = AudioBlock(0.0, SOUND.astype(np.float32))  # type: ignore[arg-type]
+    source = own(live=True, yields=[floats])
+    recognizer = mmer.Recognizer(source, asr="none", modalities=("speech",))
+    with recognizer, pytest.raises(MmerError) as caught:
+        list(recognizer.events())
+    one_line(caught.value, "mine stopped delivering (mine yielded sound", "float32", "; everything")
+
+
 def test_a_source_that_cannot_be_stopped_or_closed_holds_nothing_up(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
