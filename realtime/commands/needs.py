@@ -53,6 +53,21 @@ EXTRAS: Final = {
     "webvtt-py": Package("webvtt", "only --export FILE.vtt and FILE.srt need it"),
     "pyarrow": Package("pyarrow", "only mmer-batch and --export FILE.parquet need it"),
     "mediapipe": Package("mediapipe", "only --detector mediapipe needs it"),
+    **{
+        name: Package(
+            name.replace("-", "_"),
+            "only mmer-serve and mmer.client need the extra serve",
+            "mmer-live[serve]",
+        )
+        for name in (
+            "starlette",
+            "uvicorn",
+            "python-multipart",
+            "prometheus_client",
+            "websockets",
+            "cryptography",
+        )
+    },
     "ray": Package("", "only the server on Ray and --ray of mmer-batch and mmer-ablate need it"),
 }
 """Dependencies of single options."""

@@ -262,6 +262,12 @@ def test_the_packages_are_those_of_the_distribution() -> None:
     always = [line for line in requires if not re.search(r"extra ==|python_version", line)]
     names = {re.split(r"[^\w.-]", line)[0] for line in always}
     assert set(needs.PACKAGES) == names
+    serve = [line for line in requires if re.search(r"extra == .serve.", line)]
+    names = {re.split(r"[^\w.-]", line)[0].lower() for line in serve}
+    assert names == {n.lower() for n, p in needs.EXTRAS.items() if "serve]" in p.requirement}
+    for package in needs.EXTRAS.values():
+        if "serve]" in package.requirement:
+            assert needs.import_problem(package.module) is None or not serve
 
 
 def test_why_a_module_cannot_be_imported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
