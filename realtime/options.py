@@ -97,6 +97,8 @@ class Options:
         for name in ("weights", "record", "baseline"):
             check_name(name, getattr(self, name))
         live = self.source is None
+        if self.source == "":
+            raise MmerError("the source is empty: name a file, or leave it out for devices")
         if not (self.source is None or isinstance(self.source, str)):
             check_source(self.source)
             live = self.source.live

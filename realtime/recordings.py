@@ -40,7 +40,7 @@ def media_of(source: str) -> str:
     """The media file of a recording's folder; any other ``source`` as it is."""
     folder = Path(source)
     try:
-        recorded = folder.is_dir() and header(folder) is not None
+        recorded = source != "" and folder.is_dir() and header(folder) is not None
     except (OSError, ValueError):  # a name too long, a NUL in it
         return source
     return str(folder / MEDIA) if recorded else source

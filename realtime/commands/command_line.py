@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import itertools
 import re
 from collections.abc import Sequence
 from contextlib import redirect_stderr, redirect_stdout
@@ -19,6 +20,10 @@ T = TypeVar("T")
 
 _RULE: Final = re.compile(r"[─-]{5,}")
 _HELP: Final = ("-h", "--help")
+
+
+class Unrecognized(MmerError):
+    """A value that belongs to no option and to no argument."""
 
 
 def parse(kind: type[T], prog: str, argv: Sequence[str]) -> T:
@@ -78,7 +83,24 @@ def _parsed(kind: type[T], prog: str, argv: Sequence[str]) -> T:
         with redirect_stdout(shown), redirect_stderr(shown):
             return tyro.cli(kind, prog=prog, args=argv)
     except SystemExit as stop:
-        raise MmerError(f"{_message(shown.getvalue())}; see {prog} --help") from stop
+        report = shown.getvalue()
+        problem = Unrecognized if "Unrecognized options:" in report else MmerError
+        raise problem(f"{_missing(report) or _message(report)}; see {prog} --help") from stop
+
+
+def _missing(shown: str) -> str:
+    """Which arguments a report of missing ones names, without their help; "" for other reports.
+
+    Their names stand furthest to the left below "Missing from PROG:", the help is indented.
+    """
+    _, found, below = shown.partition("Missing from ")
+    body = itertools.takewhile(lambda line: not _RULE.search(line), below.splitlines()[1:])
+    lines = [inner.rstrip() for line in body if (inner := line.strip("│|")).strip()]
+    indents = [len(line) - len(line.lstrip()) for line in lines]
+    if not found or not indents:
+        return ""
+    names = [line.strip() for line, n in zip(lines, indents, strict=True) if n == min(indents)]
+    return f"missing: {', '.join(names)}"
 
 
 def _message(shown: str) -> str:

@@ -15,7 +15,7 @@ from mmer.models.errors import MmerError
 from mmer.models.store.store import Store
 from mmer.realtime.asr.registry import ASR_METAVAR
 from mmer.realtime.choose import DETECTOR_METAVAR
-from mmer.realtime.commands.command_line import Flag, parse
+from mmer.realtime.commands.command_line import Flag, Unrecognized, parse
 from mmer.realtime.commands.output_options import OutputOptions, chosen
 from mmer.realtime.commands.settings import Example, config_path, write_config
 from mmer.realtime.open_sources import named_source
@@ -136,7 +136,12 @@ def run(argv: Sequence[str] | None = None) -> int:
         return run_export(given[1:])
     if given[:1] == ["expire"]:
         return _expire(given[1:])
-    return _run(parse(Arguments, "mmer-live", given))
+    try:
+        return _run(parse(Arguments, "mmer-live", given))
+    except Unrecognized as error:  # options are told apart before: it is another SOURCE
+        raise MmerError(
+            "one SOURCE at a time; for several files: mmer-batch FILES --output DIR"
+        ) from error
 
 
 def _run(arguments: Arguments) -> int:

@@ -197,9 +197,11 @@ def test_write_config_says_that_the_source_is_not_in_it(
         (["--asr"], "xpected 1"),
         (["--video-fps", "x"], "--video-fps is 'x', expected a number; see mmer-live --help"),
         (["--hangover_s=x"], "--hangover-s is 'x', expected a number"),
-        (["a.mp4", "b.mp4"], "b.mp4"),
+        (["a.mp4", "b.wav"], "one SOURCE at a time; for several files: mmer-batch FILES"),
+        (["--quiet", "a.mp4", "--asr", "none", "b.wav"], "one SOURCE at a time"),
+        ([""], "the source is empty"),
         (["--pace", "slow"], "--pace 'slow' is unknown: use real, max; see mmer-live --help"),
-        (["export"], "RUN.jsonl"),
+        (["export"], "missing: RUN.jsonl; see mmer-live export --help"),
     ],
 )
 def test_a_wrong_command_line_is_one_line(argv: list[str], says: str) -> None:
