@@ -69,13 +69,15 @@ def precompute(
         raise MmerError(
             f"recipe {recipe.name}: no encoder is frozen, nothing to cache: set frozen = true"
         )
+    console = Console(stderr=True)
+    console.print(f"[bold]{recipe.name}[/]: reading the data")
     # with folds every item is in one of the three parts of any fold
     parts = read_parts(replace(options, drop_twins=False), data, recipe.seed)
     items = {i.id: i for part in (parts.train, parts.development, parts.evaluated) for i in part}
     done = 0
     unread: dict[str, str] = {}
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-    with Progress(*columns, console=Console(stderr=True)) as progress:
+    with Progress(*columns, console=console) as progress:
         for modality in frozen:
             source = _source(recipe, modality, cache)
             assert source.cache is not None
@@ -87,10 +89,9 @@ def precompute(
                         left.append(item)
                 except MmerError as error:
                     unread[item.id] = str(error)
+            there, total = len(items) - len(left), len(items)
             bar = progress.add_task(
-                f"{modality}: {options.encoders[modality].kind}",
-                total=len(items),
-                completed=len(items) - len(left),
+                f"{modality}: {options.encoders[modality].kind}", total=total, completed=there
             )
             alone = workers == 1 and ray is None
             make = partial(_encoding, recipe, modality, cache, alone)
@@ -99,6 +100,10 @@ def precompute(
                 unread |= failed
                 progress.advance(bar, n)
                 done += n - len(failed)
+                there += n
+                # a log has a line every tenth in place of the bar
+                if not console.is_terminal and there * 10 // total > (there - n) * 10 // total:
+                    console.print(f"{modality}: {there} of {total} items")
     if unread:
         why = next(iter(unread.values()))
         print(

@@ -138,7 +138,7 @@ def test_a_hidden_modality_cannot_be_seen(data: Path, models: dict[str, str]) ->
 
 
 def test_what_a_frozen_encoder_says_is_computed_once(
-    data: Path, models: dict[str, str], tmp_path: Path
+    data: Path, models: dict[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     one = recipe(models, "text speech", epochs=2)
     encoders = dict(one.options["encoders"])
@@ -152,6 +152,9 @@ def test_what_a_frozen_encoder_says_is_computed_once(
     cache = tmp_path / "cache"
     n = precompute(one, data, cache, workers=1)
     assert n == 48 + 24
+    told = capsys.readouterr().err
+    assert told.startswith(f"{one.name}: reading the data\nspeech: 16 of 72 items\n")
+    assert "speech: 72 of 72 items\n" in told
     assert precompute(one, data, cache, workers=1) == 0
     files = sorted(cache.rglob("*.npy"))
     assert len(files) == n
