@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -29,6 +29,23 @@ def make_folder(path: Path) -> Path:
     except OSError as error:
         raise MmerError(f"cannot make the folder {path}: {error.strerror}") from error
     return path
+
+
+@contextmanager
+def new_folder(path: Path) -> Iterator[None]:
+    """``make_folder`` for a run that may be refused: the folders made go again where it raises.
+
+    Those in which something was written stay.
+    """
+    made = [folder for folder in (path, *path.parents) if not folder.exists()]
+    make_folder(path)
+    try:
+        yield
+    except BaseException:
+        with suppress(OSError):
+            for folder in made:
+                folder.rmdir()
+        raise
 
 
 def write_json(path: Path, value: Any, *, ensure_ascii: bool = True) -> None:

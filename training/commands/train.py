@@ -17,7 +17,7 @@ from mmer.models.errors import MmerError
 from mmer.realtime.commands.command_line import Flag, parse
 from mmer.training.datasets.data_folder import data_dir
 from mmer.training.recipes.recipe import Recipe, load_recipe, need_torch
-from mmer.training.storage import CHECKPOINT, make_folder
+from mmer.training.storage import CHECKPOINT, new_folder
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -78,15 +78,15 @@ def train(
     torch.set_num_threads(recipe.threads)
     if torch.cuda.is_available():
         torch.use_deterministic_algorithms(True, warn_only=True)
-    make_folder(output)
     console = Console(stderr=True)
-    console.print(f"[bold]{recipe.name}[/]: reading the data")
-    task = open_task(recipe, data, cache, weights)
-    for corpus in task.training_data():
-        console.print(f"  {corpus.corpus}: {corpus.items} items of {corpus.split}")
-    for reason, count in task.dropped.items():
-        console.print(f"  left out: {count} of {reason}")
-    trainer = Trainer(recipe, task, output)
+    with new_folder(output):
+        console.print(f"[bold]{recipe.name}[/]: reading the data")
+        task = open_task(recipe, data, cache, weights)
+        for corpus in task.training_data():
+            console.print(f"  {corpus.corpus}: {corpus.items} items of {corpus.split}")
+        for reason, count in task.dropped.items():
+            console.print(f"  left out: {count} of {reason}")
+        trainer = Trainer(recipe, task, output)
     if resume:
         trainer.resume()
         console.print(f"resumed after epoch {trainer.epoch} of {recipe.last_epoch}")

@@ -86,6 +86,19 @@ def test_it_trains_exports_and_resumes(
     assert (tmp_path / "runs/tiny/tiny.onnx").read_bytes() == first
 
 
+def test_a_run_that_is_refused_leaves_no_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("torch", reason="training needs torch: pip install 'mmer-live[train]'")
+    (tmp_path / "tiny.toml").write_text(TINY)
+    (tmp_path / "nothing").mkdir()
+    status, told = train_here(
+        monkeypatch, capsys, tmp_path, "tiny.toml", "--data", tmp_path / "nothing"
+    )
+    assert status == 2, told
+    assert not (tmp_path / "runs").exists()
+
+
 def test_ctrl_c_is_one_line(corpora: Path, tmp_path: Path) -> None:
     pytest.importorskip("torch", reason="training needs torch: pip install 'mmer-live[train]'")
     need_dlib()
