@@ -60,10 +60,18 @@ class Session:
     ::
 
         with mmer.client.Session(url, rate=16_000) as session:
-            session.push_audio(samples)      # from another thread, while this one iterates
-            for event in session:
+            def feed():
+                try:
+                    for samples in my_capture():  # int16 (n,), mono, 16 kHz
+                        session.push_audio(samples)
+                finally:
+                    session.stop()
+
+            threading.Thread(target=feed).start()
+            for event in session:  # SessionEnd is the last
                 print(event)
 
+    ``push_audio``, ``push_picture``, ``push_text`` and ``stop`` may be called from any thread.
     A connection that is lost is opened again, and the session goes on, for as long as the server
     keeps it (30 s); what is pushed meanwhile is dropped.
 
@@ -95,6 +103,11 @@ class Session:
         tls: ssl.SSLContext | None = None,
         sha256: str | None = None,
     ) -> None:
+        """See the class; the connection is opened at entry (``with``).
+
+        ``rate`` is that of all sound of ``push_audio(samples, t)``; without it there is none.
+        ``video`` announces ``push_picture(picture, t)``. ``stop()`` ends what is pushed.
+        """
         self._address = Address.parse(url, token)
         self._start: dict[str, Any] = {"type": "start", "token": self._address.token}
         if rate is not None:
@@ -135,8 +148,10 @@ class Session:
         """Send sound, int16 (n,) mono; False where it was dropped, for the connection is away.
 
         ``t`` is when its first sample was captured, in seconds on the session's clock (``now``);
-        None: it was captured on arrival.
+        None: it was captured on arrival. Raises MmerError for what is no such sound.
         """
+        if not isinstance(samples, np.ndarray):
+            raise MmerError(f"sound is int16 (n,), got {type(samples).__name__}")
         if samples.dtype != np.int16 or samples.ndim != 1:
             raise MmerError(f"sound is int16 (n,), got {samples.dtype} {samples.shape}")
         return self._send(pack("audio", samples.astype("<i2").tobytes(), t))

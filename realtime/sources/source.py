@@ -12,6 +12,9 @@ from mmer.realtime.messages import AudioBlock, Gap, Notice, Stream, VideoFrame
 class Source(Protocol):
     """Source of captured messages in order of time, each stamped on the session's clock.
 
+    Sound is int16 (n,), mono, 16 kHz, in `AudioBlock`; a frame is uint8 (H, W, 3) BGR, in
+    `VideoFrame`. `PushSource` resamples, and takes float32 too.
+
     The runner calls ``open`` once, iterates ``messages`` (in a thread of its own when live), may
     call ``stop`` from any thread to make ``messages`` end soon, and calls ``close`` last.
     """

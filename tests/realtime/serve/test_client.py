@@ -158,6 +158,12 @@ def test_a_picture_that_cannot_be_sent_costs_no_credit(pace: str) -> None:
     assert session.dropped_pictures == 0
 
 
+@pytest.mark.parametrize("samples", [[1, 2], b"1234", np.zeros(9), np.zeros((2, 9), np.int16)])
+def test_what_is_no_sound_is_one_line(samples: Any) -> None:
+    with pytest.raises(MmerError, match=r"sound is int16 \(n,\), got (list|bytes|float64|int16)"):
+        mmer.client.Session(URL, rate=16_000).push_audio(samples)
+
+
 def test_a_session_that_is_not_open_has_no_messages() -> None:
     with pytest.raises(MmerError, match="not open"):
         next(iter(mmer.client.Session(URL, video=True)))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import re
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,6 +14,7 @@ import mmer
 from mmer.models.errors import MmerError
 from mmer.realtime.clock import ManualClock, SessionClock
 from mmer.realtime.messages import AudioBlock, Gap, Notice, VideoFrame
+from mmer.realtime.sources import checked
 from mmer.realtime.sources.checked import CheckedSource
 
 SOUND = np.zeros(320, np.int16)
@@ -205,6 +208,15 @@ def test_in_a_session_too(pace: str) -> None:
         recognizer = mmer.Recognizer(source, asr="none", modalities=("speech",), pace=pace)
         with recognizer, pytest.raises(MmerError, match="mine"):
             list(recognizer.events())
+
+
+def test_the_source_of_the_documentation_runs() -> None:
+    text = (Path(checked.__file__).parents[1] / "README.md").read_text(encoding="utf-8")
+    (example,) = [e for e in re.findall(r"```python\n(.*?)```", text, re.DOTALL) if "def open" in e]
+    names: dict[str, Any] = {"print": lambda t, label: told.append(label)}
+    told: list[str] = []
+    exec(example, names)
+    assert len(told) == 8
 
 
 def test_the_reason_of_a_live_source_is_in_the_error() -> None:
