@@ -239,7 +239,7 @@ class Endpoints:
         given = await _json(request)
         text, context = given.get("text"), given.get("context", [])
         if not is_text(text):
-            raise HTTPException(422, f"text is of {LONGEST_TEXT} characters at most")
+            raise HTTPException(422, f"text must be a string of at most {LONGEST_TEXT} characters")
         texts = isinstance(context, list) and all(is_text(said) for said in context)
         if not texts or len(context) > _MOST_CONTEXT:
             raise HTTPException(422, f"context is a list of {_MOST_CONTEXT} texts at most")

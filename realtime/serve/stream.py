@@ -290,7 +290,7 @@ class Conversation:
 
     async def _classify(self, text: Any) -> None:
         if not is_text(text):
-            raise ProtocolError(f"text is of {LONGEST_TEXT} characters at most")
+            raise ProtocolError(f"text must be a string of at most {LONGEST_TEXT} characters")
         self._session.heard()
         try:
             found = await self._service.classify_text(text, tuple(self._texts))

@@ -258,7 +258,7 @@ def test_a_folder_that_cannot_be_recorded_to_is_one_line(tmp_path: Path, there: 
     elif there == "file":
         folder.write_text("mine")
     else:
-        folder = folder / "s"
+        folder = folder / "s" / "t"
     before = sorted(tmp_path.rglob("*"))
     says = {
         "session": "holds another session",

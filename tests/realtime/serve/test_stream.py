@@ -146,8 +146,8 @@ def test_a_wrong_start_is_refused_with_a_reason(
         (b"\xff\xff\xff\xff", "header"),
         ("[1]", "JSON object"),
         ('{"type":"dance"}', '"ping", "text" or "stop"'),
-        ('{"type":"text","text":5}', "text is of"),
-        ('{"type":"text","text":"\\ud800"}', "text is of"),
+        ('{"type":"text","text":5}', "text must be a string of at most"),
+        ('{"type":"text","text":"\\ud800"}', "text must be a string of at most"),
         ('{"type":"ping"}', "t is a number"),
     ],
 )
