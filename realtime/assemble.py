@@ -149,7 +149,7 @@ def _connect(
         pool = OnlyPool()
     encoders = [loaded[m] for m in MODALITIES if m in loaded]
     if len(encoders) == 1 and not bundle.is_run:  # nothing to fuse: its own answer
-        learned, pool, answering = None, None, encoders[0].card
+        learned, pool, answering = None, OnlyPool(), encoders[0].card
     if answering is None:
         notices.append(Notice(0.0, "info", "fusion", _NO_FUSION))
     expects = [name for name, block in (("speech", speech), ("text", text)) if block is not None]

@@ -169,8 +169,8 @@ class Recorder:
                 media.close()
             except Exception as error:  # noqa: BLE001  it costs the recording alone
                 self._fail(error)
-            if not (self.folder / MEDIA).exists():
-                self._fail(MmerError("nothing came to record"))
+            if self.problem is None and not (self.folder / MEDIA).exists():
+                self.problem = MmerError(f"--record {self.folder}: nothing came to record")
         self._boxes = boxes  # for their counts
 
     def _encode(self, box: Mailbox[Any], add: Callable[[Any], None]) -> None:

@@ -61,9 +61,9 @@ def calibrate(options: Options, file: Path, config: Path | None = None) -> int:
         _learn(found, events, recognizer, live)
     offsets = found.offsets()
     if not offsets:
-        seen = found.seen
+        said, seen_s = int(found.seen["speech"]), int(found.seen.get("face", 0))
         raise MmerError(
-            f"only {seen['speech']:.0f} good utterances and {seen.get('face', 0):.0f} s of a face "
+            f"only {said} good utterances and {seen_s} s of a face "
             f"(needed: {LEAST['speech']:.0f}, or {LEAST['face']:.0f} s): nothing was written"
         )
     save_baseline(file, offsets, network_hashes(options.weights))
@@ -87,8 +87,8 @@ def _learn(
         found.add(event)
         if isinstance(event, Health) and live:
             seen = found.seen
-            line = f"{event.t:3.0f} of {SECONDS:.0f} s: {seen['speech']:.0f} utterances, "
-            print(f"\r{line}{seen.get('face', 0):.0f} s of the face ", end="", file=sys.stderr)
+            line = f"{event.t:3.0f} of {SECONDS:.0f} s: {int(seen['speech'])} utterances, "
+            print(f"\r{line}{int(seen.get('face', 0))} s of the face ", end="", file=sys.stderr)
             if event.t >= SECONDS:
                 recognizer.stop()
     if live:

@@ -19,11 +19,14 @@ Flag = Annotated[bool, tyro.conf.FlagCreatePairsOff]
 T = TypeVar("T")
 
 _RULE: Final = re.compile(r"[─-]{5,}")
+_UNRECOGNIZED: Final = re.compile(r"Unrecognized (?:options|arguments):(.*)")
 _HELP: Final = ("-h", "--help")
 
 
 class Unrecognized(MmerError):
-    """A value that belongs to no option and to no argument."""
+    """Values that belong to no argument; ``options`` where one of them is an option."""
+
+    options = False
 
 
 def parse(kind: type[T], prog: str, argv: Sequence[str]) -> T:
@@ -84,8 +87,12 @@ def _parsed(kind: type[T], prog: str, argv: Sequence[str]) -> T:
             return tyro.cli(kind, prog=prog, args=argv)
     except SystemExit as stop:
         report = shown.getvalue()
-        problem = Unrecognized if "Unrecognized options:" in report else MmerError
-        raise problem(f"{_missing(report) or _message(report)}; see {prog} --help") from stop
+        text = f"{_missing(report) or _message(report)}; see {prog} --help"
+        if found := _UNRECOGNIZED.search(report):
+            error = Unrecognized(text)
+            error.options = any(word.startswith("-") for word in found[1].split())
+            raise error from stop
+        raise MmerError(text) from stop
 
 
 def _missing(shown: str) -> str:

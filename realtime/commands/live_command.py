@@ -6,6 +6,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
@@ -138,7 +139,9 @@ def run(argv: Sequence[str] | None = None) -> int:
         return _expire(given[1:])
     try:
         return _run(parse(Arguments, "mmer-live", given))
-    except Unrecognized as error:  # options are told apart before: it is another SOURCE
+    except Unrecognized as error:
+        if error.options:
+            raise
         raise MmerError(
             "one SOURCE at a time; for several files: mmer-batch FILES --output DIR"
         ) from error
@@ -155,7 +158,7 @@ def _run(arguments: Arguments) -> int:
         write_config(arguments, Path("mmer.toml"))
         left, use = "", "--config mmer.toml"
         if (source := arguments.source) is not None:
-            left, use = f", without the source ({source})", f"mmer-live {source} {use}"
+            left, use = f", without the source ({source})", f"mmer-live {quote(source)} {use}"
         print(f"mmer-live: wrote mmer.toml{left}; use it by {use}", file=sys.stderr)
         return 0
     if arguments.notice:

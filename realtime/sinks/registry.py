@@ -101,7 +101,7 @@ OUTPUTS: Final = Registry(
 )
 OUTPUT_METAVAR: Final = "FILE|-|NAME:ADDRESS"
 """Values of ``--output``, for the help of a command."""
-_NAME: Final = re.compile(r"[A-Za-z][A-Za-z-]+")
+_NAME: Final = re.compile(r"(?=.*[A-Za-z])[A-Za-z0-9][A-Za-z0-9_-]+")
 """What may be meant as an output's name; one letter alone is a drive."""
 
 

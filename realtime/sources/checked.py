@@ -14,10 +14,11 @@ from mmer.models.errors import MmerError, described
 from mmer.realtime.clock import Clock
 from mmer.realtime.messages import AudioBlock, Gap, Notice, Stream, VideoFrame
 from mmer.realtime.pacing import Captured, captured_at
-from mmer.realtime.sources.jumps import Jumps
 from mmer.realtime.sources.pushed import AHEAD_S
 from mmer.realtime.sources.source import Source
 
+LATEST_S: Final = 86_400.0
+"""A source that is not live begins so late at most: the seconds before it are played, too."""
 log: Final = logging.getLogger("mmer.source")
 _METHODS: Final = ("open", "messages", "stop", "close")
 _STREAMS: Final = frozenset({"audio", "video"})
@@ -42,8 +43,8 @@ class CheckedSource(Source):
 
     ``open`` turns whatever the source raises into MmerError; ``stop`` and ``close`` log it, since
     the rest of the session must end as well. Messages of a wrong type, time or shape are refused,
-    and so are those of a live source that are stamped with another clock than the session's. What
-    is not live may begin at any time, and jump (``Jumps``).
+    and so are those of a live source that are stamped with another clock than the session's, and
+    a source that is not live and begins after ``LATEST_S``.
     """
 
     def __init__(self, source: Source) -> None:
@@ -92,23 +93,26 @@ class CheckedSource(Source):
         made: Any = self._source.messages()
         if not isinstance(made, Iterable):
             raise MmerError(f"messages of {self.name} gave {made!r}, expected an iterator")
-        jumps = Jumps(self.name)
+        first = True
         for message in made:
-            if problem := _problem(message) or self._ahead(message):
+            if problem := _problem(message) or self._ahead(message, first):
                 raise MmerError(f"{self.name} yielded {problem}")
-            if self.live:
-                yield message
-            else:
-                yield from jumps.bounded(message)
+            first = False
+            yield message
 
-    def _ahead(self, message: Captured) -> str:
-        """Why a live message has a time that cannot be; "" where it can.
+    def _ahead(self, message: Captured, first: bool) -> str:
+        """Why a message has a time that cannot be; "" where it can.
 
-        It would never count, and nothing would say so: times of ``time.time()`` are years ahead.
+        Times of ``time.time()`` are years ahead: of a live source nothing would ever count, and
+        one that is not live would never come so far. Nothing would say so.
         """
-        if not self.live or self._clock is None or isinstance(message, Gap | Notice):
+        if self._clock is None or isinstance(message, Gap | Notice):
             return ""
         t, now = captured_at(message), self._clock.now()
+        if not self.live:
+            if not first or t <= LATEST_S:
+                return ""
+            return f"a time of {t:.0f} s to begin with: subtract it, second 0 is the beginning"
         if t <= now + AHEAD_S:
             return ""
         return (

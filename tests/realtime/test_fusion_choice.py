@@ -71,7 +71,7 @@ def test_one_modality_has_its_own_answer(
     made = build(store, copy(tmp_path / "own", *names) if own else None, modalities=(modality,))
     block = made.pipeline.fusion.block
     card = load_card(weights_dir() / f"{modality}.json")
-    assert isinstance(block._pool, ProductPool)
+    assert isinstance(block._pool, OnlyPool)
     assert block._config.min_confidence == card.abstain_below
     assert made.models["fusion"] is None
     assert made.notices == []

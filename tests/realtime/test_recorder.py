@@ -149,7 +149,7 @@ def test_a_recording_of_nothing_says_so(tmp_path: Path) -> None:
     made = Recorder(tmp_path / "r")
     made.open(made.described(info(streams=frozenset({"video"}))))
     made.close(END)
-    assert "nothing came to record" in str(made.problem)
+    assert str(made.problem) == f"--record {tmp_path / 'r'}: nothing came to record"
     assert not (tmp_path / "r" / MEDIA).exists()
 
 

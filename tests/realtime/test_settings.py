@@ -201,7 +201,9 @@ def test_write_config_says_that_the_source_is_not_in_it(
         (["--quiet", "a.mp4", "--asr", "none", "b.wav"], "one SOURCE at a time"),
         ([""], "the source is empty"),
         (["--pace", "slow"], "--pace 'slow' is unknown: use real, max; see mmer-live --help"),
-        (["export"], "missing: RUN.jsonl; see mmer-live export --help"),
+        # in the lowest version: "the following arguments are required"
+        (["export"], "RUN.jsonl; see mmer-live export --help"),
+        (["a.mp4", "-o", "out.jsonl"], "-o"),  # last: the lowest tyro remembers it
     ],
 )
 def test_a_wrong_command_line_is_one_line(argv: list[str], says: str) -> None:

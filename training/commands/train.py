@@ -87,9 +87,9 @@ def train(
         for reason, count in task.dropped.items():
             console.print(f"  left out: {count} of {reason}")
         trainer = Trainer(recipe, task, output)
-    if resume:
-        trainer.resume()
-        console.print(f"resumed after epoch {trainer.epoch} of {recipe.last_epoch}")
+        if resume:
+            trainer.resume()
+            console.print(f"resumed after epoch {trainer.epoch} of {recipe.last_epoch}")
     console.print(f"training on {trainer.device}")
     columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console) as progress:

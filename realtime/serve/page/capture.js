@@ -23,6 +23,14 @@ const WHY = {
 const without = (kind, error) => `No ${kind}: ${WHY[error.name] ?? `${error.message} (${error.name}).`}`;
 const release = (media) => media?.getTracks().forEach((track) => track.stop());
 
+async function blocked(name) {
+  try {
+    return (await navigator.permissions.query({ name })).state === "denied";
+  } catch {
+    return false; // the browser does not tell
+  }
+}
+
 // What there is, both or the one of them that can be had: [media, what is missing and why].
 async function open(mic, cam, pictures) {
   if (!navigator.mediaDevices) throw new Refusal("Browsers give camera and microphone to https and localhost pages alone: start mmer-serve with --tls.");
@@ -36,10 +44,13 @@ async function open(mic, cam, pictures) {
       return [media, without(wanted.audio ? "camera" : "microphone", problems.at(-1))];
     } catch (error) {
       problems.push(error);
+      // who has said no is not asked again, but one of the two may be blocked for good
+      if (error.name === "NotAllowedError" && !(await blocked("camera")) && !(await blocked("microphone"))) break;
     }
   }
   const [both, ofMic, ofCam] = problems;
   if (!pictures) throw new Refusal(without("microphone", both));
+  if (!ofCam) throw new Refusal(SAYS[both.name]);
   if (ofMic.name !== ofCam.name) {
     throw new Refusal(`${without("microphone", ofMic)} ${without("camera", ofCam)}`);
   }

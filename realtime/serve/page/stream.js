@@ -66,6 +66,7 @@ export class Stream {
       if (message.type === "started") {
         started = true;
         this.resume = message.resume;
+        if (!this.wanted) return; // stopped meanwhile: it is being finished
         this.place = message.place ?? "";
         this.lostAt = null;
         this.unacked = 0;
@@ -118,7 +119,8 @@ export class Stream {
     // of several processes one may have died: whoever is before it closes in its own way
     const died = this.place && !this.error && [1000, 1011].includes(event.code);
     if (event.code === 1012) this.place = "";
-    if (event.code === 1001) this.resume = null; // it ends, and may be started again
+    // it ends, and may be started again
+    if (event.code === 1001 || said.startsWith("the server ends")) this.resume = null;
     else if (OVER.includes(event.code) && !died) {
       this.wanted = false;
       return this.on.state(event.code === 1000 ? "idle" : "failed", said);

@@ -69,6 +69,8 @@ def test_what_is_no_entry_is_a_file_of_json_lines(with_tape: None) -> None:
         ("OSC:h:1", "no output 'OSC': do you mean osc?"),
         ("mqtts://user:secret@h", "no output 'mqtts': do you mean mqtt? A file of that name"),
         ("foo:bar", "no output 'foo': there are jsonl, export, "),
+        ("udp_events:h:1", "do you mean udp-events?"),
+        ("lsl2:x", "do you mean lsl?"),
         ("osc", "the output osc needs an address: osc:HOST:PORT (a file of that name: ./osc)"),
         ("jsonl", "the output jsonl needs an address: jsonl:FILE"),
     ],

@@ -131,6 +131,8 @@ def test_a_name_that_the_defaults_host_cuts_short_is_that_of_the_other_hosts():
     ]
     assert choose_device(full, shown).index == 5
     assert choose_device(full, shown, "Windows WASAPI").index == 9  # as it was before it was lost
+    with pytest.raises(MmerError, match="several sound inputs are called"):
+        choose_device(full, [*shown, InputDevice(6, full, "Windows DirectSound", 2, 1.0, False)])
 
 
 def test_without_any_microphone_files_are_named_as_what_works(sounddevice, monkeypatch):
