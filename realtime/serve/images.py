@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmer.models.errors import MmerError
+from mmer.models.png import PNG, is_cut
 
 PIXELS: Final = 4_500_000
 """Most pixels of one picture, more than 2560x1440: 14 MB decoded."""
-_PNG: Final = b"\x89PNG\r\n\x1a\n"
 _FRAMES: Final = frozenset({0xC0, 0xC1, 0xC2})  # baseline, extended, progressive
 _ALONE: Final = frozenset({0x01, *range(0xD0, 0xD9)})  # markers without a length
 
@@ -26,6 +26,8 @@ def decode(data: memoryview) -> NDArray[np.uint8]:
     import cv2
 
     width, height = size(data)
+    if is_cut(data):
+        raise MmerError("the picture is damaged")
     if width * height > PIXELS:
         raise MmerError(f"a picture of {width}x{height} is too large: send at most 1920x1080")
     try:
@@ -40,7 +42,7 @@ def decode(data: memoryview) -> NDArray[np.uint8]:
 def size(data: memoryview) -> tuple[int, int]:
     """Width and height in pixels by the file's header; raises MmerError where it has none."""
     begin = bytes(data[:24])
-    if begin.startswith(_PNG) and begin[12:16] == b"IHDR" and len(begin) == 24:
+    if begin.startswith(PNG) and begin[12:16] == b"IHDR" and len(begin) == 24:
         width, height = struct.unpack_from(">II", begin, 16)
     elif begin.startswith(b"\xff\xd8"):
         width, height = _jpeg_size(data)

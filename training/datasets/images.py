@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmer.models.errors import MmerError
+from mmer.models.png import is_cut
 from mmer.realtime.sources.suffixes import VIDEOS
 from mmer.training.datasets.image_size import LARGEST_PX, image_size
 from mmer.training.datasets.item import Item
@@ -42,6 +43,8 @@ def read_image(item: Item) -> NDArray[np.uint8]:
         content = item.path.read_bytes()
     except OSError as error:
         raise MmerError(f"cannot read {item.path}: {error.strerror}") from error
+    if is_cut(content):
+        raise MmerError(f"cannot read {item.path}: the file is cut short or damaged")
     width, height = image_size(content) or (0, 0)
     if width * height > LARGEST_PX:
         raise MmerError(

@@ -46,6 +46,21 @@ def test_a_bomb_is_refused_before_it_is_decoded(monkeypatch: pytest.MonkeyPatch)
             decode(memoryview(bytes(bomb)))
 
 
+def test_a_chunk_larger_than_its_file_gets_no_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    """OpenCV takes 4 GB for a PNG file of 7 kB whose first chunk of pixels declares so much."""
+
+    def never(*_: object) -> None:
+        raise AssertionError("decoded")
+
+    png = bytearray(cv2.imencode(".png", IMAGE)[1].tobytes())
+    at = png.index(b"IDAT") - 4
+    monkeypatch.setattr(cv2, "imdecode", never)
+    for declared in (0xFFFFFF53, len(png) - at - 12 + 20):
+        png[at : at + 4] = struct.pack(">I", declared)
+        with pytest.raises(MmerError, match="damaged"):
+            decode(memoryview(bytes(png)))
+
+
 @pytest.mark.parametrize(
     "data", [b"", b"GIF89a", b"\xff\xd8", b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n"]
 )
