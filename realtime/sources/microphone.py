@@ -101,8 +101,9 @@ def choose_device(
     fits = fits or [d for d in devices if name in d.name.casefold()]
     if len(fits) > 1 and len({d.name for d in fits}) == 1 < len({d.host for d in fits}):
         host = host or next((d.host for d in devices if d.default), None)
-        there_is = any(d.host == host for d in fits)
-        fits = [d for d in fits if d.host == (host if there_is else fits[0].host)]
+        if all(d.host != host for d in fits):
+            host = fits[0].host
+        fits = [d for d in fits if d.host == host]
     if len(fits) != 1:
         what = "no sound input is" if not fits else "several sound inputs are"
         raise MmerError(f"{what} called {wanted!r}; give an index or more of the name: {there}")
